@@ -1,0 +1,254 @@
+"""The whole configuration, typed once from Hydra's composition and passed on typed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mlssm.errors import ConfigError
+
+Positive = Field(gt=0)
+C = TypeVar("C", bound="Strict")
+
+
+class Strict(BaseModel):
+    """Base of every section: immutable, and unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BackscatterConfig(Strict):
+    """Where the backscatter images are and what their names and values mean."""
+
+    folder: str
+    pattern: str
+    units: Literal["linear", "dB"]
+    looks: float | None = Field(gt=0)
+    incidence_pattern: str | None
+
+
+class GridConfig(Strict):
+    """The one grid that everything is warped onto; what is null is taken from the backscatter images."""
+
+    crs: str | None
+    resolution_m: float | None = Field(gt=0)
+
+
+class SimulationConfig(Strict):
+    """The simulated watershed; see `mlssm.simulation`."""
+
+    seed: int
+    size: int = Field(ge=40, le=4000)
+    pixel_m: float = Positive
+    first_season: int = Field(ge=2015, le=2100)
+    seasons: int = Field(ge=1, le=20)
+    revisit_days: int = Field(ge=1, le=48)
+    looks: float = Positive
+    speckle: bool
+    stations: int = Field(ge=1, le=500)
+    gap_fraction: float = Field(ge=0, lt=1)
+    vegetation_attenuation: float = Field(ge=0, lt=1)
+    angle_slope_db_per_deg: float = Field(le=0)
+
+
+class DatamoduleConfig(Strict):
+    """An area: its folder and the sources in it. A source that is null is left out."""
+
+    name: Literal["simulated", "opera_rtc", "geotiff"]
+    root: Path
+    cubes: Path
+    grid: GridConfig
+    backscatter: BackscatterConfig
+    weather: str
+    dem: str | None
+    soil: str | None
+    ndvi: str | None
+    ndvi_pattern: str
+    time_zone: str | None
+    simulation: SimulationConfig | None
+
+    @model_validator(mode="after")
+    def _simulation_belongs_to_simulated(self) -> Self:
+        if (self.simulation is not None) != (self.name == "simulated"):
+            raise ValueError("'simulation' is set for datamodule=simulated and for no other")
+        return self
+
+
+class RetrievalConfig(Strict):
+    """Change detection: from backscatter to labels."""
+
+    polarisation: str
+    multilook_m: float = Field(ge=0)
+    multilook: Literal["block", "moving"]
+    min_valid_fraction: float = Field(gt=0, le=1)
+    dry_percentile: float = Field(ge=0, lt=50)
+    wet_percentile: float = Field(gt=50, le=100)
+    per_orbit: bool
+    incidence_slope: bool
+    min_dates: int = Field(ge=2)
+    min_sensitivity_db: float = Field(ge=0)
+    water_below_db: float
+    frozen_below_c: float
+    snow_above_mm: float = Field(ge=0)
+
+
+class WeatherConfig(Strict):
+    """Station quality, windows and interpolation."""
+
+    neighbours: int = Field(ge=1)
+    power: float = Positive
+    min_coverage: float = Field(gt=0, le=1)
+
+
+class FeaturesConfig(Strict):
+    """What the model sees, and what happens where a value is missing."""
+
+    dynamic: tuple[Literal["precipitation", "evapotranspiration", "temperature", "vapour_pressure", "wind"], ...] = (
+        Field(min_length=1)
+    )
+    static: tuple[Literal["elevation", "slope", "soil", "ndvi"], ...]
+    on_missing: Literal["fill", "drop"]
+
+
+class PatchesConfig(Strict):
+    """The patch index: a regular grid, and a denser one where it is wet."""
+
+    size: int = Field(ge=1)
+    dense_stride: int = Field(ge=1)
+    min_valid_fraction: float = Field(gt=0, le=1)
+    high_ssm: float = Field(ge=0, le=1)
+    min_high_fraction: float = Field(ge=0, le=1)
+
+
+class SplitConfig(Strict):
+    """Which dates and places are for training, validation and test."""
+
+    name: Literal["by_date", "by_season", "by_block", "by_season_and_block", "random_patch"]
+    test: tuple[dt.date | int, ...] | None = None
+    val: tuple[dt.date | int, ...] | None = None
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)
+    val_fraction: float = Field(default=0.15, gt=0, lt=1)
+    start_month: int = Field(default=9, ge=1, le=12)
+    block_m: float = Field(default=3000, gt=0)
+    buffer_m: float = Field(default=500, ge=0)
+    seed: int = 0
+
+
+class SamplerConfig(Strict):
+    """How training patches are drawn."""
+
+    name: Literal["natural", "two_pass"]
+
+
+class ModelConfig(Strict):
+    """The ConvLSTM, and the antecedent window that it is fed with."""
+
+    lag: int = Field(ge=1, le=366)
+    window: Literal["sequence", "aggregate"]
+    hidden: tuple[int, ...] = Field(min_length=1)
+    kernel: int = Field(ge=1)
+    peepholes: bool
+    dropout: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _kernel_is_odd(self) -> Self:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel {self.kernel} is even; an odd one keeps the size of the map")
+        return self
+
+
+class LossConfig(Strict):
+    """The training loss, in SSM units."""
+
+    name: Literal["huber", "mse"]
+    delta: float = Field(default=0.1, gt=0)
+
+
+class OptimiserConfig(Strict):
+    """AdamW and the training's length."""
+
+    learning_rate: float = Positive
+    weight_decay: float = Field(ge=0)
+    batch_size: int = Field(ge=1)
+    patience: int = Field(ge=1)
+    workers: int = Field(ge=0)
+
+
+class TrackingConfig(Strict):
+    """Where runs are kept. `uri` null: MLFLOW_TRACKING_URI, or SQLite under `folder`."""
+
+    experiment: str = Field(min_length=1)
+    folder: Path
+    uri: str | None
+    run_name: str | None
+
+
+class TrainConfig(Strict):
+    """Everything that `train.py` is told."""
+
+    datamodule: DatamoduleConfig
+    retrieval: RetrievalConfig
+    weather: WeatherConfig
+    features: FeaturesConfig
+    patches: PatchesConfig
+    split: SplitConfig
+    sampler: SamplerConfig
+    model: ModelConfig
+    loss: LossConfig
+    optimiser: OptimiserConfig
+    trainer: dict[str, Any]
+    tracking: TrackingConfig
+    ssm_bins: int = Field(ge=2, le=100)
+    on_bad_file: Literal["error", "skip"]
+    seed: int = Field(ge=0)
+
+
+class PredictConfig(Strict):
+    """Everything that `predict.py` is told."""
+
+    run: str = Field(min_length=1)
+    dates: tuple[str, ...] | str
+    output: Path
+    root: Path | None
+    tile: int = Field(ge=16)
+    overlap: int = Field(ge=0)
+    accelerator: str
+    tracking: TrackingConfig
+    on_bad_file: Literal["error", "skip"]
+
+
+def parse(schema: type[C], values: Mapping[str, Any]) -> C:
+    """Check a resolved configuration and type it.
+
+    Args:
+        schema: The section to check against.
+        values: The resolved configuration as plain containers.
+
+    Returns:
+        The typed configuration.
+
+    Raises:
+        ConfigError: A key is unknown or missing, or a value is not allowed; the message names key and value.
+    """
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_describe(dict(item)) for item in error.errors()[:3])) from None
+
+
+def _describe(item: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"unknown configuration key '{key}'"
+    if item["type"] == "missing":
+        return f"configuration key '{key}' is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    return (
+        f"{key}={item['input']!r} is not allowed: {message}"
+        if not isinstance(item["input"], dict)
+        else f"{key}: {message}"
+    )

@@ -1,0 +1,211 @@
+"""The cube: one zarr group that holds an area on its grid. Its layout, and how it is read.
+
+| array | shape | values |
+| --- | --- | --- |
+| backscatter | time, polarisation, y, x | dB; int16, scale 0.01 |
+| incidence | orbit, y, x | degrees; int16, scale 0.01; where the source has it |
+| static | feature, y, x | elevation (m), slope (degrees), soil (class code); float32 |
+| ndvi | ndvi_time, y, x | -1..1; int16, scale 0.0001 |
+| weather | day, station, variable | float64 at the stations, never as rasters |
+| station | station, property | longitude, latitude, elevation_m, easting, northing |
+
+Packed values follow CF (`scale_factor`, `_FillValue`), so that `xarray.open_zarr` decodes them. Chunks in which nothing
+was measured are not written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from pydantic import BaseModel
+
+from mlssm.errors import DataError
+from mlssm.grid import Grid, Window
+from mlssm.weather.stations import StationWeather
+
+FORMAT = 1
+FILL = np.int16(-32768)
+BACKSCATTER_SCALE = 0.01
+ANGLE_SCALE = 0.01
+NDVI_SCALE = 0.0001
+STATION_PROPERTIES = ("longitude", "latitude", "elevation_m", "easting", "northing")
+
+Array = npt.NDArray[np.float32]
+
+
+class Manifest(BaseModel):
+    """The cube's attributes: where it lies, what it was made from, and by which version.
+
+    Attributes:
+        format: The layout's version.
+        mlssm: The version that wrote it.
+        digest: Of all inputs and of what decides how they are read.
+        files: Digest (SHA-256) of each source file, by its path below the area's folder.
+        skipped: Source files that were left out because they are bad.
+        crs: The grid's CRS, WKT or authority code.
+        origin: Easting and northing of the grid's upper-left corner, metres.
+        pixel: Pixel size, metres.
+        shape: Rows and columns.
+        areas: Row, column, height and width of each part that images cover.
+        time_zone: IANA name of the area's time zone.
+        polarisations: In the order of the array.
+        features: Static features in the order of the array.
+        orbits: Relative orbits that have an incidence angle, in the order of the array.
+        stations: Station identifiers in the order of the array.
+        variables: Weather variables in the order of the array.
+        looks: Equivalent number of looks of a pixel, or None where the source does not state it.
+        left_out: Sources that the configuration leaves out.
+        weather_notes: What the weather's preparation had to say, a line each.
+    """
+
+    format: int
+    mlssm: str
+    digest: str
+    files: dict[str, str]
+    skipped: tuple[str, ...]
+    crs: str
+    origin: tuple[float, float]
+    pixel: float
+    shape: tuple[int, int]
+    areas: tuple[tuple[int, int, int, int], ...]
+    time_zone: str
+    polarisations: tuple[str, ...]
+    features: tuple[str, ...]
+    orbits: tuple[int, ...]
+    stations: tuple[str, ...]
+    variables: tuple[str, ...]
+    looks: float | None
+    left_out: tuple[str, ...]
+    weather_notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cube:
+    """A cube on disk, opened for reading; arrays are read when asked for.
+
+    Attributes:
+        path: The zarr group.
+        manifest: Its attributes.
+    """
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: Path) -> Cube:
+        """Open a cube.
+
+        Raises:
+            DataError: There is no cube, or another version wrote it.
+        """
+        if not (path / "zarr.json").is_file():
+            raise DataError(f"there is no cube at {path}; it is made by train.py from datamodule.root")
+        attributes = dict(zarr.open_group(path, mode="r").attrs)
+        if attributes.get("format") != FORMAT:
+            raise DataError(f"the cube {path} has format {attributes.get('format')}, not {FORMAT}; delete it")
+        return cls(path, Manifest.model_validate(attributes))
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The grid of all arrays."""
+        return Grid(self.manifest.crs, self.manifest.origin, self.manifest.pixel, *self.manifest.shape)
+
+    @cached_property
+    def areas(self) -> tuple[Window, ...]:
+        """The parts of the grid that images cover; they do not overlap."""
+        return tuple(Window(*area) for area in self.manifest.areas)
+
+    @cached_property
+    def times(self) -> npt.NDArray[np.datetime64]:
+        """Acquisition times, UTC, datetime64[s], [time]."""
+        return np.asarray(self._array("time")[:]).astype("datetime64[s]")
+
+    @cached_property
+    def local_days(self) -> npt.NDArray[np.datetime64]:
+        """The local day at each acquisition, datetime64[D], [time]."""
+        return np.asarray(self._array("local_day")[:]).astype("datetime64[D]")
+
+    @cached_property
+    def window_ends(self) -> npt.NDArray[np.datetime64]:
+        """The last day of the antecedent window of each acquisition, datetime64[D], [time]."""
+        return np.asarray(self._array("window_end")[:]).astype("datetime64[D]")
+
+    @cached_property
+    def orbits(self) -> npt.NDArray[np.int64]:
+        """Relative orbit of each acquisition, [time]; 0 where the source does not tell."""
+        return np.asarray(self._array("orbit")[:], np.int64)
+
+    @cached_property
+    def ndvi_days(self) -> npt.NDArray[np.datetime64]:
+        """Days of the NDVI images, datetime64[D], [ndvi_time]; empty where NDVI is left out."""
+        if "ndvi" not in self._group:
+            return np.zeros(0, "datetime64[D]")
+        return np.asarray(self._array("ndvi_time")[:]).astype("datetime64[D]")
+
+    @cached_property
+    def weather(self) -> StationWeather:
+        """The weather at its stations."""
+        stations = np.asarray(self._array("station")[:])
+        days = np.asarray(self._array("day")[:]).astype("datetime64[D]")
+        values = np.asarray(self._array("weather")[:])
+        longitude, latitude, elevation = stations.T[:3]
+        return StationWeather(days, self.manifest.stations, longitude, latitude, elevation, values)
+
+    @cached_property
+    def station_xy(self) -> npt.NDArray[np.float64]:
+        """Easting and northing of the stations, metres, [station, 2]."""
+        return np.asarray(self._array("station")[:, 3:5], float)
+
+    def backscatter(self, time: int, polarisation: str, area: Window) -> Array:
+        """One acquisition's backscatter, dB, float32 [height, width], NaN where nothing was measured.
+
+        Raises:
+            DataError: The cube lacks the polarisation.
+        """
+        known = self.manifest.polarisations
+        if polarisation not in known:
+            raise DataError(f"retrieval.polarisation={polarisation} is not in the images; they have {', '.join(known)}")
+        rows, cols = area.slices
+        packed = self._array("backscatter")[time, known.index(polarisation), rows, cols]
+        return unpack(packed, BACKSCATTER_SCALE)
+
+    def static(self, feature: str, area: Window) -> Array:
+        """A static feature, float32 [height, width], NaN where missing."""
+        rows, cols = area.slices
+        return np.asarray(self._array("static")[self.manifest.features.index(feature), rows, cols], np.float32)
+
+    def ndvi(self, image: int, area: Window) -> Array:
+        """One NDVI image, float32 [height, width], -1..1, NaN where missing."""
+        rows, cols = area.slices
+        return unpack(self._array("ndvi")[image, rows, cols], NDVI_SCALE)
+
+    def incidence(self, orbit: int, area: Window) -> Array | None:
+        """Incidence angle of a relative orbit, degrees, float32 [height, width]; None where the source has none."""
+        if orbit not in self.manifest.orbits:
+            return None
+        rows, cols = area.slices
+        return unpack(self._array("incidence")[self.manifest.orbits.index(orbit), rows, cols], ANGLE_SCALE)
+
+    @cached_property
+    def _group(self) -> zarr.Group:
+        return zarr.open_group(self.path, mode="r")
+
+    def _array(self, name: str) -> Any:
+        return self._group[name]
+
+
+def pack(values: Array, scale: float) -> npt.NDArray[np.int16]:
+    """Pack floats into int16; NaN becomes the fill value. The inverse of `unpack` to half a step of `scale`."""
+    steps = np.clip(np.round(values / scale), FILL + 1, 32767)
+    return np.where(np.isnan(values), FILL, np.nan_to_num(steps)).astype(np.int16)
+
+
+def unpack(packed: npt.NDArray[np.int16], scale: float) -> Array:
+    """Unpack int16 into float32; the fill value becomes NaN."""
+    return np.where(packed == FILL, np.nan, packed * np.float32(scale)).astype(np.float32)

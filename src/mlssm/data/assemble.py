@@ -1,0 +1,146 @@
+"""From a cube and a configuration to everything that training, evaluation and mapping need."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mlssm.bundle import FeatureSpec
+from mlssm.config import TrainConfig
+from mlssm.cube import Cube
+from mlssm.data.dataset import PatchDataset
+from mlssm.data.features import RAIN, FeatureSource, Moment, latest_before
+from mlssm.data.layers import area_layers, area_places
+from mlssm.data.scaling import fit_spec
+from mlssm.errors import SplitError
+from mlssm.patches.dates import split_dates
+from mlssm.patches.index import SPLITS, build_index
+from mlssm.retrieval.fit import Retrieval, fit_retrieval
+from mlssm.retrieval.masks import frozen_or_snowy
+from mlssm.retrieval.stack import Stack, load_stack
+from mlssm.weather.field import WeatherField
+from mlssm.weather.stations import VARIABLES
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What one training is made from.
+
+    Attributes:
+        cube: The area.
+        stack: Its multilooked backscatter.
+        field: Its weather at pixels.
+        retrieval: Its labels, fitted on training dates.
+        features: Makes the model's inputs.
+        moments: Weather and NDVI of each usable time.
+        index: The patch index.
+        datasets: Patches by "train", "val" and "test".
+    """
+
+    cube: Cube
+    stack: Stack
+    field: WeatherField
+    retrieval: Retrieval
+    features: FeatureSource
+    moments: Mapping[int, Moment]
+    index: pd.DataFrame
+    datasets: Mapping[str, PatchDataset]
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """The model's channels."""
+        return self.features.spec
+
+
+def assemble(cube: Cube, config: TrainConfig) -> Experiment:
+    """Fit labels and scaling on the training dates, and find the patches.
+
+    Raises:
+        ConfigError: A value does not fit the data.
+        DataError: The cube lacks what is asked for.
+        SplitError: Too little is left of a split.
+    """
+    stack = load_stack(cube, config.retrieval)
+    field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
+    moments = all_moments(cube, field, cube.window_ends, cube.local_days, config)
+    usable = _usable(moments, cube, config)
+    date_split = np.full(len(cube.times), "none", dtype="<U5")
+    date_split[usable] = split_dates(cube.local_days[usable], config.split)
+    training = (date_split == "train") | (date_split == "any")
+    masks = frozen_or_snowy(field, cube.local_days, config.retrieval)
+    retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks)
+    layers = area_layers(cube, stack.working, config.features.static)
+    kept = [moments[time] for time in np.flatnonzero(usable)]
+    spec = fit_spec(field, layers, kept, training[usable], config.features)
+    features = FeatureSource(field, layers, spec)
+    index = build_index(retrieval, date_split, usable, config.patches, config.split)
+    by_time = {int(time): moments[time] for time in np.flatnonzero(usable)}
+    datasets = {
+        name: PatchDataset(_drawn(index, name, config), config.patches.size, retrieval, features, by_time)
+        for name in SPLITS
+    }
+    _report(datasets)
+    return Experiment(cube, stack, field, retrieval, features, by_time, index, datasets)
+
+
+def all_moments(
+    cube: Cube,
+    field: WeatherField,
+    ends: npt.NDArray[np.datetime64],
+    days: npt.NDArray[np.datetime64],
+    config: TrainConfig,
+) -> list[Moment]:
+    """Weather window and NDVI image of each date.
+
+    Args:
+        cube: For the NDVI's days.
+        field: The weather.
+        ends: Last day of each window.
+        days: The local days.
+        config: Lag and kind of window.
+    """
+    windows = field.windows(ends, config.model.lag, config.model.window)
+    images = latest_before(days, cube.ndvi_days)
+    return [Moment(window, int(image)) for window, image in zip(windows, images, strict=True)]
+
+
+def has_weather(moment: Moment, config: TrainConfig) -> bool:
+    """Whether a date can be used: rain is known on enough days of its window, and under `drop` all weather on all."""
+    known = np.asarray(np.isfinite(moment.window).any(axis=1))  # [step, variable]
+    if known[:, RAIN].mean() < config.weather.min_coverage:
+        return False
+    if config.features.on_missing == "fill":
+        return True
+    return bool(known[:, [VARIABLES.index(name) for name in config.features.dynamic]].all())
+
+
+def _usable(moments: list[Moment], cube: Cube, config: TrainConfig) -> npt.NDArray[np.bool_]:
+    usable = np.array([has_weather(moment, config) for moment in moments], bool)
+    dropped = [str(day) for day in cube.local_days[~usable]]
+    first, last = cube.weather.days[0], cube.weather.days[-1]
+    if not usable.any():
+        raise SplitError(
+            f"none of the {len(usable)} dates has weather in its window of {config.model.lag} days; the stations have "
+            f"{first} to {last}, the images {cube.local_days[0]} to {cube.local_days[-1]}"
+        )
+    if dropped:
+        shown = ", ".join(dropped[:5]) + (", ..." if len(dropped) > 5 else "")
+        log.warning("%d dates without weather in their window are dropped: %s", len(dropped), shown)
+    return usable
+
+
+def _drawn(index: pd.DataFrame, name: str, config: TrainConfig) -> pd.DataFrame:
+    rows = index[index["split"] == name]
+    return rows if name == "train" and config.sampler.name == "two_pass" else rows[rows["pass"] == 1]
+
+
+def _report(datasets: Mapping[str, PatchDataset]) -> None:
+    parts = (f"{name} {len(data)} patches on {len(data.times)} dates" for name, data in datasets.items())
+    log.info("split: %s", ", ".join(parts))

@@ -1,0 +1,49 @@
+"""The loaders of the three splits."""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+
+from mlssm.data.dataset import PatchDataset
+from mlssm.data.sampler import PatchSampler
+from mlssm.training.batch import Batch
+
+
+class PatchDataModule(pl.LightningDataModule):
+    """Loaders of patches; training is shuffled, validation and test are not."""
+
+    def __init__(self, datasets: dict[str, PatchDataset], batch_size: int, workers: int, seed: int) -> None:
+        """Keep what the loaders are made from.
+
+        Args:
+            datasets: By "train", "val" and "test".
+            batch_size: Patches in a batch.
+            workers: Processes that read patches.
+            seed: Of the order in training.
+        """
+        super().__init__()
+        self.datasets, self.batch_size, self.workers, self.seed = datasets, batch_size, workers, seed
+
+    def loader(self, split: str, *, shuffle: bool = False) -> DataLoader[Batch]:
+        """The patches of a split in batches."""
+        dataset = self.datasets[split]
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            sampler=PatchSampler(len(dataset), shuffle=shuffle, seed=self.seed),
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+        )
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffled anew each epoch."""
+        return self.loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """In the order of the index."""
+        return self.loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """In the order of the index."""
+        return self.loader("test")

@@ -1,0 +1,67 @@
+"""Patches as tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch.utils.data import Dataset
+
+from mlssm.data.features import FeatureSource, Moment
+from mlssm.retrieval.fit import Retrieval
+from mlssm.training.batch import Batch
+
+
+class PatchDataset(Dataset[Batch]):
+    """The patches of one split, each a `Batch` without the batch dimension."""
+
+    def __init__(
+        self,
+        patches: pd.DataFrame,
+        size: int,
+        retrieval: Retrieval,
+        features: FeatureSource,
+        moments: dict[int, Moment],
+    ) -> None:
+        """Patches of a split.
+
+        Args:
+            patches: Rows of the patch index.
+            size: Pixels along a patch.
+            retrieval: The fitted labels.
+            features: Makes the inputs.
+            moments: Weather and NDVI of each usable time.
+        """
+        self.patches, self.size = patches.reset_index(drop=True), size
+        self.retrieval, self.features, self.moments = retrieval, features, moments
+        self._places = self.patches[["area", "time", "row", "col"]].to_numpy(np.int64)
+        self.times = np.unique(self._places[:, 1])
+
+    def __len__(self) -> int:
+        """Number of patches."""
+        return len(self._places)
+
+    def __getitem__(self, position: int) -> Batch:
+        """One patch; where it reaches past its area it is padded, and not valid."""
+        area, time, row, col = (int(value) for value in self._places[position])
+        rows, cols = slice(row, row + self.size), slice(col, col + self.size)
+        inputs = self.features.patch(area, self.moments[time], rows, cols)
+        labels = self.retrieval.labels(area, np.array([time]), rows, cols)
+        valid = np.isfinite(labels.ssm) & inputs.usable
+        return Batch(
+            dynamic=self._tensor(inputs.dynamic),
+            static=self._tensor(inputs.static),
+            target=self._tensor(np.where(valid, labels.ssm, np.nan)),
+            valid=self._tensor(valid),
+            standard_error=self._tensor(np.where(valid, labels.standard_error, np.nan)),
+            date=torch.tensor(int(np.searchsorted(self.times, time))),
+        )
+
+    def _tensor(self, values: npt.NDArray[np.generic]) -> torch.Tensor:
+        """As a tensor, padded below and to the right to the patch size (edge values; the mask is False there)."""
+        missing = [self.size - side for side in values.shape[-2:]]
+        if any(missing):
+            widths = [(0, 0)] * (values.ndim - 2) + [(0, side) for side in missing]
+            values = np.pad(values, widths, mode="edge") if values.dtype != bool else np.pad(values, widths)
+        return torch.from_numpy(np.ascontiguousarray(values))

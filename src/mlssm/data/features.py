@@ -1,0 +1,140 @@
+"""The model's inputs at a patch: weather of the antecedent window, terrain, soil and NDVI, scaled, in a fixed order."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mlssm.bundle import FeatureSpec
+from mlssm.data.layers import AreaLayers
+from mlssm.weather.field import WeatherField
+from mlssm.weather.stations import VARIABLES, Floats
+
+log = logging.getLogger(__name__)
+
+Array = npt.NDArray[np.float32]
+Days = npt.NDArray[np.datetime64]
+AVAILABLE = "_available"
+RAIN = VARIABLES.index("precipitation")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A patch as the model sees it.
+
+    Attributes:
+        dynamic: Scaled weather, float32 [T, channel, rows, cols], oldest step first.
+        static: Scaled terrain, soil and NDVI, float32 [channel, rows, cols].
+        usable: Where no input is missing that the model cannot do without, bool [rows, cols].
+    """
+
+    dynamic: Array
+    static: Array
+    usable: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What the weather and the calendar say of one date.
+
+    Attributes:
+        window: Station values of the antecedent window, [T, station, variable], NaN where missing.
+        ndvi: Index of the latest NDVI image before the day; -1 where there is none.
+    """
+
+    window: Floats
+    ndvi: int
+
+
+def channel_source(channel: str) -> str:
+    """The source that a channel comes from: what is missing or available together."""
+    if channel in ("elevation", "slope"):
+        return "terrain"
+    return "soil" if channel.startswith("soil_") else channel
+
+
+def transform(channel: str, values: Array) -> Array:
+    """What is done to a channel before it is scaled: rain is skewed, so its logarithm log(1 + mm) is taken."""
+    return np.log1p(values) if channel == "precipitation" else values
+
+
+def latest_before(days: Days, images: Days) -> npt.NDArray[np.int64]:
+    """Index of the latest of the sorted `images` before each day; -1 where there is none."""
+    return np.searchsorted(images, days, side="left").astype(np.int64) - 1
+
+
+class FeatureSource:
+    """Makes the inputs of any patch on any date."""
+
+    def __init__(self, field: WeatherField, layers: tuple[AreaLayers, ...], spec: FeatureSpec) -> None:
+        """Scale what does not change with the date, once.
+
+        Args:
+            field: The weather at pixels.
+            layers: Terrain, soil and NDVI of each area.
+            spec: The channels and their scaling.
+        """
+        self.field, self.layers, self.spec = field, layers, spec
+        self._scale = {
+            name: (np.float32(mean), np.float32(std))
+            for name, mean, std in zip((*spec.dynamic, *spec.static), spec.means, spec.stds, strict=True)
+        }
+        self._weather = [name for name in spec.dynamic if not name.endswith(AVAILABLE)]
+        self._columns = [VARIABLES.index(name) for name in self._weather]
+        self._fixed = [self._fixed_channels(area) for area in layers]
+
+    def patch(self, area: int, moment: Moment, rows: slice, cols: slice) -> Inputs:
+        """The inputs of the area's rows and columns on a date."""
+        dynamic, weather_usable = self._dynamic(area, moment, rows, cols)
+        static, static_usable = self._static(area, moment, rows, cols)
+        return Inputs(dynamic, static, weather_usable & static_usable)
+
+    def _dynamic(self, area: int, moment: Moment, rows: slice, cols: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
+        fields = self.field.at_pixels(moment.window, area, rows, cols)[:, self._columns]
+        present = np.isfinite(fields)
+        filled = {name: self._scaled(name, fields[:, i]) for i, name in enumerate(self._weather)}
+        channels, usable = [], np.ones(fields.shape[2:], bool)
+        for i, name in enumerate(self._weather):
+            if name + AVAILABLE in self.spec.dynamic:
+                filled[name + AVAILABLE] = present[:, i].astype(np.float32)
+            else:
+                usable &= present[:, i].all(axis=0)
+        channels = [filled[name] for name in self.spec.dynamic]
+        return np.stack(channels, axis=1), usable
+
+    def _static(self, area: int, moment: Moment, rows: slice, cols: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
+        fixed, fixed_usable = self._fixed[area]
+        if "ndvi" not in self.spec.static:
+            return fixed[:, rows, cols], fixed_usable[rows, cols]
+        ndvi = self.layers[area].ndvi_at(moment.ndvi, rows, cols)
+        static = fixed[:, rows, cols].copy()
+        static[self.spec.static.index("ndvi")] = self._scaled("ndvi", ndvi)
+        present = np.isfinite(ndvi)
+        if "ndvi" + AVAILABLE in self.spec.static:
+            static[self.spec.static.index("ndvi" + AVAILABLE)] = present
+            return static, fixed_usable[rows, cols]
+        return static, fixed_usable[rows, cols] & present
+
+    def _fixed_channels(self, area: AreaLayers) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """All static channels scaled, those of NDVI still 0; and where none is missing that has to be there."""
+        shape = area.ndvi.shape[1:]
+        channels = np.zeros((len(self.spec.static), *shape), np.float32)
+        usable = np.ones(shape, bool)
+        for position, name in enumerate(self.spec.static):
+            if name in area.fixed:
+                channels[position] = self._scaled(name, area.fixed[name])
+                if channel_source(name) + AVAILABLE not in self.spec.static:
+                    usable &= np.isfinite(area.fixed[name])
+            elif name.endswith(AVAILABLE) and name != "ndvi" + AVAILABLE:
+                source = name.removesuffix(AVAILABLE)
+                parts = [values for key, values in area.fixed.items() if channel_source(key) == source]
+                channels[position] = np.isfinite(np.stack(parts)).all(axis=0)
+        return channels, usable
+
+    def _scaled(self, name: str, values: Array) -> Array:
+        mean, std = self._scale[name]
+        scaled = (transform(name, values) - mean) / std
+        return np.where(np.isfinite(scaled), scaled, np.float32(0))  # 0 is the training mean

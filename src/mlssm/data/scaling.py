@@ -1,0 +1,151 @@
+"""Which channels a model gets, and their mean and standard deviation on the training dates."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mlssm.bundle import FeatureSpec
+from mlssm.config import FeaturesConfig
+from mlssm.cube import NDVI_SCALE, unpack
+from mlssm.data.features import AVAILABLE, Moment, channel_source, transform
+from mlssm.data.layers import AreaLayers
+from mlssm.weather.field import WeatherField
+from mlssm.weather.stations import VARIABLES
+
+log = logging.getLogger(__name__)
+
+# pixels along an area's side that the weather's mean and spread are taken from: the fields are smooth
+SAMPLED = 12
+
+
+@dataclass
+class _Moments:
+    """Streaming mean and spread of one channel, float64."""
+
+    count: int = 0
+    total: float = 0.0
+    square: float = 0.0
+
+    def add(self, values: npt.NDArray[np.floating]) -> None:
+        known = values[np.isfinite(values)].astype(float)
+        self.count += known.size
+        self.total += float(known.sum())
+        self.square += float((known**2).sum())
+
+    def scale(self) -> tuple[float, float]:
+        """Mean and standard deviation; 1 for the second where the values do not vary."""
+        if self.count == 0:
+            return 0.0, 1.0
+        mean = self.total / self.count
+        variance = self.square / self.count - mean**2
+        return mean, math.sqrt(variance) if variance > 1e-12 * max(1.0, mean**2) else 1.0
+
+
+def fit_spec(
+    field: WeatherField,
+    layers: Sequence[AreaLayers],
+    moments: Sequence[Moment],
+    training: npt.NDArray[np.bool_],
+    config: FeaturesConfig,
+) -> FeatureSpec:
+    """Choose the channels and fit their scaling.
+
+    A source that is missing somewhere gets an availability channel under `on_missing=fill`; the log names it. Under
+    `drop` it gets none, so that pixels and dates without it are masked.
+
+    Args:
+        field: The weather at pixels.
+        layers: Terrain, soil and NDVI.
+        moments: All dates that are used, for what is missing.
+        training: Which of them are training dates, for the scaling.
+        config: The wanted features.
+    """
+    dynamic: list[str] = list(config.dynamic)
+    static = _static_names(layers, config)
+    if config.on_missing == "fill":
+        dynamic += [name + AVAILABLE for name in _missing_weather(moments, dynamic)]
+        static += [name + AVAILABLE for name in _missing_layers(layers, moments, static)]
+    chosen = [moment for moment, train in zip(moments, training, strict=True) if train]
+    scales = {**_weather_scales(field, chosen, config.dynamic), **_layer_scales(layers, chosen, static)}
+    pairs = [scales.get(name, (0.0, 1.0)) for name in (*dynamic, *static)]
+    log.info("features: %s; static %s", ", ".join(dynamic), ", ".join(static) or "none")
+    means, stds = zip(*pairs, strict=True)
+    return FeatureSpec(tuple(dynamic), tuple(static), tuple(means), tuple(stds))
+
+
+def _static_names(layers: Sequence[AreaLayers], config: FeaturesConfig) -> list[str]:
+    names = list(layers[0].fixed)
+    if "ndvi" in config.static and layers[0].ndvi.shape[0]:
+        names.append("ndvi")
+    left_out = [name for name in config.static if name not in {channel_source(key) for key in names} | set(names)]
+    if left_out:
+        log.info("left out, as the datamodule has no source for it: %s", ", ".join(left_out))
+    return names
+
+
+def _missing_weather(moments: Sequence[Moment], names: Sequence[str]) -> list[str]:
+    found = []
+    for name in names:
+        column = VARIABLES.index(name)
+        gaps = [bool(np.isnan(moment.window[:, :, column]).all(axis=1).any()) for moment in moments]
+        if any(gaps):
+            found.append(name)
+            text = "%s is missing at every station in the window of %d dates: training mean and availability channel"
+            log.warning(text, name, sum(gaps))
+    return found
+
+
+def _missing_layers(layers: Sequence[AreaLayers], moments: Sequence[Moment], names: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        source = channel_source(name)
+        if source in found:
+            continue
+        if name == "ndvi":
+            images = {moment.ndvi for moment in moments}
+            everything = slice(None)
+            missing = any(np.isnan(area.ndvi_at(i, everything, everything)).any() for area in layers for i in images)
+        else:
+            missing = any(np.isnan(area.fixed[name]).any() for area in layers)
+        if missing:
+            found.append(source)
+            log.warning("%s is missing in places: filled with its mean, and an availability channel", source)
+    return found
+
+
+def _weather_scales(
+    field: WeatherField, moments: Sequence[Moment], names: Sequence[str]
+) -> dict[str, tuple[float, float]]:
+    sums = {name: _Moments() for name in names}
+    for area, place in enumerate(field.places):
+        rows, cols = (slice(None, None, max(1, side // SAMPLED)) for side in place.shape)
+        for moment in moments:
+            fields = field.at_pixels(moment.window, area, rows, cols)
+            for name, found in sums.items():
+                found.add(transform(name, fields[:, VARIABLES.index(name)]))
+    return {name: found.scale() for name, found in sums.items()}
+
+
+def _layer_scales(
+    layers: Sequence[AreaLayers], moments: Sequence[Moment], names: Sequence[str]
+) -> dict[str, tuple[float, float]]:
+    scales = {}
+    for name in ("elevation", "slope"):
+        if name in names:
+            found = _Moments()
+            for area in layers:
+                found.add(area.fixed[name])
+            scales[name] = found.scale()
+    if "ndvi" in names:
+        found = _Moments()
+        for image in sorted({moment.ndvi for moment in moments} - {-1}):
+            for area in layers:
+                found.add(unpack(area.ndvi[image], NDVI_SCALE))
+        scales["ndvi"] = found.scale()
+    return scales

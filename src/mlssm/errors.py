@@ -1,0 +1,21 @@
+"""The errors that a user can meet. Each message names the place, the value and the cure in one or two lines."""
+
+
+class MlssmError(Exception):
+    """Base of all errors that are the input's, not the program's; the command line prints them without a traceback."""
+
+
+class ConfigError(MlssmError):
+    """A configuration key, choice or value that is not allowed."""
+
+
+class DataError(MlssmError):
+    """An input file or folder that is missing, unreadable or does not fit."""
+
+
+class SplitError(MlssmError):
+    """A split, threshold or lag that leaves too little to train on or to score."""
+
+
+class RunError(MlssmError):
+    """A run or a model bundle that cannot be found or does not fit the data."""

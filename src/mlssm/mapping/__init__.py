@@ -1,0 +1,1 @@
+"""From tiles of predictions to maps: tiling, blending, Cloud-Optimised GeoTIFF, previews."""

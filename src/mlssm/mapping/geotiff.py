@@ -1,0 +1,125 @@
+"""Maps as Cloud-Optimised GeoTIFF.
+
+GDAL's COG driver is used through rasterio, and rio-cogeo only validates. On a grid of 3300 x 3700 pixels with five
+areas of 100 x 100 the driver is twice as fast (it writes overviews and file in one pass), keeps the band's unit, which
+rio-cogeo's cog_translate drops, and adds the statistics that QGIS stretches colours with. Both leave empty blocks out.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import rasterio.errors
+import rasterio.shutil
+import rasterio.windows
+from rasterio._err import CPLE_BaseError  # what a failed copy raises; rasterio.errors has no name for it
+
+from mlssm.errors import DataError
+from mlssm.grid import Grid, Window
+
+Block: TypeAlias = tuple[Window, npt.NDArray[np.float32]]
+
+# Small blocks: areas are specks on a mostly empty grid, and a block is read and stored whole.
+BLOCK_SIZE = 256
+UNITS = "1"
+UNITS_TAG = "1 (relative soil moisture, 0 = driest seen, 1 = wettest seen)"
+COG_OPTIONS = {
+    "COMPRESS": "DEFLATE",
+    "PREDICTOR": "YES",  # the floating-point predictor
+    "BLOCKSIZE": str(BLOCK_SIZE),
+    "OVERVIEW_RESAMPLING": "AVERAGE",  # nodata has no share in it
+    "SPARSE_OK": "TRUE",
+    "STATISTICS": "YES",
+    "BIGTIFF": "IF_SAFER",
+}
+
+
+def write_cog(path: Path, blocks: Sequence[Block], grid: Grid, tags: Mapping[str, str], description: str) -> None:
+    """Write one map of soil moisture as a Cloud-Optimised GeoTIFF on the whole grid.
+
+    The file appears under its name when it is complete; blocks without data take no space in it.
+
+    Args:
+        path: The file; folders are made, an older file is replaced.
+        blocks: Windows of the grid that do not overlap, each with its SSM [h, w], float32, 0..1; NaN = nodata.
+        grid: The grid of the map.
+        tags: What the file says about itself, e.g. date, run id, model, support in metres.
+        description: The band's description.
+
+    Raises:
+        ValueError: A block has values outside 0..1, another type or shape than stated, reaches out of the grid, or
+            overlaps another.
+        DataError: The file cannot be written.
+    """
+    for block in blocks:
+        _check(block, grid)
+    if clash := next((pair for pair in combinations(blocks, 2) if pair[0][0].intersects(pair[1][0])), None):
+        raise ValueError(f"blocks overlap: {clash[0][0]} and {clash[1][0]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            staged, finished = Path(folder) / "staged.tif", Path(folder) / "finished.tif"
+            _stage(staged, blocks, grid, tags, description)
+            rasterio.shutil.copy(staged, finished, driver="COG", **COG_OPTIONS)
+            _verify(finished, blocks)
+            finished.replace(path)
+    except (OSError, rasterio.errors.RasterioError, CPLE_BaseError) as error:
+        raise DataError(f"{path} cannot be written ({error}); choose another folder or free some space") from error
+
+
+def _check(block: Block, grid: Grid) -> None:
+    window, values = block
+    if values.dtype != np.float32 or values.shape != window.shape:
+        raise ValueError(
+            f"a block must be float32 of its window's shape, not {values.dtype} {values.shape} in {window}"
+        )
+    if min(window.row, window.col) < 0 or grid.full.union(window) != grid.full:
+        raise ValueError(f"{window} reaches out of a grid of {grid.height} x {grid.width} pixels")
+    known = values[~np.isnan(values)]
+    if known.size and not (known.min() >= 0 and known.max() <= 1):
+        raise ValueError(f"soil moisture must lie in 0..1, not {known.min():g}..{known.max():g}, in {window}")
+
+
+def _stage(path: Path, blocks: Sequence[Block], grid: Grid, tags: Mapping[str, str], description: str) -> None:
+    """A plain sparse GeoTIFF: the COG driver can only copy a complete raster."""
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        dtype="float32",
+        count=1,
+        height=grid.height,
+        width=grid.width,
+        crs=grid.crs,
+        transform=grid.transform,
+        nodata=np.nan,
+        tiled=True,
+        blockxsize=BLOCK_SIZE,
+        blockysize=BLOCK_SIZE,
+        SPARSE_OK=True,
+        BIGTIFF="IF_SAFER",
+    ) as target:
+        for window, values in blocks:
+            target.write(values, 1, window=_place(window))
+        target.set_band_description(1, description)
+        target.units = (UNITS,)
+        target.update_tags(**{"units": UNITS_TAG, **tags})
+
+
+def _verify(path: Path, blocks: Sequence[Block]) -> None:
+    """Read the values back: GDAL does not raise when a disk fills up while a file is closed."""
+    with rasterio.open(path) as source:
+        for window, values in blocks:
+            if not np.array_equal(source.read(1, window=_place(window)), values, equal_nan=True):
+                raise OSError("values read back differ from those written")
+
+
+def _place(window: Window) -> rasterio.windows.Window:
+    return rasterio.windows.Window(window.col, window.row, window.width, window.height)

@@ -1,0 +1,147 @@
+"""Previews of maps: a picture for those who do not open a GIS."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Patch
+from pyproj import CRS
+
+from mlssm.errors import DataError
+from mlssm.evaluation import AnyFloats
+from mlssm.evaluation.cartography import INK, MASKED, SSM_COLOURS, SSM_LABEL, SSM_RANGE, draw_map, left_out
+from mlssm.grid import Grid
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+MOST_PANELS = 9
+DOTS_PER_INCH = 150
+
+
+@dataclass(frozen=True)
+class MapPanel:
+    """One area's map.
+
+    Attributes:
+        name: The area's name.
+        values: SSM [h, w], 0..1; NaN = nodata.
+        grid: The grid of these pixels.
+    """
+
+    name: str
+    values: AnyFloats
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        """Refuse values that do not lie on the grid.
+
+        Raises:
+            ValueError: The shapes differ.
+        """
+        if self.values.shape != self.grid.shape:
+            raise ValueError(f"panel {self.name}: values {self.values.shape} are not on a grid {self.grid.shape}")
+
+    @property
+    def aspect(self) -> float:
+        """Height over width."""
+        return self.grid.height / self.grid.width
+
+
+def write_preview(path: Path, panels: Sequence[MapPanel], date: dt.date, title: str) -> None:
+    """Draw one date's maps into a PNG: a panel an area, each with its scale bar, and one colour bar.
+
+    Areas apart from each other become panels of their own, and not specks on an empty sheet. The first nine are shown,
+    and the title says how many are left out. The file appears under its name when it is complete.
+
+    Args:
+        path: The PNG; folders are made, an older file is replaced.
+        panels: Maps by area.
+        date: The day that the maps show.
+        title: The picture's title.
+
+    Raises:
+        ValueError: There is no panel.
+        DataError: The file cannot be written.
+    """
+    figure = preview(panels, date, title)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            finished = Path(folder) / "preview.png"
+            figure.savefig(finished, dpi=DOTS_PER_INCH, facecolor="white")
+            finished.replace(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error}); choose another folder or free some space") from error
+
+
+def preview(panels: Sequence[MapPanel], date: dt.date, title: str) -> Figure:
+    """The picture of `write_preview`, as a figure.
+
+    Raises:
+        ValueError: There is no panel.
+    """
+    if not panels:
+        raise ValueError("a preview needs at least one panel")
+    shown = panels[:MOST_PANELS]
+    columns = _columns(len(shown))
+    side = 6.4 if columns == 1 else 3.3
+    heights = _row_heights(shown, columns)
+    size = side * columns, side * sum(heights) + 0.3 * len(heights) + 1.5
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.07))
+    places = (
+        figure.subplots(len(heights), columns, squeeze=False, gridspec_kw={"height_ratios": heights}).ravel().tolist()
+    )
+    images = [_draw_panel(axes, panel) for axes, panel in zip(places, shown, strict=False)]
+    for axes in places[len(shown) :]:
+        axes.set_axis_off()
+    _annotate(figure, images[0], places, shown[0].grid)
+    heading = f"{title}\n{date.day} {date:%B %Y}{left_out(len(panels), MOST_PANELS)}"
+    figure.suptitle(heading, fontsize=13, color=INK)
+    return figure
+
+
+def _columns(panels: int) -> int:
+    """Four panels as 2 x 2, otherwise up to three in a row."""
+    return 2 if panels == 4 else min(panels, 3)
+
+
+def _row_heights(panels: Sequence[MapPanel], columns: int) -> list[float]:
+    """Height of each row over the width of a column; very long or flat areas are held in bounds."""
+    rows = [panels[start : start + columns] for start in range(0, len(panels), columns)]
+    return [min(max(*(panel.aspect for panel in row), 0.35), 1.8) for row in rows]
+
+
+def _draw_panel(axes: Axes, panel: MapPanel) -> AxesImage:
+    image = draw_map(axes, panel.values, panel.grid.pixel, SSM_COLOURS, SSM_RANGE, scale_bar=True)
+    axes.set_title(f"{panel.name}\n{_place(panel.grid)}", fontsize=9, color=INK)
+    return image
+
+
+def _place(grid: Grid) -> str:
+    longitude, latitude = grid.geographic_centre()
+    north, east = ("N" if latitude >= 0 else "S"), ("E" if longitude >= 0 else "W")
+    return f"{math.fabs(latitude):.2f}° {north}, {math.fabs(longitude):.2f}° {east}"
+
+
+def _annotate(figure: Figure, image: AxesImage, places: list[Axes], grid: Grid) -> None:
+    bar = figure.colorbar(image, ax=places, location="bottom", shrink=0.7, aspect=38, pad=0.02)
+    bar.set_label(SSM_LABEL, color=INK, fontsize=9)
+    bar.outline.set(edgecolor=INK, linewidth=0.6)
+    note = f"no data   ({CRS.from_user_input(grid.crs).name}, north up, {grid.pixel:g} m pixels)"
+    figure.legend(
+        handles=[Patch(facecolor=MASKED, edgecolor=INK, linewidth=0.6, label=note)],
+        loc="outside lower center",
+        frameon=False,
+        fontsize=8,
+        labelcolor=INK,
+    )

@@ -1,0 +1,1 @@
+"""Networks: plain `torch.nn.Module`s that take any height, width and number of steps."""

@@ -1,0 +1,179 @@
+"""The convolutional LSTM of Shi et al. 2015, with static features that enter once.
+
+Shi, X. et al. (2015): Convolutional LSTM Network: A Machine Learning Approach for Precipitation Nowcasting. NeurIPS 28,
+equation 3, with * a convolution and o the product by element:
+
+    i_t = sigmoid(W_xi * X_t + W_hi * H_(t-1) + W_ci o C_(t-1) + b_i)
+    f_t = sigmoid(W_xf * X_t + W_hf * H_(t-1) + W_cf o C_(t-1) + b_f)
+    C_t = f_t o C_(t-1) + i_t o tanh(W_xc * X_t + W_hc * H_(t-1) + b_c)
+    o_t = sigmoid(W_xo * X_t + W_ho * H_(t-1) + W_co o C_t + b_o)
+    H_t = o_t o tanh(C_t)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class State(NamedTuple):
+    """The recurrent state: hidden H and cell C, both [B, hidden, H, W]."""
+
+    hidden: Tensor
+    cell: Tensor
+
+
+class Peepholes(nn.Module):
+    """The weights W_ci, W_cf, W_co, [hidden, 1, 1]: one a channel, not one a pixel as the paper's, so any size fits."""
+
+    def __init__(self, hidden_channels: int) -> None:
+        """Start at zero, where the cell equals one without peepholes."""
+        super().__init__()
+        self.input = nn.Parameter(torch.zeros(hidden_channels, 1, 1))
+        self.forget = nn.Parameter(torch.zeros(hidden_channels, 1, 1))
+        self.output = nn.Parameter(torch.zeros(hidden_channels, 1, 1))
+
+
+class ConvLSTMCell(nn.Module):
+    """One layer's gates and recurrence (Shi et al. 2015, equation 3), gates in `torch.nn.LSTM`'s order: i, f, g, o."""
+
+    def __init__(
+        self,
+        input_channels: int,
+        hidden_channels: int,
+        kernel: int,
+        *,
+        peepholes: bool = False,
+        padding: int | Literal["same"] = "same",
+    ) -> None:
+        """Build the two convolutions; the forget gate's bias starts at 1 (Jozefowicz et al. 2015), the others at 0.
+
+        Args:
+            input_channels: Channels of each step's input.
+            hidden_channels: Channels of hidden and cell state.
+            kernel: Side of both convolutions' kernels, pixels.
+            peepholes: Whether the gates see the cell state.
+            padding: Zero padding of the input convolution, pixels; the recurrent one always keeps the size.
+        """
+        super().__init__()
+        self.hidden_channels = hidden_channels
+        self.input_convolution = nn.Conv2d(input_channels, 4 * hidden_channels, kernel, padding=padding)
+        self.hidden_convolution = nn.Conv2d(hidden_channels, 4 * hidden_channels, kernel, padding="same", bias=False)
+        self.peepholes = Peepholes(hidden_channels) if peepholes else None
+        bias = self.input_convolution.bias
+        assert bias is not None
+        nn.init.zeros_(bias)
+        nn.init.ones_(bias[hidden_channels : 2 * hidden_channels])
+
+    def initial_state(self, like: Tensor) -> State:
+        """The zero state as one pixel that broadcasts: the first step's recurrent convolution then costs nothing.
+
+        Its (zero) gradient still reaches the recurrent weights, which DDP needs where a sequence has a single step.
+        """
+        zeros = like.new_zeros(1, self.hidden_channels, 1, 1)
+        return State(zeros, zeros)
+
+    def forward(self, input_gates: Tensor, state: State) -> State:
+        """One step of the recurrence.
+
+        Args:
+            input_gates: W_x * X_t + b of the four gates, [B, 4 hidden, H, W].
+            state: The state after the step before.
+
+        Returns:
+            The state after this step.
+        """
+        gates = input_gates + self.hidden_convolution(state.hidden)
+        i, f, g, o = gates.chunk(4, dim=1)
+        if self.peepholes is not None:
+            i = i + self.peepholes.input * state.cell
+            f = f + self.peepholes.forget * state.cell
+        cell = torch.sigmoid(f) * state.cell + torch.sigmoid(i) * torch.tanh(g)
+        if self.peepholes is not None:
+            o = o + self.peepholes.output * cell
+        return State(torch.sigmoid(o) * torch.tanh(cell), cell)
+
+    def unroll(self, frames: Tensor, static_gates: Tensor | None = None) -> list[Tensor]:
+        """Run over a sequence from the zero state; the input convolution of all steps is one call.
+
+        Args:
+            frames: The inputs, steps first: [T, B, input, H, W].
+            static_gates: What is added to the gates at every step, [B, 4 hidden, H, W].
+
+        Returns:
+            The hidden state after each step, T times [B, hidden, H, W].
+        """
+        gates = self.input_convolution(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        if static_gates is not None:
+            gates.add_(static_gates)  # in place: the gates of all steps are the largest tensor there is
+        state = self.initial_state(gates)
+        states = []
+        for step in gates:
+            state = self(step, state)
+            states.append(state.hidden)
+        return states
+
+
+class ConvLSTM(nn.Module):
+    """Stacked ConvLSTM layers and a sigmoid head: from weather sequences and static features to a map of SSM."""
+
+    def __init__(
+        self,
+        dynamic_channels: int,
+        static_channels: int,
+        hidden: Sequence[int],
+        kernel: int,
+        peepholes: bool,
+        dropout: float,
+    ) -> None:
+        """Build the layers.
+
+        Args:
+            dynamic_channels: Channels of each step.
+            static_channels: Channels that do not change over the steps; may be 0.
+            hidden: Hidden channels of each layer, first layer first.
+            kernel: Side of the kernels, pixels, odd.
+            peepholes: Whether the gates see the cell state.
+            dropout: Share of channels that are dropped after each layer while training, 0..1.
+        """
+        super().__init__()
+        inputs = (dynamic_channels, *hidden[:-1])
+        self.cells = nn.ModuleList(
+            ConvLSTMCell(channels, size, kernel, peepholes=peepholes)
+            for channels, size in zip(inputs, hidden, strict=True)
+        )
+        self.static_convolution = (
+            nn.Conv2d(static_channels, 4 * hidden[0], kernel, padding="same", bias=False) if static_channels else None
+        )
+        self.dropout = nn.Dropout2d(dropout)
+        self.head = nn.Conv2d(hidden[-1], 1, kernel_size=1)
+
+    def forward(self, dynamic: Tensor, static: Tensor) -> Tensor:
+        """Predict the map that follows the last step.
+
+        Args:
+            dynamic: [B, T, dynamic_channels, H, W], oldest step first.
+            static: [B, static_channels, H, W]; not read where `static_channels` is 0.
+
+        Returns:
+            SSM in (0, 1), [B, 1, H, W].
+        """
+        last = self._unroll(dynamic, static)[-1]
+        return torch.sigmoid(self.head(self.dropout(last)))
+
+    def states(self, dynamic: Tensor, static: Tensor) -> Tensor:
+        """The last layer's hidden state after each step, [B, T, hidden[-1], H, W]; arguments as in `forward`."""
+        return torch.stack(self._unroll(dynamic, static), dim=1)
+
+    def _unroll(self, dynamic: Tensor, static: Tensor) -> list[Tensor]:
+        # W * [X_t, S] = W_x * X_t + W_s * S, and the second term is the same at every step
+        gates = None if self.static_convolution is None else self.static_convolution(static)
+        first, *others = (cell for cell in self.cells if isinstance(cell, ConvLSTMCell))
+        states = first.unroll(dynamic.transpose(0, 1), gates)
+        for cell in others:
+            frames = self.dropout(torch.cat(states)).unflatten(0, (len(states), -1))
+            states = cell.unroll(frames)
+        return states

@@ -1,0 +1,104 @@
+"""Splitting dates: whole local days, or whole seasons."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlssm.config import SplitConfig
+from mlssm.errors import ConfigError, SplitError
+
+Days = npt.NDArray[np.datetime64]
+Names = npt.NDArray[np.str_]
+# a validation season is chosen among those that can carry a score
+MIN_VALIDATION_DATES = 5
+
+
+def split_dates(days: Days, config: SplitConfig) -> Names:
+    """The split of each acquisition by its date: "train", "val" or "test"; "any" where dates do not decide.
+
+    Args:
+        days: Local day of each acquisition, [time].
+        config: The split.
+
+    Raises:
+        ConfigError: A season or date that is held out is not there, or is held out twice.
+        SplitError: Nothing is left for one of the three.
+    """
+    if config.name in ("by_block", "random_patch"):
+        return np.full(len(days), "any")
+    groups = seasons(days, config.start_month) if config.name.startswith("by_season") else days
+    known = np.unique(groups)
+    test, val = (_chosen(part, known) for part in (config.test, config.val))
+    if config.name == "by_date":
+        test, val = _drawn(known, test, val, config)
+    else:
+        test = test if test is not None else known[-1:]
+        val = val if val is not None else _validation_season(groups, test)
+    return _assign(groups, test, val)
+
+
+def seasons(days: Days, start_month: int) -> npt.NDArray[np.int64]:
+    """The season of each day: the year in which it begins.
+
+    Args:
+        days: datetime64[D].
+        start_month: Month that a season begins with, 1..12.
+    """
+    months = days.astype("datetime64[M]").astype(np.int64)  # since January 1970
+    return np.asarray((months - (start_month - 1)) // 12 + 1970, np.int64)
+
+
+def _chosen(wanted: Sequence[dt.date | int] | None, known: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    if wanted is None:
+        return None
+    kind = "dates such as 2023-01-01" if known.dtype.kind == "M" else "seasons such as 2022"
+    if any(isinstance(item, dt.date) != (known.dtype.kind == "M") for item in wanted):
+        raise ConfigError(f"split.test and split.val hold {kind} here, not {', '.join(map(str, wanted))}")
+    chosen = np.array(wanted, known.dtype)
+    missing = chosen[~np.isin(chosen, known)]
+    if missing.size:
+        there = ", ".join(map(str, known))
+        raise ConfigError(f"split: {missing[0]} has no image; there are {there}")
+    return chosen
+
+
+def _drawn(
+    known: npt.NDArray[Any], test: npt.NDArray[Any] | None, val: npt.NDArray[Any] | None, config: SplitConfig
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    generator = np.random.default_rng(config.seed)
+    free = np.setdiff1d(known, np.concatenate([part for part in (test, val) if part is not None] or [known[:0]]))
+    order = generator.permutation(free)
+    count = [max(1, round(fraction * len(known))) for fraction in (config.test_fraction, config.val_fraction)]
+    if test is None:
+        test, order = order[: count[0]], order[count[0] :]
+    if val is None:
+        val = order[: count[1]]
+    return test, val
+
+
+def _validation_season(groups: npt.NDArray[Any], test: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Of the seasons that are not for testing, the one with fewest dates but enough: most is left for training."""
+    known, count = np.unique(groups[~np.isin(groups, test)], return_counts=True)
+    enough = count >= MIN_VALIDATION_DATES
+    if not enough.any() or len(known) < 2:
+        raise SplitError(
+            f"no season is left for validation beside test {', '.join(map(str, test))}: one with at least "
+            f"{MIN_VALIDATION_DATES} dates, and one for training, are needed; set split.val or use split=by_date"
+        )
+    return np.asarray(known[enough][[np.argmin(count[enough])]])
+
+
+def _assign(groups: npt.NDArray[Any], test: npt.NDArray[Any], val: npt.NDArray[Any]) -> Names:
+    both = np.intersect1d(test, val)
+    if both.size:
+        raise ConfigError(f"split: {both[0]} is in both split.test and split.val")
+    names = np.where(np.isin(groups, test), "test", np.where(np.isin(groups, val), "val", "train"))
+    for name in ("train", "val", "test"):
+        if not (names == name).any():
+            raise SplitError(f"the split leaves no date for {name}; hold out fewer dates or seasons")
+    return names

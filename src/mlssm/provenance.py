@@ -1,0 +1,24 @@
+"""Digests of files and settings, by which a result is recognised."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def file_digests(root: Path, paths: Iterable[Path]) -> dict[str, str]:
+    """SHA-256 of each file, by its path below `root`, sorted."""
+    found = {}
+    for path in sorted(paths):
+        with path.open("rb") as stream:
+            name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+            found[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """SHA-256 of JSON-like values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()

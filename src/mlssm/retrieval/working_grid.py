@@ -1,0 +1,47 @@
+"""The grid that labels, features and patches share: the cube's, or that of the multilook blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlssm.config import RetrievalConfig
+from mlssm.cube import Cube
+from mlssm.errors import DataError
+from mlssm.grid import Grid, Window
+from mlssm.retrieval.multilook import window_pixels
+
+# a row or column of blocks belongs to an area if this share of it does
+LEAST_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class WorkingGrid:
+    """The working grid of an area and its parts.
+
+    Attributes:
+        grid: CRS, origin and pixel size.
+        factor: Cube pixels along one of its pixels.
+        window_pixels: Cube pixels along the multilook window.
+        areas: The cube's areas on it, in the same order.
+    """
+
+    grid: Grid
+    factor: int
+    window_pixels: int
+    areas: tuple[Window, ...]
+
+
+def working_grid(cube: Cube, config: RetrievalConfig) -> WorkingGrid:
+    """The working grid of a cube under a retrieval.
+
+    Raises:
+        ConfigError: The multilook window is not a whole number of pixels.
+        DataError: The window is wider than an area.
+    """
+    pixels = window_pixels(config.multilook_m, cube.grid.pixel)
+    factor = pixels if config.multilook == "block" else 1
+    areas = tuple(area.coarsen(factor, LEAST_SHARE) for area in cube.areas)
+    if any(min(area.shape) == 0 for area in areas):
+        narrow = min(min(area.shape) for area in cube.areas) * cube.grid.pixel
+        raise DataError(f"retrieval.multilook_m={config.multilook_m:g} is wider than an area of {narrow:g} m")
+    return WorkingGrid(cube.grid.coarsen(factor), factor, pixels, areas)

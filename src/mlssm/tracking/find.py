@@ -1,0 +1,106 @@
+"""Find runs and fetch what they keep."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlssm.errors import RunError
+from mlssm.tracking.run import BUNDLE, KIND, PARENT
+from mlssm.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
+
+MOST_CHILDREN = 50_000  # MLflow's limit for one search
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a store knows of a run; metrics are the last values."""
+
+    run_id: str
+    name: str
+    status: str
+    params: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+
+
+def find_run(store: Store, run: str) -> Run:
+    """A run by its id, or with "latest" the newest finished training of the experiment that has a model bundle.
+
+    Raises:
+        RunError: There is no such run, or it is deleted.
+    """
+    return _latest(store) if run == "latest" else _by_id(store, run)
+
+
+def children(store: Store, parent_run_id: str) -> list[Run]:
+    """The runs under a parent run, oldest first."""
+    found = store.client.search_runs(
+        [store.experiment_id],
+        f"tags.`{PARENT}` = '{parent_run_id}'",
+        max_results=MOST_CHILDREN,
+        order_by=["attributes.start_time ASC"],
+    )
+    return [_run(item) for item in found]
+
+
+def download(store: Store, run_id: str, path: str, target: Path) -> Path:
+    """Copy an artifact, a file or a folder, of a run into a folder, and return where it lies.
+
+    Raises:
+        RunError: The run or the artifact does not exist, or the copy failed.
+    """
+    from mlflow.exceptions import MlflowException
+
+    run = _by_id(store, run_id)
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        return Path(store.client.download_artifacts(run_id, path, str(target.absolute())))
+    except (MlflowException, OSError) as error:
+        reason = str(error).splitlines()[0][:300]
+        raise RunError(f"run {run_id} ({run.status}) has no artifact {path!r} that can be read: {reason}") from None
+
+
+def _latest(store: Store) -> Run:
+    found = store.client.search_runs(
+        [store.experiment_id],
+        f"attributes.status = 'FINISHED' and tags.`{KIND}` = 'training' and tags.`{BUNDLE}` != ''",
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    )
+    if not found:
+        raise RunError(f"no finished training with a model in {_place(store)}; train first with: python train.py")
+    return _run(found[0])
+
+
+def _by_id(store: Store, run_id: str) -> Run:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = store.client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise RunError(f"run {run_id!r} cannot be read from {store.uri}: {str(error)[:300]}") from None
+        raise RunError(f"no run {run_id!r} in {_place(store)}; list them: {_list_command(store)}") from None
+    if found.info.lifecycle_stage == "deleted":
+        raise RunError(f"run {run_id!r} in {_place(store)} is deleted; list the others: {_list_command(store)}")
+    return _run(found)
+
+
+def _run(found: MlflowRun) -> Run:
+    data = found.data
+    name = found.info.run_name or found.info.run_id
+    return Run(found.info.run_id, name, found.info.status, dict(data.params), dict(data.metrics), dict(data.tags))
+
+
+def _place(store: Store) -> str:
+    return f"experiment {store.client.get_experiment(store.experiment_id).name!r} at {store.uri}"
+
+
+def _list_command(store: Store) -> str:
+    return f"MLFLOW_TRACKING_URI={shlex.quote(store.uri)} mlflow runs list --experiment-id {store.experiment_id}"

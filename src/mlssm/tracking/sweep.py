@@ -1,0 +1,151 @@
+"""A Hydra sweep is a parent run with one child a job. Cheap to import, for Hydra does so before any command."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from mlssm.config import TrackingConfig, TrainConfig, parse
+from mlssm.errors import MlssmError, RunError
+
+if TYPE_CHECKING:
+    from mlssm.tracking.store import Store
+
+log = logging.getLogger(__name__)
+
+PARENT_FILE = "parent_run"  # in the sweep's folder; holds the parent's run id
+NAME_LENGTH = 250  # the width of MLflow's column
+WORD = re.compile(r"[A-Za-z]\w*")
+
+
+class SweepParent(Callback):
+    """Keeps the parent run of a sweep: made before the first job, closed after the last one, however that ended."""
+
+    def __init__(self) -> None:
+        """Nothing is opened before a sweep starts."""
+        self._tracking: TrackingConfig | None = None
+        self._parent: str | None = None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Create the parent run. Hydra only warns of a callback's exceptions, so a store that fails exits here."""
+        try:
+            self._tracking = _tracking(config)
+            self._parent = _create_parent(_store(self._tracking), list(config.hydra.overrides.task))
+        except MlssmError as error:
+            raise SystemExit(f"error: {error}") from None
+        path = _parent_file(config.hydra)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self._parent, encoding="utf-8")
+        atexit.register(self._close_early)  # a failed job makes Hydra leave without on_multirun_end
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Name a failed job on the parent: it may have failed before it had a run of its own."""
+        if config.hydra.mode != RunMode.MULTIRUN or job_return.status != JobStatus.FAILED:
+            return
+        error = job_return._return_value  # the property would raise it
+        overrides = " ".join(job_return.overrides or ())
+        parent = _parent_file(config.hydra).read_text(encoding="utf-8")
+        message = f"{overrides}: {type(error).__name__}: {error}"
+        _store(_tracking(config)).client.set_tag(parent, f"failed.{config.hydra.job.num}", message[:5000])
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Close the parent of a sweep that came to its end."""
+        atexit.unregister(self._close_early)
+        self._close("FINISHED")
+
+    def _close_early(self) -> None:
+        # at exit, Python keeps the type of the exception that nobody handled
+        self._close("KILLED" if getattr(sys, "last_type", None) is KeyboardInterrupt else "FAILED")
+
+    def _close(self, outcome: str) -> None:
+        from mlssm.tracking.comparison import close_sweep
+
+        if self._tracking is not None and self._parent is not None:
+            status = close_sweep(_store(self._tracking), self._parent, outcome)
+            log.info("sweep %s: %s", self._parent, status)
+
+
+def parent_run_id() -> str | None:
+    """The run id of the sweep that the current Hydra job belongs to; None outside a sweep.
+
+    Raises:
+        RunError: The job belongs to a sweep that has no parent run.
+    """
+    if not HydraConfig.initialized():
+        return None
+    hydra = HydraConfig.get()
+    if hydra.mode != RunMode.MULTIRUN:
+        return None
+    path = _parent_file(hydra)
+    if not path.is_file():
+        raise RunError(f"the sweep has no parent run: {path} is missing; keep hydra.callbacks.sweep_parent configured")
+    return path.read_text(encoding="utf-8")
+
+
+def run_name(overrides: Sequence[str]) -> str:
+    """A short readable name from a job's overrides: model.lag=3, sampler=two_pass -> "lag=3 two_pass".
+
+    A choice of a configuration group (a word, under a key without dots) stands alone; others keep the last key.
+    Paths are shortened to their last part; where the run is kept (tracking.*) is left out.
+    """
+    parts = [_short(item.lstrip("+")) for item in overrides if not item.lstrip("+").startswith("tracking.")]
+    return " ".join(parts)[:NAME_LENGTH]
+
+
+def job_name(config: TrainConfig) -> str:
+    """The name of the current job's run: tracking.run_name, else its overrides, else lag and sampler."""
+    overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    return config.tracking.run_name or run_name(overrides) or f"lag={config.model.lag} {config.sampler.name}"
+
+
+def _short(override: str) -> str:
+    key, equals, value = override.partition("=")
+    value = value.strip("'\"")
+    if "/" in value and "," not in value:
+        value = Path(value).name or value
+    if not equals:
+        return key
+    choice = "." not in key and WORD.fullmatch(value) and value.lower() not in ("true", "false", "null")
+    return value if choice or _is_choices(key, value) else f"{key.rpartition('.')[2]}={value}"
+
+
+def _is_choices(key: str, value: str) -> bool:
+    """Whether a sweep over a group: sampler=natural,two_pass."""
+    return "." not in key and "," in value and all(WORD.fullmatch(item.strip()) for item in value.split(","))
+
+
+def _create_parent(store: Store, overrides: Sequence[str]) -> str:
+    from mlflow.tracking.context.registry import resolve_tags
+
+    from mlssm.tracking.run import KIND
+
+    tags = resolve_tags({KIND: "sweep", "mlssm.overrides": " ".join(overrides)})
+    name = f"sweep {run_name(overrides)}".strip()[:NAME_LENGTH]
+    return str(store.client.create_run(store.experiment_id, tags=tags, run_name=name).info.run_id)
+
+
+def _store(tracking: TrackingConfig) -> Store:
+    from mlssm.tracking.store import open_store
+
+    return open_store(tracking)
+
+
+def _tracking(config: DictConfig) -> TrackingConfig:
+    plain = OmegaConf.to_container(config.tracking, resolve=True)
+    return parse(TrackingConfig, {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {})
+
+
+def _parent_file(hydra: Any) -> Path:
+    """Where the sweep keeps its parent's run id; `hydra` is Hydra's own part of the configuration."""
+    return Path(hydra.runtime.cwd) / str(hydra.sweep.dir) / PARENT_FILE

@@ -1,0 +1,1 @@
+"""How a network is trained and scored: batches, losses, streaming scores, the LightningModule and its Trainer."""

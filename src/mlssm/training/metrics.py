@@ -1,0 +1,172 @@
+"""Scores from streaming float64 sums: exact in any batching, and over processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self, get_args
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+Distribution = Literal["natural", "balanced"]
+DISTRIBUTIONS: tuple[Distribution, ...] = get_args(Distribution)
+SUMS = (
+    "n",
+    "target",
+    "prediction",
+    "target^2",
+    "prediction^2",
+    "prediction x target",
+    "|prediction - target|",
+    "(prediction - target)^2",
+    "standard error^2",
+)
+CONSTANT = 1e-9  # a variance below this share of the mean square is float rounding, not spread
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well predictions fit labels; a score that is not defined (no pixels, constant values) is NaN.
+
+    Attributes:
+        n: Number of pixels, whatever they weigh.
+        r2: Coefficient of determination, 1 - SSE / SST (Nash & Sutcliffe 1970, doi:10.1016/0022-1694(70)90255-6).
+        rmse: Root mean square error, SSM units.
+        mae: Mean absolute error, SSM units.
+        corr: Pearson's correlation coefficient.
+        bias: Mean of prediction - target, SSM units.
+        r2_ceiling: 1 - mean(standard error^2) / Var(target): the R2 of a model that knows the truth, whose error is the
+            label's own noise. Var(target) is that of the noisy labels, which R2 is measured against as well.
+    """
+
+    n: int
+    r2: float
+    rmse: float
+    mae: float
+    corr: float
+    bias: float
+    r2_ceiling: float
+
+
+def pixel_sums(
+    prediction: Tensor,
+    target: Tensor,
+    valid: Tensor,
+    standard_error: Tensor,
+    date: Tensor,
+    *,
+    dates: int,
+    bins: int,
+) -> Tensor:
+    """Sums over the valid pixels of each date and SSM bin.
+
+    Args:
+        prediction: SSM, [B, ...].
+        target: SSM 0..1, [B, ...].
+        valid: Bool, [B, ...]; other values are not read where it is False.
+        standard_error: Of the target, SSM units, [B, ...].
+        date: Index of each first-dimension element's date, 0..dates - 1, int64 [B].
+        dates: Number of dates.
+        bins: Number of equal bins of the target over [0, 1]; 1 falls into the last.
+
+    Returns:
+        [dates, bins, len(SUMS)], float64, columns as in `SUMS`.
+    """
+    p, y, se = (values.detach()[valid].double() for values in (prediction, target, standard_error))
+    day = date.reshape(-1, *(1,) * (valid.ndim - 1)).expand_as(valid)[valid]
+    cell = day * bins + (y * bins).long().clamp(0, bins - 1)
+    error = p - y
+    columns = (torch.ones_like(y), y, p, y * y, p * p, p * y, error.abs(), error * error, se * se)
+    sums = y.new_zeros(len(SUMS), dates * bins)
+    sums.index_add_(1, cell, torch.stack(columns))
+    return sums.T.reshape(dates, bins, len(SUMS))
+
+
+class ScoreSums(Metric):
+    """The sums of `pixel_sums` over all batches and processes; `scores`, `per_date` and `per_bin` read them.
+
+    The state stays float64 whatever precision the module around it is cast to. Apple's mps has no float64, so it cannot
+    live there.
+    """
+
+    full_state_update = False
+    sums: Tensor
+
+    def __init__(self, dates: int, bins: int) -> None:
+        """Start from zero.
+
+        Args:
+            dates: Number of dates in the split.
+            bins: Number of equal SSM bins over [0, 1].
+        """
+        super().__init__()
+        self.dates, self.bins = dates, bins
+        self.add_state("sums", torch.zeros(dates, bins, len(SUMS), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, prediction: Tensor, target: Tensor, valid: Tensor, standard_error: Tensor, date: Tensor) -> None:
+        """Add pixels; arguments as in `pixel_sums`."""
+        self.sums += pixel_sums(prediction, target, valid, standard_error, date, dates=self.dates, bins=self.bins)
+
+    def compute(self) -> Tensor:
+        """The sums over all processes, float64 [dates, bins, len(SUMS)]."""
+        return self.sums.clone()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Self:
+        # torchmetrics lets `Module.to(dtype)` through, which precision="bf16-true" calls: follow the device only
+        super()._apply(fn, exclude_state=("sums", *exclude_state))
+        self.sums = self.sums.to(self.device)
+        self._defaults["sums"] = torch.zeros_like(self.sums)
+        return self
+
+
+def scores(sums: Tensor, distribution: Distribution = "natural") -> Scores:
+    """Scores over all dates and bins.
+
+    Args:
+        sums: [..., bins, len(SUMS)]; leading dimensions are summed.
+        distribution: `natural`: every pixel weighs the same. `balanced`: every SSM bin that has pixels weighs the same,
+            so each pixel weighs 1 / (pixels in its bin).
+
+    Returns:
+        The scores, NaN where not defined.
+    """
+    bins = sums.double().cpu().reshape(-1, *sums.shape[-2:]).sum(0)
+    filled = bins[bins[:, 0] > 0]
+    n = round(filled[:, 0].sum().item())
+    if distribution == "balanced":
+        filled = filled / filled[:, :1]
+    totals = filled.sum(0)
+    return _from_means(n, (totals[1:] / totals[0]).tolist())
+
+
+def per_date(sums: Tensor, distribution: Distribution = "natural") -> tuple[Scores, ...]:
+    """Scores of each date; `sums` is [dates, bins, len(SUMS)]."""
+    return tuple(scores(of_date, distribution) for of_date in sums)
+
+
+def per_bin(sums: Tensor) -> tuple[Scores, ...]:
+    """Scores of each SSM bin, driest first; `sums` is [..., bins, len(SUMS)]."""
+    return tuple(scores(of_bin) for of_bin in sums.movedim(-2, 0).unsqueeze(-2))
+
+
+def _from_means(n: int, means: Sequence[float]) -> Scores:
+    y, p, yy, pp, yp, absolute, squared, noise = means
+    var_y, var_p = _variance(y, yy), _variance(p, pp)
+    return Scores(
+        n=n,
+        r2=1 - squared / var_y,
+        rmse=math.sqrt(squared),
+        mae=absolute,
+        corr=min(max((yp - y * p) / math.sqrt(var_y * var_p), -1.0), 1.0),
+        bias=p - y,
+        r2_ceiling=1 - noise / var_y,
+    )
+
+
+def _variance(mean: float, mean_square: float) -> float:
+    """Variance from moments; NaN where the values are constant."""
+    variance = mean_square - mean * mean
+    return variance if variance > CONSTANT * mean_square else math.nan

@@ -1,0 +1,1 @@
+"""Station weather: reading, quality checks, evapotranspiration, antecedent windows and interpolation."""

@@ -1,0 +1,77 @@
+"""The weather at the pixels of an area's patches, made from its stations when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mlssm.config import WeatherConfig
+from mlssm.weather.interpolation import LAPSE_RATE, interpolate_window
+from mlssm.weather.stations import VARIABLES, Floats, StationWeather
+from mlssm.weather.windows import antecedent
+
+TEMPERATURE, SNOW = VARIABLES.index("temperature"), VARIABLES.index("snow_depth")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an area's pixels lie.
+
+    Attributes:
+        x: Easting of each column's centre, metres [width].
+        y: Northing of each row's centre, metres [height].
+        elevation: Metres, [height, width]; NaN where unknown.
+    """
+
+    x: Floats
+    y: Floats
+    elevation: npt.NDArray[np.float32]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return len(self.y), len(self.x)
+
+
+@dataclass(frozen=True)
+class WeatherField:
+    """Station weather that can be asked for at pixels.
+
+    Attributes:
+        weather: The stations' record.
+        station_xy: Easting and northing of the stations, metres [S, 2].
+        places: The areas.
+        config: How it is interpolated.
+    """
+
+    weather: StationWeather
+    station_xy: Floats
+    places: tuple[Place, ...]
+    config: WeatherConfig
+
+    def windows(self, ends: npt.NDArray[np.datetime64], lag: int, mode: Literal["sequence", "aggregate"]) -> Floats:
+        """Station values of the windows that end on the days `ends`; [N, T, S, V], NaN where missing."""
+        return antecedent(self.weather, ends, lag, mode, self.config.min_coverage)
+
+    def at_pixels(self, window: Floats, area: int, rows: slice, cols: slice) -> npt.NDArray[np.float32]:
+        """One window's station values [T, S, V] at the pixels of an area's rows and columns; [T, V, rows, cols]."""
+        place = self.places[area]
+        stations = (self.station_xy[:, 0], self.station_xy[:, 1], self.weather.elevation_m)
+        elevation = place.elevation[rows, cols]
+        x, y = place.x[cols], place.y[rows]
+        neighbours, power = self.config.neighbours, self.config.power
+        return interpolate_window(window, VARIABLES, stations, x, y, elevation, neighbours, power)
+
+    def coldest(self, day: Floats, area: int) -> float:
+        """A bound from below of the air temperature in an area, degC, from one day's station values [S, V]."""
+        known = np.isfinite(day[:, TEMPERATURE])
+        if not known.any():
+            return np.inf
+        heights = self.weather.elevation_m[known]
+        lowest_station = float(np.nanmin(heights, initial=np.inf))
+        highest_pixel = float(np.nanmax(self.places[area].elevation, initial=-np.inf))
+        rise = max(highest_pixel - lowest_station, 0) if np.isfinite([highest_pixel, lowest_station]).all() else 0
+        return float(day[known, TEMPERATURE].min()) - LAPSE_RATE * rise

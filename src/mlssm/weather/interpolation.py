@@ -1,0 +1,215 @@
+"""Inverse-distance interpolation from stations to pixels (Shepard 1968), with a lapse rate for temperature.
+
+Interpolation is linear in the station values, so a window is aggregated at the stations first and a patch's field is
+one small matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from mlssm.weather.stations import Floats, StationWeather
+
+LAPSE_RATE = 0.0065  # K/m, the International Standard Atmosphere's
+
+StationPlaces = tuple[Floats, Floats, Floats]
+"""Easting and northing in metres and elevation in metres (NaN = unknown) of the stations, each [S]."""
+
+
+def inverse_distance(
+    values: Floats, station_xy: Floats, target_xy: Floats, neighbours: int = 8, power: float = 2.0
+) -> Floats:
+    """Interpolate columns of station values to targets.
+
+    Each target is the mean of the nearest `neighbours` stations that have a value in the column, weighted by
+    distance^-power. It is exact at a station.
+
+    Args:
+        values: One column a field, NaN = missing there [S, C].
+        station_xy: Projected coordinates, metres [S, 2].
+        target_xy: Projected coordinates, metres [N, 2].
+        neighbours: Stations used at most, >= 1.
+        power: Exponent of the distance, > 0.
+
+    Returns:
+        Float64 [N, C]; NaN only in columns that no station has a value in.
+    """
+    result = np.full((len(target_xy), values.shape[1]), np.nan)
+    # columns with the same stations share one tree query and one product
+    patterns, pattern_of_column = np.unique(np.isfinite(values), axis=1, return_inverse=True)
+    for number, pattern in enumerate(patterns.T):
+        stations = np.flatnonzero(pattern)
+        if stations.size:
+            columns = np.flatnonzero(pattern_of_column.ravel() == number)
+            weights = inverse_distance_weights(station_xy[stations], target_xy, neighbours, power)
+            result[:, columns] = weights @ values[np.ix_(stations, columns)]
+    return result
+
+
+def inverse_distance_weights(station_xy: Floats, target_xy: Floats, neighbours: int, power: float) -> Floats:
+    """The weights of all stations at the targets [N, S], 0 beyond the nearest; rows sum to 1. Arguments as above."""
+    used = min(neighbours, len(station_xy))
+    distance, station = cKDTree(station_xy).query(target_xy, k=np.arange(1, used + 1))
+    nearest = relative_weights(distance, distance[:, :1], power)
+    weights = np.zeros((len(target_xy), len(station_xy)))
+    np.put_along_axis(weights, station, nearest / nearest.sum(axis=1, keepdims=True), axis=1)
+    return weights
+
+
+def relative_weights(distance: Floats, nearest: Floats, power: float) -> Floats:
+    """Inverse-distance weights relative to the nearest station's: (nearest / distance)^power.
+
+    1 at the nearest station; at distance 0 it is 1 there and 0 elsewhere, which makes the mean exact. No distance is
+    too small or large to be represented.
+
+    Args:
+        distance: To each station, metres.
+        nearest: The smallest distance, broadcastable to `distance`.
+        power: Exponent, > 0.
+    """
+    distance, nearest = np.broadcast_arrays(distance, nearest)
+    ratio = np.divide(nearest, distance, out=np.ones(distance.shape), where=distance > 0)
+    return np.asarray(ratio**power, dtype=np.float64)
+
+
+def interpolate_window(
+    window: Floats,
+    variables: Sequence[str],
+    stations: StationPlaces,
+    x: Floats,
+    y: Floats,
+    elevation: npt.NDArray[np.floating],
+    neighbours: int = 8,
+    power: float = 2.0,
+) -> npt.NDArray[np.float32]:
+    """Interpolate a window's station values to the pixels of a rectangle.
+
+    Temperature is taken to sea level by `LAPSE_RATE`, interpolated and brought back with the DEM. Where the DEM has no
+    elevation it is interpolated as it is; a station of unknown elevation counts as if it lay at the pixel's.
+    The other variables are interpolated as they are, and as weights are not negative, rain stays so.
+
+    Args:
+        window: Station values, NaN = missing [T, S, V].
+        variables: Names along V.
+        stations: Easting, northing, elevation of the stations, each [S].
+        x: Easting of the columns, metres [w].
+        y: Northing of the rows, metres [h].
+        elevation: Of the pixels, metres, NaN = unknown [h, w].
+        neighbours: Stations used at most for a value.
+        power: Exponent of the distance.
+
+    Returns:
+        Float32 [T, V, h, w]; NaN where no station has a value of that variable at that step.
+    """
+    steps, number, kinds = window.shape
+    columns = window.transpose(1, 0, 2).reshape(number, steps * kinds)
+    heated = variables.index("temperature") if "temperature" in variables else None
+    if heated is not None:
+        columns = np.hstack([columns, *_elevation_columns(window[:, :, heated].T, stations[2])])
+    targets = np.column_stack([axis.ravel() for axis in np.meshgrid(x, y)])
+    fields = inverse_distance(columns, np.column_stack(stations[:2]), targets, neighbours, power).T
+    result = fields[: steps * kinds].reshape(steps, kinds, len(y), len(x))
+    if heated is not None:
+        station_height, known = fields[steps * kinds :].reshape(2, steps, len(y), len(x))
+        correction = LAPSE_RATE * (station_height - known * elevation)
+        result[:, heated] += np.where(np.isfinite(elevation), correction, 0.0)
+    return np.ascontiguousarray(result, dtype=np.float32)
+
+
+def _elevation_columns(temperature: Floats, elevation: Floats) -> tuple[Floats, Floats]:
+    """What the lapse correction needs, with temperature's gaps: station elevation, and whether it is known [S, T]."""
+    known = np.isfinite(elevation)[:, None]
+    height = np.where(known, elevation[:, None], 0.0)
+    has_value = np.isfinite(temperature)
+    return np.where(has_value, height, np.nan), np.where(has_value, known, np.nan)
+
+
+@dataclass(frozen=True)
+class LeaveOneOutError:
+    """How well a variable is interpolated to a station from the others, in the variable's unit.
+
+    Attributes:
+        n: Station days with a value and an interpolated one.
+        bias: Mean of interpolated minus measured; NaN if n is 0, like the next two.
+        mae: Mean absolute error.
+        rmse: Root of the mean squared error.
+        correlation: Pearson's; NaN if n is below 2 or either side does not vary.
+    """
+
+    n: int
+    bias: float
+    mae: float
+    rmse: float
+    correlation: float
+
+
+def leave_one_station_out(
+    weather: StationWeather,
+    x: Floats,
+    y: Floats,
+    neighbours: int = 8,
+    power: float = 2.0,
+    lapse_rate: float = LAPSE_RATE,
+) -> dict[str, LeaveOneOutError]:
+    """The error of interpolating each station's days from the other stations.
+
+    Args:
+        weather: The stations' record.
+        x: Easting of the stations, metres [S].
+        y: Northing of the stations, metres [S].
+        neighbours: Stations used at most for a value.
+        power: Exponent of the distance.
+        lapse_rate: K/m, taken off temperature as in `interpolate_window`.
+
+    Returns:
+        The error of each of the weather's variables over all stations and days.
+    """
+    interpolated = np.empty_like(weather.values)
+    places = np.column_stack([x, y])
+    heated = weather.variables.index("temperature")
+    for station in range(len(weather.ids)):
+        others = np.arange(len(weather.ids)) != station
+        values = weather.values[:, others].copy()
+        climb = weather.elevation_m[others] - weather.elevation_m[station]
+        values[:, :, heated] += lapse_rate * np.where(np.isfinite(climb), climb, 0.0)
+        distance = np.hypot(*(places[others] - places[station]).T)
+        interpolated[:, station] = _to_one_target(values, distance, neighbours, power)
+    return {
+        name: _error(interpolated[:, :, number], weather.values[:, :, number])
+        for number, name in enumerate(weather.variables)
+    }
+
+
+def _to_one_target(values: Floats, distance: Floats, neighbours: int, power: float) -> Floats:
+    """The same as `inverse_distance` for one target [D, V] and many patterns of gaps: all days at once, no trees."""
+    order = np.argsort(distance, kind="stable")
+    values, distance = values[:, order], distance[order, None]
+    present = np.isfinite(values)
+    used = present & (np.cumsum(present, axis=1) <= neighbours)
+    nearest = np.where(used, distance, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    weights = np.where(used, relative_weights(distance, np.where(np.isfinite(nearest), nearest, 0.0), power), 0.0)
+    total = weights.sum(axis=1)
+    weighted = (weights * np.where(used, values, 0.0)).sum(axis=1)
+    return np.asarray(np.divide(weighted, total, out=np.full(total.shape, np.nan), where=used.any(axis=1)))
+
+
+def _error(interpolated: Floats, measured: Floats) -> LeaveOneOutError:
+    both = np.isfinite(interpolated) & np.isfinite(measured)
+    estimate, truth = interpolated[both], measured[both]
+    if not truth.size:
+        return LeaveOneOutError(0, *[float("nan")] * 4)
+    error = estimate - truth
+    # both: a constant's variance can round above 0, and that of tiny numbers underflows to 0
+    varies = all(np.ptp(side) > 0 and side.var() > 0 for side in (estimate, truth))
+    return LeaveOneOutError(
+        n=int(truth.size),
+        bias=float(error.mean()),
+        mae=float(np.abs(error).mean()),
+        rmse=float(np.sqrt((error**2).mean())),
+        correlation=float(np.corrcoef(estimate, truth)[0, 1]) if varies else float("nan"),
+    )

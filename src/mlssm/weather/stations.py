@@ -1,0 +1,78 @@
+"""Daily weather at its stations; it is never stored as rasters."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from mlssm.errors import DataError
+
+Floats = npt.NDArray[np.float64]
+Days = npt.NDArray[np.datetime64]
+
+VARIABLES = ("precipitation", "evapotranspiration", "temperature", "vapour_pressure", "wind", "snow_depth")
+UNITS: Mapping[str, str] = MappingProxyType(
+    dict(zip(VARIABLES, ("mm/day", "mm/day", "degC", "kPa", "m/s", "mm"), strict=True))
+)
+
+
+@dataclass(frozen=True)
+class StationWeather:
+    """The daily record of all stations on one axis of days.
+
+    Attributes:
+        days: Consecutive local calendar days, datetime64[D] [D].
+        ids: The stations' names [S].
+        longitude: Degrees east, WGS 84 [S].
+        latitude: Degrees north, WGS 84 [S].
+        elevation_m: Metres above sea level, NaN where unknown [S].
+        values: The variables in the order of `VARIABLES` and the units of `UNITS`, NaN = missing [D, S, V].
+            Wind is as measured, at an airport 10 m above ground.
+    """
+
+    days: Days
+    ids: tuple[str, ...]
+    longitude: Floats
+    latitude: Floats
+    elevation_m: Floats
+    values: Floats
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit each other.
+
+        Raises:
+            ValueError: A shape differs from the others, or the days are not consecutive.
+        """
+        shape = (len(self.days), len(self.ids), len(VARIABLES))
+        if self.values.shape != shape:
+            raise ValueError(f"weather values have shape {self.values.shape}; days, stations and variables are {shape}")
+        for name in ("longitude", "latitude", "elevation_m"):
+            if getattr(self, name).shape != shape[1:2]:
+                raise ValueError(f"{name} has shape {getattr(self, name).shape}; there are {shape[1]} stations")
+        if (np.diff(self.days.astype("datetime64[D]")) != np.timedelta64(1, "D")).any():
+            raise ValueError("the days of a weather record are consecutive; fill gaps with NaN")
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names along the last axis of `values`."""
+        return VARIABLES
+
+    def index_of(self, day: dt.date | np.datetime64) -> int:
+        """The position of a local day on the axis of days.
+
+        Raises:
+            DataError: The record does not reach the day.
+        """
+        wanted = np.asarray(day, dtype="datetime64[D]")
+        index = int((wanted - self.days[0]).astype(int))
+        if not 0 <= index < len(self.days):
+            raise DataError(
+                f"the weather record runs from {self.days[0]} to {self.days[-1]} and has no {wanted}; "
+                "add station files that reach it, or leave the date out"
+            )
+        return index

@@ -1,0 +1,135 @@
+import inspect
+import math
+from collections.abc import Callable
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from mlssm.config import OptimiserConfig
+from mlssm.training import module as module_file
+from mlssm.training.batch import Batch
+from mlssm.training.losses import masked_loss
+from mlssm.training.metrics import pixel_sums, scores
+from mlssm.training.module import SoilMoistureModule
+
+Loaders = Callable[..., DataLoader[Batch]]
+Trainers = Callable[..., pl.Trainer]
+NAMES = ("r2", "rmse", "mae", "corr", "bias", "r2_ceiling")
+
+
+def _whole(loader: DataLoader[Batch]) -> Batch:
+    batch: Batch = next(iter(DataLoader(loader.dataset, batch_size=1000)))
+    return batch
+
+
+def _direct(module: SoilMoistureModule, batch: Batch) -> Tensor:
+    with torch.no_grad():
+        prediction = module.eval()(batch.dynamic, batch.static)
+    module.train()
+    return pixel_sums(prediction, *batch[2:], dates=3, bins=5)
+
+
+def test_file_stays_below_150_lines() -> None:
+    assert len(inspect.getsource(module_file).splitlines()) < 150
+
+
+def test_a_fit_learns(module: SoilMoistureModule, trainer: Trainers, loaders: Loaders) -> None:
+    val = loaders(seed=1)
+    before = scores(_direct(module, _whole(val)))
+    trainer(max_epochs=6).fit(module, loaders(64, shuffle=True), val)
+    after = scores(module.results["val"])
+    assert before.r2 < 0.2
+    assert after.r2 > 0.5
+    assert after.rmse < before.rmse
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_what_is_logged_is_the_whole_epoch_in_float64(
+    split: str, module: SoilMoistureModule, trainer: Trainers, loaders: Loaders
+) -> None:
+    data = loaders(20, seed=2, batch_size=7)
+    run = trainer()
+    {"val": run.validate, "test": run.test}[split](module, data, verbose=False)
+    sums = _direct(module, _whole(data))
+    expected: dict[str, float] = {f"{split}/n": scores(sums).n}
+    for distribution in ("natural", "balanced"):
+        found = scores(sums, distribution)
+        expected |= {f"{split}/{distribution}/{name}": getattr(found, name) for name in NAMES}
+    logged = {name: value.item() for name, value in run.logged_metrics.items()}
+    # the network's own float32 arithmetic depends on the batch size, so not 1e-12
+    assert logged == pytest.approx(expected, rel=1e-5, abs=1e-7)
+    assert {value.dtype for value in run.logged_metrics.values()} == {torch.float64}
+    torch.testing.assert_close(module.results[split], sums, rtol=1e-5, atol=1e-6)
+
+
+def test_the_sums_start_anew_every_epoch(module: SoilMoistureModule, trainer: Trainers, loaders: Loaders) -> None:
+    data = loaders(8)
+    run = trainer()
+    counts = [run.validate(module, data, verbose=False)[0]["val/n"] for _ in range(2)]
+    assert counts == [int(_whole(data).valid.sum())] * 2
+
+
+def test_the_logged_training_loss_weighs_pixels_not_batches(
+    module: SoilMoistureModule, trainer: Trainers, loaders: Loaders
+) -> None:
+    data = loaders(10, batch_size=8)
+    module.network.get_submodule("dropout").p = 0.0  # type: ignore[assignment]
+    for weight in module.parameters():
+        weight.requires_grad_(False)
+    next(module.parameters()).requires_grad_(True)
+    module.optimiser = module.optimiser.model_copy(update={"learning_rate": 1e-12, "weight_decay": 0.0})
+    run = trainer(max_epochs=1, num_sanity_val_steps=0)
+    run.fit(module, data, loaders(8))
+    whole = _whole(data)
+    with torch.no_grad():
+        prediction = module(whole.dynamic, whole.static)
+    expected = masked_loss(prediction, whole.target, whole.valid, module.loss)
+    assert run.callback_metrics["train/loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_patches_without_labels_leave_the_weights(
+    module: SoilMoistureModule, trainer: Trainers, loaders: Loaders
+) -> None:
+    data = loaders(8)
+    data.dataset.valid[:] = False  # type: ignore[attr-defined]
+    module.optimiser = module.optimiser.model_copy(update={"weight_decay": 0.0})
+    before = {name: weight.clone() for name, weight in module.state_dict().items()}
+    trainer(max_epochs=1).fit(module, data, loaders(8))
+    assert all(torch.equal(weight, before[name]) for name, weight in module.state_dict().items())
+
+
+def test_no_labels_in_validation_is_nan_not_zero(
+    module: SoilMoistureModule, trainer: Trainers, loaders: Loaders
+) -> None:
+    data = loaders(4)
+    data.dataset.valid[:] = False  # type: ignore[attr-defined]
+    logged = dict(trainer().validate(module, data, verbose=False)[0])
+    assert logged.pop("val/n") == 0
+    assert all(math.isnan(value) for value in logged.values())
+
+
+def test_weight_decay_spares_the_biases(module: SoilMoistureModule, optimiser: OptimiserConfig) -> None:
+    decay = {
+        id(parameter): group["weight_decay"]
+        for group in module.configure_optimizers().param_groups
+        for parameter in group["params"]
+    }
+    found = {name: decay[id(parameter)] for name, parameter in module.network.named_parameters()}
+    assert found == {name: 0.0 if name.endswith("bias") else optimiser.weight_decay for name in found}
+
+
+def test_predict_gives_every_patch_in_order(module: SoilMoistureModule, trainer: Trainers, loaders: Loaders) -> None:
+    data = loaders(10, batch_size=4)
+    found = trainer().predict(module, data)
+    assert found is not None
+    whole = _whole(data)
+    with torch.no_grad():
+        expected = module.eval()(whole.dynamic, whole.static)
+    torch.testing.assert_close(torch.cat([torch.as_tensor(part) for part in found]), expected)
+
+
+def test_the_scores_are_not_part_of_the_weights(module: SoilMoistureModule) -> None:
+    assert all(name.startswith("network.") for name in module.state_dict())

@@ -1,0 +1,41 @@
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from mlssm.errors import DataError
+from mlssm.weather.stations import UNITS, VARIABLES, StationWeather
+
+
+def record(days: list[str], stations: int = 1) -> StationWeather:
+    place = np.zeros(stations)
+    values = np.zeros((len(days), stations, len(VARIABLES)))
+    return StationWeather(np.array(days, "datetime64[D]"), ("A",) * stations, place, place, place, values)
+
+
+def test_each_variable_has_a_unit() -> None:
+    assert tuple(UNITS) == record(["2020-01-01"]).variables == VARIABLES
+
+
+def test_index_of_a_day_across_a_leap_day() -> None:
+    weather = record(["2020-02-28", "2020-02-29", "2020-03-01"])
+    assert weather.index_of(dt.date(2020, 3, 1)) == 2
+    assert weather.index_of(np.datetime64("2020-02-28")) == 0
+
+
+@pytest.mark.parametrize("day", [dt.date(2020, 2, 27), dt.date(2020, 3, 2)])
+def test_a_day_outside_the_record_is_named(day: dt.date) -> None:
+    with pytest.raises(DataError, match=f"2020-02-28 to 2020-03-01 and has no {day}"):
+        record(["2020-02-28", "2020-02-29", "2020-03-01"]).index_of(day)
+
+
+def test_days_with_a_gap_are_refused() -> None:
+    with pytest.raises(ValueError, match="consecutive"):
+        record(["2020-01-01", "2020-01-03"])
+
+
+def test_places_that_do_not_fit_the_stations_are_refused() -> None:
+    with pytest.raises(ValueError, match="there are 2 stations"):
+        StationWeather(
+            np.array(["2020-01-01"], "datetime64[D]"), ("A", "B"), *[np.zeros(3)] * 3, np.zeros((1, 2, len(VARIABLES)))
+        )
