@@ -5,9 +5,8 @@ from mlssm.cli import command
 
 def train(values: dict[str, object]) -> None:
     """Type the configuration, then train."""
-    from mlssm.training.job import train
-
     from mlssm.config import TrainConfig, parse
+    from mlssm.training.job import train
 
     train(parse(TrainConfig, values), values)
 

@@ -67,7 +67,8 @@ def fit_spec(
         config: The wanted features.
     """
     dynamic: list[str] = list(config.dynamic)
-    static = _static_names(layers, config)
+    static = static_channels(layers, config)
+    _say_left_out(static, config)
     if config.on_missing == "fill":
         dynamic += [name + AVAILABLE for name in _missing_weather(moments, dynamic)]
         static += [name + AVAILABLE for name in _missing_layers(layers, moments, static)]
@@ -79,14 +80,17 @@ def fit_spec(
     return FeatureSpec(tuple(dynamic), tuple(static), tuple(means), tuple(stds))
 
 
-def _static_names(layers: Sequence[AreaLayers], config: FeaturesConfig) -> list[str]:
+def static_channels(layers: Sequence[AreaLayers], config: FeaturesConfig) -> list[str]:
+    """Static channels that the area has of the wanted features, without those of availability."""
     names = list(layers[0].fixed)
-    if "ndvi" in config.static and layers[0].ndvi.shape[0]:
-        names.append("ndvi")
-    left_out = [name for name in config.static if name not in {channel_source(key) for key in names} | set(names)]
+    return [*names, "ndvi"] if "ndvi" in config.static and layers[0].ndvi.shape[0] else names
+
+
+def _say_left_out(names: Sequence[str], config: FeaturesConfig) -> None:
+    there = {channel_source(name) for name in names} | set(names)
+    left_out = [name for name in config.static if name not in there]
     if left_out:
         log.info("left out, as the datamodule has no source for it: %s", ", ".join(left_out))
-    return names
 
 
 def _missing_weather(moments: Sequence[Moment], names: Sequence[str]) -> list[str]:

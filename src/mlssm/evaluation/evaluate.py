@@ -159,10 +159,10 @@ def _fit(experiment: Experiment, area: int, fallback: float) -> _Fitted:
     times = np.unique(patches["time"].to_numpy(np.int64))
     everything = slice(None)
     ssm = experiment.retrieval.labels(area, times, everything, everything).ssm
-    inside = np.stack(
-        [_covered(patches[patches["time"] == time], ssm.shape[1:], train.size) for time in times] or [ssm]
-    )
-    ssm = np.where(inside.astype(bool), ssm, np.nan).astype(float)
+    inside = np.zeros(ssm.shape, bool)
+    for position, time in enumerate(times):
+        inside[position] = _covered(patches[patches["time"] == time], ssm.shape[1:], train.size)
+    ssm = np.where(inside, ssm, np.nan).astype(float)
     fitted = AntecedentPrecipitation.fit(ssm, api[times], fallback)
     return _Fitted(PixelMean.fit(ssm, fallback), fitted, api)
 
