@@ -153,6 +153,7 @@ class ModelConfig(Strict):
     kernel: int = Field(ge=1)
     peepholes: bool
     dropout: float = Field(ge=0, lt=1)
+    input_dropout: float = Field(ge=0, lt=1)
 
     @model_validator(mode="after")
     def _kernel_is_odd(self) -> Self:

@@ -223,3 +223,20 @@ def test_one_pixel_and_one_step_by_hand() -> None:
     expected = 1 / (1 + math.exp(-(0.5 * hidden + 0.5)))
     prediction = network(torch.full((1, 1, 1, 1, 1), x), torch.empty(1, 0, 1, 1))
     assert prediction.item() == pytest.approx(expected, abs=1e-7)
+
+
+def test_input_dropout_drops_a_variable_over_the_whole_patch_and_window() -> None:
+    torch.manual_seed(0)
+    network = ConvLSTM(4, 0, [3], 3, peepholes=False, dropout=0.0, input_dropout=0.5).train()
+    seen: list[torch.Tensor] = []
+    network.input_dropout.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    network(torch.ones(6, 5, 4, 8, 8), torch.zeros(6, 0, 8, 8))
+    (dropped,) = seen  # [B, variable, T, H, W]
+    of_variable = dropped.flatten(2)
+    assert torch.equal(of_variable, of_variable[:, :, :1].expand_as(of_variable))
+    assert set(of_variable.unique().tolist()) == {0.0, 2.0}
+    dynamic = torch.randn(2, 5, 4, 8, 8)
+    network.eval()
+    without = ConvLSTM(4, 0, [3], 3, peepholes=False, dropout=0.0).eval()
+    without.load_state_dict(network.state_dict())
+    assert torch.equal(network(dynamic, torch.zeros(2, 0, 8, 8)), without(dynamic, torch.zeros(2, 0, 8, 8)))

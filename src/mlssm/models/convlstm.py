@@ -128,6 +128,7 @@ class ConvLSTM(nn.Module):
         kernel: int,
         peepholes: bool,
         dropout: float,
+        input_dropout: float = 0.0,
     ) -> None:
         """Build the layers.
 
@@ -138,6 +139,8 @@ class ConvLSTM(nn.Module):
             kernel: Side of the kernels, pixels, odd.
             peepholes: Whether the gates see the cell state.
             dropout: Share of channels that are dropped after each layer while training, 0..1.
+            input_dropout: Share of weather variables that are set to their mean (0) over a whole patch and window while
+                training, 0..1. Few dates are soon told apart by any one variable; this keeps the network from it.
         """
         super().__init__()
         inputs = (dynamic_channels, *hidden[:-1])
@@ -149,6 +152,7 @@ class ConvLSTM(nn.Module):
             nn.Conv2d(static_channels, 4 * hidden[0], kernel, padding="same", bias=False) if static_channels else None
         )
         self.dropout = nn.Dropout2d(dropout)
+        self.input_dropout = nn.Dropout3d(input_dropout)
         self.head = nn.Conv2d(hidden[-1], 1, kernel_size=1)
 
     def forward(self, dynamic: Tensor, static: Tensor) -> Tensor:
@@ -172,7 +176,9 @@ class ConvLSTM(nn.Module):
         # W * [X_t, S] = W_x * X_t + W_s * S, and the second term is the same at every step
         gates = None if self.static_convolution is None else self.static_convolution(static)
         first, *others = (cell for cell in self.cells if isinstance(cell, ConvLSTMCell))
-        states = first.unroll(dynamic.transpose(0, 1), gates)
+        # Dropout3d drops whole channels of [B, C, ...]
+        kept = self.input_dropout(dynamic.transpose(1, 2)).transpose(1, 2)
+        states = first.unroll(kept.transpose(0, 1), gates)
         for cell in others:
             frames = self.dropout(torch.cat(states)).unflatten(0, (len(states), -1))
             states = cell.unroll(frames)

@@ -80,7 +80,7 @@ def build_network(spec: bundle.FeatureSpec, config: TrainConfig) -> ConvLSTM:
     """The network for these channels."""
     model = config.model
     channels = len(spec.dynamic), len(spec.static)
-    return ConvLSTM(*channels, model.hidden, model.kernel, model.peepholes, model.dropout)
+    return ConvLSTM(*channels, model.hidden, model.kernel, model.peepholes, model.dropout, model.input_dropout)
 
 
 def _fit(
