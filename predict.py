@@ -5,11 +5,12 @@ from mlssm.cli import command
 
 def predict(values: dict[str, object]) -> None:
     """Type the configuration, then write the maps."""
-    from mlssm.mapping.job import predict
-
     from mlssm.config import PredictConfig, parse
 
-    predict(parse(PredictConfig, values))
+    typed = parse(PredictConfig, values)  # a wrong value is told before the slow imports
+    from mlssm.mapping.job import predict
+
+    predict(typed)
 
 
 if __name__ == "__main__":

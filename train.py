@@ -6,9 +6,11 @@ from mlssm.cli import command
 def train(values: dict[str, object]) -> None:
     """Type the configuration, then train."""
     from mlssm.config import TrainConfig, parse
+
+    typed = parse(TrainConfig, values)  # a wrong value is told before the slow imports
     from mlssm.training.job import train
 
-    train(parse(TrainConfig, values), values)
+    train(typed, values)
 
 
 if __name__ == "__main__":

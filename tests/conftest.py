@@ -1,10 +1,29 @@
 """Fixtures that the whole suite shares."""
 
-from pathlib import Path
+from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import pytest
+import rasterio
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from rasterio.transform import Affine
+
+from mlssm.area import open_area
+from mlssm.config import DatamoduleConfig, TrainConfig, parse
+from mlssm.cube import Cube
+from mlssm.data.assemble import Experiment, assemble
+from mlssm.grid import Grid
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +32,210 @@ def shared() -> Path:
     if not (SHARED / "santa_barbara").is_dir():
         pytest.skip(f"real input is not at {SHARED.name}/ beside the checkout")
     return SHARED
+
+
+def compose_plain(primary: str, *overrides: str) -> dict[str, Any]:
+    """What Hydra composes from `conf/`, as plain containers."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        values = OmegaConf.to_container(compose(primary, list(overrides)), resolve=True, throw_on_missing=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+@pytest.fixture(scope="session")
+def conf_folder() -> str:
+    """The folder of the shipped configuration."""
+    return str(CONF)
+
+
+@pytest.fixture(scope="session")
+def opera_conf() -> dict[str, Any]:
+    """The shipped configuration of `datamodule=opera_rtc`, its root to be replaced."""
+    conf = compose_plain("train", "datamodule=opera_rtc", "datamodule.root=.")["datamodule"]
+    assert isinstance(conf, dict)
+    return conf
+
+
+@dataclass(frozen=True)
+class AreaFiles:
+    """Writes the files of a small area, as their producers deliver them.
+
+    Attributes:
+        root: The area's folder.
+        conf: The shipped configuration of `datamodule=opera_rtc`.
+    """
+
+    root: Path
+    conf: dict[str, Any]
+
+    def raster(
+        self,
+        name: str,
+        values: npt.ArrayLike,
+        corner: tuple[float, float] = (240000, 3816000),
+        pixel: float = 30,
+        crs: str | None = "EPSG:32611",
+        nodata: float | None = np.nan,
+        **profile: Any,
+    ) -> Path:
+        """Write one band; `corner` is the upper left in the CRS."""
+        path, band = self.root / name, np.asarray(values)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fixed = {"driver": "GTiff", "count": 1, "dtype": band.dtype.name, "nodata": nodata, "crs": crs}
+        fixed |= {"height": band.shape[0], "width": band.shape[1]}
+        fixed |= {"transform": Affine(pixel, 0, corner[0], 0, -pixel, corner[1])}
+        with rasterio.open(path, "w", **fixed | profile) as file:
+            file.write(band, 1)
+        return path
+
+    def image(
+        self,
+        values: npt.ArrayLike,
+        time: str = "20230101T015902",
+        pol: str = "VV",
+        burst: str = "T137-292319-IW2",
+        processed: str = "20230201T000000",
+        **place: Any,
+    ) -> Path:
+        """Write one burst in linear power, under an OPERA RTC-S1 name."""
+        name = f"OPERA_L2_RTC-S1_{burst}_{time}Z_{processed}Z_S1A_30_v1.0_{pol}.tif"
+        return self.raster(f"sentinel1/{name}", np.asarray(values, np.float32), **place)
+
+    def weather(self, first: str = "2022-12-01", days: int = 40) -> Path:
+        """Write two stations with all elements."""
+        path = self.root / "weather"
+        path.mkdir(parents=True, exist_ok=True)
+        for number, (lat, lon) in enumerate([(34.42, -119.85), (34.46, -119.80)]):
+            lines = ["STATION,DATE,LATITUDE,LONGITUDE,ELEVATION,PRCP,TMAX,TMIN,AWND,RHAV"]
+            for day in range(days):
+                date = dt.date.fromisoformat(first) + dt.timedelta(day)
+                weather = f"{7 * day % 50},{180 + (day + number) % 9},{80 + day % 7},{20 + day % 3},60"
+                lines.append(f"S{number},{date},{lat},{lon},{10 + 50 * number},{weather}")
+            (path / f"S{number}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    def config(self, **changes: Any) -> DatamoduleConfig:
+        """The area's configuration, DEM, soil and NDVI left out; a section's changes are merged into it."""
+        values = self.conf | {"root": self.root, "cubes": self.root.parent / "cubes", "dem": None}
+        for key, change in changes.items():
+            values[key] = values[key] | change if isinstance(change, dict) else change
+        return parse(DatamoduleConfig, values)
+
+
+@pytest.fixture
+def area_files(tmp_path: Path, opera_conf: dict[str, Any]) -> AreaFiles:
+    """Writes a small area's files in the test's folder."""
+    return AreaFiles(tmp_path / "area", opera_conf)
+
+
+@pytest.fixture
+def small_grid() -> Grid:
+    """24 x 24 pixels of 30 m where `area_files` writes by default."""
+    return Grid("EPSG:32611", (240000, 3816000), 30, 24, 24)
+
+
+@pytest.fixture
+def speckled() -> npt.NDArray[np.float32]:
+    """Linear power of 24 x 24 pixels, all positive."""
+    return np.random.default_rng(0).gamma(4, 0.02, (24, 24)).astype(np.float32)
+
+
+def cut_in_half(path: Path) -> None:
+    """Truncate a file, as a broken download leaves it."""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+@pytest.fixture
+def truncate() -> Any:
+    """Cuts a file in half."""
+    return cut_in_half
+
+
+@pytest.fixture(scope="session")
+def train_config() -> Callable[..., TrainConfig]:
+    """The shipped training configuration, with overrides."""
+    return lambda *overrides: parse(TrainConfig, compose_plain("train", *overrides))
+
+
+@dataclass(frozen=True)
+class Watershed:
+    """An area's cube, and what Hydra is told to find it.
+
+    Attributes:
+        cube: The cube.
+        overrides: Of the shipped configuration.
+    """
+
+    cube: Cube
+    overrides: tuple[str, ...]
+
+    @property
+    def root(self) -> Path:
+        """The folder of its files."""
+        return self.config().datamodule.root
+
+    def config(self, *more: str) -> TrainConfig:
+        """The configuration, with more overrides."""
+        return parse(TrainConfig, compose_plain("train", *self.overrides, *more))
+
+    def experiment(self, *more: str) -> Experiment:
+        """Labels, features and patches under more overrides."""
+        return assemble(self.cube, self.config(*more))
+
+
+# what tests of labels, patches and features count on, whatever the shipped defaults are
+PINNED = (
+    *("model.lag=3", "model.window=sequence", "split=by_season", "sampler=natural", "weather.min_coverage=0.75"),
+    *(
+        "retrieval.multilook=block",
+        "retrieval.min_valid_fraction=0.5",
+        "retrieval.min_dates=5",
+        "retrieval.per_orbit=true",
+    ),
+    *("retrieval.min_sensitivity_db=2", "retrieval.water_below_db=-20", "retrieval.incidence_slope=false"),
+    *("features.on_missing=fill", "patches.min_valid_fraction=0.1", "patches.high_ssm=0.6"),
+)
+
+
+def open_watershed(*changes: str) -> Watershed:
+    """Simulate and prepare."""
+    overrides = (*PINNED, *changes)
+    config = parse(TrainConfig, compose_plain("train", *overrides))
+    return Watershed(open_area(config.datamodule, "error"), overrides)
+
+
+@pytest.fixture(scope="session")
+def watersheds(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Watershed]:
+    """Simulated watersheds of three seasons and 60 x 60 pixels without vegetation, with changes; each made once."""
+    folder = tmp_path_factory.mktemp("watersheds")
+    made: dict[tuple[str, ...], Watershed] = {}
+
+    def make(*changes: str) -> Watershed:
+        if changes not in made:
+            simulation = {"size": 60, "seasons": 3, "revisit_days": 20, "stations": 4, "vegetation_attenuation": 0}
+            small = [f"datamodule.simulation.{key}={value}" for key, value in simulation.items()]
+            places = [f"datamodule.root={folder / str(len(made))}", f"datamodule.cubes={folder / 'cubes'}"]
+            made[changes] = open_watershed(*small, *places, *changes)
+        return made[changes]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def watershed(watersheds: Callable[..., Watershed]) -> Watershed:
+    """The simulated watershed with speckle."""
+    return watersheds()
+
+
+@pytest.fixture(scope="session")
+def silent_watershed(watersheds: Callable[..., Watershed]) -> Watershed:
+    """The same without speckle."""
+    return watersheds("datamodule.simulation.speckle=false")
+
+
+@pytest.fixture(scope="session")
+def santa_barbara(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Watershed:
+    """The real area, prepared."""
+    places = [f"datamodule.root={shared / 'santa_barbara'}", f"datamodule.cubes={tmp_path_factory.mktemp('real')}"]
+    return open_watershed("datamodule=opera_rtc", *places)

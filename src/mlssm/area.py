@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlssm.config import DatamoduleConfig
 from mlssm.cube import Cube
 from mlssm.prepare import prepare
-from mlssm.sources.raster import OnBadFile
+from mlssm.sources.faults import OnBadFile
 
 
 def open_area(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:

@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,16 @@ def command(job: Job, config_name: str) -> None:
         main(run)()
     except (MlssmError, HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {explain(error)}")
+    except ValueError as error:
+        if not _raised_by_hydra(error):
+            raise
+        sys.exit(f"error: {explain(error)}; given: {' '.join(sys.argv[1:])}")
+
+
+def _raised_by_hydra(error: Exception) -> bool:
+    """Whether Hydra itself found a fault in what it was given, for which it has no class of its own."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__", "")).startswith("hydra.")
 
 
 def _resolved(config: DictConfig) -> dict[str, Any]:
@@ -50,24 +61,28 @@ def _resolved(config: DictConfig) -> dict[str, Any]:
 
 def explain(error: Exception) -> str:
     """One or two lines that name the key or choice, the value and what is allowed."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).partition(" Config search path:")[0]
     if unknown := re.search(r"Could not override '([^']+)'", text):
         return _unknown_key(unknown.group(1), error)
-    if choice := re.search(
-        r"Could not find '([^']+)' Available options in '([^']+)': (.*?)(?: Config search path|$)", text
-    ):
+    if choice := re.search(r"Could not find '([^']+)' Available options in '([^']+)': (.*)", text):
         name, group, options = choice.groups()
         return f"unknown choice {group}={name.rpartition('/')[2]}; choose one of {', '.join(options.split())}"
+    text, _, place = text.partition(" full_key: ")
+    key = place.partition(" ")[0]
     if missing := re.search(r"Missing mandatory value: (\S+)", text):
-        return f"{missing.group(1)} is not set; give it on the command line: {missing.group(1)}=VALUE"
-    return text
+        key = key or missing.group(1)
+        return f"{key} is not set; give it on the command line: {key}=VALUE"
+    return f"{key}: {text}" if key else text
 
 
 def _unknown_key(key: str, error: Exception) -> str:
     parent = getattr(error.__cause__, "parent_node", None)
-    known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
-    section, _, name = key.rpartition(".")
-    guess = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {f'{section}.' if section else ''}{guess[0]}?" if guess else ""
-    allowed = f"; known here: {', '.join(known)}" if known else ""
-    return f"unknown configuration key '{key}'{hint}{allowed}"
+    if not isinstance(parent, DictConfig) or not len(parent):
+        return f"unknown configuration key '{key}'"
+    known = [str(name) for name in parent if name != "hydra"]
+    section = str(parent._get_full_key(None))
+    wrong, *rest = key.removeprefix(f"{section}.").split(".")
+    guess = difflib.get_close_matches(wrong, known, n=1)
+    meant = ".".join([*([section] if section else []), *guess, *rest])
+    hint = f"; did you mean {meant}?" if guess else ""
+    return f"unknown configuration key '{key}'{hint}; known here: {', '.join(known)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -16,9 +16,9 @@ C = TypeVar("C", bound="Strict")
 
 
 class Strict(BaseModel):
-    """Base of every section: immutable, and unknown keys are refused."""
+    """Base of every section: immutable; unknown keys, infinity and NaN are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class BackscatterConfig(Strict):
@@ -221,6 +221,12 @@ class PredictConfig(Strict):
     tracking: TrackingConfig
     on_bad_file: Literal["error", "skip"]
 
+    @model_validator(mode="after")
+    def _overlap_is_smaller_than_tile(self) -> Self:
+        if self.overlap >= self.tile:
+            raise ValueError(f"overlap={self.overlap} is not allowed with tile={self.tile}: set 0 <= overlap < tile")
+        return self
+
 
 def parse(schema: type[C], values: Mapping[str, Any]) -> C:
     """Check a resolved configuration and type it.
@@ -238,18 +244,40 @@ def parse(schema: type[C], values: Mapping[str, Any]) -> C:
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(_describe(dict(item)) for item in error.errors()[:3])) from None
+        raise ConfigError("; ".join(_descriptions(values, error)[:3])) from None
 
 
-def _describe(item: dict[str, Any]) -> str:
-    key = ".".join(str(part) for part in item["loc"])
+def _descriptions(values: Mapping[str, Any], error: ValidationError) -> list[str]:
+    """One sentence a key; a key that fits none of several types has all their messages."""
+    messages: dict[str, list[str]] = {}
+    for item in error.errors():
+        start, message = _describe(values, dict(item))
+        messages.setdefault(start, []).append(message)
+    return [start + " or ".join(dict.fromkeys(found)) for start, found in messages.items()]
+
+
+def _describe(values: Mapping[str, Any], item: dict[str, Any]) -> tuple[str, str]:
     if item["type"] == "extra_forbidden":
-        return f"unknown configuration key '{key}'"
+        return f"unknown configuration key '{_dotted(item['loc'])}'", ""
     if item["type"] == "missing":
-        return f"configuration key '{key}' is missing"
-    message = item["msg"].removeprefix("Value error, ")
-    return (
-        f"{key}={item['input']!r} is not allowed: {message}"
-        if not isinstance(item["input"], dict)
-        else f"{key}: {message}"
-    )
+        return f"configuration key '{_dotted(item['loc'])}' is missing", ""
+    key, message = _dotted(_there(values, item["loc"])), item["msg"].removeprefix("Value error, ")
+    if isinstance(item["input"], Mapping):
+        return (f"{key}: " if key else ""), message
+    return f"{key}={item['input']!r} is not allowed: ", message
+
+
+def _dotted(location: Iterable[object]) -> str:
+    return ".".join(map(str, location))
+
+
+def _there(values: Any, location: Sequence[str | int]) -> list[str | int]:
+    """The part of a location that the user's values have: of a key with several types, it also names the type."""
+    found: list[str | int] = []
+    for part in location:
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            break
+        found.append(part)
+    return found

@@ -8,6 +8,9 @@
 | ndvi | ndvi_time, y, x | -1..1; int16, scale 0.0001 |
 | weather | day, station, variable | float64 at the stations, never as rasters |
 | station | station, property | longitude, latitude, elevation_m, easting, northing |
+| time, local_day, window_end, orbit | time | of each acquisition; UTC seconds, days and days since 1970-01-01, number |
+| ndvi_time, day | ndvi_time, day | days since 1970-01-01 |
+| x, y, spatial_ref | x, y, none | pixel centres (m); the CRS and transform as CF and GDAL name them |
 
 Packed values follow CF (`scale_factor`, `_FillValue`), so that `xarray.open_zarr` decodes them. Chunks in which nothing
 was measured are not written.
@@ -23,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import zarr
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
@@ -37,6 +40,7 @@ NDVI_SCALE = 0.0001
 STATION_PROPERTIES = ("longitude", "latitude", "elevation_m", "easting", "northing")
 
 Array = npt.NDArray[np.float32]
+Packed = npt.NDArray[np.int16]
 
 
 class Manifest(BaseModel):
@@ -106,10 +110,17 @@ class Cube:
         """
         if not (path / "zarr.json").is_file():
             raise DataError(f"there is no cube at {path}; it is made by train.py from datamodule.root")
-        attributes = dict(zarr.open_group(path, mode="r").attrs)
+        try:
+            attributes = dict(zarr.open_group(path, mode="r").attrs)
+        except (ValueError, KeyError, zarr.errors.BaseZarrError) as error:
+            raise DataError(f"{path} is not a zarr group ({error}); delete it, and it is made anew") from error
         if attributes.get("format") != FORMAT:
-            raise DataError(f"the cube {path} has format {attributes.get('format')}, not {FORMAT}; delete it")
-        return cls(path, Manifest.model_validate(attributes))
+            raise DataError(f"{path} has cube format {attributes.get('format')}, not {FORMAT}; delete it")
+        try:
+            return cls(path, Manifest.model_validate(attributes))
+        except ValidationError as error:
+            key = ".".join(map(str, error.errors()[0]["loc"]))
+            raise DataError(f"{path} is no whole cube: its attribute '{key}' is missing or wrong; delete it") from error
 
     @cached_property
     def grid(self) -> Grid:
@@ -200,12 +211,12 @@ class Cube:
         return self._group[name]
 
 
-def pack(values: Array, scale: float) -> npt.NDArray[np.int16]:
+def pack(values: Array, scale: float) -> Packed:
     """Pack floats into int16; NaN becomes the fill value. The inverse of `unpack` to half a step of `scale`."""
     steps = np.clip(np.round(values / scale), FILL + 1, 32767)
     return np.where(np.isnan(values), FILL, np.nan_to_num(steps)).astype(np.int16)
 
 
-def unpack(packed: npt.NDArray[np.int16], scale: float) -> Array:
+def unpack(packed: Packed, scale: float) -> Array:
     """Unpack int16 into float32; the fill value becomes NaN."""
     return np.where(packed == FILL, np.nan, packed * np.float32(scale)).astype(np.float32)

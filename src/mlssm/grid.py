@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError
 from rasterio.transform import Affine
 from rasterio.warp import transform_bounds
 
@@ -49,6 +51,13 @@ class Window:
             and self.col < other.col + other.width
             and other.col < self.col + self.width
         )
+
+    def intersection(self, other: Window) -> Window:
+        """The pixels that both have; its height or width is 0 where they share none."""
+        row, col = max(self.row, other.row), max(self.col, other.col)
+        bottom = min(self.row + self.height, other.row + other.height)
+        right = min(self.col + self.width, other.col + other.width)
+        return Window(row, col, max(bottom - row, 0), max(right - col, 0))
 
     def union(self, other: Window) -> Window:
         """The smallest window that holds both."""
@@ -92,17 +101,14 @@ class Grid:
     width: int
 
     def __post_init__(self) -> None:
-        """Refuse a CRS that is not in metres.
+        """Refuse a CRS that is not projected in metres, and pixels of no size.
 
         Raises:
-            DataError: The CRS is geographic or not in metres.
+            DataError: The CRS is unknown, geographic or not in metres, or the pixel size is not positive.
         """
-        axis = CRS.from_user_input(self.crs).axis_info[0]
-        if axis.unit_name not in ("metre", "meter"):
-            raise DataError(
-                f"grid CRS {self.crs} is in {axis.unit_name}; "
-                "set datamodule.grid.crs to a projected CRS in metres, e.g. a UTM zone"
-            )
+        _refuse_unprojected(self.crs)
+        if not self.pixel > 0:
+            raise DataError(f"grid pixel size {self.pixel} m is not positive; set datamodule.grid.resolution_m")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -127,7 +133,7 @@ class Grid:
 
     @classmethod
     def covering(cls, crs: str, bounds: Iterable[Bounds], pixel: float) -> Grid:
-        """The smallest grid over all bounds whose pixel corners lie where the first bounds' corners lie.
+        """The smallest grid over all bounds whose pixel corners lie where the first bounds' upper-left corner lies.
 
         Args:
             crs: Projected CRS of bounds and grid.
@@ -183,12 +189,30 @@ class Grid:
 
 def _blocks(start: int, stop: int, factor: int, least: float) -> tuple[int, int]:
     """First block and the one after the last of those that pixels `start` to `stop` cover in a large enough share."""
-    first, last = start // factor, math.ceil(stop / factor)
+    first, last = start // factor, -(-stop // factor)
+    if stop <= start:
+        return first, first
     if (first + 1) * factor - start < least * factor:
         first += 1
-    if stop - (last - 1) * factor < least * factor:
+    # a window may begin and end in the same block
+    if first < last and stop - max(start, (last - 1) * factor) < least * factor:
         last -= 1
-    return first, max(last, first)
+    return first, last
+
+
+@lru_cache
+def _refuse_unprojected(crs: str) -> None:
+    try:
+        known = CRS.from_user_input(crs)
+    except CRSError:
+        raise DataError(f"grid CRS {crs} is not known; set datamodule.grid.crs to e.g. EPSG:32611") from None
+    unit = known.axis_info[0].unit_name if known.axis_info else "no unit"
+    if not known.is_projected or unit not in ("metre", "meter"):
+        kind = "projected" if known.is_projected else "not projected"
+        raise DataError(
+            f"grid CRS {known.name} is {kind}, in {unit}; "
+            "set datamodule.grid.crs to a projected CRS in metres, e.g. a UTM zone"
+        )
 
 
 def _whole(value: float) -> float:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
-import numpy.typing as npt
-import zarr
-from rich.progress import track
+import rasterio
 
 from mlssm import __version__, cube
 from mlssm.config import DatamoduleConfig
-from mlssm.cube import Cube, Manifest
+from mlssm.cube import Array, Cube, Manifest
+from mlssm.cube_writer import CubeWriter
 from mlssm.errors import ConfigError, DataError
 from mlssm.files import whole_or_nothing
 from mlssm.grid import Grid, Window
+from mlssm.progress import track
 from mlssm.provenance import digest, file_digests
-from mlssm.sources.backscatter import BackscatterIndex, index_backscatter, read_pass
+from mlssm.sources.backscatter import BackscatterIndex, Pass, index_backscatter, read_pass
+from mlssm.sources.faults import BadFiles, OnBadFile
 from mlssm.sources.ndvi import NdviImage, index_ndvi, read_ndvi
-from mlssm.sources.raster import BadFiles, OnBadFile, raster_files
+from mlssm.sources.raster import raster_files
 from mlssm.sources.static import read_elevation, read_incidence, read_soil
 from mlssm.weather.folder import WeatherReport, load_weather
 from mlssm.weather.interpolation import leave_one_station_out
@@ -32,8 +31,9 @@ from mlssm.weather.windows import window_end
 
 log = logging.getLogger(__name__)
 
-CHUNK = 256
 OPTIONAL = ("dem", "soil", "ndvi")
+# files beside a raster in which GDAL looks for its CRS, its missing value or its mask
+SIDECARS = (".aux.xml", ".msk")
 
 
 def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
@@ -44,6 +44,7 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
         on_bad_file: Whether a file that cannot be read stops the run or is left out.
 
     Raises:
+        ConfigError: A pattern, CRS or time zone is not one.
         DataError: A source is missing, unreadable or does not fit.
     """
     if not config.root.is_dir():
@@ -52,10 +53,12 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
     settings = config.model_dump(mode="json", exclude={"root", "cubes", "simulation"})
     identity = digest({"format": cube.FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file})
     path = config.cubes / f"{config.root.resolve().name}-{identity[:12]}.zarr"
+    _tell_left_out(config)
     if path.is_dir():
         log.info("cube %s is there already: nothing to prepare", path)
         return Cube.open(path)
-    with whole_or_nothing(path) as partial:
+    # a folder of thousands of images is not to be listed anew for each
+    with whole_or_nothing(path) as partial, rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE"):
         _write(partial, config, identity, files, on_bad_file)
     log.info("cube %s written", path)
     return Cube.open(path)
@@ -65,29 +68,35 @@ def _source_files(config: DatamoduleConfig) -> list[Path]:
     weather = config.root / config.weather
     if not weather.is_dir():
         raise DataError(f"weather folder {weather} is missing; put the stations' CSV files there")
-    found = [*raster_files(config.root / config.backscatter.folder), *weather.glob("*.csv")]
+    rasters = raster_files(config.root / config.backscatter.folder)
     for name in (config.dem, config.soil, config.ndvi):
         if name is not None:
-            found += raster_files(config.root / name)
-    return found
+            rasters += raster_files(config.root / name)
+    beside = (path.with_name(path.name + suffix) for path in rasters for suffix in SIDECARS)
+    return [*rasters, *(path for path in beside if path.is_file()), *weather.glob("*.csv")]
+
+
+def _tell_left_out(config: DatamoduleConfig) -> None:
+    for name in OPTIONAL:
+        if getattr(config, name) is None and (config.root / name).exists():
+            log.info(
+                "%s is there, but datamodule.%s=null leaves it out; datamodule.%s=%s uses it",
+                *(config.root / name, name, name, name),
+            )
 
 
 def _write(path: Path, config: DatamoduleConfig, identity: str, files: dict[str, str], on_bad_file: OnBadFile) -> None:
     bad = BadFiles(on_bad_file)
     index = index_backscatter(config.root, config.backscatter, config.grid, bad)
     weather, report = load_weather(config.root / config.weather, on_bad_file)
-    ndvi = _ndvi_images(config, index.grid, bad)
+    ndvi = [] if config.ndvi is None else index_ndvi(config.root / config.ndvi, config.ndvi_pattern, bad)
     zone = time_zone(config.time_zone, index.grid)
-    group = zarr.create_group(path, zarr_format=3)
-    writer = _Writer(group, index.grid)
-    features = _write_static(writer, config, index)
-    _write_backscatter(writer, config, index, bad)
-    _write_days(group, index, zone)
-    _write_incidence(writer, index)
+    writer = CubeWriter(path, index.grid)
+    features = _write_static(writer, config, index, bad)
+    _write_times(writer, _write_backscatter(writer, config, index, bad), zone)
+    _write_incidence(writer, index, bad)
     _write_ndvi(writer, ndvi, index, bad)
-    _write_weather(group, weather, index.grid)
-    writer.coordinates()
-    left_out = tuple(name for name in OPTIONAL if getattr(config, name) is None)
+    _write_weather(writer, weather)
     manifest = Manifest(
         format=cube.FORMAT,
         mlssm=__version__,
@@ -106,129 +115,126 @@ def _write(path: Path, config: DatamoduleConfig, identity: str, files: dict[str,
         stations=weather.ids,
         variables=weather.variables,
         looks=config.backscatter.looks,
-        left_out=left_out,
+        left_out=tuple(name for name in OPTIONAL if getattr(config, name) is None),
         weather_notes=_weather_notes(weather, report, index.grid),
     )
-    group.attrs.update(manifest.model_dump(mode="json"))
+    writer.finish(manifest)
 
 
-class _Writer:
-    """Creates the cube's arrays on the grid and writes one area at a time."""
-
-    def __init__(self, group: zarr.Group, grid: Grid) -> None:
-        self.group, self.grid = group, grid
-
-    def create(self, name: str, dims: tuple[str, ...], lead: tuple[int, ...], scale: float | None, units: str) -> Any:
-        packing = {"scale_factor": scale, "_FillValue": int(cube.FILL)} if scale else {}
-        return self.group.create_array(
-            name,
-            shape=(*lead, *self.grid.shape),
-            chunks=(*(1 for _ in lead), min(CHUNK, self.grid.height), min(CHUNK, self.grid.width)),
-            dtype="int16" if scale else "float32",
-            fill_value=int(cube.FILL) if scale else np.nan,
-            dimension_names=(*dims, "y", "x"),
-            attributes={"units": units, **packing},
-        )
-
-    def coordinates(self) -> None:
-        x, y = self.grid.centres(self.grid.full)
-        _axis(self.group, "x", x, "x", {"units": "m"})
-        _axis(self.group, "y", y, "y", {"units": "m"})
-
-
-def _axis(group: zarr.Group, name: str, values: npt.NDArray[Any], dim: str, attributes: dict[str, Any]) -> None:
-    group.create_array(name, data=values, dimension_names=(dim,), attributes=attributes)
-
-
-def _write_backscatter(writer: _Writer, config: DatamoduleConfig, index: BackscatterIndex, bad: BadFiles) -> None:
+def _write_backscatter(
+    writer: CubeWriter, config: DatamoduleConfig, index: BackscatterIndex, bad: BadFiles
+) -> tuple[Pass, ...]:
+    """Write the passes that have a value anywhere, and return them."""
     lead = (len(index.passes), len(index.polarisations))
-    array = writer.create("backscatter", ("time", "polarisation"), lead, cube.BACKSCATTER_SCALE, "dB")
+    array = writer.raster("backscatter", ("time", "polarisation"), lead, cube.BACKSCATTER_SCALE, "dB")
     units = config.backscatter.units
-    for time, overpass in enumerate(track(index.passes, "backscatter onto the grid", transient=True)):
-        for pol, polarisation in enumerate(index.polarisations):
-            for area in index.areas:
-                values = read_pass(overpass, polarisation, index.grid, area, units, bad)
-                if values is not None:
-                    array[time, pol, *area.slices] = cube.pack(values, cube.BACKSCATTER_SCALE)
+    kept: list[Pass] = []
+    for overpass in track(index.passes, "backscatter onto the grid"):
+        measured = False
+        for area in index.areas:
+            layers = [read_pass(overpass, pol, index.grid, area, units, bad) for pol in index.polarisations]
+            if any(layer is not None for layer in layers):
+                packed = [_packed(layer, area, cube.BACKSCATTER_SCALE) for layer in layers]
+                array[len(kept), :, *area.slices] = np.stack(packed)
+                measured = True
+        if measured:
+            kept.append(overpass)
+        else:
+            log.warning("the pass of %s has no valid pixel: left out", overpass.acquired)
+    if not kept:
+        raise DataError(
+            f"no image in {config.root / config.backscatter.folder} has a valid pixel; "
+            f"check datamodule.backscatter.units={units} and the images' missing value"
+        )
+    array.resize((len(kept), *array.shape[1:]))
+    return tuple(kept)
 
 
-def _write_days(group: zarr.Group, index: BackscatterIndex, zone: ZoneInfo) -> None:
-    local = [overpass.acquired.astimezone(zone) for overpass in index.passes]
-    epoch = {"units": "days since 1970-01-01"}
-    seconds = np.array([int(overpass.acquired.timestamp()) for overpass in index.passes], np.int64)
-    _axis(group, "time", seconds, "time", {"units": "seconds since 1970-01-01", "long_name": "acquisition, UTC"})
-    _axis(group, "local_day", _days(moment.date() for moment in local), "time", epoch)
-    _axis(group, "window_end", _days(window_end(moment) for moment in local), "time", epoch)
-    _axis(group, "orbit", np.array([overpass.orbit for overpass in index.passes], np.int64), "time", {})
+def _packed(layer: Array | None, area: Window, scale: float) -> cube.Packed:
+    return np.full(area.shape, cube.FILL) if layer is None else cube.pack(layer, scale)
 
 
-def _days(days: Iterable[dt.date]) -> npt.NDArray[np.int64]:
-    return np.array(list(days), "datetime64[D]").astype(np.int64)
+def _write_times(writer: CubeWriter, passes: Sequence[Pass], zone: ZoneInfo) -> None:
+    local = [overpass.acquired.astimezone(zone) for overpass in passes]
+    seconds = np.array([int(overpass.acquired.timestamp()) for overpass in passes], np.int64)
+    meaning = {"units": "seconds since 1970-01-01", "long_name": "acquisition, UTC"}
+    writer.array("time", seconds, ("time",), meaning)
+    writer.days("local_day", (moment.date() for moment in local), "time")
+    writer.days("window_end", (window_end(moment) for moment in local), "time")
+    writer.array("orbit", np.array([overpass.orbit for overpass in passes], np.int64), ("time",))
 
 
-def _write_static(writer: _Writer, config: DatamoduleConfig, index: BackscatterIndex) -> tuple[str, ...]:
-    layers: dict[str, list[tuple[Window, cube.Array]]] = {}
+def _write_static(
+    writer: CubeWriter, config: DatamoduleConfig, index: BackscatterIndex, bad: BadFiles
+) -> tuple[str, ...]:
+    """Write the static features that the configuration has, and return their names."""
+    layers: dict[str, list[Array]] = {}
     if config.dem is not None:
         files = raster_files(config.root / config.dem)
-        for area in index.areas:
-            elevation, slope = read_elevation(files, index.grid, area)
-            layers.setdefault("elevation", []).append((area, elevation))
-            layers.setdefault("slope", []).append((area, slope))
+        pairs = [read_elevation(files, index.grid, area, bad) for area in index.areas]
+        layers["elevation"], layers["slope"] = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        _check_reached("dem", files, layers["elevation"], bad)
     if config.soil is not None:
         files = raster_files(config.root / config.soil)
-        layers["soil"] = [(area, read_soil(files, index.grid, area)) for area in index.areas]
-    for name, parts in layers.items():
-        if all(np.isnan(values).all() for _, values in parts):
-            source = config.root / str(config.soil if name == "soil" else config.dem)
-            raise DataError(
-                f"{source} does not overlap the images; give one of the same place, or null to leave it out"
-            )
-    array = writer.create("static", ("feature",), (len(layers),), None, "elevation m, slope degrees, soil class code")
+        layers["soil"] = [read_soil(files, index.grid, area, bad) for area in index.areas]
+        _check_reached("soil", files, layers["soil"], bad)
+    units = "elevation m, slope degrees, soil class code"
+    array = writer.raster("static", ("feature",), (len(layers),), None, units)
     for position, parts in enumerate(layers.values()):
-        for area, values in parts:
+        for area, values in zip(index.areas, parts, strict=True):
             array[position, *area.slices] = values
     return tuple(layers)
 
 
-def _write_incidence(writer: _Writer, index: BackscatterIndex) -> None:
+def _check_reached(key: str, files: Sequence[Path], layers: Sequence[Array], bad: BadFiles) -> None:
+    """Refuse a source without a single value on the images.
+
+    Raises:
+        DataError: None of its files can be read, or none overlaps the images.
+    """
+    if any(np.isfinite(values).any() for values in layers):
+        return
+    place = files[0] if len(files) == 1 else files[0].parent
+    if all(path.name in bad.skipped for path in files):
+        raise DataError(f"nothing in {place} can be read; replace it, or set datamodule.{key}=null to leave it out")
+    raise DataError(f"{place} does not overlap the images; give {key} of the same place, or set datamodule.{key}=null")
+
+
+def _write_incidence(writer: CubeWriter, index: BackscatterIndex, bad: BadFiles) -> None:
     if not index.incidence:
         return
-    array = writer.create("incidence", ("incidence_orbit",), (len(index.incidence),), cube.ANGLE_SCALE, "degrees")
+    lead = (len(index.incidence),)
+    array = writer.raster("incidence", ("incidence_orbit",), lead, cube.ANGLE_SCALE, "degrees")
     for position, orbit in enumerate(sorted(index.incidence)):
         for area in index.areas:
-            angle = read_incidence(index.incidence[orbit], index.grid, area)
+            angle = read_incidence(index.incidence[orbit], index.grid, area, bad)
             array[position, *area.slices] = cube.pack(angle, cube.ANGLE_SCALE)
 
 
-def _ndvi_images(config: DatamoduleConfig, grid: Grid, bad: BadFiles) -> list[NdviImage]:
-    if config.ndvi is None:
-        return []
-    return index_ndvi(config.root / config.ndvi, config.ndvi_pattern, grid.crs, bad)
-
-
-def _write_ndvi(writer: _Writer, images: list[NdviImage], index: BackscatterIndex, bad: BadFiles) -> None:
+def _write_ndvi(writer: CubeWriter, images: Sequence[NdviImage], index: BackscatterIndex, bad: BadFiles) -> None:
     if not images:
         return
-    array = writer.create("ndvi", ("ndvi_time",), (len(images),), cube.NDVI_SCALE, "1")
-    reached = False
-    for position, image in enumerate(track(images, "NDVI onto the grid", transient=True)):
-        for area in index.areas:
-            with bad.handled(image.path):
-                values = read_ndvi(image, index.grid, area)
-                reached |= bool(np.isfinite(values).any())
-                array[position, *area.slices] = cube.pack(values, cube.NDVI_SCALE)
-    if not reached:
-        raise DataError(f"{images[0].path.parent} does not overlap the images; give NDVI of the same place, or null")
-    days = _days(image.day for image in images)
-    _axis(writer.group, "ndvi_time", days, "ndvi_time", {"units": "days since 1970-01-01"})
+    array = writer.raster("ndvi", ("ndvi_time",), (len(images),), cube.NDVI_SCALE, "1")
+    kept: list[NdviImage] = []
+    for image in track(images, "NDVI onto the grid"):
+        layers = [read_ndvi(image, index.grid, area, bad) for area in index.areas]
+        # a day without a value would hide the one before it
+        if any(np.isfinite(values).any() for values in layers):
+            for area, values in zip(index.areas, layers, strict=True):
+                array[len(kept), *area.slices] = cube.pack(values, cube.NDVI_SCALE)
+            kept.append(image)
+    if not kept:
+        _check_reached("ndvi", [path for image in images for path in image.paths], [], bad)
+    array.resize((len(kept), *array.shape[1:]))
+    writer.days("ndvi_time", (image.day for image in kept), "ndvi_time")
 
 
-def _write_weather(group: zarr.Group, weather: StationWeather, grid: Grid) -> None:
-    x, y = grid.project(weather.longitude, weather.latitude)
+def _write_weather(writer: CubeWriter, weather: StationWeather) -> None:
+    x, y = writer.grid.project(weather.longitude, weather.latitude)
     stations = np.stack([weather.longitude, weather.latitude, weather.elevation_m, x, y], axis=1)
-    group.create_array("station", data=stations, dimension_names=("station", "property"))
-    group.create_array("weather", data=weather.values, dimension_names=("day", "station", "variable"))
-    _axis(group, "day", weather.days.astype(np.int64), "day", {"units": "days since 1970-01-01"})
+    writer.array("station", stations, ("station", "property"))
+    writer.array("weather", weather.values, ("day", "station", "variable"))
+    writer.days("day", weather.days, "day")
 
 
 def _weather_notes(weather: StationWeather, report: WeatherReport, grid: Grid) -> tuple[str, ...]:
@@ -265,5 +271,5 @@ def time_zone(name: str | None, grid: Grid) -> ZoneInfo:
             raise DataError(f"no time zone at {longitude:.2f} E {latitude:.2f} N; set datamodule.time_zone")
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, such as America
         raise ConfigError(f"datamodule.time_zone={name} is not an IANA time zone such as America/Los_Angeles") from None

@@ -10,12 +10,12 @@ from typing import Any
 
 
 def file_digests(root: Path, paths: Iterable[Path]) -> dict[str, str]:
-    """SHA-256 of each file, by its path below `root`, sorted."""
+    """SHA-256 of each file, sorted by its path: below `root`, or as given where it lies elsewhere."""
     found = {}
     for path in sorted(paths):
         with path.open("rb") as stream:
-            name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
-            found[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+            name = path.relative_to(root) if path.is_relative_to(root) else path
+            found[name.as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
     return found
 
 

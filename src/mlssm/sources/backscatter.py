@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from rasterio.crs import CRS
 from rasterio.enums import Resampling
+from rasterio.errors import CRSError
 
 from mlssm.config import BackscatterConfig, GridConfig
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Bounds, Grid, Window, merge_windows
-from mlssm.sources.dated import index_dated
-from mlssm.sources.raster import Array, BadFiles, inspect_all, raster_files, read_onto
+from mlssm.sources.dated import DatedRaster, compile_pattern, index_dated
+from mlssm.sources.faults import Array, BadFiles
+from mlssm.sources.raster import Convert, raster_files, read_onto
 
 log = logging.getLogger(__name__)
 
-DATE_FORMAT = "%Y%m%dT%H%M%S"
+DATE_FORMATS = ("%Y%m%dT%H%M%S",)
 # bursts of one overpass follow one another by seconds; two overpasses of an orbit are days apart
 SAME_PASS = dt.timedelta(minutes=10)
 
@@ -36,8 +37,6 @@ class Image:
         acquired: Acquisition time, UTC.
         polarisation: VV, VH, HH or HV.
         orbit: Relative orbit (track) number; 0 where the name does not tell.
-        burst: The burst's name, or "" where the name does not tell.
-        processed: Processing time as in the name, or "".
         bounds: West, south, east, north in the grid's CRS.
     """
 
@@ -45,8 +44,6 @@ class Image:
     acquired: dt.datetime
     polarisation: str
     orbit: int
-    burst: str
-    processed: str
     bounds: Bounds
 
 
@@ -103,78 +100,87 @@ def index_backscatter(root: Path, config: BackscatterConfig, grid: GridConfig, b
         bad: Whether a file that cannot be read stops the run or is left out.
 
     Raises:
-        ConfigError: The name pattern lacks a group.
+        ConfigError: A name pattern lacks a group, or the grid's CRS is unknown.
         DataError: The folder is missing, holds no image, or a file is bad.
     """
-    pattern = _compiled(config.pattern, "pattern", ("date", "polarisation"))
     files = raster_files(root / config.folder)
-    named = [path for path in files if pattern.fullmatch(path.name)]
     incidence = _incidence_files(files, config)
-    others = len(files) - len(named) - sum(len(paths) for paths in incidence.values())
-    if others:
-        log.warning("%d GeoTIFFs in %s do not match datamodule.backscatter.pattern: not used", others, root)
-    if not named:
-        raise DataError(
-            f"no GeoTIFF in {root / config.folder} matches datamodule.backscatter.pattern "
-            f"{config.pattern!r} (first file: {files[0].name})"
-        )
-    infos = inspect_all(named, bad)
-    if not infos:
-        raise DataError(f"none of the {len(named)} images in {root / config.folder} can be read")
-    crs = grid.crs or Counter(info.crs for info in infos).most_common(1)[0][0]
-    dated = index_dated([info.path for info in infos], config.pattern, DATE_FORMAT, crs)
-    images = _newest(_image(path, acquired, box, pattern) for path, acquired, box in dated)
-    pixel = grid.resolution_m or min(info.pixel for info in infos)
+    dated = _newest(_dated(files, config, bad, sum(len(paths) for paths in incidence.values())))
+    crs = _grid_crs(dated, grid)
+    pixel = _grid_pixel(dated, crs, grid)
+    # the grid's corner is that of the first image: one with the grid's pixels, so that its like are copied, not warped
+    dated.sort(key=lambda raster: (raster.info.crs != crs, raster.info.pixel != pixel))
+    images = []
+    for raster in dated:
+        with bad.handled(raster.info.path):
+            images.append(_image(raster, crs))
     laid = Grid.covering(crs, [image.bounds for image in images], pixel)
     areas = merge_windows(laid.window_of(image.bounds) for image in images)
     return BackscatterIndex(laid, areas, group_passes(images), incidence)
 
 
-def _compiled(pattern: str, key: str, groups: Iterable[str]) -> re.Pattern[str]:
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise ConfigError(f"datamodule.backscatter.{key}={pattern!r} is not a regular expression: {error}") from error
-    for group in groups:
-        if group not in compiled.groupindex:
-            raise ConfigError(f"datamodule.backscatter.{key}={pattern!r} lacks the group (?P<{group}>...)")
-    return compiled
-
-
-def _orbit(groups: dict[str, Any]) -> int:
-    return int(groups.get("orbit") or 0)
+def _dated(files: Sequence[Path], config: BackscatterConfig, bad: BadFiles, angles: int) -> list[DatedRaster]:
+    pattern = compile_pattern(config.pattern, "backscatter.pattern", ("date", "polarisation"))
+    named = [path for path in files if pattern.fullmatch(path.name)]
+    if not named:
+        raise DataError(
+            f"no GeoTIFF in {files[0].parent} matches datamodule.backscatter.pattern "
+            f"{config.pattern!r} (first file: {files[0].name})"
+        )
+    if others := len(files) - len(named) - angles:
+        log.warning("%d GeoTIFFs in %s do not match datamodule.backscatter.pattern: not used", others, files[0].parent)
+    dated = index_dated(named, pattern, DATE_FORMATS, bad)
+    if not dated:
+        raise DataError(f"none of the {len(named)} images in {files[0].parent} can be read; see the warnings above")
+    return dated
 
 
 def _incidence_files(files: Sequence[Path], config: BackscatterConfig) -> dict[int, tuple[Path, ...]]:
     if config.incidence_pattern is None:
         return {}
-    pattern = _compiled(config.incidence_pattern, "incidence_pattern", ("orbit",))
+    pattern = compile_pattern(config.incidence_pattern, "backscatter.incidence_pattern", ("orbit",))
     found: dict[int, tuple[Path, ...]] = {}
     for path in files:
         if match := pattern.fullmatch(path.name):
-            orbit = _orbit(match.groupdict())
+            orbit = int(match["orbit"] or 0)
             found[orbit] = (*found.get(orbit, ()), path)
     return found
 
 
-def _image(path: Path, acquired: dt.datetime, bounds: Bounds, pattern: re.Pattern[str]) -> Image:
-    match = pattern.fullmatch(path.name)
-    groups = match.groupdict() if match else {}
-    burst, processed = groups.get("burst") or "", groups.get("processed") or ""
-    return Image(path, acquired, groups["polarisation"], _orbit(groups), burst, processed, bounds)
-
-
-def _newest(images: Iterable[Image]) -> list[Image]:
+def _newest(dated: Iterable[DatedRaster]) -> list[DatedRaster]:
     """Keep the newest processing of a burst that was delivered more than once."""
-    kept: dict[tuple[object, ...], Image] = {}
-    for image in images:
-        key = (image.burst or image.path.name, image.acquired, image.polarisation)
-        known = kept.get(key)
-        if known is not None:
-            log.warning("%s was delivered twice; the newest processing is used", image.path.name)
-        if known is None or image.processed > known.processed:
-            kept[key] = image
-    return list(kept.values())
+    kept: dict[tuple[object, ...], DatedRaster] = {}
+    for raster in sorted(dated, key=lambda raster: raster.groups.get("processed", "")):
+        name = raster.groups.get("burst", raster.info.path.name)
+        key = (name, raster.time, raster.groups["polarisation"])
+        if older := kept.get(key):
+            log.warning("%s was processed anew: %s is used", older.info.path.name, raster.info.path.name)
+        kept[key] = raster
+    return sorted(kept.values(), key=lambda raster: (raster.time, raster.info.path.name))
+
+
+def _grid_crs(dated: Sequence[DatedRaster], grid: GridConfig) -> str:
+    if grid.crs is None:
+        return Counter(raster.info.crs for raster in dated).most_common(1)[0][0]
+    try:
+        return str(CRS.from_user_input(grid.crs).to_string())
+    except CRSError:
+        raise ConfigError(f"datamodule.grid.crs={grid.crs} is not known; give e.g. EPSG:32611") from None
+
+
+def _grid_pixel(dated: Sequence[DatedRaster], crs: str, grid: GridConfig) -> float:
+    if grid.resolution_m is not None:
+        return grid.resolution_m
+    pixels = [raster.info.pixel for raster in dated if raster.info.crs == crs]
+    if not pixels:
+        raise ConfigError(f"no image is in datamodule.grid.crs={crs}; set datamodule.grid.resolution_m too")
+    return min(pixels)
+
+
+def _image(raster: DatedRaster, crs: str) -> Image:
+    groups = raster.groups
+    bounds = raster.info.bounds_in(crs)
+    return Image(raster.info.path, raster.time, groups["polarisation"], int(groups.get("orbit", 0)), bounds)
 
 
 def group_passes(images: Iterable[Image]) -> tuple[Pass, ...]:
@@ -209,12 +215,12 @@ def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, units
     """
     total, count = np.zeros(area.shape), np.zeros(area.shape, np.int32)
     for image in overpass.images:
-        window = grid.window_of(image.bounds)
-        if image.polarisation != polarisation or not window.intersects(area):
+        window = grid.window_of(image.bounds).intersection(area)
+        if image.polarisation != polarisation or 0 in window.shape:
             continue
         with bad.handled(image.path):
-            power = _power(read_onto(image.path, grid, window, Resampling.bilinear), units)
-            valid = np.isfinite(power) & (power > 0)
+            power = read_onto(image.path, grid, window, Resampling.bilinear, _to_power(image.path, units))
+            valid = np.isfinite(power)
             inside = window.within(area).slices
             total[inside] += np.where(valid, power, 0)
             count[inside] += valid
@@ -224,5 +230,17 @@ def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, units
     return np.asarray(10 * np.log10(mean), np.float32)
 
 
-def _power(values: Array, units: str) -> Array:
-    return np.asarray(10 ** (values / 10), np.float32) if units == "dB" else values
+def _to_power(path: Path, units: str) -> Convert:
+    """Takes a file's values to linear power, so that warping averages power; what is not positive is missing."""
+
+    def convert(values: Array) -> Array:
+        known = values[np.isfinite(values)]
+        if units == "linear" and np.count_nonzero(known < 0) > known.size / 2:
+            raise DataError(f"{path} holds {known.min():g}, no linear power; set datamodule.backscatter.units=dB?")
+        if units == "dB" and known.size and known.min() > 0:
+            raise DataError(f"{path} holds {known.min():g} dB and more; set datamodule.backscatter.units=linear?")
+        with np.errstate(over="ignore"):
+            power = 10 ** (values / 10) if units == "dB" else values
+        return np.where(np.isfinite(power) & (power > 0), power, np.nan).astype(np.float32)
+
+    return convert

@@ -1,45 +1,86 @@
-"""An index of rasters whose names carry a date, by torchgeo."""
+"""Rasters whose file names carry a date."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from pyproj import CRS
+from mlssm.errors import ConfigError, DataError
+from mlssm.sources.faults import BadFiles
+from mlssm.sources.raster import RasterInfo, inspect
 
-from mlssm.errors import DataError
-from mlssm.grid import Bounds
+
+@dataclass(frozen=True)
+class DatedRaster:
+    """A raster, what its name says, and its time.
+
+    Attributes:
+        info: The file's header.
+        time: As the name has it, UTC.
+        groups: The named groups of the pattern that the name has.
+    """
+
+    info: RasterInfo
+    time: dt.datetime
+    groups: dict[str, str]
+
+
+def compile_pattern(pattern: str, key: str, groups: Iterable[str]) -> re.Pattern[str]:
+    """Compile a pattern of file names.
+
+    Args:
+        pattern: Regular expression of the whole name.
+        key: The configuration key that it comes from.
+        groups: Named groups that it must have.
+
+    Raises:
+        ConfigError: It is not a regular expression, or lacks a group.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"datamodule.{key}={pattern!r} is not a regular expression: {error}") from error
+    for group in groups:
+        if group not in compiled.groupindex:
+            raise ConfigError(f"datamodule.{key}={pattern!r} lacks the group (?P<{group}>...)")
+    return compiled
 
 
 def index_dated(
-    paths: Sequence[Path], pattern: str, date_format: str, crs: str
-) -> list[tuple[Path, dt.datetime, Bounds]]:
-    """Date and footprint of each raster.
+    paths: Sequence[Path], pattern: re.Pattern[str], date_formats: Sequence[str], bad: BadFiles
+) -> list[DatedRaster]:
+    """Header and time of each raster whose whole name matches.
 
     Args:
-        paths: Rasters that can be read, all with a CRS.
-        pattern: Regular expression of the file name, with the group `date`.
-        date_format: How `date` is written (strptime), taken as UTC.
-        crs: The CRS of the footprints.
+        paths: Rasters; those of other names are left out.
+        pattern: Pattern of the file name, with the group `date`.
+        date_formats: How `date` may be written (strptime), taken as UTC.
+        bad: Whether a file that cannot be read or dated stops the run or is left out.
 
     Returns:
-        Path, time and bounds (west, south, east, north in `crs`) of each, in the order of time.
+        The rasters in the order of time, then name.
 
     Raises:
-        DataError: A date cannot be read.
+        DataError: A file is bad and the policy is "error".
     """
-    from torchgeo.datasets import RasterDataset
+    found = []
+    for path in paths:
+        match = pattern.fullmatch(path.name)
+        if match is None:
+            continue
+        with bad.handled(path):
+            groups = {name: value for name, value in match.groupdict().items() if value is not None}
+            found.append(DatedRaster(inspect(path), _time(path, groups.get("date", ""), date_formats), groups))
+    return sorted(found, key=lambda raster: (raster.time, raster.info.path.name))
 
-    class DatedRasters(RasterDataset):  # type: ignore[misc, unused-ignore]
-        filename_glob = "*"
-        filename_regex = pattern
 
-    DatedRasters.date_format = date_format
-    try:
-        index = DatedRasters([str(path) for path in paths], crs=CRS.from_user_input(crs)).index
-    except ValueError as error:
-        raise DataError(f"a date in a file name of {paths[0].parent} cannot be read: {error}") from error
-    rows = zip(index["filepath"], index.index.left, index.geometry.bounds.itertuples(index=False), strict=True)
-    found = [(Path(path), time.to_pydatetime().replace(tzinfo=dt.UTC), tuple(box)) for path, time, box in rows]
-    return sorted(found, key=lambda item: (item[1], item[0].name))
+def _time(path: Path, date: str, date_formats: Sequence[str]) -> dt.datetime:
+    for date_format in date_formats:
+        try:
+            return dt.datetime.strptime(date, date_format).replace(tzinfo=dt.UTC)
+        except ValueError:
+            continue
+    raise DataError(f"{path}: {date!r} in its name is not a date written {' or '.join(date_formats)}; rename it")

@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import rasterio
 import rasterio.windows
+from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.transform import Affine
 from rasterio.warp import reproject, transform_bounds
 
 from mlssm.errors import DataError
 from mlssm.grid import Bounds, Grid, Window
+from mlssm.sources.faults import Array, BadFiles, Limits
 
-log = logging.getLogger(__name__)
-
-Array = npt.NDArray[np.float32]
-OnBadFile = Literal["error", "skip"]
+Convert = Callable[[Array], Array]
 # pixels read around the wanted window, so that bilinear resampling has its neighbours
 MARGIN = 2
-
-
-@dataclass
-class BadFiles:
-    """What happens to a file that cannot be read, and which ones did.
-
-    Attributes:
-        policy: "error" stops the run; "skip" logs the file, counts it and goes on.
-        skipped: Names of the files that were left out, each once.
-    """
-
-    policy: OnBadFile
-    skipped: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def handled(self, path: Path) -> Iterator[None]:
-        """Read `path` inside; under "skip" its DataError ends the block quietly, but logged and counted."""
-        try:
-            yield
-        except DataError as error:
-            if self.policy == "error":
-                raise
-            if path.name not in self.skipped:
-                self.skipped.append(path.name)
-                log.warning("skipped a bad file: %s", error)
 
 
 @dataclass(frozen=True)
@@ -59,7 +34,7 @@ class RasterInfo:
 
     Attributes:
         path: The file.
-        crs: Its CRS as WKT.
+        crs: Its CRS as authority code where it has one, else as WKT.
         bounds: West, south, east, north in its CRS.
         pixel: Pixel width in units of its CRS.
     """
@@ -68,6 +43,19 @@ class RasterInfo:
     crs: str
     bounds: Bounds
     pixel: float
+
+    def bounds_in(self, crs: str) -> Bounds:
+        """West, south, east, north in another CRS.
+
+        Raises:
+            DataError: The raster lies where that CRS does not reach.
+        """
+        if crs == self.crs:
+            return self.bounds
+        bounds = _projected(self.crs, crs, self.bounds)
+        if bounds is None:
+            raise DataError(f"{self.path} lies outside of the grid's CRS; take it away, or set datamodule.grid.crs")
+        return bounds
 
 
 def raster_files(folder: Path) -> list[Path]:
@@ -90,15 +78,10 @@ def inspect(path: Path) -> RasterInfo:
     """Read a raster's header.
 
     Raises:
-        DataError: The file cannot be read or has no CRS.
+        DataError: The file cannot be read, has no CRS or is not north-up.
     """
-    try:
-        with rasterio.open(path) as source:
-            if source.crs is None:
-                raise DataError(f"{path} has no CRS; write one into it, e.g. with `rio edit-info --crs EPSG:32611`")
-            return RasterInfo(path, source.crs.to_wkt(), tuple(source.bounds), float(source.res[0]))
-    except RasterioError as error:
-        raise DataError(_unreadable(path, error)) from error
+    with _opened(path) as source:
+        return RasterInfo(path, source.crs.to_string(), tuple(source.bounds), float(source.res[0]))
 
 
 def inspect_all(paths: Iterable[Path], bad: BadFiles) -> list[RasterInfo]:
@@ -114,8 +97,8 @@ def inspect_all(paths: Iterable[Path], bad: BadFiles) -> list[RasterInfo]:
     return good
 
 
-def read_onto(path: Path, grid: Grid, window: Window, resampling: Resampling) -> Array:
-    """Read a raster's first band onto a window of the grid.
+def read_onto(path: Path, grid: Grid, window: Window, resampling: Resampling, convert: Convert | None = None) -> Array:
+    """Read a raster's first band onto a window of the grid, with the band's own scale and offset applied.
 
     A raster that lies on the grid's own pixels is copied; any other is warped. Where `resampling` is bilinear and the
     raster's pixels are at most two thirds of the grid's, they are averaged instead.
@@ -125,27 +108,91 @@ def read_onto(path: Path, grid: Grid, window: Window, resampling: Resampling) ->
         grid: The grid.
         window: Pixels of the grid; it may reach past the grid's edge.
         resampling: Bilinear for continuous values, nearest for classes.
+        convert: Applied to the raster's values before they are warped: what is averaged must be what adds up.
 
     Returns:
         float32 [height, width] of the window; NaN where the raster has no data or does not reach.
 
     Raises:
-        DataError: The file cannot be read, is truncated, or has no CRS.
+        DataError: The file cannot be read, is truncated, has no CRS or is not north-up.
     """
     target = grid.crop(window)
-    inspect(path)
+    with _opened(path) as source:
+        part = _part_covering(source, target)
+        if part is None:
+            return np.full(window.shape, np.nan, np.float32)
+        pixels = rasterio.windows.Window.from_slices(*part.slices)
+        values = source.read(1, window=pixels, masked=True).astype(np.float32).filled(np.nan)
+        values = values * np.float32(source.scales[0]) + np.float32(source.offsets[0])
+        transform, crs = _shifted(source.transform, part), source.crs
+    return _warped(convert(values) if convert else values, transform, crs, target, resampling)
+
+
+def mosaic(
+    paths: Iterable[Path],
+    grid: Grid,
+    window: Window,
+    resampling: Resampling,
+    bad: BadFiles,
+    limits: Limits | None = None,
+) -> Array:
+    """Several rasters on one window: the first that has a value wins. Shapes and units as in `read_onto`.
+
+    Args:
+        paths: The raster files.
+        grid: The grid.
+        window: Pixels of the grid.
+        resampling: Bilinear for continuous values, nearest for classes.
+        bad: Whether a bad file stops the run or is left out.
+        limits: What values may be; a file with others is bad.
+
+    Raises:
+        DataError: A file is bad and the policy is "error".
+    """
+    result = np.full(window.shape, np.nan, np.float32)
+    for path in paths:
+        missing = np.isnan(result)
+        if not missing.any():
+            break
+        with bad.handled(path):
+            # before warping, which could blend a wrong value with its neighbours into a credible one
+            convert = partial(limits.checked, path) if limits else None
+            result = np.where(missing, read_onto(path, grid, window, resampling, convert), result)
+    return result
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The open file, with a CRS and north-up; what GDAL says of a bad one names the file."""
     try:
-        with rasterio.open(path) as source:
-            part = _part_covering(source, target)
-            if part is None:
-                return np.full(window.shape, np.nan, np.float32)
-            values = source.read(1, window=part, masked=True).astype(np.float32).filled(np.nan)
-            transform, crs = source.window_transform(part), source.crs
+        with warnings.catch_warnings():
+            # a file without georeference is refused below, in our words
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as source:
+                _check_georeference(path, source)
+                yield source
     except RasterioError as error:
-        raise DataError(_unreadable(path, error)) from error
+        reason = " ".join(str(error.__cause__ or error).split())
+        reason = reason.replace(f"{path.name}, ", "").replace(f"'{path}' ", "")  # the name is said once
+        cure = "replace the file, or leave it out with on_bad_file=skip"
+        raise DataError(f"{path} cannot be read ({reason}); {cure}") from error
+
+
+def _check_georeference(path: Path, source: Any) -> None:
+    if source.crs is None:
+        raise DataError(f"{path} has no CRS; write one into it, e.g. with `rio edit-info --crs EPSG:32611`")
+    transform = source.transform
+    if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
+        raise DataError(f"{path} is rotated, not north-up or has no transform; rewrite it with `gdalwarp`")
+
+
+def _warped(values: Array, transform: Affine, crs: CRS, target: Grid, resampling: Resampling) -> Array:
+    result = np.full(target.shape, np.nan, np.float32)
+    if _same_pixels(transform, crs, target):
+        _copy(values, transform, target, result)
+        return result
     if resampling is Resampling.bilinear and _pixel_in_metres(transform, crs, target) <= target.pixel / 1.5:
         resampling = Resampling.average
-    result = np.full(window.shape, np.nan, np.float32)
     reproject(
         values,
         result,
@@ -155,48 +202,66 @@ def read_onto(path: Path, grid: Grid, window: Window, resampling: Resampling) ->
         dst_transform=target.transform,
         dst_crs=target.crs,
         dst_nodata=np.nan,
-        resampling=Resampling.nearest if _same_pixels(transform, crs, target) else resampling,
+        resampling=resampling,
     )
     return result
 
 
-def mosaic(paths: Iterable[Path], grid: Grid, window: Window, resampling: Resampling) -> Array:
-    """Several rasters on one window: the first that has a value wins. Shapes and units as in `read_onto`."""
-    result = np.full(window.shape, np.nan, np.float32)
-    for path in paths:
-        missing = np.isnan(result)
-        if not missing.any():
-            break
-        result = np.where(missing, read_onto(path, grid, window, resampling), result)
-    return result
+def _copy(values: Array, transform: Affine, target: Grid, result: Array) -> None:
+    """Copy what a raster on the grid's own pixels has of the target."""
+    col = round((transform.c - target.origin[0]) / target.pixel)
+    row = round((target.origin[1] - transform.f) / target.pixel)
+    here = Window(row, col, *values.shape)
+    shared = here.intersection(target.full)
+    result[shared.slices] = values[shared.within(here).slices]
 
 
-def _part_covering(source: Any, target: Grid) -> rasterio.windows.Window | None:
-    west, south, east, north = transform_bounds(target.crs, source.crs, *target.bounds)
-    wanted = rasterio.windows.from_bounds(west, south, east, north, source.transform)
-    col, row = int(np.floor(wanted.col_off)) - MARGIN, int(np.floor(wanted.row_off)) - MARGIN
-    right = int(np.ceil(wanted.col_off + wanted.width)) + MARGIN
-    bottom = int(np.ceil(wanted.row_off + wanted.height)) + MARGIN
-    col, row, right, bottom = max(col, 0), max(row, 0), min(right, source.width), min(bottom, source.height)
-    if right <= col or bottom <= row:
+def _part_covering(source: Any, target: Grid) -> Window | None:
+    """The raster's pixels that the target needs; None where they do not meet."""
+    bounds = _projected(target.crs, source.crs.to_string(), target.bounds)
+    if bounds is None:
         return None
-    return rasterio.windows.Window(col, row, right - col, bottom - row)
+    west, south, east, north = bounds
+    corner, right, bottom = source.transform, source.transform.a, source.transform.e
+    col, row = int((west - corner.c) // right) - MARGIN, int((north - corner.f) // bottom) - MARGIN
+    end_col, end_row = int(-((corner.c - east) // right)) + MARGIN, int(-((corner.f - south) // bottom)) + MARGIN
+    wanted = Window(row, col, end_row - row, end_col - col)
+    part = wanted.intersection(Window(0, 0, source.height, source.width))
+    return None if 0 in part.shape else part
 
 
-def _same_pixels(transform: rasterio.Affine, crs: Any, target: Grid) -> bool:
-    """Whether the raster's pixels are the grid's own, so that nearest is an exact copy."""
+def _shifted(transform: Affine, part: Window) -> Affine:
+    """The transform of a part of a north-up raster."""
+    west, north = transform.c + part.col * transform.a, transform.f + part.row * transform.e
+    return Affine(transform.a, 0, west, 0, transform.e, north)
+
+
+def _projected(crs: str, onto: str, bounds: Bounds) -> Bounds | None:
+    """Bounds in another CRS; None where that does not reach."""
+    if _crs(crs) == _crs(onto):
+        return bounds
+    try:
+        west, south, east, north = transform_bounds(_crs(crs), _crs(onto), *bounds)
+    except RasterioError:
+        return None
+    return (west, south, east, north) if np.isfinite((west, south, east, north)).all() else None
+
+
+@lru_cache
+def _crs(text: str) -> CRS:
+    return CRS.from_user_input(text)
+
+
+def _same_pixels(transform: Affine, crs: CRS, target: Grid) -> bool:
+    """Whether the raster's pixels are the grid's own, so that they can be copied."""
     shift = ((transform.c - target.origin[0]) / target.pixel, (transform.f - target.origin[1]) / target.pixel)
     on_grid = all(abs(value - round(value)) < 1e-3 for value in shift)
     same_size = np.allclose((transform.a, -transform.e), target.pixel, rtol=1e-6)
-    return bool(on_grid and same_size and rasterio.crs.CRS.from_user_input(target.crs) == crs)
+    return bool(on_grid and same_size and _crs(target.crs) == crs)
 
 
-def _pixel_in_metres(transform: rasterio.Affine, crs: Any, target: Grid) -> float:
+def _pixel_in_metres(transform: Affine, crs: CRS, target: Grid) -> float:
     """The raster's pixel size on the target's projection, at the raster's corner."""
     x, y = transform.c, transform.f
     west, south, east, north = transform_bounds(crs, target.crs, x, y + transform.e, x + transform.a, y)
     return float(max(east - west, north - south))
-
-
-def _unreadable(path: Path, error: Exception) -> str:
-    return f"{path} cannot be read ({error}); replace the file, or leave it out with on_bad_file=skip"

@@ -1,0 +1,135 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra.errors import ConfigCompositionException
+from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue
+
+from mlssm.cli import explain
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs a script in an empty folder."""
+
+    def start(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(REPOSITORY / f"{script}.py"), *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["modle.lag=3"], "unknown configuration key 'modle.lag'; did you mean model.lag?; known here: datamodule,"),
+        (["model.lagg=3"], "unknown configuration key 'model.lagg'; did you mean model.lag?; known here: lag, window"),
+        (["model.lag.x=3"], "unknown configuration key 'model.lag.x'"),
+        (["nosuch=1"], "unknown configuration key 'nosuch'"),
+        (["split=by_yeer"], "unknown choice split=by_yeer; choose one of by_block, by_date, by_season,"),
+        (["datamodule=sentinel"], "unknown choice datamodule=sentinel; choose one of geotiff, opera_rtc, simulated"),
+        (["datamodule=opera_rtc"], "datamodule.root is not set; give it on the command line: datamodule.root=VALUE"),
+        (["seed=${nope}"], "seed: Interpolation key 'nope' not found"),
+        (["model.lag"], "Error parsing override 'model.lag'"),
+        (["model.hidden=[1"], "no viable alternative at input '[1'"),
+        (["datamodule=null"], "Config group override must be a string or a list. Got NoneType; given: datamodule=null"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_wrong_command_line_is_told_in_two_lines(run: Run, tmp_path: Path, arguments: list[str], said: str) -> None:
+    ended = run("train", *arguments)
+    lines = ended.stderr.strip().splitlines()
+    assert ended.returncode == 1
+    assert lines[-1].startswith(f"error: {said}")
+    assert len(lines) <= 2
+    # a second line is Hydra's, which names the overrides
+    assert all(line.startswith("Error executing job with overrides: ") for line in lines[:-1])
+    assert ended.stdout == ""
+    assert not (tmp_path / "data").exists()
+
+
+def test_predict_wants_dates(run: Run) -> None:
+    ended = run("predict")
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("error: dates is not set; give it on the command line: dates=VALUE\n")
+    assert len(ended.stderr.splitlines()) == 2
+
+
+def test_a_folder_that_is_not_there_is_named(run: Run, tmp_path: Path) -> None:
+    ended = run("train", "datamodule=opera_rtc", "datamodule.root=nowhere")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        "error: datamodule.root=nowhere is not a folder; set it to the area's folder"
+    )
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("script", ["train", "predict"])
+def test_help_lists_each_groups_choices(run: Run, tmp_path: Path, script: str) -> None:
+    ended = run(script, "--help")
+    assert ended.returncode == 0
+    assert ended.stderr == ""
+    for group in (path for path in (REPOSITORY / "conf").iterdir() if path.is_dir() and path.name != "hydra"):
+        choices = ", ".join(sorted(path.stem for path in group.glob("*.yaml")))
+        assert f"\n{group.name}: {choices}\n" in ended.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("script", ["train", "predict"])
+def test_help_loads_nothing_heavy(tmp_path: Path, script: str) -> None:
+    program = f"""
+import runpy, sys
+sys.argv = [{str(REPOSITORY / f"{script}.py")!r}, "--help"]
+sys.path.insert(0, {str(REPOSITORY)!r})
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as end:
+    assert not end.code, end.code
+heavy = {{"torch", "mlflow", "pandas", "zarr", "xarray", "rasterio", "scipy", "numpy", "matplotlib", "lightning"}}
+print("LOADED", *sorted(heavy & set(sys.modules)))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout.splitlines()[-1] == "LOADED"
+
+
+def test_the_programs_errors_are_told_without_traceback_and_bugs_with_one(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "job.yaml").write_text("kind: data\nhydra:\n  run: {dir: .}\n  output_subdir: null\n")
+    (tmp_path / "job.py").write_text(
+        "from mlssm.cli import command\nfrom mlssm.errors import DataError\n"
+        "def job(values):\n"
+        "    raise {'data': DataError('dem.tif is broken'), 'bug': ValueError('a bug')}[values['kind']]\n"
+        "command(job, 'job')\n"
+    )
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "job.py", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+    ended = run()
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (1, "error: dem.tif is broken")
+    assert "Traceback" not in ended.stderr
+    bug = run("kind=bug")
+    assert bug.returncode == 1
+    assert "Traceback" in bug.stderr
+    assert bug.stderr.splitlines()[-1] == "ValueError: a bug"
+
+
+def test_what_is_not_known_is_told_in_one_line() -> None:
+    assert explain(ConfigCompositionException("one\n  two")) == "one two"
+
+
+def test_a_missing_value_is_told_by_its_whole_key() -> None:
+    config = OmegaConf.create({"model": {"lag": "???"}})
+    with pytest.raises(MissingMandatoryValue) as error:
+        OmegaConf.to_container(config, throw_on_missing=True)
+    assert explain(error.value) == "model.lag is not set; give it on the command line: model.lag=VALUE"

@@ -1,0 +1,104 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mlssm.cube import ANGLE_SCALE, BACKSCATTER_SCALE, FILL, NDVI_SCALE, Cube, pack, unpack
+from mlssm.errors import DataError
+from mlssm.prepare import prepare
+
+
+@given(
+    arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 5)), elements=st.floats(-3, 3, width=32)),
+    st.sampled_from([BACKSCATTER_SCALE, ANGLE_SCALE, NDVI_SCALE]),
+)
+def test_packing_loses_at_most_half_a_step(values: Any, scale: float) -> None:
+    packed = pack(values, scale)
+    assert packed.dtype == np.int16
+    assert np.abs(unpack(packed, scale) - values).max() <= scale / 2 + 1e-6
+
+
+@given(arrays(np.int16, 6), st.sampled_from([BACKSCATTER_SCALE, NDVI_SCALE]))
+def test_unpacking_then_packing_is_the_same(packed: Any, scale: float) -> None:
+    np.testing.assert_array_equal(pack(unpack(packed, scale), scale), packed)
+
+
+def test_missing_stays_missing_and_what_is_too_large_is_cut_but_never_missing() -> None:
+    packed = pack(np.array([np.nan, 1e6, -1e6, np.inf, -np.inf, 0], np.float32), 0.01)
+    assert packed.tolist() == [FILL, 32767, -32767, 32767, -32767, 0]
+    assert np.isnan(unpack(packed, 0.01)).tolist() == [True, False, False, False, False, False]
+
+
+@pytest.fixture
+def cube(area_files: Any, speckled: Any) -> Cube:
+    """Two passes of one burst; VH is missing in the second."""
+    area_files.weather()
+    area_files.image(speckled)
+    area_files.image(speckled / 5, pol="VH")
+    area_files.image(speckled, "20230113T015902")
+    return prepare(area_files.config(), "error")
+
+
+def test_arrays_are_read_as_they_were_written(cube: Cube, speckled: Any) -> None:
+    expected = 10 * np.log10(speckled)
+    (area,) = cube.areas
+    np.testing.assert_allclose(cube.backscatter(0, "VV", area), expected, atol=0.00501)
+    np.testing.assert_allclose(cube.backscatter(0, "VH", area), expected - 10 * np.log10(5), atol=0.00501)
+    assert np.isnan(cube.backscatter(1, "VH", area)).all()
+    inner = type(area)(3, 4, 5, 6)
+    np.testing.assert_array_equal(cube.backscatter(1, "VV", inner), cube.backscatter(1, "VV", area)[3:8, 4:10])
+    assert cube.times.astype(str).tolist() == ["2023-01-01T01:59:02", "2023-01-13T01:59:02"]
+    assert cube.orbits.tolist() == [137, 137]
+    assert cube.incidence(137, area) is None
+    assert cube.ndvi_days.size == 0
+
+
+def test_the_weather_comes_back_with_its_stations(cube: Cube) -> None:
+    weather = cube.weather
+    assert weather.ids == ("S0", "S1")
+    assert (weather.days[0], len(weather.days)) == (np.datetime64("2022-12-01"), 40)
+    rain = weather.values[:, 0, weather.variables.index("precipitation")]
+    np.testing.assert_allclose(rain[:3], [0, 0.7, 1.4])
+    x, y = cube.grid.project(weather.longitude, weather.latitude)
+    np.testing.assert_allclose(cube.station_xy, np.stack([x, y], axis=1))
+
+
+def test_another_polarisation_names_those_that_are_there(cube: Cube) -> None:
+    with pytest.raises(DataError, match=r"retrieval\.polarisation=HH is not in the images; they have VV, VH"):
+        cube.backscatter(0, "HH", cube.areas[0])
+
+
+def test_opening_what_is_no_cube(cube: Cube, tmp_path: Path) -> None:
+    assert Cube.open(cube.path) == cube
+    with pytest.raises(DataError, match=r"there is no cube at .*nothing"):
+        Cube.open(tmp_path / "nothing")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match=r"there is no cube at .*file"):
+        Cube.open(tmp_path / "file")
+    zarr.create_group(tmp_path / "other.zarr")
+    with pytest.raises(DataError, match=r"other\.zarr has cube format None, not 1; delete it"):
+        Cube.open(tmp_path / "other.zarr")
+    zarr.create_group(tmp_path / "young.zarr", attributes={"format": 1})
+    with pytest.raises(DataError, match=r"young\.zarr is no whole cube: its attribute 'mlssm' is missing or wrong"):
+        Cube.open(tmp_path / "young.zarr")
+    zarr.create_array(tmp_path / "array.zarr", shape=(1,), dtype="int8")
+    with pytest.raises(DataError, match=r"array\.zarr is not a zarr group"):
+        Cube.open(tmp_path / "array.zarr")
+    (cube.path / "zarr.json").write_text('{"zarr_format": 3')
+    with pytest.raises(DataError, match="is not a zarr group"):
+        Cube.open(cube.path)
+
+
+def test_a_cube_of_another_format_is_refused(cube: Cube) -> None:
+    path = cube.path / "zarr.json"
+    meta = json.loads(path.read_text())
+    meta["attributes"]["format"] = 99
+    path.write_text(json.dumps(meta))
+    with pytest.raises(DataError, match="has cube format 99, not 1; delete it"):
+        Cube.open(cube.path)

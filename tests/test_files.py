@@ -1,0 +1,114 @@
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from mlssm import files
+from mlssm.files import whole_or_nothing
+
+
+def partials(folder: Path) -> list[Path]:
+    return sorted(folder.glob(".*.partial"))
+
+
+def test_a_block_that_ends_well_makes_the_folder(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "cube.zarr"
+    with whole_or_nothing(path) as partial:
+        assert not partial.exists()  # the block makes it
+        partial.mkdir()
+        (partial / "a").write_text("1")
+        assert not path.exists()
+    assert (path / "a").read_text() == "1"
+    assert partials(path.parent) == []
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
+def test_a_block_that_fails_leaves_nothing(tmp_path: Path, kind: type[BaseException]) -> None:
+    def write() -> None:
+        with whole_or_nothing(tmp_path / "cube") as partial:
+            partial.mkdir()
+            (partial / "a").write_text("1")
+            raise kind
+
+    with pytest.raises(kind):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_block_that_wrote_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), whole_or_nothing(tmp_path / "cube"):
+        pass
+
+
+def test_the_faster_of_two_writers_stays(tmp_path: Path) -> None:
+    path = tmp_path / "cube"
+    with whole_or_nothing(path) as slow:
+        slow.mkdir()
+        (slow / "a").write_text("slow")
+        with whole_or_nothing(path) as fast:
+            fast.mkdir()
+            (fast / "a").write_text("fast")
+    assert (path / "a").read_text() == "fast"
+    assert partials(tmp_path) == []
+
+
+def test_threads_do_not_share_a_partial_folder(tmp_path: Path) -> None:
+    found: list[Path] = []
+
+    def write(number: int) -> None:
+        with whole_or_nothing(tmp_path / f"cube{number % 2}") as partial:
+            partial.mkdir()
+            found.append(partial)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cube0", "cube1"]
+
+
+WRITER = """
+import os, pathlib, sys
+from mlssm.files import whole_or_nothing
+with whole_or_nothing(pathlib.Path(sys.argv[1])) as partial:
+    partial.mkdir()
+    (partial / "half").write_text("written")
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_killed_writer_leaves_no_folder_and_the_next_writing_sweeps_its_remains(tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", WRITER, tmp_path / "cube"], check=False)
+    assert killed.returncode == -9
+    assert not (tmp_path / "cube").exists()
+    assert len(partials(tmp_path)) == 1
+    with whole_or_nothing(tmp_path / "another") as partial:
+        assert partials(tmp_path) == []
+        partial.mkdir()
+    assert [path.name for path in tmp_path.iterdir()] == ["another"]
+
+
+def test_what_may_still_be_written_is_not_swept(tmp_path: Path) -> None:
+    here = files._host()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    kept = [
+        f".cube.{here}.{child.pid}.0123abcd.partial",  # runs
+        f".cube.{here}.{os.getpid()}.0123abcd.partial",  # this process, perhaps another thread
+        f".cube.{here}.1.0123abcd.partial",  # runs, but belongs to someone else
+        f".cube.elsewhere{here}.{gone.pid}.0123abcd.partial",  # another machine's
+        f"cube.{here}.{gone.pid}.0123abcd.partial",  # not one of ours
+    ]
+    swept = f".cube.zarr.{here}.{gone.pid}.0123abcd.partial"
+    for name in [*kept, swept]:
+        (tmp_path / name).mkdir()
+    with whole_or_nothing(tmp_path / "new") as partial:
+        partial.mkdir()
+    child.communicate(b"\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "new"])
