@@ -137,3 +137,19 @@ def test_antecedent_precipitation_index_of_steady_rain_is_a_geometric_series() -
     decay = np.exp(-1 / 5)
     index = antecedent_precipitation_index(np.full(50, 2.0), decay_days=5)
     np.testing.assert_allclose(index, 2 * (1 - decay ** np.arange(1, 51)) / (1 - decay))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.floats(0, 200), min_size=1, max_size=60), st.floats(0.5, 30))
+def test_antecedent_precipitation_index_is_its_recursion(rain: list[float], decay_days: float) -> None:
+    expected, before = [], 0.0
+    for today in rain:
+        before = today + np.exp(-1 / decay_days) * before
+        expected.append(before)
+    np.testing.assert_allclose(antecedent_precipitation_index(np.array(rain), decay_days), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("rain", "decay_days"), [([-1.0], 3.0), ([np.inf], 3.0), ([[1.0]], 3.0), ([1.0], 0.0)])
+def test_rain_that_cannot_be_is_refused(rain: list[float], decay_days: float) -> None:
+    with pytest.raises(ValueError, match="finite values >= 0"):
+        antecedent_precipitation_index(np.array(rain), decay_days)

@@ -80,8 +80,11 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     kept = [moments[time] for time in np.flatnonzero(usable)]
     spec = fit_spec(field, layers, kept, training[usable], config.features)
     features = FeatureSource(field, layers, spec)
-    index = build_index(retrieval, date_split, usable, config.patches, config.split)
     by_time = {int(time): moments[time] for time in np.flatnonzero(usable)}
+    index = build_index(
+        *(retrieval, date_split, usable, config.patches, config.split),
+        has_inputs=lambda area, time: features.usable(area, by_time[time]),
+    )
     datasets = {
         name: PatchDataset(_drawn(index, name, config), config.patches.size, retrieval, features, by_time)
         for name in SPLITS

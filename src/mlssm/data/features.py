@@ -83,27 +83,43 @@ class FeatureSource:
             for name, mean, std in zip((*spec.dynamic, *spec.static), spec.means, spec.stds, strict=True)
         }
         self._weather = [name for name in spec.dynamic if not name.endswith(AVAILABLE)]
-        self._columns = [VARIABLES.index(name) for name in self._weather]
+        mean, std = np.array([self._scale[name] for name in self._weather]).reshape(-1, 2, 1, 1).swapaxes(0, 1)
+        self._weather_mean, self._weather_std = mean, std
+        # positions of the channels that may be missing, and of the variables that have to be there
+        self._optional = [i for i, name in enumerate(self._weather) if name + AVAILABLE in spec.dynamic]
+        self._needed = [VARIABLES.index(name) for name in self._weather if name + AVAILABLE not in spec.dynamic]
+        made = [*self._weather, *(self._weather[i] + AVAILABLE for i in self._optional)]
+        self._order = [made.index(name) for name in spec.dynamic]
         self._fixed = [self._fixed_channels(area) for area in layers]
 
     def patch(self, area: int, moment: Moment, rows: slice, cols: slice) -> Inputs:
         """The inputs of the area's rows and columns on a date."""
-        dynamic, weather_usable = self._dynamic(area, moment, rows, cols)
-        static, static_usable = self._static(area, moment, rows, cols)
-        return Inputs(dynamic, static, weather_usable & static_usable)
+        static, usable = self._static(area, moment, rows, cols)
+        return Inputs(self._dynamic(area, moment, rows, cols), static, usable & self._has_weather(moment))
 
-    def _dynamic(self, area: int, moment: Moment, rows: slice, cols: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
-        fields = self.field.at_pixels(moment.window, area, rows, cols)[:, self._columns]
+    def usable(self, area: int, moment: Moment) -> npt.NDArray[np.bool_]:
+        """Where no input of a date is missing that the model cannot do without, [height, width] of the area."""
+        usable = self._fixed[area][1] & self._has_weather(moment)
+        if "ndvi" in self.spec.static and "ndvi" + AVAILABLE not in self.spec.static:
+            usable &= np.isfinite(self.layers[area].ndvi_at(moment.ndvi, slice(None), slice(None)))
+        return usable
+
+    def _has_weather(self, moment: Moment) -> bool:
+        """Whether some station has each variable that has to be there, at each step: then every pixel has it."""
+        return bool(np.isfinite(moment.window[:, :, self._needed]).any(axis=1).all())
+
+    def _dynamic(self, area: int, moment: Moment, rows: slice, cols: slice) -> Array:
+        fields = self.field.at_pixels(moment.window, area, rows, cols, self._weather)
         present = np.isfinite(fields)
-        filled = {name: self._scaled(name, fields[:, i]) for i, name in enumerate(self._weather)}
-        channels, usable = [], np.ones(fields.shape[2:], bool)
         for i, name in enumerate(self._weather):
-            if name + AVAILABLE in self.spec.dynamic:
-                filled[name + AVAILABLE] = present[:, i].astype(np.float32)
-            else:
-                usable &= present[:, i].all(axis=0)
-        channels = [filled[name] for name in self.spec.dynamic]
-        return np.stack(channels, axis=1), usable
+            fields[:, i] = transform(name, fields[:, i])
+        fields -= self._weather_mean
+        fields /= self._weather_std
+        if present.all() and not self._optional:
+            return fields
+        fields[~present] = 0  # the training mean
+        available = present[:, self._optional].astype(np.float32)
+        return np.concatenate([fields, available], axis=1)[:, self._order]
 
     def _static(self, area: int, moment: Moment, rows: slice, cols: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
         fixed, fixed_usable = self._fixed[area]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,25 +14,29 @@ from mlssm.errors import SplitError
 from mlssm.grid import Window
 
 Names = npt.NDArray[np.str_]
+Key = tuple[int, int, int]
+"""Area, and a block's row and column in it."""
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Square blocks of the working grid, each for one split.
+    """Square blocks, counted from each area's corner as its patches are, each for one split.
 
     Attributes:
+        areas: The areas on the working grid.
         side: Pixels along a block, a multiple of the patch size.
-        split: Split of each block by its row and column on the grid.
-        buffer: Pixels around held-out blocks that training leaves out.
+        split: Split of each block.
+        buffer: Pixels around held-out blocks, of any area, that training leaves out.
     """
 
+    areas: tuple[Window, ...]
     side: int
-    split: dict[tuple[int, int], str]
+    split: Mapping[Key, str]
     buffer: int
 
     def of_windows(self, windows: Sequence[Window]) -> Names:
         """The split of each patch; "none" where it straddles two or lies in the buffer of a held-out block."""
-        return np.array([self._of_window(window) for window in windows] or [""])[: len(windows)]
+        return np.array([self._of_window(window) for window in windows], "<U5")
 
     def _of_window(self, window: Window) -> str:
         found = self._touched(window)
@@ -45,12 +50,16 @@ class Blocks:
         return name
 
     def _touched(self, window: Window) -> set[str]:
-        rows = range(window.row // self.side, (window.row + window.height - 1) // self.side + 1)
-        cols = range(window.col // self.side, (window.col + window.width - 1) // self.side + 1)
-        return {self.split[row, col] for row in rows for col in cols if (row, col) in self.split}
+        near = ((number, area) for number, area in enumerate(self.areas) if area.intersects(window))
+        return {
+            self.split[number, row, col]
+            for number, area in near
+            for row in _span(window.row - area.row, window.height, area.height, self.side)
+            for col in _span(window.col - area.col, window.width, area.width, self.side)
+        }
 
 
-def lay_blocks(areas: Sequence[Window], pixel: float, patch: int, config: SplitConfig) -> Blocks:
+def lay_blocks(areas: Sequence[Window], pixel: float, patch: int, config: SplitConfig, reach: int = 0) -> Blocks:
     """Cut the areas into blocks and draw the split of each.
 
     Args:
@@ -58,27 +67,53 @@ def lay_blocks(areas: Sequence[Window], pixel: float, patch: int, config: SplitC
         pixel: Pixel size of the working grid, metres.
         patch: Patch size, pixels; a block's side is rounded up to whole patches.
         config: Block and buffer in metres, fractions and seed.
+        reach: Pixels within which labels share measurements (a moving multilook window's size less one); the buffer is
+            at least that.
 
     Raises:
-        SplitError: There are fewer than three blocks.
+        SplitError: There are fewer than three blocks, or the fractions leave none for training.
     """
-    side = max(1, int(np.ceil(config.block_m / pixel / patch))) * patch
-    keys = sorted(
-        {
-            (row, col)
-            for area in areas
-            for row in range(area.row // side, (area.row + area.height - 1) // side + 1)
-            for col in range(area.col // side, (area.col + area.width - 1) // side + 1)
-        }
-    )
+    side = max(1, math.ceil(config.block_m / pixel / patch)) * patch
+    keys = list(_keys(areas, side))
     if len(keys) < 3:
         raise SplitError(
             f"{len(keys)} blocks of {side * pixel:g} m cannot be split in three; "
             "make split.block_m or patches.size smaller"
         )
+    check_fractions(config)
+    test, val = (max(1, round(share * len(keys))) for share in (config.test_fraction, config.val_fraction))
+    if test + val >= len(keys):
+        raise SplitError(
+            f"of {len(keys)} blocks of {side * pixel:g} m {test} are for test and {val} for validation, which leaves "
+            "none for training; make split.block_m, test_fraction or val_fraction smaller"
+        )
+    names = ["test"] * test + ["val"] * val + ["train"] * (len(keys) - test - val)
     order = np.random.default_rng(config.seed).permutation(len(keys))
-    test = max(1, round(config.test_fraction * len(keys)))
-    val = max(1, round(config.val_fraction * len(keys)))
-    names = np.array(["test"] * test + ["val"] * val + ["train"] * (len(keys) - test - val))
-    split = {keys[place]: str(name) for place, name in zip(order, names, strict=True)}
-    return Blocks(side, split, int(np.ceil(config.buffer_m / pixel)))
+    split = {keys[place]: name for place, name in zip(order, names, strict=True)}
+    return Blocks(tuple(areas), side, split, max(math.ceil(config.buffer_m / pixel), reach))
+
+
+def check_fractions(config: SplitConfig) -> None:
+    """Refuse fractions that leave nothing for training.
+
+    Raises:
+        SplitError: They sum to 1 or more.
+    """
+    if config.test_fraction + config.val_fraction >= 1:
+        raise SplitError(
+            f"split.test_fraction={config.test_fraction:g} and split.val_fraction={config.val_fraction:g} "
+            "leave nothing for training; their sum must be below 1"
+        )
+
+
+def _keys(areas: Sequence[Window], side: int) -> Iterator[Key]:
+    for number, area in enumerate(areas):
+        for row in range(math.ceil(area.height / side)):
+            for col in range(math.ceil(area.width / side)):
+                yield number, row, col
+
+
+def _span(start: int, length: int, limit: int, side: int) -> range:
+    """Blocks along one axis that the pixels from `start` touch, of those that an area of `limit` pixels has."""
+    first, last = max(start, 0), min(start + length, limit) - 1
+    return range(first // side, last // side + 1)

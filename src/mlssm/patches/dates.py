@@ -16,6 +16,7 @@ Days = npt.NDArray[np.datetime64]
 Names = npt.NDArray[np.str_]
 # a validation season is chosen among those that can carry a score
 MIN_VALIDATION_DATES = 5
+MOST_TOLD = 8
 
 
 def split_dates(days: Days, config: SplitConfig) -> Names:
@@ -62,9 +63,16 @@ def _chosen(wanted: Sequence[dt.date | int] | None, known: npt.NDArray[Any]) -> 
     chosen = np.array(wanted, known.dtype)
     missing = chosen[~np.isin(chosen, known)]
     if missing.size:
-        there = ", ".join(map(str, known))
-        raise ConfigError(f"split: {missing[0]} has no image; there are {there}")
+        raise ConfigError(f"split: {missing[0]} has no image that can be used; {_told(known, missing[0])}")
     return chosen
+
+
+def _told(known: npt.NDArray[Any], wanted: Any) -> str:
+    """What there is: all if they are few, else those nearest to the wanted one."""
+    if len(known) <= MOST_TOLD:
+        return f"there are {', '.join(map(str, known))}"
+    nearest = np.sort(known[np.argsort(np.abs(known - wanted), kind="stable")[:MOST_TOLD]])
+    return f"the nearest of {len(known)} are {', '.join(map(str, nearest))}"
 
 
 def _drawn(

@@ -2,14 +2,17 @@
 
 One row a patch: area, time, row, col (of its upper-left pixel, counted from the area's corner), split, pass (1: the
 regular grid; 2: the denser one, where it is wet), inclusion (probability that a patch of this kind is in the index),
-valid_fraction (of its pixels in the area, those with a label), mean_ssm, high_fraction (share of its labelled pixels
-above `patches.high_ssm`).
+valid_fraction (of its pixels in the area, those with a label and all inputs), mean_ssm, high_fraction (share of the
+latter above `patches.high_ssm`).
 """
 
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +21,13 @@ import pandas as pd
 from mlssm.config import PatchesConfig, SplitConfig
 from mlssm.errors import SplitError
 from mlssm.grid import Window
-from mlssm.patches.blocks import lay_blocks
+from mlssm.patches.blocks import check_fractions, lay_blocks
 from mlssm.retrieval.fit import Retrieval
 
 log = logging.getLogger(__name__)
 
 Names = npt.NDArray[np.str_]
+HasInputs = Callable[[int, int], npt.NDArray[np.bool_] | np.bool_]
 SPLITS = ("train", "val", "test")
 
 
@@ -36,7 +40,12 @@ class _Origins:
 
 
 def build_index(
-    retrieval: Retrieval, date_split: Names, usable: npt.NDArray[np.bool_], patches: PatchesConfig, split: SplitConfig
+    retrieval: Retrieval,
+    date_split: Names,
+    usable: npt.NDArray[np.bool_],
+    patches: PatchesConfig,
+    split: SplitConfig,
+    has_inputs: HasInputs = lambda area, time: np.True_,
 ) -> pd.DataFrame:
     """Find all patches that have labels enough, and the split of each.
 
@@ -46,6 +55,7 @@ def build_index(
         usable: Times that can be used at all (they have weather), [time].
         patches: Size, strides and thresholds.
         split: How space is split.
+        has_inputs: Which pixels of an area have all inputs that they need at a time, [height, width]; all by default.
 
     Raises:
         SplitError: A split has no patch left; the message names the threshold that removed them.
@@ -53,7 +63,10 @@ def build_index(
     parts = []
     for area in range(len(retrieval.areas)):
         for time in np.flatnonzero(usable):
-            parts.append(_patches_of(retrieval, area, int(time), patches))
+            ssm = retrieval.labels(area, np.array([time]), slice(None), slice(None)).ssm[0]
+            ssm = np.where(has_inputs(area, int(time)), ssm, np.float32(np.nan))
+            places = _patches_of(ssm, retrieval.stack.working.areas[area], patches)
+            parts.append(places.assign(area=area, time=int(time)))
     index = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if index.empty:
         raise SplitError("no date is left to take patches from; check the weather's days and the images' dates")
@@ -65,10 +78,18 @@ def build_index(
     return index[placed & kept].reset_index(drop=True)
 
 
-def _patches_of(retrieval: Retrieval, area: int, time: int, patches: PatchesConfig) -> pd.DataFrame:
-    window = retrieval.stack.working.areas[area]
-    everything = slice(None)
-    ssm = retrieval.labels(area, np.array([time]), everything, everything).ssm[0]
+def save_index(index: pd.DataFrame, path: Path) -> None:
+    """Write an index as a Parquet file, whole or not at all; its columns are described above."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        index.to_parquet(partial, index=False)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _patches_of(ssm: npt.NDArray[np.float32], window: Window, patches: PatchesConfig) -> pd.DataFrame:
+    """The patches of both passes of an area at a time."""
     sums = _Sums.of(ssm, patches.high_ssm)
     regular = _origins(window, patches.size, patches.size)
     dense = _origins(window, patches.size, patches.dense_stride)
@@ -80,7 +101,7 @@ def _patches_of(retrieval: Retrieval, area: int, time: int, patches: PatchesConf
     # of all dense positions the regular grid holds one in (size / stride)^2; of the wet ones, all are in
     share = (patches.dense_stride / patches.size) ** 2
     inclusion = np.where(table["high_fraction"] >= patches.min_high_fraction, 1.0, min(share, 1.0))
-    return table.assign(area=area, time=time, inclusion=inclusion)
+    return table.assign(inclusion=inclusion)
 
 
 def _origins(window: Window, size: int, stride: int) -> _Origins:
@@ -141,7 +162,9 @@ def _splits(
         return _random(len(index), split)
     working = retrieval.stack.working
     windows = working.areas
-    blocks = lay_blocks(windows, working.grid.pixel, patches.size, split)
+    # labels of moving windows share measurements as far as the window reaches; those of blocks do not
+    reach = working.window_pixels // working.factor - 1
+    blocks = lay_blocks(windows, working.grid.pixel, patches.size, split, reach)
     places = index[["area", "row", "col"]].drop_duplicates()
     boxes = [_patch_window(windows[area], row, col, patches.size) for area, row, col in places.itertuples(index=False)]
     named = places.assign(place=blocks.of_windows(boxes))
@@ -157,6 +180,7 @@ def _patch_window(area: Window, row: int, col: int, size: int) -> Window:
 
 
 def _random(count: int, split: SplitConfig) -> Names:
+    check_fractions(split)
     shares = [split.test_fraction, split.val_fraction]
     generator = np.random.default_rng(split.seed)
     return generator.choice(np.array(["test", "val", "train"]), count, p=[*shares, 1 - sum(shares)])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,20 +14,18 @@ import numpy.typing as npt
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError, SplitError
-from mlssm.grid import Window
 from mlssm.retrieval.labels import AreaRetrieval, Labels
+from mlssm.retrieval.looks import cube_speckle
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.multilook import block_mean
-from mlssm.retrieval.noise import Speckle, estimate_speckle
+from mlssm.retrieval.noise import Speckle
 from mlssm.retrieval.references import References, fit_angle_slope, fit_references, normalise_angle
-from mlssm.retrieval.stack import AreaStack, Stack, whole_blocks
+from mlssm.retrieval.stack import AreaStack, Stack, row_bands, whole_blocks
 from mlssm.retrieval.working_grid import WorkingGrid
 
 log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.floating[Any]]
-# rows that are fitted at once, so that memory stays bounded by the number of dates
-ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -52,17 +50,26 @@ class Retrieval:
         """SSM and its standard error, [time, rows, columns] counted from the area's corner, NaN where masked."""
         stack = self.stack.areas[area]
         backscatter = stack.backscatter(times, rows, cols)
-        variance = self.speckle.variance_db(self.stack.working.window_pixels, stack.count[times, rows, cols])
+        variance = self._variance_by_count[stack.count[times, rows, cols]]
         found = self.areas[area].label(backscatter, self.orbits[times], variance, rows, cols)
         return found.without(self.masks.of(area, times, rows, cols)) if self.masks.any_of(area, times) else found
 
+    @cached_property
+    def _variance_by_count(self) -> Floats:
+        """Speckle variance of a sample by the number of pixels in it, dB^2."""
+        pixels = self.stack.working.window_pixels
+        return self.speckle.variance_db(pixels, np.arange(pixels**2 + 1))
+
     def digest(self) -> str:
-        """SHA-256 of all fitted references, by which a run's labels are recognised."""
+        """SHA-256 of all fitted references, slopes and masks, by which a run's labels are recognised."""
         found = hashlib.sha256()
         for area in self.areas:
             for orbit, references in sorted(area.references.items()):
-                found.update(str(orbit).encode())
+                found.update(f"{orbit} {references.mean.shape}".encode())
                 found.update(np.stack([references.dry.value, references.wet.value]).astype("<f8").tobytes())
+                found.update(np.packbits(area.usable[orbit]).tobytes())
+            if area.slope is not None:
+                found.update(area.slope.astype("<f8").tobytes())
         return found.hexdigest()
 
 
@@ -89,9 +96,11 @@ def fit_retrieval(
         )
     keys = _reference_keys(cube.orbits, config.per_orbit)
     _check_dates(keys, training, config)
-    speckle = _speckle(cube, config)
+    looks = cube.manifest.looks
+    speckle = Speckle(looks) if looks is not None else cube_speckle(cube, config.polarisation, training)
     areas = []
-    fitting = _Fitting(cube.orbits, keys, training, config, _variance(speckle, stack), masks)
+    shared = not np.array_equal(keys, cube.orbits)
+    fitting = _Fitting(cube.orbits, keys, shared, training, config, _variance(speckle, stack), masks)
     for number, area in enumerate(stack.areas):
         angle = _angles(cube, stack.working, number) if config.incidence_slope else {}
         areas.append(_fit_area(area, number, fitting, angle))
@@ -115,22 +124,6 @@ def _check_dates(keys: npt.NDArray[np.int64], training: npt.NDArray[np.bool_], c
             f"{count} training dates{orbit} are left for the dry and wet references, which need "
             f"retrieval.min_dates={config.min_dates}; hold out fewer dates or set retrieval.per_orbit=false"
         )
-
-
-def _speckle(cube: Cube, config: RetrievalConfig) -> Speckle:
-    """The stated looks, or those that the area with the most looks shows: the one least disturbed by real change."""
-    if cube.manifest.looks is not None:
-        return Speckle(cube.manifest.looks)
-    times = range(len(cube.times))
-    found = []
-    for area in cube.areas:
-        part = Window(area.row, area.col, min(area.height, ROWS), min(area.width, ROWS))
-        found.append(estimate_speckle(np.stack([cube.backscatter(time, config.polarisation, part) for time in times])))
-    best = max(found, key=lambda speckle: speckle.looks)
-    beside, above, diagonal = best.correlation
-    text = "speckle: a pixel has %.1f looks (estimated), correlation %.2f beside, %.2f above, %.2f diagonal"
-    log.info(text, best.looks, beside, above, diagonal)
-    return best
 
 
 def _variance(speckle: Speckle, stack: Stack) -> float:
@@ -158,6 +151,7 @@ class _Fitting:
 
     orbits: npt.NDArray[np.int64]
     keys: npt.NDArray[np.int64]
+    shared: bool
     training: npt.NDArray[np.bool_]
     config: RetrievalConfig
     variance: float
@@ -178,7 +172,7 @@ def _fit_area(area: AreaStack, number: int, fitting: _Fitting, angle: dict[int, 
     for key in np.unique(fitting.keys[fitting.training]):
         times = np.flatnonzero(fitting.training & (fitting.keys == key))
         bands = []
-        for rows in _bands(area.packed.shape[1]):
+        for rows in row_bands(area.packed.shape[1]):
             sigma = fitting.backscatter(area, number, times, rows)
             if slope is not None:
                 angles = np.stack([angle[int(fitting.orbits[time])][rows] for time in times])
@@ -187,18 +181,14 @@ def _fit_area(area: AreaStack, number: int, fitting: _Fitting, angle: dict[int, 
             bands.append(fit_references(sigma, *percentiles, config.min_dates, fitting.variance))
         references[int(key)] = References.stacked(bands)
     usable = {key: item.usable(config.min_sensitivity_db, config.water_below_db) for key, item in references.items()}
-    return AreaRetrieval(references, usable, angle, slope)
+    return AreaRetrieval(references, usable, angle, slope, fitting.shared)
 
 
 def _fit_slope(area: AreaStack, number: int, fitting: _Fitting, angle: dict[int, Floats]) -> Floats:
     times = np.flatnonzero(fitting.training)
     bands = []
-    for rows in _bands(area.packed.shape[1]):
+    for rows in row_bands(area.packed.shape[1]):
         angles = np.stack([angle[int(fitting.orbits[time])][rows] for time in times])
         sigma = fitting.backscatter(area, number, times, rows)
         bands.append(fit_angle_slope(sigma, angles, fitting.config.min_dates))
     return np.concatenate(bands)
-
-
-def _bands(height: int) -> Sequence[slice]:
-    return [slice(start, min(start + ROWS, height)) for start in range(0, height, ROWS)]

@@ -25,7 +25,8 @@ class Labels:
 
     Attributes:
         ssm: 0..1, float32 [time, height, width]; NaN where masked.
-        standard_error: In SSM units, float32, the same shape; NaN where masked.
+        standard_error: Root mean square of the label less the one that there would be without speckle, in SSM units,
+            float32, the same shape; NaN where masked.
     """
 
     ssm: npt.NDArray[np.float32]
@@ -41,16 +42,18 @@ class AreaRetrieval:
     """Change detection of one area, fitted.
 
     Attributes:
-        references: By relative orbit; the key 0 alone where all orbits share them.
+        references: By relative orbit; under 0 where all orbits share them.
         usable: Pixels that respond to moisture and are not water, by the same keys, [height, width].
         angle: Incidence angle in degrees by relative orbit, [height, width]; empty where no slope is fitted.
         slope: dB per degree, [height, width]; None where no slope is fitted.
+        shared: Whether all orbits share the references.
     """
 
     references: Mapping[int, References]
     usable: Mapping[int, npt.NDArray[np.bool_]]
     angle: Mapping[int, Floats]
     slope: Floats | None
+    shared: bool
 
     def label(
         self, backscatter: Floats, orbits: npt.NDArray[np.int64], variance: Floats, rows: slice, cols: slice
@@ -67,7 +70,7 @@ class AreaRetrieval:
         ssm, error = np.full((2, *backscatter.shape), np.nan, np.float32)
         for orbit in np.unique(orbits):
             times = orbits == orbit
-            key = int(orbit) if int(orbit) in self.references else 0
+            key = 0 if self.shared else int(orbit)
             if key not in self.references:
                 continue  # an orbit that no training date has: it stays masked
             sigma = self.normalised(backscatter[times], int(orbit), rows, cols)
@@ -87,9 +90,10 @@ class AreaRetrieval:
 def retrieve(sigma: Floats, variance: Floats, references: References, place: tuple[slice, slice]) -> Labels:
     """SSM and its standard error of samples with known references.
 
-    The error has three parts: the sample's own speckle, and that of the dry and of the wet reference, weighted by how
-    much the label leans on each: (v + (1 - ssm)^2 v_dry + ssm^2 v_wet) / (wet - dry)^2. A label that is clipped to
-    0..1 cannot err beyond, which `clipped_variance` accounts for.
+    The error has four parts: the sample's own speckle, that of the dry and of the wet reference, weighted by how
+    much the label leans on each: (v + (1 - ssm)^2 v_dry + ssm^2 v_wet) / (wet - dry)^2; and how far speckle shifts the
+    references, weighted likewise. A label that is clipped to 0..1 cannot err beyond, which `clipped_variance` accounts
+    for.
 
     Args:
         sigma: dB, [time, rows, columns].
@@ -101,7 +105,8 @@ def retrieve(sigma: Floats, variance: Floats, references: References, place: tup
     with np.errstate(invalid="ignore", divide="ignore"):
         ssm = np.clip((sigma - dry) / (wet - dry), 0, 1)
         noise = variance + (1 - ssm) ** 2 * references.dry.variance[place] + ssm**2 * references.wet.variance[place]
-        error = np.sqrt(clipped_variance(ssm, noise / (wet - dry) ** 2))
+        shift = (1 - ssm) * references.dry.shift[place] + ssm * references.wet.shift[place]
+        error = np.sqrt(clipped_variance(ssm, noise / (wet - dry) ** 2) + (shift / (wet - dry)) ** 2)
     return Labels(ssm.astype(np.float32), error.astype(np.float32))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import RetrievalConfig
+from mlssm.retrieval.stack import row_bands
 from mlssm.weather.field import SNOW, TEMPERATURE, WeatherField
 from mlssm.weather.stations import Floats
 
@@ -67,7 +68,8 @@ def _mask(field: WeatherField, window: Floats, area: int, config: RetrievalConfi
     snowy = bool((window[0, :, SNOW] > config.snow_above_mm).any())
     if not snowy and field.coldest(window[0], area) >= config.frozen_below_c:
         return np.zeros(field.places[area].shape, bool)
-    at_pixels = field.at_pixels(window, area, slice(None), slice(None))[0]
-    mask: Booleans = at_pixels[TEMPERATURE] < config.frozen_below_c
-    mask |= at_pixels[SNOW] > config.snow_above_mm
-    return mask
+    bands = []
+    for rows in row_bands(field.places[area].shape[0]):
+        temperature, snow = field.at_pixels(window, area, rows, slice(None), ("temperature", "snow_depth"))[0]
+        bands.append((temperature < config.frozen_below_c) | (snow > config.snow_above_mm))
+    return np.concatenate(bands)

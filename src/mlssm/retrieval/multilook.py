@@ -56,7 +56,10 @@ def block_mean(values: npt.NDArray[Any], factor: int, min_valid_fraction: float)
 def moving_mean(
     values: npt.NDArray[Any], factor: int, min_valid_fraction: float
 ) -> tuple[Array, npt.NDArray[np.int32]]:
-    """Mean of the values in the `factor` x `factor` pixels around each; see `block_mean`; the grid stays."""
+    """Mean of the values in the `factor` x `factor` pixels around each; see `block_mean`; the grid stays.
+
+    The window of an even `factor` lies half a pixel to the upper left. A pixel without a value of its own gets none.
+    """
     valid = np.isfinite(values)
     area = factor * factor
     total = ndimage.uniform_filter(np.where(valid, values, 0).astype(float), factor, mode="constant") * area
@@ -85,6 +88,7 @@ def multilook_db(
 
 
 def _mean(total: npt.NDArray[Any], count: npt.NDArray[np.int32], factor: int, min_valid_fraction: float) -> Array:
-    enough = count >= max(1, min_valid_fraction * factor * factor)
+    # the small number keeps e.g. 0.28 * 25 = 7.000000000000001 from asking for an eighth pixel
+    enough = count >= max(1, min_valid_fraction * factor * factor - 1e-9)
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=enough)
     return np.asarray(mean, np.float32)

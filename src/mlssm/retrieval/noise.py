@@ -73,10 +73,12 @@ def estimate_speckle(backscatter: Floats) -> Speckle:
         backscatter: dB, [time, height, width] in the order of time, NaN where missing; at least 2 dates.
 
     Raises:
-        DataError: Fewer than 1000 pairs of pixels, too few to tell.
+        DataError: Fewer than 1000 pairs of pixels, too few to tell, or no noise at all.
     """
     ratio = np.diff(backscatter.astype(float), axis=0)
     apart = (_half_variogram(ratio, 0, 3) + _half_variogram(ratio, 3, 0)) / 2
+    if apart == 0:
+        raise DataError("the images have no noise to estimate looks from; set datamodule.backscatter.looks")
     steps = ((0, 1), (1, 0), (1, 1))
     beside, above, diagonal = (float(np.clip(1 - _half_variogram(ratio, *step) / apart, 0, 1)) for step in steps)
     return Speckle(looks_of_variance_db(apart / 2), (beside, above, diagonal))

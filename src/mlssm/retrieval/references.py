@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
+
+from mlssm.retrieval.shift import PILED_UP, THINNED_OUT, neighbours, quantile_shift
 
 Floats = npt.NDArray[np.floating[Any]]
 REFERENCE_ANGLE = 40.0
@@ -21,14 +23,24 @@ class Quantile:
     Attributes:
         value: dB, [height, width]; NaN where too few dates have a value.
         variance: Of the value, from the samples' speckle, dB^2, [height, width].
+        shift: How far speckle moves it on average, dB, [height, width]; NaN where the value is.
     """
 
     value: Floats
     variance: Floats
+    shift: Floats
+
+    @classmethod
+    def stacked(cls, bands: Sequence[Quantile]) -> Quantile:
+        """Put bands of rows below one another."""
+        parts = [(band.value, band.variance, band.shift) for band in bands]
+        return cls(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def fit_quantile(backscatter: Floats, percent: float, min_dates: int, speckle_variance: float) -> Quantile:
-    """Quantile along the first axis by linear interpolation (Hyndman & Fan 1996, type 7), as `numpy.nanquantile`.
+def fit_quantile(
+    backscatter: Floats, percent: float, min_dates: int, speckle_variance: float, extrapolation: float
+) -> Quantile:
+    """Quantile along the first axis, see `mlssm.retrieval.shift.quantile`, and what speckle does to it.
 
     Its variance from speckle is the smaller of two: that of the two order statistics it is made of (few dates, or
     little speckle); and, where speckle reaches over many samples, that of the quantile of a noisy sample about fixed
@@ -40,17 +52,16 @@ def fit_quantile(backscatter: Floats, percent: float, min_dates: int, speckle_va
         percent: 0..100.
         min_dates: Fewer values than this give NaN.
         speckle_variance: Of one sample, dB^2.
+        extrapolation: Of the shift, see `quantile_shift`.
     """
     ordered = np.sort(backscatter.astype(float), axis=0)  # NaN goes to the end
     count = np.isfinite(backscatter).sum(axis=0)
-    position = percent / 100 * np.maximum(count - 1, 0)
-    lower = np.floor(position).astype(np.int64)
-    upper = np.minimum(lower + 1, np.maximum(count - 1, 0))
-    weight = position - lower
+    lower, upper, weight = neighbours(count, percent)
     low, high = (np.take_along_axis(ordered, index[None], axis=0)[0] for index in (lower, upper))
     value = np.where(count >= min_dates, low * (1 - weight) + high * weight, np.nan)
     of_two = speckle_variance * ((1 - weight) ** 2 + weight**2)
-    return Quantile(value, np.minimum(of_two, _variance_of_many(ordered, value, speckle_variance)))
+    variance = np.minimum(of_two, _variance_of_many(ordered, value, speckle_variance))
+    return Quantile(value, variance, quantile_shift(backscatter, value, percent, speckle_variance, extrapolation))
 
 
 def _variance_of_many(values: Floats, quantile: Floats, speckle_variance: float) -> Floats:
@@ -80,13 +91,8 @@ class References:
     @classmethod
     def stacked(cls, bands: Sequence[References]) -> References:
         """Put bands of rows below one another."""
-
-        def rows(pick: Callable[[References], Floats]) -> Floats:
-            return np.concatenate([pick(band) for band in bands])
-
-        dry = Quantile(rows(lambda band: band.dry.value), rows(lambda band: band.dry.variance))
-        wet = Quantile(rows(lambda band: band.wet.value), rows(lambda band: band.wet.variance))
-        return cls(dry, wet, rows(lambda band: band.mean))
+        dry, wet = Quantile.stacked([band.dry for band in bands]), Quantile.stacked([band.wet for band in bands])
+        return cls(dry, wet, np.concatenate([band.mean for band in bands]))
 
     @property
     def sensitivity(self) -> Floats:
@@ -94,8 +100,9 @@ class References:
         return self.wet.value - self.dry.value
 
     def usable(self, min_sensitivity_db: float, water_below_db: float) -> npt.NDArray[np.bool_]:
-        """Pixels that respond to moisture and are not water, [height, width]."""
-        return (self.sensitivity >= min_sensitivity_db) & (self.mean > water_below_db)
+        """Pixels that respond to moisture and are not water, [height, width]; one that never changes does not."""
+        responds = (self.sensitivity >= min_sensitivity_db) & (self.sensitivity > 0)
+        return responds & (self.mean > water_below_db)
 
 
 def fit_references(
@@ -110,8 +117,9 @@ def fit_references(
         min_dates: Pixels with fewer dates get NaN.
         speckle_variance: Of one sample, dB^2, see `mlssm.retrieval.noise`.
     """
-    dry = fit_quantile(backscatter, dry_percentile, min_dates, speckle_variance)
-    wet = fit_quantile(backscatter, wet_percentile, min_dates, speckle_variance)
+    # soil dries down to a floor, where days pile up; very wet days are few and spread out
+    dry = fit_quantile(backscatter, dry_percentile, min_dates, speckle_variance, PILED_UP)
+    wet = fit_quantile(backscatter, wet_percentile, min_dates, speckle_variance, THINNED_OUT)
     count = np.isfinite(backscatter).sum(axis=0)
     total = np.nansum(backscatter, axis=0, dtype=float)
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)

@@ -10,17 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich.progress import track
 
 from mlssm.config import RetrievalConfig
 from mlssm.cube import BACKSCATTER_SCALE, Cube, pack, unpack
 from mlssm.errors import DataError
 from mlssm.files import whole_or_nothing
 from mlssm.grid import Window
+from mlssm.progress import track
 from mlssm.retrieval.multilook import multilook_db
 from mlssm.retrieval.working_grid import WorkingGrid, working_grid
 
 Array = npt.NDArray[np.float32]
+# rows that are worked on at once, so that memory stays bounded by the number of dates
+ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _multilook_area(cube: Cube, config: RetrievalConfig, working: WorkingGrid, n
     shape = (len(cube.times), *window.shape)
     packed = np.lib.format.open_memmap(_packed(folder, number), "w+", np.int16, shape)
     counts = np.lib.format.open_memmap(_count(folder, number), "w+", np.uint16, shape)
-    for time in track(range(shape[0]), f"multilook of area {number + 1} of {len(cube.areas)}", transient=True):
+    for time in track(range(shape[0]), f"multilook of area {number + 1} of {len(cube.areas)}"):
         values = whole_blocks(cube.backscatter(time, config.polarisation, area), area, window.refine(working.factor))
         mean, count = multilook_db(values, working.window_pixels, config.multilook, config.min_valid_fraction)
         packed[time], counts[time] = pack(mean, BACKSCATTER_SCALE), count
@@ -102,6 +104,11 @@ def whole_blocks(values: Array, area: Window, blocks: Window) -> Array:
     common = Window(row, col, bottom - row, right - col)
     whole[common.within(blocks).slices] = values[common.within(area).slices]
     return whole
+
+
+def row_bands(height: int) -> list[slice]:
+    """Rows in bands of at most `ROWS`."""
+    return [slice(start, min(start + ROWS, height)) for start in range(0, height, ROWS)]
 
 
 def _open_area(folder: Path, number: int) -> AreaStack:

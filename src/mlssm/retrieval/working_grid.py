@@ -10,8 +10,8 @@ from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
 from mlssm.retrieval.multilook import window_pixels
 
-# a row or column of blocks belongs to an area if this share of it does
-LEAST_SHARE = 0.5
+# a row or column of blocks belongs to an area if this share of it does: over a half, so that it belongs to no other
+LEAST_SHARE = 0.501
 
 
 @dataclass(frozen=True)

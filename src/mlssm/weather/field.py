@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import WeatherConfig
-from mlssm.weather.interpolation import LAPSE_RATE, interpolate_window
+from mlssm.weather.interpolation import LAPSE_RATE, Booleans, PixelWeights, Rectangle, weigh_window
 from mlssm.weather.stations import VARIABLES, Floats, StationWeather
+from mlssm.weather.weight_cache import WeightCache
 from mlssm.weather.windows import antecedent
 
 TEMPERATURE, SNOW = VARIABLES.index("temperature"), VARIABLES.index("snow_depth")
@@ -45,25 +48,45 @@ class WeatherField:
         station_xy: Easting and northing of the stations, metres [S, 2].
         places: The areas.
         config: How it is interpolated.
+        cache: Weights of patches that were asked for before.
     """
 
     weather: StationWeather
     station_xy: Floats
     places: tuple[Place, ...]
     config: WeatherConfig
+    cache: WeightCache = dataclasses.field(default_factory=WeightCache, repr=False, compare=False)
 
     def windows(self, ends: npt.NDArray[np.datetime64], lag: int, mode: Literal["sequence", "aggregate"]) -> Floats:
         """Station values of the windows that end on the days `ends`; [N, T, S, V], NaN where missing."""
         return antecedent(self.weather, ends, lag, mode, self.config.min_coverage)
 
-    def at_pixels(self, window: Floats, area: int, rows: slice, cols: slice) -> npt.NDArray[np.float32]:
-        """One window's station values [T, S, V] at the pixels of an area's rows and columns; [T, V, rows, cols]."""
-        place = self.places[area]
+    def at_pixels(
+        self, window: Floats, area: int, rows: slice, cols: slice, variables: Sequence[str] = VARIABLES
+    ) -> npt.NDArray[np.float32]:
+        """One window's station values at the pixels of an area's rows and columns.
+
+        Args:
+            window: Station values of all variables, NaN = missing [T, S, V].
+            area: Which area.
+            rows: Its rows.
+            cols: Its columns.
+            variables: The wanted variables.
+
+        Returns:
+            Float32 [T, wanted variable, rows, cols].
+        """
+        place, config = self.places[area], self.config
         stations = (self.station_xy[:, 0], self.station_xy[:, 1], self.weather.elevation_m)
-        elevation = place.elevation[rows, cols]
-        x, y = place.x[cols], place.y[rows]
-        neighbours, power = self.config.neighbours, self.config.power
-        return interpolate_window(window, VARIABLES, stations, x, y, elevation, neighbours, power)
+        targets = place.x[cols], place.y[rows], place.elevation[rows, cols]
+        pixels = Rectangle(stations, *targets, config.neighbours, config.power)
+        where = (area, rows.start, rows.stop, rows.step, cols.start, cols.stop, cols.step)
+
+        def weigh(present: Booleans) -> PixelWeights:
+            return self.cache.find((*where, present.tobytes()), lambda: pixels.weigh(present))
+
+        wanted = window if variables is VARIABLES else window[:, :, [VARIABLES.index(name) for name in variables]]
+        return weigh_window(wanted, variables, weigh, pixels.elevation.shape)
 
     def coldest(self, day: Floats, area: int) -> float:
         """A bound from below of the air temperature in an area, degC, from one day's station values [S, V]."""

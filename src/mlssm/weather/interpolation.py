@@ -6,7 +6,8 @@ one small matrix product.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from mlssm.weather.stations import Floats, StationWeather
 
 LAPSE_RATE = 0.0065  # K/m, the International Standard Atmosphere's
 
+Booleans = npt.NDArray[np.bool_]
 StationPlaces = tuple[Floats, Floats, Floats]
 """Easting and northing in metres and elevation in metres (NaN = unknown) of the stations, each [S]."""
 
@@ -106,27 +108,92 @@ def interpolate_window(
     Returns:
         Float32 [T, V, h, w]; NaN where no station has a value of that variable at that step.
     """
+    return weigh_window(
+        window, variables, Rectangle(stations, x, y, elevation, neighbours, power).weigh, elevation.shape
+    )
+
+
+@dataclass(frozen=True)
+class PixelWeights:
+    """How the stations that have a value weigh at the pixels of a rectangle.
+
+    Attributes:
+        stations: Positions of the stations that weigh at any of the pixels [K].
+        weights: Their weights [K, N]; columns sum to 1.
+        lapse: What brings a temperature from the stations' heights to the pixels', K [N]; 0 where that is unknown.
+    """
+
+    stations: npt.NDArray[np.intp]
+    weights: Floats
+    lapse: Floats
+
+    @property
+    def nbytes(self) -> int:
+        """Memory, bytes."""
+        return self.stations.nbytes + self.weights.nbytes + self.lapse.nbytes
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Pixels that station values are interpolated to; the arguments of `interpolate_window`."""
+
+    stations: StationPlaces
+    x: Floats
+    y: Floats
+    elevation: npt.NDArray[np.floating]
+    neighbours: int
+    power: float
+
+    def weigh(self, present: Booleans) -> PixelWeights:
+        """The weights of the stations that have a value; `present` [S] says which, one at least."""
+        east, north, height = (values[present] for values in self.stations)
+        targets = np.column_stack([axis.ravel() for axis in np.meshgrid(self.x, self.y)])
+        weights = inverse_distance_weights(np.column_stack([east, north]), targets, self.neighbours, self.power)
+        known = np.isfinite(height)
+        station_height = weights @ np.where(known, height, 0.0)
+        lapse = LAPSE_RATE * (station_height - (weights @ known) * self.elevation.ravel())
+        near = weights.any(axis=0)
+        kept = np.ascontiguousarray(weights.T[near])
+        return PixelWeights(np.flatnonzero(present)[near], kept, np.where(np.isfinite(lapse), lapse, 0.0))
+
+
+def weigh_window(
+    window: Floats, variables: Sequence[str], weigh: Callable[[Booleans], PixelWeights], shape: tuple[int, ...]
+) -> npt.NDArray[np.float32]:
+    """Interpolate a window with given weights; see `interpolate_window`.
+
+    Args:
+        window: Station values, NaN = missing [T, S, V].
+        variables: Names along V.
+        weigh: Gives the weights of the stations that have a value, see `Rectangle.weigh`.
+        shape: Rows and columns of the pixels.
+
+    Returns:
+        Float32 [T, V, h, w].
+    """
     steps, number, kinds = window.shape
-    columns = window.transpose(1, 0, 2).reshape(number, steps * kinds)
+    columns = np.ascontiguousarray(window.transpose(0, 2, 1)).reshape(steps * kinds, number)
     heated = variables.index("temperature") if "temperature" in variables else None
-    if heated is not None:
-        columns = np.hstack([columns, *_elevation_columns(window[:, :, heated].T, stations[2])])
-    targets = np.column_stack([axis.ravel() for axis in np.meshgrid(x, y)])
-    fields = inverse_distance(columns, np.column_stack(stations[:2]), targets, neighbours, power).T
-    result = fields[: steps * kinds].reshape(steps, kinds, len(y), len(x))
-    if heated is not None:
-        station_height, known = fields[steps * kinds :].reshape(2, steps, len(y), len(x))
-        correction = LAPSE_RATE * (station_height - known * elevation)
-        result[:, heated] += np.where(np.isfinite(elevation), correction, 0.0)
-    return np.ascontiguousarray(result, dtype=np.float32)
+    result = np.full((steps * kinds, math.prod(shape)), np.nan, np.float32)
+    for present, rows in _by_stations(columns):
+        found = weigh(present)
+        fields = columns[np.ix_(rows, found.stations)] @ found.weights
+        fields[rows % kinds == heated] += found.lapse
+        result[rows] = fields
+    return result.reshape(steps, kinds, *shape)
 
 
-def _elevation_columns(temperature: Floats, elevation: Floats) -> tuple[Floats, Floats]:
-    """What the lapse correction needs, with temperature's gaps: station elevation, and whether it is known [S, T]."""
-    known = np.isfinite(elevation)[:, None]
-    height = np.where(known, elevation[:, None], 0.0)
-    has_value = np.isfinite(temperature)
-    return np.where(has_value, height, np.nan), np.where(has_value, known, np.nan)
+def _by_stations(columns: Floats) -> Iterator[tuple[Booleans, npt.NDArray[np.intp]]]:
+    """Rows of `columns` [C, S] that have values at the same stations, at one at least, and which stations those are."""
+    number = columns.shape[1]
+    present = np.isfinite(columns).tobytes()
+    groups: dict[bytes, list[int]] = {}
+    for row in range(len(columns)):
+        groups.setdefault(present[row * number : (row + 1) * number], []).append(row)
+    for pattern, rows in groups.items():
+        stations = np.frombuffer(pattern, bool)
+        if stations.any():
+            yield stations, np.array(rows)
 
 
 @dataclass(frozen=True)

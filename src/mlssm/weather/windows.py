@@ -83,15 +83,20 @@ def _aggregate(days: Floats, min_coverage: float) -> Floats:
 def antecedent_precipitation_index(rain: npt.NDArray[np.floating], decay_days: float = 3.0) -> Floats:
     """The antecedent precipitation index: api_d = rain_d + exp(-1 / decay_days) api_(d-1).
 
-    Kohler & Linsley 1951, Predicting the runoff from storm rainfall. A missing day counts as 0 and so does what lies
-    before the record: that is how the yardstick defines it.
+    Kohler & Linsley 1951, Predicting the runoff from storm rainfall, US Weather Bureau Research Paper 34. A missing day
+    counts as 0 and so does what lies before the record: that is how the yardstick defines it.
 
     Args:
         rain: Daily rain of consecutive days, mm, NaN = missing [D].
         decay_days: Days after which 1/e of a rain is left, > 0.
 
     Returns:
-        The index of each day, mm [D].
+        The index at the end of each day, mm [D].
+
+    Raises:
+        ValueError: Rain is not one row of finite or missing values >= 0, or the decay is not above 0.
     """
-    filled = np.where(np.isfinite(rain), rain, 0.0)
-    return np.asarray(lfilter([1.0], [1.0, -np.exp(-1.0 / decay_days)], filled), dtype=np.float64)
+    daily = np.where(np.isnan(rain), 0.0, rain)
+    if daily.ndim != 1 or not np.isfinite(daily).all() or (daily < 0).any() or not decay_days > 0:
+        raise ValueError("rain must be one row of finite values >= 0 mm, and decay_days greater than 0")
+    return np.asarray(lfilter([1.0], [1.0, -np.exp(-1.0 / decay_days)], daily), dtype=np.float64)

@@ -1,0 +1,46 @@
+"""Interpolation weights that are kept: they depend on the place and on which stations have a value, not on the day."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+from mlssm.weather.interpolation import PixelWeights
+
+# a 20 x 20 patch takes 20 kB for each set of stations that has values, so that some 6000 are kept
+CAPACITY = 128 * 2**20
+# no single entry takes more than this share of it: the weights of a whole area are not kept
+LARGEST_SHARE = 1 / 16
+
+
+class WeightCache:
+    """The weights that were asked for last, in a bounded memory. Each process has its own."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        """Start empty; `capacity` is the memory of all weights, bytes; 0 keeps none."""
+        self.capacity, self.nbytes = capacity, 0
+        self._found: OrderedDict[Hashable, PixelWeights] = OrderedDict()
+
+    def find(self, key: Hashable, make: Callable[[], PixelWeights]) -> PixelWeights:
+        """The weights of a key, made if they are not there."""
+        if key in self._found:
+            self._found.move_to_end(key)
+            return self._found[key]
+        made = make()
+        if made.nbytes <= self.capacity * LARGEST_SHARE:
+            self._keep(key, made)
+        return made
+
+    def _keep(self, key: Hashable, made: PixelWeights) -> None:
+        self._found[key] = made
+        self.nbytes += made.nbytes
+        while self.nbytes > self.capacity:
+            self.nbytes -= self._found.popitem(last=False)[1].nbytes
+
+    def __len__(self) -> int:
+        """How many weights are kept."""
+        return len(self._found)
+
+    def __reduce__(self) -> tuple[type[WeightCache], tuple[int]]:
+        """A worker process starts with an empty one."""
+        return WeightCache, (self.capacity,)

@@ -1,0 +1,144 @@
+import datetime as dt
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlssm.config import SplitConfig
+from mlssm.errors import ConfigError, SplitError
+from mlssm.patches.dates import MIN_VALIDATION_DATES, seasons, split_dates
+
+FIRST = dt.date(2020, 1, 1)
+DAYS = st.lists(st.integers(0, 2000), min_size=12, max_size=60).map(
+    lambda offsets: np.array([FIRST + dt.timedelta(day) for day in sorted(offsets)], "datetime64[D]")
+)
+
+
+def days(*text: str) -> np.ndarray:
+    return np.array(text, "datetime64[D]")
+
+
+def by_season(counts: dict[int, int]) -> np.ndarray:
+    """So many days from October on of each season."""
+    return np.concatenate([np.datetime64(f"{year}-10-01") + 3 * np.arange(count) for year, count in counts.items()])
+
+
+@pytest.mark.parametrize(
+    ("day", "start", "season"),
+    [
+        ("2022-08-31", 9, 2021),
+        ("2022-09-01", 9, 2022),
+        ("2023-01-01", 9, 2022),
+        ("2023-01-01", 1, 2023),
+        ("2022-12-31", 1, 2022),
+        ("2022-11-30", 12, 2021),
+        ("1969-12-31", 9, 1969),
+        ("1969-08-01", 9, 1968),
+    ],
+)
+def test_season_is_named_by_its_first_year(day: str, start: int, season: int) -> None:
+    assert seasons(days(day), start)[0] == season
+
+
+@given(DAYS, st.integers(1, 12))
+def test_season_is_the_year_shifted_by_its_start(some: np.ndarray, start: int) -> None:
+    wanted = [day.year - (day.month < start) for day in some.astype(dt.date)]
+    np.testing.assert_array_equal(seasons(some, start), wanted)
+
+
+@given(DAYS, st.integers(0, 99))
+def test_dates_are_split_whole_and_into_three(some: np.ndarray, seed: int) -> None:
+    """Two passes of one local day go to the same split; the shares are those asked for; a seed decides."""
+    known = np.unique(some)
+    config = SplitConfig(name="by_date", test_fraction=0.25, val_fraction=0.2, seed=seed)
+    if len(known) < 3:
+        return
+    names = split_dates(some, config)
+    for day in known:
+        assert len(set(names[some == day])) == 1
+    of_day = np.array([names[some == day][0] for day in known])
+    assert (of_day == "test").sum() == max(1, round(0.25 * len(known)))
+    assert (of_day == "val").sum() == max(1, round(0.2 * len(known)))
+    assert (of_day == "train").any()
+    np.testing.assert_array_equal(names, split_dates(some, config))
+
+
+@given(DAYS, st.integers(1, 12))
+def test_seasons_are_split_whole(some: np.ndarray, start: int) -> None:
+    config = SplitConfig(name="by_season", start_month=start)
+    try:
+        names = split_dates(some, config)
+    except SplitError:
+        return
+    found = seasons(some, start)
+    for season in np.unique(found):
+        assert len(set(names[found == season])) == 1
+    assert set(names) == {"train", "val", "test"}
+    assert set(names[found == found.max()]) == {"test"}
+
+
+def test_dates_that_are_asked_for_are_held_out() -> None:
+    some = np.datetime64("2022-01-01") + np.arange(12)
+    config = SplitConfig(name="by_date", test=(dt.date(2022, 1, 3),), val=(dt.date(2022, 1, 5), dt.date(2022, 1, 6)))
+    names = split_dates(some, config)
+    np.testing.assert_array_equal(np.flatnonzero(names == "test"), [2])
+    np.testing.assert_array_equal(np.flatnonzero(names == "val"), [4, 5])
+    drawn = split_dates(some, SplitConfig(name="by_date", test=(dt.date(2022, 1, 3),), val_fraction=0.25))
+    np.testing.assert_array_equal(np.flatnonzero(drawn == "test"), [2])
+    assert (drawn == "val").sum() == 3
+
+
+def test_validation_season_is_the_smallest_that_can_carry_a_score() -> None:
+    """2019 has too few dates to be it, though fewest; 2021 has fewest of the others; 2023 is the test."""
+    some = by_season({2019: MIN_VALIDATION_DATES - 1, 2020: 9, 2021: MIN_VALIDATION_DATES, 2022: 8, 2023: 2})
+    names = split_dates(some, SplitConfig(name="by_season"))
+    found = seasons(some, 9)
+    assert set(found[names == "val"]) == {2021}
+    assert set(found[names == "test"]) == {2023}
+    assert set(found[names == "train"]) == {2019, 2020, 2022}
+    chosen = split_dates(some, SplitConfig(name="by_season", test=(2020,), val=(2019,)))
+    assert set(found[chosen == "val"]) == {2019}
+    assert set(found[chosen == "train"]) == {2021, 2022, 2023}
+
+
+def test_space_alone_or_chance_leave_dates_alone() -> None:
+    some = by_season({2020: 4})
+    for name in ("by_block", "random_patch"):
+        assert set(split_dates(some, SplitConfig(name=name))) == {"any"}
+
+
+def test_what_is_not_there_cannot_be_held_out() -> None:
+    some = by_season({2020: 9, 2021: 9, 2022: 9})
+    with pytest.raises(ConfigError, match=r"split: 2024 has no image that can be used; there are 2020, 2021, 2022"):
+        split_dates(some, SplitConfig(name="by_season", test=(2024,)))
+    with pytest.raises(ConfigError) as error:
+        split_dates(some, SplitConfig(name="by_date", test=(dt.date(2021, 10, 2),)))
+    assert "split: 2021-10-02 has no image" in str(error.value)
+    assert "nearest of 27 are 2021-10-01, 2021-10-04" in str(error.value)
+
+
+def test_seasons_and_dates_are_not_mixed_up() -> None:
+    some = by_season({2020: 9, 2021: 9, 2022: 9})
+    with pytest.raises(ConfigError, match=r"hold seasons such as 2022 here, not 2021-10-01"):
+        split_dates(some, SplitConfig(name="by_season", test=(dt.date(2021, 10, 1),)))
+    with pytest.raises(ConfigError, match=r"hold dates such as 2023-01-01 here, not 2021"):
+        split_dates(some, SplitConfig(name="by_date", val=(2021,)))
+
+
+def test_a_season_is_held_out_once() -> None:
+    some = by_season({2020: 9, 2021: 9, 2022: 9})
+    with pytest.raises(ConfigError, match=r"split: 2021 is in both split.test and split.val"):
+        split_dates(some, SplitConfig(name="by_season", test=(2021,), val=(2021,)))
+
+
+def test_something_has_to_be_left() -> None:
+    some = by_season({2020: 9, 2021: 9})
+    with pytest.raises(SplitError, match=r"no season is left for validation beside test 2021.*set split.val or use"):
+        split_dates(some, SplitConfig(name="by_season"))
+    with pytest.raises(SplitError, match=r"leaves no date for train; hold out fewer"):
+        split_dates(some, SplitConfig(name="by_season", test=(2020,), val=(2021,)))
+    with pytest.raises(SplitError, match=r"leaves no date for test"):
+        split_dates(some, SplitConfig(name="by_season", test=(), val=(2021,)))
+    with pytest.raises(SplitError, match=r"leaves no date for"):
+        split_dates(some[:2], SplitConfig(name="by_date"))
