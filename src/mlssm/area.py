@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from mlssm.config import DatamoduleConfig
 from mlssm.cube import Cube
 from mlssm.prepare import prepare
 from mlssm.sources.faults import OnBadFile
+
+log = logging.getLogger(__name__)
 
 
 def open_area(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
@@ -18,4 +22,8 @@ def open_area(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
         from mlssm.simulation import simulate
 
         simulate(config.simulation, config.root)
-    return prepare(config, on_bad_file)
+    cube = prepare(config, on_bad_file)
+    if skipped := cube.manifest.skipped:
+        # told again where the cube is not new
+        log.warning("%d bad files are left out of the cube: %s", len(skipped), ", ".join(skipped[:5]))
+    return cube

@@ -10,8 +10,9 @@ import pytest
 import rasterio
 from scipy.ndimage import uniform_filter
 
-from mlssm.evaluation.baselines import AntecedentPrecipitation, PixelMean, antecedent_precipitation_index
+from mlssm.evaluation.baselines import AntecedentPrecipitation, LabelSums, PixelMean
 from mlssm.grid import Floats
+from mlssm.weather.windows import antecedent_precipitation_index
 
 STATION = "USW00053152"
 FIRST, LAST = dt.date(2021, 1, 1), dt.date(2025, 1, 31)
@@ -82,8 +83,11 @@ def _held_out(stack: Stack, size: int, groups: list[int]) -> Pooled:
         for sigma in _blocks(stack.power, size):
             dry, wet = np.percentile(sigma[~test], [5, 95], axis=0)
             ssm = np.clip((sigma - dry) / (wet - dry), 0, 1)
-            yardstick = AntecedentPrecipitation.fit(ssm[~test], stack.api[~test], fallback=np.nan)
-            mean = PixelMean.fit(ssm[~test], fallback=np.nan).predict()
+            sums = LabelSums.empty(ssm.shape[1:])
+            for labels, api in zip(ssm[~test], stack.api[~test], strict=True):
+                sums.add(labels, float(api))
+            yardstick = AntecedentPrecipitation.fit(sums, fallback=np.nan)
+            mean = PixelMean.fit(sums, fallback=np.nan).predict()
             predicted = np.stack([yardstick.predict(float(api)) for api in stack.api[test]])
             parts.append((ssm[test].ravel(), predicted.ravel(), np.broadcast_to(mean, predicted.shape).ravel()))
     return Pooled(*(np.concatenate(column) for column in zip(*parts, strict=True)))

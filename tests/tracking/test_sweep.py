@@ -162,12 +162,13 @@ def train_config(run_name: str | None) -> SimpleNamespace:
         tracking=SimpleNamespace(run_name=run_name),
         model=SimpleNamespace(lag=7),
         sampler=SimpleNamespace(name="two_pass"),
+        datamodule=SimpleNamespace(root=Path("areas/santa_barbara")),
     )
 
 
-def test_a_jobs_name_is_the_configured_one_or_lag_and_sampler():
+def test_a_jobs_name_is_the_configured_one_or_lag_sampler_and_area():
     assert job_name(train_config("mine")) == "mine"
-    assert job_name(train_config(None)) == "lag=7 two_pass"
+    assert job_name(train_config(None)) == "lag=7 two_pass santa_barbara"
 
 
 def test_the_callback_is_cheap_to_import():

@@ -60,7 +60,7 @@ def optimiser() -> OptimiserConfig:
 def module(optimiser: OptimiserConfig) -> SoilMoistureModule:
     pl.seed_everything(0, verbose=False)
     network = ConvLSTM(2, 1, (6,), 3, False, 0.1)
-    return SoilMoistureModule(network, LossConfig(name="huber"), optimiser, {"val": DATES, "test": DATES}, BINS)
+    return SoilMoistureModule(network, LossConfig(name="huber"), optimiser, DATES, BINS)
 
 
 @pytest.fixture

@@ -92,9 +92,10 @@ def test_a_run_resumes_from_its_last_checkpoint(
 
 @pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="this CPU has no bfloat16")
 def test_a_fit_in_mixed_precision(module: SoilMoistureModule, trainer: Trainers, loaders: Loaders) -> None:
-    trainer(precision="bf16-mixed", max_epochs=1).fit(module, loaders(8), loaders(8))
-    assert module.results["val"].dtype == torch.float64
-    assert module.results["val"].isfinite().all()
+    run = trainer(precision="bf16-mixed", max_epochs=1)
+    run.fit(module, loaders(8), loaders(8))
+    assert run.callback_metrics["val/natural/rmse"].dtype == torch.float64
+    assert run.callback_metrics["val/natural/rmse"].isfinite()
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
@@ -129,11 +130,17 @@ def test_mps_is_refused_and_auto_passes_it_by(
         ({"zzz": 3}, "unknown configuration key 'trainer.zzz'; allowed are the arguments of pytorch_lightning.Trainer"),
         ({"callbacks": []}, "trainer.callbacks is set by the program; remove it"),
         ({"logger": True}, "trainer.logger is set by the program; remove it"),
+        ({"use_distributed_sampler": True}, "trainer.use_distributed_sampler is set by the program; remove it"),
         ({"accelerator": "abacus"}, "trainer: .*abacus"),
         ({"precision": "17"}, "trainer: .*17"),
         ({"strategy": "by_hand"}, "trainer: .*by_hand"),
         ({"max_epochs": -2}, "trainer: .*-2"),
         ({"enable_checkpointing": False}, "trainer: .*enable_checkpointing"),
+        ({"fast_dev_run": True}, "trainer.fast_dev_run keeps no model"),
+        ({"max_epochs": 0}, "trainer.max_epochs=0 leaves no epoch"),
+        ({"limit_train_batches": 0}, "trainer.limit_train_batches=0 leaves no epoch"),
+        ({"limit_val_batches": 0}, "trainer.limit_val_batches=0 leaves no epoch"),
+        ({"check_val_every_n_epoch": 3}, "check_val_every_n_epoch=3 is more than trainer.max_epochs=2"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments: dict[str, Any], message: str, trainer: Trainers) -> None:
@@ -160,12 +167,23 @@ def test_extra_callbacks_are_added(trainer: Trainers) -> None:
 def test_a_terminal_gets_a_progress_bar_and_a_file_gets_lines(
     trainer: Trainers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
-    assert {"EpochLine"} == _names(trainer()) & {"EpochLine", "RichProgressBar", "TQDMProgressBar"}
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert {"RichProgressBar"} == _names(trainer()) & {"EpochLine", "RichProgressBar", "TQDMProgressBar"}
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    assert {"EpochLine"} == _names(trainer()) & {"EpochLine", "EpochBar", "TQDMProgressBar"}
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert {"EpochBar"} == _names(trainer()) & {"EpochLine", "EpochBar", "TQDMProgressBar"}
     assert isinstance(trainer().progress_bar_callback, RichProgressBar)
     assert "EpochLine" in _names(trainer(enable_progress_bar=False))
+
+
+def test_the_model_summary_is_shown_on_demand_only(
+    trainer: Trainers, optimiser: OptimiserConfig, tmp_path: Path
+) -> None:
+    def summaries(**arguments: Any) -> set[str]:
+        run = build_trainer({"accelerator": "cpu", **arguments}, optimiser, tmp_path, None)
+        return {name for name in _names(run) if name.endswith("ModelSummary")}
+
+    assert summaries() == set()
+    assert len(summaries(enable_model_summary=True)) == 1
 
 
 def test_one_line_an_epoch(

@@ -1,11 +1,14 @@
-"""What a run keeps of its evaluation: metrics, the table, and figures."""
+"""What a run keeps of its evaluation: metrics, tables, and figures."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from torch import nn
 
 from mlssm.data.assemble import Experiment
@@ -14,7 +17,7 @@ from mlssm.evaluation.figures import AreaMaps, EpochPoint, density, loss_curves,
 from mlssm.evaluation.table import ScoreRow, as_csv, as_markdown
 from mlssm.mapping.area import map_area
 from mlssm.tracking.run import TrackedRun
-from mlssm.training.metrics import per_date, scores
+from mlssm.training.metrics import Scores, per_bin, per_date, scores
 
 TILE, OVERLAP = 256, 32
 
@@ -26,7 +29,7 @@ def report(
     evaluation: Evaluation,
     history: Sequence[EpochPoint],
 ) -> None:
-    """Log the final metrics, the table, and the figures.
+    """Log the final metrics, the tables, and the figures.
 
     Args:
         run: The tracked run.
@@ -38,12 +41,14 @@ def report(
     run.log_metrics(final_metrics(evaluation.rows))
     run.log_text(as_csv(evaluation.rows), "scores.csv")
     run.log_text(as_markdown(evaluation.rows), "scores.md")
+    run.log_table(scores_by_date(evaluation, experiment.cube.local_days), "scores_by_date")
+    run.log_table(scores_by_bin(evaluation), "scores_by_bin")
     run.log_figure(loss_curves(history), "figures/loss.png")
     for split in ("val", "test"):
-        found = evaluation.network[split]
-        figure = density(found.histogram, f"{NETWORK}, {split}, natural", scores(found.sums))
+        found = evaluation.splits[split]
+        figure = density(found.histogram, f"{NETWORK}, {split}, natural", scores(found.sums[NETWORK]))
         run.log_figure(figure, f"figures/density_{split}.png")
-    time = _median_date(experiment, evaluation)
+    time = median_date(evaluation)
     day = experiment.cube.local_days[time].astype(dt.date)
     run.log_figure(map_triplet(area_maps(experiment, network, time), day), "figures/maps_test.png")
 
@@ -53,11 +58,40 @@ def final_metrics(rows: Sequence[ScoreRow]) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for row in rows:
         prefix = "" if row.model == NETWORK else f"baseline/{row.model.replace(' ', '_')}/"
-        found = row.scores
-        metrics[f"{prefix}{row.split}/n"] = found.n
-        for name in ("r2", "rmse", "mae", "corr", "bias", "r2_ceiling"):
-            metrics[f"{prefix}{row.split}/{row.distribution}/{name}"] = getattr(found, name)
+        found = asdict(row.scores)
+        metrics[f"{prefix}{row.split}/n"] = found.pop("n")  # the same in both distributions
+        metrics |= {f"{prefix}{row.split}/{row.distribution}/{name}": value for name, value in found.items()}
     return metrics
+
+
+def scores_by_date(evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> pd.DataFrame:
+    """Natural scores of each model on each date.
+
+    Args:
+        evaluation: The sums.
+        days: Local day of each acquisition in the cube.
+    """
+    return pd.DataFrame(
+        {"split": split, "date": str(days[time]), "model": model, **asdict(found)}
+        for split, part in evaluation.splits.items()
+        for model, sums in part.sums.items()
+        for time, found in zip(part.times, per_date(sums), strict=True)
+    )
+
+
+def scores_by_bin(evaluation: Evaluation) -> pd.DataFrame:
+    """Scores of each model in each bin of retrieved SSM, driest first; a bin without pixels has none."""
+    return pd.DataFrame(
+        {"split": split, "ssm_from": low, "ssm_to": high, "model": model, **asdict(found)}
+        for split, part in evaluation.splits.items()
+        for model, sums in part.sums.items()
+        for low, high, found in _binned(per_bin(sums))
+    )
+
+
+def _binned(found: Sequence[Scores]) -> list[tuple[float, float, Scores]]:
+    edges = np.linspace(0, 1, len(found) + 1).round(6).tolist()
+    return list(zip(edges[:-1], edges[1:], found, strict=True))
 
 
 def area_maps(experiment: Experiment, network: nn.Module, time: int) -> list[AreaMaps]:
@@ -72,9 +106,16 @@ def area_maps(experiment: Experiment, network: nn.Module, time: int) -> list[Are
     return maps
 
 
-def _median_date(experiment: Experiment, evaluation: Evaluation) -> int:
-    """The test date whose RMSE is the median: neither the best nor the worst is shown."""
-    errors = np.array([date.rmse for date in per_date(evaluation.network["test"].sums)])
-    order = np.argsort(errors)
-    known = order[: int(np.isfinite(errors).sum())]
-    return int(experiment.datasets["test"].times[known[len(known) // 2]])
+def median_date(evaluation: Evaluation) -> int:
+    """The test date, a position in the cube, whose RMSE is the median: neither the best nor the worst is shown.
+
+    Raises:
+        ValueError: No test date has a labelled pixel.
+    """
+    test = evaluation.splits["test"]
+    errors = np.array([date.rmse for date in per_date(test.sums[NETWORK])])
+    known = np.flatnonzero(np.isfinite(errors))
+    if not known.size:
+        raise ValueError("no test date has a labelled pixel")
+    ordered = known[np.argsort(errors[known])]
+    return test.times[int(ordered[len(ordered) // 2])]

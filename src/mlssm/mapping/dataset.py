@@ -8,7 +8,7 @@ from __future__ import annotations
 from torchgeo.datasets import RasterDataset
 
 
-class SoilMoistureMaps(RasterDataset):  # type: ignore[misc]
+class SoilMoistureMaps(RasterDataset):
     """The maps that `predict.py` wrote into a folder, indexed by bounds and day.
 
     `maps & other` and torchgeo's samplers give samples whose `image` is SSM 0..1, float32 [1, height, width], NaN where

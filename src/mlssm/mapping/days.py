@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from mlssm.errors import ConfigError
+
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def parse_days(dates: Sequence[str] | str) -> npt.NDArray[np.datetime64]:
@@ -18,23 +21,26 @@ def parse_days(dates: Sequence[str] | str) -> npt.NDArray[np.datetime64]:
         ConfigError: A day is not written as YYYY-MM-DD, an interval ends before it begins, or there is no day.
     """
     parts = [dates] if isinstance(dates, str) else list(dates)
-    days = [day for part in parts for day in _days(part)]
-    if not days:
+    if not parts:
         raise ConfigError("dates is empty; give e.g. 'dates=[2023-01-01]' or dates=2023-01-01/2023-01-31")
-    return np.unique(np.array(days, "datetime64[D]"))
+    return np.unique(np.concatenate([_days(part) for part in parts]))
 
 
-def _days(text: str) -> list[dt.date]:
+def _days(text: str) -> npt.NDArray[np.datetime64]:
     first, slash, last = text.partition("/")
-    start = _day(first)
-    end = _day(last) if slash else start
+    start = _day(first, text)
+    end = _day(last, text) if slash else start
     if end < start:
-        raise ConfigError(f"dates={text} ends before it begins")
-    return [start + dt.timedelta(days) for days in range((end - start).days + 1)]
+        raise ConfigError(f"dates={text} ends before it begins; write first/last")
+    return np.arange(np.datetime64(start), np.datetime64(end) + 1)
 
 
-def _day(text: str) -> dt.date:
+def _day(part: str, whole: str) -> dt.date:
     try:
-        return dt.date.fromisoformat(text.strip())
+        if DAY.fullmatch(part.strip()):
+            return dt.date.fromisoformat(part.strip())
     except ValueError:
-        raise ConfigError(f"dates={text} is not a date such as 2023-01-01, nor two with a slash between") from None
+        pass  # such as the 30th of February
+    raise ConfigError(
+        f"dates={whole} is not a date such as 2023-01-01, nor two with a slash between such as 2023-01-01/2023-01-31"
+    )

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import zarr
-from rich.progress import Progress
 
 from mlssm.config import SimulationConfig
+from mlssm.progress import progress
 from mlssm.simulation.arrays import Floats
 from mlssm.simulation.backscatter import POLARISATIONS
 from mlssm.simulation.climate import day_of_year
@@ -80,12 +80,12 @@ def _write_passes(scene: Scene, root: Path) -> None:
     waiting: dict[dt.date, list[int]] = defaultdict(list)
     for number, acquisition in enumerate(passes):
         waiting[acquisition.state_day].append(number)
-    with Progress(transient=True) as progress:
-        task = progress.add_task("simulating Sentinel-1", total=len(passes))
+    with progress() as display:
+        task = display.add_task("simulating Sentinel-1", total=len(passes))
         for day, ssm in daily_moisture(scene):
             for number in waiting[day]:
                 _write_pass(scene, root, passes[number], ssm, truth, number)
-                progress.advance(task)
+                display.advance(task)
 
 
 def _write_pass(

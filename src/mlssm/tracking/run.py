@@ -91,7 +91,9 @@ class TrackedRun:
             return
         from mlflow.exceptions import MlflowException
 
-        status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        # Lightning turns an interrupt of its fit into SystemExit
+        killed = isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+        status = "KILLED" if killed else "FAILED"
         try:
             self.log_text("".join(traceback.format_exception(kind, error, trace)), "error.txt")
             self.store.client.set_terminated(self.run_id, status)

@@ -40,8 +40,11 @@ class SweepParent(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Create the parent run. Hydra only warns of a callback's exceptions, so a store that fails exits here."""
         try:
-            self._tracking = _tracking(config)
-            self._parent = _create_parent(_store(self._tracking), list(config.hydra.overrides.task))
+            tracking = _tracking(config)
+            store = _store(tracking)
+            # the whole address, so that the end is written to the same store wherever the process then stands
+            self._tracking = tracking.model_copy(update={"uri": store.uri})
+            self._parent = _create_parent(store, list(config.hydra.overrides.task))
         except MlssmError as error:
             raise SystemExit(f"error: {error}") from None
         path = _parent_file(config.hydra)
@@ -66,7 +69,10 @@ class SweepParent(Callback):
 
     def _close_early(self) -> None:
         # at exit, Python keeps the type of the exception that nobody handled
-        self._close("KILLED" if getattr(sys, "last_type", None) is KeyboardInterrupt else "FAILED")
+        try:
+            self._close("KILLED" if getattr(sys, "last_type", None) is KeyboardInterrupt else "FAILED")
+        except MlssmError as error:
+            log.error("the end of sweep %s could not be recorded: %s", self._parent, error)
 
     def _close(self, outcome: str) -> None:
         from mlssm.tracking.comparison import close_sweep
@@ -104,9 +110,12 @@ def run_name(overrides: Sequence[str]) -> str:
 
 
 def job_name(config: TrainConfig) -> str:
-    """The name of the current job's run: tracking.run_name, else its overrides, else lag and sampler."""
-    overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-    return config.tracking.run_name or run_name(overrides) or f"lag={config.model.lag} {config.sampler.name}"
+    """The name of the current job's run: tracking.run_name; in a sweep its overrides; else lag, sampler and area."""
+    if config.tracking.run_name:
+        return config.tracking.run_name
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        return run_name(HydraConfig.get().overrides.task)
+    return f"lag={config.model.lag} {config.sampler.name} {config.datamodule.root.name}"
 
 
 def _short(override: str) -> str:

@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+from typing import Any
+
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback
 
 from mlssm.evaluation.figures import EpochPoint
 
 
 class History(Callback):
-    """Keeps the training loss and the validation RMSE of each epoch."""
+    """Keeps the training loss and the validation RMSE of each epoch; checkpoints carry it."""
 
     def __init__(self) -> None:
         """Start with no epoch."""
         self.points: list[EpochPoint] = []
+        self._val_rmse = math.nan
+
+    @property
+    def best(self) -> float:
+        """The lowest validation RMSE; NaN where no epoch has one."""
+        return min((point.val_rmse for point in self.points if math.isfinite(point.val_rmse)), default=math.nan)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Read the score of a validation, but not of the sanity check before the first epoch."""
+        if not trainer.sanity_checking:
+            self._val_rmse = float(trainer.callback_metrics["val/natural/rmse"])
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Read what was logged in the epoch."""
-        loss, rmse = (float(trainer.callback_metrics[name]) for name in ("train/loss", "val/natural/rmse"))
-        self.points.append(EpochPoint(trainer.current_epoch, loss, rmse))
+        """Close the epoch; an epoch that was not validated has NaN, not the score of the one before."""
+        loss = float(trainer.callback_metrics["train/loss"])
+        self.points.append(EpochPoint(trainer.current_epoch + 1, loss, self._val_rmse))
+        self._val_rmse = math.nan
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps: numbers alone."""
+        return {"points": [[point.epoch, point.train_loss, point.val_rmse] for point in self.points]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.points = [EpochPoint(int(epoch), loss, rmse) for epoch, loss, rmse in state_dict["points"]]
+
+    def read(self, checkpoint: Path) -> None:
+        """Take over the course that a checkpoint carries: strategies that spawn train a copy of this object."""
+        callbacks = torch.load(checkpoint, map_location="cpu", weights_only=True)["callbacks"]
+        self.load_state_dict(callbacks[self.state_key])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -16,24 +15,22 @@ from mlssm.training.batch import Batch
 from mlssm.training.losses import masked_loss
 from mlssm.training.metrics import DISTRIBUTIONS, ScoreSums, scores
 
-SCORED = ("val", "test")
 PROGRESS = ("val/natural/rmse", "val/natural/r2")
 
 
 class SoilMoistureModule(pl.LightningModule):
-    """Trains a network by a masked loss and scores it by streaming sums.
+    """Trains a network by a masked loss and scores each epoch on the validation split by streaming sums.
 
-    Logs `train/loss` (mean over the epoch's labelled pixels) and, for val and test, `{split}/n` and
-    `{split}/{natural,balanced}/{r2,rmse,mae,corr,bias,r2_ceiling}`, all of the whole epoch and all processes.
+    Logs `train/loss` (mean over the epoch's labelled pixels), `val/n` and
+    `val/{natural,balanced}/{r2,rmse,mae,corr,bias,r2_ceiling}`, all of the whole epoch and all processes. The final
+    scores of all splits are `mlssm.evaluation`'s.
 
     Attributes:
         network: From (dynamic, static) of a `Batch` to SSM, [B, 1, H, W].
-        results: The last epoch's sums of each split that was scored, float64 [dates, bins, sums] on the CPU, for
-            `mlssm.training.metrics.scores`, `per_date` and `per_bin`.
     """
 
     def __init__(
-        self, network: nn.Module, loss: LossConfig, optimiser: OptimiserConfig, dates: Mapping[str, int], bins: int
+        self, network: nn.Module, loss: LossConfig, optimiser: OptimiserConfig, val_dates: int, bins: int
     ) -> None:
         """Join the parts.
 
@@ -41,15 +38,14 @@ class SoilMoistureModule(pl.LightningModule):
             network: The network to train.
             loss: Which loss.
             optimiser: Learning rate and weight decay.
-            dates: Number of dates of the splits; `val` and `test` are read.
+            val_dates: Number of dates of the validation split.
             bins: Number of SSM bins of the scores.
         """
         super().__init__()
         self.network = network
         self.loss = loss
         self.optimiser = optimiser
-        self.sums = nn.ModuleDict({split: ScoreSums(dates[split], bins) for split in SCORED})
-        self.results: dict[str, Tensor] = {}
+        self.sums = ScoreSums(val_dates, bins)
 
     def forward(self, dynamic: Tensor, static: Tensor) -> Tensor:
         """The network's SSM, [B, 1, H, W]."""
@@ -66,24 +62,18 @@ class SoilMoistureModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch) -> None:
         """Add a batch to the validation sums."""
-        self._add("val", batch)
-
-    def test_step(self, batch: Batch) -> None:
-        """Add a batch to the test sums."""
-        self._add("test", batch)
-
-    def predict_step(self, batch: Batch) -> Tensor:
-        """SSM of a batch, float32 [B, 1, H, W]."""
-        prediction: Tensor = self(batch.dynamic, batch.static)
-        return prediction.float()
+        prediction = self(batch.dynamic, batch.static)
+        self.sums.update(prediction, batch.target, batch.valid, batch.standard_error, batch.date)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the validation scores."""
-        self._log_scores("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Log the test scores."""
-        self._log_scores("test")
+        """Log the validation scores, and start anew."""
+        sums = self.sums.compute()
+        self.sums.reset()
+        for distribution in DISTRIBUTIONS:
+            values = asdict(scores(sums, distribution))
+            self._log("val/n", values.pop("n"))  # the same in both
+            for name, value in values.items():
+                self._log(f"val/{distribution}/{name}", value)
 
     def configure_optimizers(self) -> AdamW:
         """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101); biases do not decay."""
@@ -94,28 +84,7 @@ class SoilMoistureModule(pl.LightningModule):
         ]
         return AdamW(groups, lr=self.optimiser.learning_rate, weight_decay=self.optimiser.weight_decay)
 
-    def _add(self, split: str, batch: Batch) -> None:
-        prediction = self(batch.dynamic, batch.static)
-        self._metric(split).update(prediction, batch.target, batch.valid, batch.standard_error, batch.date)
-
-    def _log_scores(self, split: str) -> None:
-        metric = self._metric(split)
-        sums = metric.compute().cpu()
-        metric.reset()
-        self.results[split] = sums
-        for distribution in DISTRIBUTIONS:
-            values = asdict(scores(sums, distribution))
-            self._log(f"{split}/n", values.pop("n"))  # the same in both
-            for name, value in values.items():
-                self._log(f"{split}/{distribution}/{name}", value)
-
-    def _metric(self, split: str) -> ScoreSums:
-        metric = self.sums[split]
-        assert isinstance(metric, ScoreSums)
-        return metric
-
     def _log(self, name: str, value: float) -> None:
-        exact = torch.tensor(
-            value, dtype=torch.float64, device=self.device
-        )  # Lightning rounds plain numbers to float32
+        # Lightning rounds plain numbers to float32
+        exact = torch.tensor(value, dtype=torch.float64, device=self.device)
         self.log(name, exact, prog_bar=name in PROGRESS, sync_dist=True)

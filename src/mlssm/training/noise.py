@@ -19,6 +19,8 @@ MESSAGES = (
     # hardware that is not asked for is no news
     "GPU available: False",
     "TPU available: False",
+    # max_epochs is how a training ends, not a fault
+    "`Trainer.fit` stopped: `max_epochs=",
     # an advertisement
     "💡 Tip:",
 )

@@ -23,7 +23,7 @@ from mlssm.training.noise import silence
 
 log = logging.getLogger(__name__)
 MONITOR = "val/natural/rmse"
-OURS = ("callbacks", "logger")
+OURS = ("callbacks", "logger", "use_distributed_sampler")
 
 
 class EpochLine(Callback):
@@ -37,6 +37,16 @@ class EpochLine(Callback):
         found = trainer.callback_metrics
         values = (f"{name} {float(found[name]):.4f}" if name in found else f"{name} -" for name in names)
         log.info("epoch %d: %s", trainer.current_epoch + 1, ", ".join(values))
+
+
+class EpochBar(RichProgressBar):
+    """Lightning's bar, with names short enough for one line."""
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """The metrics beside the bar, without the run id."""
+        found = super().get_metrics(trainer, pl_module)
+        names = {"train/loss": "loss", MONITOR: "val rmse", "val/natural/r2": "val r2"}
+        return {short: found[name] for name, short in names.items() if name in found}
 
 
 def build_trainer(
@@ -57,13 +67,16 @@ def build_trainer(
 
     Raises:
         ConfigError: A key is not the Trainer's or not the user's to set; Lightning refuses a value; bfloat16 on a CPU
-            without AVX512-BF16; an accelerator without float64.
+            without AVX512-BF16; an accelerator without float64; no epoch would be validated.
     """
     _check_keys(trainer)
     silence()
-    bar = bool(trainer.get("enable_progress_bar", True)) and sys.stdout.isatty()
-    shown: Callback = RichProgressBar(leave=False) if bar else EpochLine()
-    own = {"accelerator": _accelerator(trainer), "enable_progress_bar": bar}
+    bar = bool(trainer.get("enable_progress_bar", True)) and sys.stderr.isatty()
+    # on stderr, as all that is not a result
+    shown: Callback = EpochBar(leave=False, console_kwargs={"stderr": True}) if bar else EpochLine()
+    summary = trainer.get("enable_model_summary", False)
+    own = {"accelerator": _accelerator(trainer), "enable_progress_bar": bar, "enable_model_summary": summary}
+    own["use_distributed_sampler"] = False  # the loaders' own sampler shares the patches among processes
     try:
         built = pl.Trainer(
             **{**trainer, **own},
@@ -73,6 +86,7 @@ def build_trainer(
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
     _check_hardware(built)
+    _check_validation(built)
     return built
 
 
@@ -114,4 +128,18 @@ def _check_hardware(trainer: pl.Trainer) -> None:
         raise ConfigError(
             f"trainer.precision={trainer.precision} is some 25 times slower on this CPU, which lacks AVX512-BF16; "
             "set trainer.precision=32-true"
+        )
+
+
+def _check_validation(trainer: pl.Trainer) -> None:
+    """The best epoch is the best on validation: without one there is nothing to keep."""
+    if getattr(trainer, "fast_dev_run", False):
+        raise ConfigError("trainer.fast_dev_run keeps no model; set trainer.max_epochs=1 to try things out")
+    for key in ("max_epochs", "limit_train_batches", "limit_val_batches"):
+        if getattr(trainer, key) == 0:
+            raise ConfigError(f"trainer.{key}=0 leaves no epoch that is trained and validated; set it above 0")
+    every, epochs = trainer.check_val_every_n_epoch, trainer.max_epochs
+    if every is not None and epochs is not None and 0 < epochs < every:
+        raise ConfigError(
+            f"trainer.check_val_every_n_epoch={every} is more than trainer.max_epochs={epochs}: nothing is validated"
         )

@@ -1,0 +1,34 @@
+"""Open water, which has no soil moisture to map."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from mlssm.retrieval.stack import AreaStack
+
+# rows that are read at once, so that memory stays bounded by the number of dates
+ROWS = 256
+
+
+def open_water(stack: AreaStack, below_db: float) -> npt.NDArray[np.bool_]:
+    """Pixels whose backscatter, averaged over all images, is that of water; the labels leave out the same.
+
+    A pixel that no image has measured is not taken for water.
+
+    Args:
+        stack: An area's backscatter.
+        below_db: A mean of this or less is water, dB.
+
+    Returns:
+        [height, width].
+    """
+    height, width = stack.packed.shape[1:]
+    water = np.zeros((height, width), bool)
+    for start in range(0, height, ROWS):
+        rows = slice(start, start + ROWS)
+        sigma = stack.backscatter(slice(None), rows, slice(None))
+        count = np.isfinite(sigma).sum(axis=0)
+        total = np.nansum(sigma, axis=0, dtype=float)
+        water[rows] = (count > 0) & (total <= below_db * np.maximum(count, 1))
+    return water

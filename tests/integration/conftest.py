@@ -1,0 +1,211 @@
+"""The two programs, run as a user runs them but in this process, and the area and the run that tests share."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import logging
+import os
+import runpy
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# a training that takes seconds, whatever the shipped defaults are
+QUICK = (
+    *("trainer.max_epochs=2", "trainer.accelerator=cpu", "model.hidden=[4]", "model.lag=2", "model.window=sequence"),
+    *("split=by_date", "patches.size=10", "patches.dense_stride=5", "patches.min_high_fraction=0.3"),
+    *("retrieval.multilook_m=90", "retrieval.multilook=block", "optimiser.batch_size=32"),
+)
+# an area of one season that takes two seconds to simulate
+TINY = tuple(
+    f"datamodule.simulation.{key}={value}"
+    for key, value in {"size": 60, "seasons": 1, "stations": 3, "revisit_days": 15}.items()
+)
+# the same files, read as those of a real area
+REAL = ("datamodule=opera_rtc", "datamodule.root=area", "datamodule.soil=soil", "datamodule.ndvi=ndvi")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command came to.
+
+    Attributes:
+        code: Exit code.
+        stdout: What it printed.
+        stderr: What it logged, warned of and complained of.
+    """
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def error(self) -> str:
+        """The error that the user sees at the end: from the last line that begins with `error:` on."""
+        _, mark, text = f"\n{self.stderr}".rpartition("\nerror: ")
+        assert mark, f"no error was printed, but:\n{self.stderr[-3000:]}"
+        return text.strip()
+
+    @property
+    def run_id(self) -> str:
+        """The MLflow run id that a training prints."""
+        (line,) = (line for line in self.stdout.splitlines() if line.startswith("MLflow run "))
+        return line.split()[-1]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder in which a user works.
+
+    Attributes:
+        folder: The working directory of the commands.
+    """
+
+    folder: Path
+
+    def run(self, script: str, *overrides: str) -> Outcome:
+        """Run `train` or `predict`."""
+        out, err = io.StringIO(), io.StringIO()
+        argv = [str(REPOSITORY / f"{script}.py"), *overrides]
+        with (
+            _own_process(),
+            contextlib.chdir(self.folder),
+            mock.patch.object(sys, "argv", argv),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = _exit_code(argv[0])
+        return Outcome(code, out.getvalue(), err.getvalue())
+
+    @property
+    def cubes(self) -> list[Path]:
+        """The cubes that were made, whole or not."""
+        return [path for path in (self.folder / "data" / "cubes").glob("*") if path.suffix != ".multilook"]
+
+    @property
+    def cube(self) -> Path:
+        """The cube of the simulated area."""
+        (path,) = (path for path in self.cubes if path.name.startswith("simulated-"))
+        return path
+
+    def partial(self) -> list[Path]:
+        """What a program that broke off would have left."""
+        return [path for path in self.folder.rglob("*") if "partial" in path.name]
+
+
+def _exit_code(script: str) -> int:
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as end:
+        if isinstance(end.code, str):  # Python itself prints it and exits with 1
+            print(end.code, file=sys.stderr)
+            return 1
+        return end.code or 0
+    return 0
+
+
+@contextlib.contextmanager
+def _own_process() -> Iterator[None]:
+    """Put back what Hydra, Lightning and MLflow set for the whole process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    GlobalHydra.instance().clear()
+    try:
+        with mock.patch.dict(os.environ):
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+            yield
+    finally:
+        GlobalHydra.instance().clear()
+        for handler in [item for item in root.handlers if item not in handlers]:
+            handler.close()
+        root.handlers, root.level = handlers, level
+        torch.use_deterministic_algorithms(False)
+        gc.collect()  # what is not closed is found here, and not in a test to come
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small tensors: more threads only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1"}):  # for processes that tests start
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> tuple[str, ...]:
+    """Overrides of a quick training on the tiny simulated area."""
+    return (*QUICK, *TINY)
+
+
+@pytest.fixture(scope="session")
+def real() -> tuple[str, ...]:
+    """Overrides of a quick training on the files in `area`, see `area_copy`."""
+    return (*QUICK, *REAL)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
+    """A project in which the tiny simulated area was trained on once, and what that printed."""
+    project = Project(tmp_path_factory.mktemp("trained"))
+    outcome = project.run("train", *QUICK, *TINY)
+    assert outcome.code == 0, outcome.stderr
+    return project, outcome
+
+
+@pytest.fixture(scope="session")
+def tiny_area(trained: tuple[Project, Outcome]) -> Path:
+    """The files of the tiny area. Not to be changed: see `area_copy`."""
+    return trained[0].folder / "data" / "simulated"
+
+
+@pytest.fixture
+def project(tmp_path: Path, trained: tuple[Project, Outcome]) -> Project:
+    """A new project, whose tracking store has no run."""
+    empty = tmp_path / "mlruns"
+    empty.mkdir()
+    template = trained[0].folder / "empty.db"
+    if not template.is_file():
+        _empty_store(trained[0].folder, template)
+    shutil.copy(template, empty / "mlflow.db")  # a second less than making one
+    return Project(tmp_path)
+
+
+def _empty_store(folder: Path, template: Path) -> None:
+    from mlssm.config import TrackingConfig
+    from mlssm.tracking.store import open_store
+
+    with contextlib.chdir(folder):
+        open_store(TrackingConfig(experiment="other", folder=Path(), uri=f"sqlite:///{template}", run_name=None))
+
+
+@pytest.fixture
+def area_copy(project: Project, tiny_area: Path) -> Path:
+    """A copy of the tiny area's files in the new project, under `area`, without what says that it is simulated."""
+    area = project.folder / "area"
+    left_out = shutil.ignore_patterns("truth.zarr", "simulation.json")
+    shutil.copytree(tiny_area, area, ignore=left_out, copy_function=os.link)
+    return area
+
+
+@pytest.fixture
+def rewrite() -> Callable[[Path, bytes], None]:
+    """Gives a file of `area_copy` new content; the original, which it is a link to, stays."""
+
+    def write(path: Path, content: bytes) -> None:
+        path.unlink()
+        path.write_bytes(content)
+
+    return write

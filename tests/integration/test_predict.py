@@ -1,0 +1,177 @@
+"""Maps from a trained run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import rasterio
+from rio_cogeo.cogeo import cog_validate
+
+from mlssm.config import SimulationConfig
+from mlssm.cube import Cube
+from mlssm.simulation.simulate import simulate
+
+Array = npt.NDArray[np.float32]
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def _read(path: Path) -> Array:
+    with rasterio.open(path) as source:
+        values: Array = source.read(1)
+    return values
+
+
+def _maps(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*") if path.suffix == ".tif")
+
+
+@pytest.fixture(scope="module")
+def maps(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One map by the run's id, on a day without an image."""
+    project, outcome = trained
+    day = np.datetime64("2020-12-02")
+    assert day not in Cube.open(project.cube).local_days
+    folder = tmp_path_factory.mktemp("maps")
+    done = project.run("predict", f"run={outcome.run_id}", f"dates=[{day}]", f"output={folder}")
+    assert done.code == 0, done.stderr
+    return folder
+
+
+def test_a_map_is_a_valid_cog_with_a_preview_and_nothing_else(maps: Path) -> None:
+    assert sorted(path.name for path in maps.iterdir()) == ["ssm_20201202.png", "ssm_20201202.tif"]
+    valid, errors, warnings = cog_validate(maps / "ssm_20201202.tif", quiet=True)
+    assert (valid, errors, warnings) == (True, [], [])
+    assert (maps / "ssm_20201202.png").read_bytes().startswith(PNG)
+
+
+def test_a_map_lies_on_the_grid_of_the_images(maps: Path, trained: Any) -> None:
+    grid = Cube.open(trained[0].cube).grid
+    image = next((trained[0].folder / "data/simulated/sentinel1").glob("*VV.tif"))
+    with rasterio.open(maps / "ssm_20201202.tif") as source, rasterio.open(image) as original:
+        assert source.crs == original.crs
+        assert source.res == original.res
+        assert source.transform == grid.transform
+        assert source.shape == grid.shape
+        assert np.isnan(source.nodata)
+        # whole pixels between the corners of map and image
+        assert ((source.bounds.left - original.bounds.left) / source.res[0]).is_integer()
+        assert ((source.bounds.top - original.bounds.top) / source.res[0]).is_integer()
+
+
+def test_values_are_ssm_and_blocks_of_the_model(maps: Path) -> None:
+    ssm = _read(maps / "ssm_20201202.tif")
+    known = ssm[np.isfinite(ssm)]
+    assert known.size > 0.8 * ssm.size
+    assert known.min() >= 0
+    assert known.max() <= 1
+    assert np.unique(known).size > 50
+    blocks = ssm.reshape(20, 3, 20, 3)
+    np.testing.assert_array_equal(blocks, np.broadcast_to(blocks[:, :1, :, :1], blocks.shape))
+
+
+def test_a_map_says_what_it_is(maps: Path, trained: Any) -> None:
+    with rasterio.open(maps / "ssm_20201202.tif") as source:
+        tags = source.tags()
+    expected = {"date": "2020-12-02", "run_id": trained[1].run_id, "lag_days": "2", "support_m": "90 (block)"}
+    assert expected.items() <= tags.items()
+
+
+def test_the_latest_run_is_the_default_and_lists_and_intervals_are_understood(trained: Any, tmp_path: Path) -> None:
+    project, _ = trained
+    dates = "dates=[2020-12-31/2021-01-02,2020-12-02,2021-01-01]"
+    done = project.run("predict", dates, f"output={tmp_path}")
+    assert done.code == 0, done.stderr
+    days = ("20201202", "20201231", "20210101", "20210102")
+    assert _maps(tmp_path) == [f"ssm_{day}.tif" for day in days]
+    assert len({_read(tmp_path / name).tobytes() for name in _maps(tmp_path)}) == 4
+
+
+def test_a_process_of_its_own_gives_the_same_map(maps: Path, trained: Any, tmp_path: Path) -> None:
+    project, outcome = trained
+    script = Path(__file__).resolve().parents[2] / "predict.py"
+    command = [sys.executable, str(script), f"run={outcome.run_id}", "dates=2020-12-02", f"output={tmp_path}"]
+    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "Warning" not in done.stderr
+    np.testing.assert_array_equal(_read(tmp_path / "ssm_20201202.tif"), _read(maps / "ssm_20201202.tif"))
+
+
+def test_days_outside_the_weather_record_are_left_out_and_counted(trained: Any, tmp_path: Path) -> None:
+    done = trained[0].run("predict", "dates=[2020-12-02,2035-01-01,1999-01-01]", f"output={tmp_path}")
+    assert done.code == 0
+    assert "2 of 3 days are left out" in done.stderr
+    assert "1999-01-01, 2035-01-01" in done.stderr
+    assert _maps(tmp_path) == ["ssm_20201202.tif"]
+
+
+@pytest.fixture(scope="module")
+def other_area(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another watershed, larger than the one that was trained on."""
+    folder = tmp_path_factory.mktemp("other") / "area"
+    config = SimulationConfig(
+        **{"seed": 3, "size": 90, "pixel_m": 30, "first_season": 2020, "seasons": 1, "revisit_days": 48},
+        **{"looks": 10, "speckle": True, "stations": 3, "gap_fraction": 0.0},
+        **{"vegetation_attenuation": 0.4, "angle_slope_db_per_deg": -0.12},
+    )
+    simulate(config, folder)
+    (folder / "simulation.json").unlink()
+    return folder
+
+
+def test_another_area_is_mapped_and_tiles_leave_no_trace(trained: Any, other_area: Path, tmp_path: Path) -> None:
+    project, _ = trained
+    arguments = (f"root={other_area}", "dates=[2021-01-15]")
+    one = project.run("predict", *arguments, f"output={tmp_path / 'one'}", "overlap=8")
+    several = project.run("predict", *arguments, f"output={tmp_path / 'several'}", "tile=16", "overlap=8")
+    assert (one.code, several.code) == (0, 0), one.stderr + several.stderr
+    whole, tiled = (_read(tmp_path / name / "ssm_20210115.tif")[::3, ::3] for name in ("one", "several"))
+    assert whole.shape == (30, 30)
+    np.testing.assert_array_equal(np.isnan(whole), np.isnan(tiled))
+    # tiles of 16 pixels that share 8 begin at 0, 8 and 14: before 8 and from 24 on there is but one
+    for rows in (slice(0, 8), slice(24, 30)):
+        for cols in (slice(0, 8), slice(24, 30)):
+            np.testing.assert_allclose(tiled[rows, cols], whole[rows, cols], atol=1e-6)
+    # where tiles are blended, each has little say near its own edge
+    assert np.nanmax(np.abs(tiled - whole)) < 0.05
+
+
+def test_pixels_without_an_input_and_water_are_nodata(
+    project: Any, area_copy: Path, real: tuple[str, ...], rewrite: Callable[[Path, bytes], None]
+) -> None:
+    soil = area_copy / "soil" / "soil.tif"
+    with rasterio.open(soil) as source:
+        profile, classes = source.profile, source.read(1)
+    classes[:30, :30] = source.nodata
+    rewrite(soil, b"")
+    with rasterio.open(soil, "w", **profile) as target:
+        target.write(classes, 1)
+    water_below = -12.0  # dB; higher than any water, so that the driest ground counts as such here
+    chosen = ("features.on_missing=drop", f"retrieval.water_below_db={water_below}")
+    done = project.run("train", *real, *chosen, "trainer.max_epochs=1")
+    assert done.code == 0, done.stderr
+    done = project.run("predict", "dates=[2020-12-02]")
+    assert done.code == 0, done.stderr
+    ssm = _read(project.folder / "maps" / "ssm_20201202.tif")
+    assert np.isnan(ssm[:30, :30]).all()
+    has_soil = (classes != source.nodata).reshape(20, 3, 20, 3).mean(axis=(1, 3)) >= 0.5
+    (path,) = project.cubes
+    is_land = _mean_of_blocks(Cube.open(path)) > water_below
+    assert 0.1 < is_land.mean() < 0.9
+    np.testing.assert_array_equal(np.isfinite(ssm[1::3, 1::3]), has_soil & is_land)
+
+
+def _mean_of_blocks(cube: Cube) -> npt.NDArray[np.float64]:
+    """Mean over all images of the dB of 3 x 3 pixels' mean power."""
+    images = np.stack([cube.backscatter(time, "VV", cube.grid.full) for time in range(len(cube.times))])
+    power = 10 ** (images.astype(float) / 10)
+    blocks = np.nanmean(power.reshape(len(images), 20, 3, 20, 3), axis=(2, 4))
+    mean: npt.NDArray[np.float64] = np.nanmean(10 * np.log10(blocks), axis=0)
+    return mean

@@ -1,0 +1,74 @@
+"""Sweeps: one run each, under a parent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+SWEEP = ("-m", "model.lag=1,2", "sampler=natural,two_pass")
+
+
+def _client(folder: Path) -> MlflowClient:
+    uri = f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}"
+    return MlflowClient(uri, uri)
+
+
+@pytest.fixture(scope="module")
+def sweep(trained: Any, tiny: tuple[str, ...]) -> Any:
+    project, _ = trained
+    fixed = [item for item in tiny if not item.startswith(("model.lag", "trainer.max_epochs"))]
+    outcome = project.run("train", *SWEEP, *fixed, "trainer.max_epochs=1", "tracking.experiment=sweep")
+    assert outcome.code == 0, outcome.stderr
+    client = _client(project.folder)
+    runs = client.search_runs([client.get_experiment_by_name("sweep").experiment_id])
+    return client, outcome, runs
+
+
+def test_each_combination_is_a_run_under_one_parent(sweep: Any) -> None:
+    _, _, runs = sweep
+    (parent,) = (run for run in runs if run.data.tags.get("mlssm.kind") == "sweep")
+    children = [run for run in runs if run is not parent]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    found = sorted((run.data.params["model.lag"], run.data.params["sampler.name"]) for run in children)
+    assert found == [("1", "natural"), ("1", "two_pass"), ("2", "natural"), ("2", "two_pass")]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_the_parent_compares_its_children(sweep: Any, tmp_path: Path) -> None:
+    client, _, runs = sweep
+    (parent,) = (run for run in runs if run.data.tags.get("mlssm.kind") == "sweep")
+    table = Path(client.download_artifacts(parent.info.run_id, "comparison.csv", str(tmp_path))).read_text()
+    header, *rows = table.splitlines()
+    assert {"run", "model.lag", "sampler.name", "val/natural/r2", "test/natural/rmse"} <= set(header.split(","))
+    assert len(rows) == 4
+
+
+def test_two_passes_draw_more_in_training_and_are_scored_on_the_same_pixels(sweep: Any) -> None:
+    _, outcome, runs = sweep
+    drawn = [int(line.split("train ")[1].split()[0]) for line in outcome.stderr.splitlines() if "split: train" in line]
+    assert len(drawn) == 4
+    assert drawn[1] > drawn[0]
+    children = [run for run in runs if "sampler.name" in run.data.params]
+    for split in ("train", "val", "test"):
+        assert len({run.data.metrics[f"{split}/n"] for run in children}) == 1
+        assert len({run.data.metrics[f"baseline/pixel_mean/{split}/natural/r2"] for run in children}) == 1
+
+
+def test_a_failed_job_is_told_and_marks_the_parent(trained: Any, tiny: tuple[str, ...]) -> None:
+    project, _ = trained
+    fixed = [item for item in tiny if not item.startswith("retrieval.multilook_m")]
+    outcome = project.run("train", "-m", "retrieval.multilook_m=100,110", *fixed, "tracking.experiment=failed")
+    assert outcome.code == 1
+    assert "multilook_m=1" in outcome.error
+    assert "Traceback" not in outcome.stderr
+
+
+def test_a_sweep_of_jobs_with_two_processes_each_is_refused(trained: Any, tiny: tuple[str, ...]) -> None:
+    project, _ = trained
+    both = ("trainer.devices=2", "+trainer.strategy=ddp", "tracking.experiment=refused")
+    outcome = project.run("train", "-m", "seed=1,2", *tiny, *both)
+    assert outcome.code == 1
+    assert "trainer.strategy=ddp_spawn" in outcome.error

@@ -1,0 +1,181 @@
+"""Training on the simulated watershed, as a newcomer does it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from mlssm import bundle
+
+SCORES = ("r2", "rmse", "mae", "corr", "bias", "r2_ceiling")
+MODELS = ("ConvLSTM", "pixel mean", "antecedent rain")
+TIMING = {"seconds", "peak_memory_gb"}
+
+
+def _client(folder: Path) -> MlflowClient:
+    uri = f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}"
+    return MlflowClient(uri, uri)
+
+
+def _run(project: Any, run_id: str) -> Run:
+    return _client(project.folder).get_run(run_id)
+
+
+def _artifacts(project: Any, run_id: str, folder: str = "") -> set[str]:
+    return {item.path for item in _client(project.folder).list_artifacts(run_id, folder)}
+
+
+def test_the_table_has_every_model_split_and_distribution_and_fits_the_terminal(trained: Any) -> None:
+    _, outcome = trained
+    lines = outcome.stdout.splitlines()
+    assert lines[0].split() == "model split distribution n R2 ceiling RMSE MAE corr bias".split()
+    labels = [" ".join(line.split()[:-7]) for line in lines]
+    for model, split, distribution in product(MODELS, ("train", "val", "test"), ("natural", "balanced")):
+        assert labels.count(f"{model} {split} {distribution}") == 1
+    assert max(len(line) for line in lines) <= 100
+
+
+def test_run_id_and_ui_command_are_printed_last(trained: Any) -> None:
+    project, outcome = trained
+    *_, run, command = outcome.stdout.splitlines()
+    assert run == f"MLflow run {outcome.run_id}"
+    assert command == "See it with: mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
+    assert (project.folder / "mlruns" / "mlflow.db").is_file()
+
+
+def test_nothing_but_log_lines_goes_to_stderr(trained: Any) -> None:
+    _, outcome = trained
+    for line in outcome.stderr.splitlines():
+        assert line.split()[1] in ("INFO", "WARNING"), line
+    assert outcome.stderr.count("INFO epoch ") == 2
+
+
+def test_the_run_keeps_parameters_revision_and_digests(trained: Any) -> None:
+    project, outcome = trained
+    run = _run(project, outcome.run_id)
+    assert run.info.status == "FINISHED"
+    expected = {
+        "model.lag": "2",
+        "split.name": "by_date",
+        "datamodule.simulation.size": "60",
+        "retrieval.dry_percentile": "5",
+    }
+    assert expected.items() <= run.data.params.items()
+    tags = run.data.tags
+    assert {"git.revision", "digest.cube", "digest.dem/dem.tif", "digest.weather/SIM00000001.csv"} <= tags.keys()
+    images = [path.name for path in (project.folder / "data/simulated/sentinel1").iterdir()]
+    assert {f"digest.sentinel1/{name}" for name in images} <= tags.keys()
+
+
+def test_the_run_keeps_scores_of_validation_and_test(trained: Any) -> None:
+    project, outcome = trained
+    metrics = _run(project, outcome.run_id).data.metrics
+    for split in ("val", "test"):
+        assert metrics[f"{split}/n"] > 1000
+        for distribution in ("natural", "balanced"):
+            assert {f"{split}/{distribution}/{score}" for score in SCORES} <= metrics.keys()
+    assert {"baseline/pixel_mean/test/natural/r2", "baseline/antecedent_rain/val/balanced/rmse"} <= metrics.keys()
+    assert metrics["seconds"] > 0
+    assert metrics["peak_memory_gb"] > 0.1
+
+
+def test_models_are_scored_on_the_same_pixels(trained: Any) -> None:
+    project, outcome = trained
+    metrics = _run(project, outcome.run_id).data.metrics
+    for split in ("train", "val", "test"):
+        for model in ("pixel_mean", "antecedent_rain"):
+            assert metrics[f"baseline/{model}/{split}/n"] == metrics[f"{split}/n"]
+            for name in ("natural/r2_ceiling", "balanced/r2_ceiling"):
+                assert metrics[f"baseline/{model}/{split}/{name}"] == metrics[f"{split}/{name}"]
+
+
+def test_the_best_epoch_is_the_one_that_is_scored(trained: Any) -> None:
+    project, outcome = trained
+    history = _client(project.folder).get_metric_history(outcome.run_id, "val/natural/rmse")
+    *epochs, final = sorted(history, key=lambda item: (item.step, item.timestamp))
+    assert len(epochs) == 2
+    assert final.value == pytest.approx(min(item.value for item in epochs), rel=1e-6)
+
+
+def test_the_run_keeps_figures_tables_and_a_bundle_that_loads(trained: Any, tmp_path: Path) -> None:
+    project, outcome = trained
+    tables = {f"{name}.csv" for name in ("scores", "scores_by_date", "scores_by_bin")}
+    top = {"config.yaml", "requirements.txt", "figures", "model"} | tables
+    assert top <= _artifacts(project, outcome.run_id)
+    figures = {f"figures/{name}.png" for name in ("density_val", "density_test", "loss", "maps_test")}
+    assert _artifacts(project, outcome.run_id, "figures") == figures
+    folder = _client(project.folder).download_artifacts(outcome.run_id, "model", str(tmp_path))
+    model, weights = bundle.load(Path(folder))
+    assert model.pixel_m == 90
+    assert model.features.dynamic[:2] == ("precipitation", "evapotranspiration")
+    assert "head.weight" in weights
+
+
+@pytest.fixture(scope="module")
+def again(trained: Any, tiny: tuple[str, ...]) -> Any:
+    """The same training once more, after the truth was deleted."""
+    project, _ = trained
+    shutil.rmtree(project.folder / "data" / "simulated" / "truth.zarr")
+    outcome = project.run("train", *tiny)
+    assert outcome.code == 0, outcome.stderr
+    return outcome
+
+
+def test_the_same_training_gives_the_same_numbers_to_the_last_bit(trained: Any, again: Any) -> None:
+    project, first = trained
+    one, two = (_run(project, outcome.run_id).data for outcome in (first, again))
+    assert first.run_id != again.run_id
+    numbers = {name: value for name, value in one.metrics.items() if name not in TIMING}
+    assert len(numbers) > 80
+    assert numbers == {name: value for name, value in two.metrics.items() if name not in TIMING}
+    assert one.params == two.params
+
+
+def test_nothing_but_evaluation_of_the_simulation_needs_the_truth(trained: Any, again: Any) -> None:
+    assert not (trained[0].folder / "data" / "simulated" / "truth.zarr").exists()
+    assert again.code == 0
+
+
+def test_the_second_training_finds_area_and_cube(again: Any) -> None:
+    assert "up to date" in again.stderr
+    assert "nothing to prepare" in again.stderr
+
+
+def test_a_process_of_its_own_prints_the_table_and_no_warning(trained: Any, tiny: tuple[str, ...]) -> None:
+    project, first = trained
+    script = Path(__file__).resolve().parents[2] / "train.py"
+    done = subprocess.run(
+        [sys.executable, str(script), *tiny], cwd=project.folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    *table, run, command = done.stdout.splitlines()
+    assert table == first.stdout.splitlines()[:-2], "the table is that of the first training"
+    assert run.startswith("MLflow run ")
+    assert command.startswith("See it with: ")
+    assert "Warning" not in done.stderr
+    assert all(line.split()[1] in ("INFO", "WARNING") for line in done.stderr.splitlines()), done.stderr
+
+
+def test_two_processes_train_one_model_and_keep_one_run(trained: Any, tiny: tuple[str, ...]) -> None:
+    project, _ = trained
+    script = Path(__file__).resolve().parents[2] / "train.py"
+    both = ("trainer.devices=2", "+trainer.strategy=ddp", "trainer.max_epochs=1", "tracking.experiment=two")
+    done = subprocess.run(
+        [sys.executable, str(script), *tiny, *both], cwd=project.folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    client = _client(project.folder)
+    (run,) = client.search_runs([client.get_experiment_by_name("two").experiment_id])
+    assert run.info.status == "FINISHED"
+    # every validation patch was scored once in training, as it is by the one process that evaluates
+    counts = [item.value for item in client.get_metric_history(run.info.run_id, "val/n")]
+    assert len(counts) == 2
+    assert counts[0] == counts[1]
