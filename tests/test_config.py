@@ -112,7 +112,11 @@ def test_seasons_and_dates_are_told_apart() -> None:
     [
         ("overlap", 256, "overlap=256 is not allowed with tile=256: set 0 <= overlap < tile"),
         ("tile", 8, "tile=8 is not allowed"),
-        ("dates", 20230101, "dates=20230101 is not allowed: Input should be a valid tuple or Input should be"),
+        (
+            "dates",
+            20230101,
+            "dates=20230101 is not allowed: write dates as '[2023-01-01,2023-01-02]' or 2023-01-01/2023-01-31",
+        ),
         ("run", "", "run='' is not allowed: String should have at least 1 character"),
     ],
 )

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -32,7 +34,12 @@ def command(job: Job, config_name: str) -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
 
     def run(config: DictConfig) -> Any:
-        return job(_resolved(config))
+        try:
+            return job(_resolved(config))
+        except MlssmError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise  # a sweep goes on with its other jobs
+            sys.exit(f"error: {error}")  # Hydra would print the overrides before it
 
     main = hydra.main(
         version_base="1.3", config_path=str(Path(sys.argv[0]).resolve().parent / "conf"), config_name=config_name

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mlssm.errors import ConfigError
 
@@ -220,6 +220,14 @@ class PredictConfig(Strict):
     accelerator: str
     tracking: TrackingConfig
     on_bad_file: Literal["error", "skip"]
+
+    @field_validator("dates", mode="before")
+    @classmethod
+    def _dates_are_text(cls, dates: Any) -> Any:
+        parts = [dates] if isinstance(dates, str) else dates
+        if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+            raise ValueError("write dates as '[2023-01-01,2023-01-02]' or 2023-01-01/2023-01-31")
+        return dates
 
     @model_validator(mode="after")
     def _overlap_is_smaller_than_tile(self) -> Self:

@@ -1,5 +1,6 @@
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import torch
 from mlssm.bundle import FeatureSpec
 from mlssm.data.features import Moment
 from mlssm.data.layers import AreaLayers
-from mlssm.errors import ConfigError, RunError
-from mlssm.mapping.mapper import check_pixel, choose_device, fitting_layers, missing_everywhere
+from mlssm.errors import ConfigError, DataError, RunError
+from mlssm.mapping.job import known_moments
+from mlssm.mapping.mapper import Mapper, check_pixel, choose_device, fitting_layers, missing_everywhere
 from mlssm.weather.stations import VARIABLES
 
 
@@ -56,9 +58,7 @@ def test_devices_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("auto") == choose_device("gpu") == choose_device("cuda") == torch.device("cuda")
 
 
-@pytest.mark.parametrize(
-    ("name", "message"), [("tpu", "not known; choose one of"), ("gpu", "no cuda device"), ("", "not")]
-)
+@pytest.mark.parametrize(("name", "message"), [("tpu", "not known; choose one of"), ("gpu", "no cuda device")])
 def test_a_device_that_is_not_there_is_refused(name: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match=f"accelerator={name}.*{message}"):
@@ -134,3 +134,60 @@ def test_pixels_have_to_come_to_the_models(
         return
     with pytest.raises(RunError, match=f"trained on {model:g} m pixels, which the area's of {native:g} m"):
         check_pixel(*arguments)
+
+
+@pytest.fixture(scope="module")
+def mapper(watershed: Any) -> Mapper:
+    experiment = watershed.experiment("model.lag=2")
+    config, network = watershed.config("model.lag=2"), torch.nn.Identity()
+    return Mapper("run", config, experiment.cube, experiment.stack, experiment.features, cast(Any, network), True)
+
+
+def test_a_map_of_the_evening_has_seen_its_day_and_one_of_the_morning_has_not(mapper: Mapper) -> None:
+    day, before = np.datetime64("2021-02-03"), np.datetime64("2021-02-02")
+    evening = mapper.moment(day)
+    assert evening is not None
+    first = mapper.cube.weather.days[0]
+    position = int((day - first).astype(int))
+    np.testing.assert_array_equal(evening.window, mapper.cube.weather.values[position - 1 : position + 1])
+    morning, yesterday = replace(mapper, evening=False).moment(day), mapper.moment(before)
+    assert morning is not None
+    assert yesterday is not None
+    np.testing.assert_array_equal(morning.window, yesterday.window)
+
+
+def test_ndvi_is_that_of_the_latest_image_before_the_day(mapper: Mapper) -> None:
+    image = mapper.cube.ndvi_days[20]
+    on, after = mapper.moment(image), mapper.moment(image + np.timedelta64(1, "D"))
+    assert (on and on.ndvi, after and after.ndvi) == (19, 20)
+
+
+def test_a_day_without_weather_has_no_moment(mapper: Mapper) -> None:
+    last = mapper.cube.weather.days[-1]
+    assert mapper.moment(last + np.timedelta64(3, "D")) is None
+    assert mapper.moment(np.datetime64("1999-01-01")) is None
+
+
+def test_days_that_cannot_be_mapped_are_named(mapper: Mapper, caplog: pytest.LogCaptureFixture) -> None:
+    days = np.array(["1999-01-01", "2021-02-03", "2050-01-01"], "datetime64[D]")
+    assert list(known_moments(mapper, days)) == [np.datetime64("2021-02-03")]
+    assert "2 of 3 days are left out" in caplog.text
+    assert "1999-01-01, 2050-01-01" in caplog.text
+    with pytest.raises(DataError, match=r"none of the 2 days \(1999-01-01 to 2050-01-01\)"):
+        known_moments(mapper, days[[0, 2]])
+
+
+def test_water_is_what_the_labels_leave_out_as_water(mapper: Mapper) -> None:
+    (water,) = mapper.water()
+    sigma = mapper.stack.areas[0].backscatter(slice(None), slice(None), slice(None))
+    np.testing.assert_array_equal(water, np.nanmean(sigma, axis=0) <= -20)
+    assert 0 < water.mean() < 0.2
+
+
+def test_frost_is_that_of_the_day(mapper: Mapper) -> None:
+    cold = mapper.config.model_copy(
+        update={"retrieval": mapper.config.retrieval.model_copy(update={"frozen_below_c": 60})}
+    )
+    day = np.datetime64("2021-02-03")
+    assert replace(mapper, config=cold).frozen(day)[0].all()
+    assert not mapper.frozen(np.datetime64("2021-08-03"))[0].any()

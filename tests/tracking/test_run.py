@@ -1,5 +1,6 @@
 import math
 import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -70,6 +71,19 @@ def test_an_exception_sets_the_status_keeps_the_traceback_and_goes_on(store, err
     text = artifact(run, "error.txt")
     assert "raise error" in text
     assert f"{type(error).__name__}: no patch left" in text
+
+
+def leave_as_lightning_does() -> None:
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        sys.exit(1)
+
+
+def test_an_interrupt_that_lightning_turned_into_an_exit_is_one(store):
+    with pytest.raises(SystemExit), tracked_run(store, "a", {}, {}) as run:
+        leave_as_lightning_does()
+    assert end(run).info.status == "KILLED"
 
 
 def test_a_configuration_that_cannot_be_recorded_fails_the_run(store):

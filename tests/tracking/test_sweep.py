@@ -36,6 +36,10 @@ def main(config):
     with tracked_run(store, run_name(HydraConfig.get().overrides.task), plain, {}, parent_run_id()) as run:
         if config.model.lag == 2:
             raise DataError("tile.tif is truncated")
+        if config.model.lag == 5:
+            import os
+            os.chdir("/")
+            raise DataError("this job left its folder")
         if config.model.lag == 9:
             raise KeyboardInterrupt
         run.log_metrics({"test/natural/r2": config.model.lag / 10, "val/natural/rmse": 0.1})
@@ -102,6 +106,14 @@ def test_a_sweep_that_works_is_finished(app, config):
     parent = parent_of(store)
     assert parent.info.status == "FINISHED"
     assert comparison(store, parent.info.run_id)["run"].tolist() == ["lag=1 seed=3", "lag=1 seed=4"]
+
+
+def test_the_end_is_written_to_the_same_store_wherever_the_process_then_stands(app, config):
+    done = start(app, "-m", "model.lag=5")
+    assert done.returncode == 1
+    parent = parent_of(open_store(config))
+    assert parent.info.status == "FAILED"
+    assert parent.data.tags["failed.0"] == "model.lag=5: DataError: this job left its folder"
 
 
 def test_a_sweep_that_cannot_be_composed_fails(app, config):

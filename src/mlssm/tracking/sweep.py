@@ -60,7 +60,9 @@ class SweepParent(Callback):
         overrides = " ".join(job_return.overrides or ())
         parent = _parent_file(config.hydra).read_text(encoding="utf-8")
         message = f"{overrides}: {type(error).__name__}: {error}"
-        _store(_tracking(config)).client.set_tag(parent, f"failed.{config.hydra.job.num}", message[:5000])
+        _store(self._tracking or _tracking(config)).client.set_tag(
+            parent, f"failed.{config.hydra.job.num}", message[:5000]
+        )
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Close the parent of a sweep that came to its end."""

@@ -57,6 +57,8 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> float:
         MlssmError: The input or the configuration does not allow it; the message says what to do.
     """
     started = time.monotonic()
+    if _rank() > 0:
+        logging.getLogger("mlssm").setLevel(logging.ERROR)  # the first process says it all
     pl.seed_everything(config.seed, workers=True, verbose=False)
     history = History()
     # first of all, for it finds what is wrong with the Trainer's arguments
@@ -81,7 +83,7 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> float:
 @contextmanager
 def _record(config: TrainConfig, values: Mapping[str, Any], cube: Cube) -> Iterator[TrackedRun | None]:
     """The run, which the first process of a distributed training keeps; the others have none."""
-    if getattr(rank_zero_only, "rank", 0) > 0:
+    if _rank() > 0:
         yield None
         return
     digests = {"cube": cube.manifest.digest, **cube.manifest.files}
@@ -167,6 +169,11 @@ def _bundle(experiment: Experiment, config: TrainConfig, values: Mapping[str, An
         pixel_m=working.grid.pixel,
         pass_is_evening=bool(same_day.mean() >= 0.5),
     )
+
+
+def _rank() -> int:
+    """Number of this process among those of a distributed training."""
+    return int(getattr(rank_zero_only, "rank", 0))
 
 
 def _checkpoints() -> Path:
