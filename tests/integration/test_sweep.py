@@ -34,6 +34,9 @@ def test_each_combination_is_a_run_under_one_parent(sweep: Any) -> None:
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
     found = sorted((run.data.params["model.lag"], run.data.params["sampler.name"]) for run in children)
     assert found == [("1", "natural"), ("1", "two_pass"), ("2", "natural"), ("2", "two_pass")]
+    names = {run.info.run_name for run in children}
+    assert names == {"lag=1 natural", "lag=1 two_pass", "lag=2 natural", "lag=2 two_pass"}
+    assert parent.info.run_name == "sweep lag=1,2 natural,two_pass"
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 

@@ -27,10 +27,6 @@ QUIET = {
 FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
-# MLflow's page opens on its view of model training, not on that of language models
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-
-
 @dataclass(frozen=True)
 class Store:
     """An open store and the one experiment that runs are written to."""
@@ -134,7 +130,7 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return client.create_experiment(name, artifact_location=artifacts, tags=EXPERIMENT_TAGS)
+            return client.create_experiment(name, artifact_location=artifacts)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

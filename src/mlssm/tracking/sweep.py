@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OVERRIDES_FILE = "overrides"  # beside it; what the sweep was told, a line each
 PARENT_FILE = "parent_run"  # in the sweep's folder; holds the parent's run id
 NAME_LENGTH = 250  # the width of MLflow's column
 WORD = re.compile(r"[A-Za-z]\w*")
@@ -49,6 +51,7 @@ class SweepParent(Callback):
             raise SystemExit(f"error: {error}") from None
         path = _parent_file(config.hydra)
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(OVERRIDES_FILE).write_text("\n".join(config.hydra.overrides.task), encoding="utf-8")
         path.write_text(self._parent, encoding="utf-8")
         atexit.register(self._close_early)  # a failed job makes Hydra leave without on_multirun_end
 
@@ -112,11 +115,14 @@ def run_name(overrides: Sequence[str]) -> str:
 
 
 def job_name(config: TrainConfig) -> str:
-    """The name of the current job's run: tracking.run_name; in a sweep its overrides; else lag, sampler and area."""
+    """The name of the current job's run: tracking.run_name; in a sweep what is its own; else lag, sampler and area."""
     if config.tracking.run_name:
         return config.tracking.run_name
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
-        return run_name(HydraConfig.get().overrides.task)
+        hydra = HydraConfig.get()
+        shared = _parent_file(hydra).with_name(OVERRIDES_FILE).read_text(encoding="utf-8").splitlines()
+        # what all jobs were told alike does not tell them apart
+        return run_name([item for item in hydra.overrides.task if item not in shared])
     return f"lag={config.model.lag} {config.sampler.name} {config.datamodule.root.name}"
 
 
@@ -136,13 +142,15 @@ def _is_choices(key: str, value: str) -> bool:
     return "." not in key and "," in value and all(WORD.fullmatch(item.strip()) for item in value.split(","))
 
 
-def _create_parent(store: Store, overrides: Sequence[str]) -> str:
+def _create_parent(store: Store, overrides: list[str]) -> str:
     from mlflow.tracking.context.registry import resolve_tags
 
     from mlssm.tracking.run import KIND
 
     tags = resolve_tags({KIND: "sweep", "mlssm.overrides": " ".join(overrides)})
-    name = f"sweep {run_name(overrides)}".strip()[:NAME_LENGTH]
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    swept = [str(item.input_line) for item in parsed if item.is_sweep_override()]
+    name = f"sweep {run_name(swept)}".strip()[:NAME_LENGTH]
     return str(store.client.create_run(store.experiment_id, tags=tags, run_name=name).info.run_id)
 
 
