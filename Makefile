@@ -1,6 +1,6 @@
 # make train: virtual environment, install, and the main job on the simulated watershed.
 # make test: the same environment with the test extras, then the whole suite.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
