@@ -107,7 +107,8 @@ def test_the_programs_errors_are_told_without_traceback_and_bugs_with_one(tmp_pa
     (tmp_path / "job.py").write_text(
         "from mlssm.cli import command\nfrom mlssm.errors import DataError\n"
         "def job(values):\n"
-        "    raise {'data': DataError('dem.tif is broken'), 'bug': ValueError('a bug')}[values['kind']]\n"
+        "    known = {'data': DataError('dem.tif is broken'), 'bug': ValueError('a bug'), 'stop': KeyboardInterrupt()}\n"
+        "    raise known[values['kind']]\n"
         "command(job, 'job')\n"
     )
 
@@ -116,8 +117,10 @@ def test_the_programs_errors_are_told_without_traceback_and_bugs_with_one(tmp_pa
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
 
     ended = run()
-    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (1, "error: dem.tif is broken")
-    assert "Traceback" not in ended.stderr
+    # one line: Hydra's own list of overrides does not stand before it
+    assert (ended.returncode, ended.stderr) == (1, "error: dem.tif is broken\n")
+    stopped = run("kind=stop")
+    assert (stopped.returncode, stopped.stderr) == (130, "interrupted\n")
     bug = run("kind=bug")
     assert bug.returncode == 1
     assert "Traceback" in bug.stderr

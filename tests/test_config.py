@@ -110,7 +110,7 @@ def test_seasons_and_dates_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("overlap", 256, "overlap=256 is not allowed with tile=256: set 0 <= overlap < tile"),
+        ("overlap", 128, "overlap=128 is not allowed with tile=128: set 0 <= overlap < tile"),
         ("tile", 8, "tile=8 is not allowed"),
         (
             "dates",

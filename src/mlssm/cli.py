@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -52,6 +53,9 @@ def command(job: Job, config_name: str) -> None:
         if not _raised_by_hydra(error):
             raise
         sys.exit(f"error: {explain(error)}; given: {' '.join(sys.argv[1:])}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def _raised_by_hydra(error: Exception) -> bool:
