@@ -107,7 +107,8 @@ def test_the_programs_errors_are_told_without_traceback_and_bugs_with_one(tmp_pa
     (tmp_path / "job.py").write_text(
         "from mlssm.cli import command\nfrom mlssm.errors import DataError\n"
         "def job(values):\n"
-        "    known = {'data': DataError('dem.tif is broken'), 'bug': ValueError('a bug'), 'stop': KeyboardInterrupt()}\n"
+        "    data, bug = DataError('dem.tif is broken'), ValueError('a bug')\n"
+        "    known = {'data': data, 'bug': bug, 'stop': KeyboardInterrupt()}\n"
         "    raise known[values['kind']]\n"
         "command(job, 'job')\n"
     )
