@@ -42,7 +42,8 @@ def test_the_files_are_found() -> None:
 @pytest.mark.parametrize("primary", PRIMARY)
 def test_the_defaults_are_typed(primary: str) -> None:
     schema, overrides = PRIMARY[primary]
-    parse(schema, composed(primary, *overrides))  # type: ignore[type-var]
+    values = composed(primary, *overrides)
+    assert set(parse(schema, values).model_dump()) == set(values)  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=str)

@@ -37,7 +37,6 @@ FILL = np.int16(-32768)
 BACKSCATTER_SCALE = 0.01
 ANGLE_SCALE = 0.01
 NDVI_SCALE = 0.0001
-STATION_PROPERTIES = ("longitude", "latitude", "elevation_m", "easting", "northing")
 
 Array = npt.NDArray[np.float32]
 Packed = npt.NDArray[np.int16]

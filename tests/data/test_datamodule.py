@@ -24,7 +24,7 @@ def test_loaders_give_every_patch_in_batches(experiment: Experiment) -> None:
 
 def test_workers_give_the_same_patches(experiment: Experiment) -> None:
     here, there = (
-        PatchDataModule(dict(experiment.datasets), 16, workers, seed=0).test_dataloader() for workers in (0, 1)
+        PatchDataModule(dict(experiment.datasets), 16, workers, seed=0).val_dataloader() for workers in (0, 1)
     )
     for mine, theirs in zip(here, there, strict=True):
         for left, right in zip(mine, theirs, strict=True):

@@ -50,7 +50,10 @@ def test_density_shows_shares_of_pixels_and_the_scores() -> None:
 def test_density_of_one_filled_bin_has_a_scale() -> None:
     histogram = DensityHistogram(5)
     histogram.add(np.full(3, 0.5), np.full(3, 0.5))
-    _written(density(histogram, "one", SCORES))
+    figure = density(histogram, "one", SCORES)
+    assert "one" in _written(figure)
+    low, high = figure.axes[0].collections[0].get_clim()
+    assert 0 < low < high
 
 
 def test_density_of_nothing_says_so() -> None:

@@ -69,10 +69,15 @@ def test_a_file_in_the_place_of_the_output_folder_is_told(trained: Any, tmp_path
 
 
 def _other_soil(area: Path) -> None:
+    _recode_soil(area, 9)
+
+
+def _recode_soil(area: Path, code: int) -> None:
+    """Give the highest soil class another code."""
     path = area / "soil" / "soil.tif"
     with rasterio.open(path) as source:
         values, profile = source.read(), source.profile
-    values[values == values.max()] = 9
+    values[values == values.max()] = code
     path.unlink()
     with rasterio.open(path, "w", **profile) as target:
         target.write(values)
@@ -109,13 +114,7 @@ def test_an_area_of_another_resolution_is_refused(trained: Any, tmp_path: Path) 
 
 
 def test_soil_classes_that_the_area_lacks_are_no_obstacle(trained: Any, area_copy: Path, tmp_path: Path) -> None:
-    path = area_copy / "soil" / "soil.tif"
-    with rasterio.open(path) as source:
-        values, profile = source.read(), source.profile
-    values[values == values.max()] = 1
-    path.unlink()
-    with rasterio.open(path, "w", **profile) as target:
-        target.write(values)
+    _recode_soil(area_copy, 1)
     outcome = trained[0].run("predict", DAY, f"root={area_copy}", f"output={tmp_path / 'maps'}")
     assert outcome.code == 0, outcome.stderr
     assert (tmp_path / "maps" / "ssm_20201202.tif").is_file()

@@ -1,4 +1,4 @@
-"""The loaders of the three splits."""
+"""The loaders that a training reads; evaluation reads the datasets by itself."""
 
 from __future__ import annotations
 
@@ -43,7 +43,3 @@ class PatchDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Batch]:
         """In the order of the index."""
         return self.loader("val")
-
-    def test_dataloader(self) -> DataLoader[Batch]:
-        """In the order of the index."""
-        return self.loader("test")

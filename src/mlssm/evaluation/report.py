@@ -19,7 +19,7 @@ from mlssm.mapping.area import map_area
 from mlssm.tracking.run import TrackedRun
 from mlssm.training.metrics import Scores, per_bin, per_date, scores
 
-TILE, OVERLAP = 256, 32
+TILE, OVERLAP = 128, 32  # as predict.py has them unless told otherwise
 
 
 def report(

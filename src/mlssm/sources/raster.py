@@ -84,19 +84,6 @@ def inspect(path: Path) -> RasterInfo:
         return RasterInfo(path, source.crs.to_string(), tuple(source.bounds), float(source.res[0]))
 
 
-def inspect_all(paths: Iterable[Path], bad: BadFiles) -> list[RasterInfo]:
-    """Read the headers of many rasters; a bad one stops the run, or is logged and left out.
-
-    Raises:
-        DataError: A file is bad and the policy is "error".
-    """
-    good = []
-    for path in paths:
-        with bad.handled(path):
-            good.append(inspect(path))
-    return good
-
-
 def read_onto(path: Path, grid: Grid, window: Window, resampling: Resampling, convert: Convert | None = None) -> Array:
     """Read a raster's first band onto a window of the grid, with the band's own scale and offset applied.
 
