@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -139,9 +139,16 @@ class SplitConfig(Strict):
 
 
 class SamplerConfig(Strict):
-    """How training patches are drawn."""
+    """How training patches are drawn, and whether the loss undoes it; only the training split is ever rebalanced."""
 
-    name: Literal["natural", "two_pass"]
+    name: Literal["natural", "two_pass", "stratified", "density"]
+    reweight: bool = False
+    draws: int | None = Field(default=None, ge=1)
+    replacement: bool = True
+    bins: int = Field(default=10, ge=2, le=100)
+    weighting: Literal["dense_weight", "lds"] = "dense_weight"
+    alpha: float = Field(default=1.0, ge=0)
+    bandwidth: float = Field(default=0.05, gt=0, le=1)
 
 
 class ModelConfig(Strict):
@@ -165,8 +172,10 @@ class ModelConfig(Strict):
 class LossConfig(Strict):
     """The training loss, in SSM units."""
 
-    name: Literal["huber", "mse"]
+    name: Literal["huber", "mse", "balanced_mse", "nll"]
     delta: float = Field(default=0.1, gt=0)
+    noise: float = Field(default=0.1, gt=0)
+    learn_noise: bool = False
 
 
 class OptimiserConfig(Strict):
@@ -177,6 +186,17 @@ class OptimiserConfig(Strict):
     batch_size: int = Field(ge=1)
     patience: int = Field(ge=1)
     workers: int = Field(ge=0)
+
+
+class EvaluationConfig(Strict):
+    """What a trained network is scored on, beside what."""
+
+    wet_thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
+    block_m: float = Positive
+    draws: int = Field(ge=100)
+    level: float = Field(gt=0.5, lt=1)
+    two_pass: bool
+    controls: tuple[Literal["no_weather", "shuffle_space"], ...]
 
 
 class TrackingConfig(Strict):
@@ -202,10 +222,14 @@ class TrainConfig(Strict):
     loss: LossConfig
     optimiser: OptimiserConfig
     trainer: dict[str, Any]
+    evaluation: EvaluationConfig
     tracking: TrackingConfig
     ssm_bins: int = Field(ge=2, le=100)
+    control: Literal["none", "no_weather", "shuffle_space"]
+    comparison: Literal["children", "paper_table", "leakage"]
     on_bad_file: Literal["error", "skip"]
     seed: int = Field(ge=0)
+    seeds: int = Field(ge=1, le=100)
 
 
 class PredictConfig(Strict):

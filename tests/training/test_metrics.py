@@ -129,7 +129,7 @@ def test_two_processes_together_equal_one() -> None:
 def _scored(prediction: list[float], target: list[float], distribution: Distribution = "natural") -> Scores:
     p, y = torch.tensor(prediction)[None], torch.tensor(target)[None]
     date = torch.zeros(1, dtype=torch.int64)
-    return scores(pixel_sums(p, y, y >= 0, y * 0, date, dates=1, bins=4), distribution)
+    return scores(pixel_sums(p, y, y >= 0, y * 0, date, groups=1, bins=4), distribution)
 
 
 @pytest.mark.parametrize("distribution", ["natural", "balanced"])
@@ -170,7 +170,7 @@ def test_a_nan_prediction_is_not_hidden() -> None:
 def test_the_ends_of_the_range_fall_into_the_outer_bins() -> None:
     y = torch.tensor([[0.0, 0.25, 0.999, 1.0]])
     date = torch.tensor([2])
-    sums = pixel_sums(y, y, y >= 0, y, date, dates=3, bins=4)
+    sums = pixel_sums(y, y, y >= 0, y, date, groups=3, bins=4)
     assert sums[2, :, SUMS.index("n")].tolist() == [1, 1, 0, 2]
     assert (sums[:2] == 0).all()
 
@@ -181,7 +181,7 @@ def test_the_ceiling_is_the_r2_of_a_model_that_knows_the_truth() -> None:
     label = truth + 0.05 * torch.randn(truth.shape, generator=generator)
     error = torch.full_like(truth, 0.05)
     day = torch.zeros(1, dtype=torch.int64)
-    found = scores(pixel_sums(truth, label, truth >= 0, error, day, dates=1, bins=5))
+    found = scores(pixel_sums(truth, label, truth >= 0, error, day, groups=1, bins=5))
     assert found.r2 == pytest.approx(found.r2_ceiling, abs=0.005)
     assert found.r2_ceiling == pytest.approx(1 - 0.05**2 / (0.4**2 / 12 + 0.05**2), abs=0.005)
 
@@ -219,4 +219,4 @@ def test_the_state_follows_the_device() -> None:
 def test_a_date_out_of_range_is_refused() -> None:
     prediction, target, valid, error, date = _pixels()
     with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
-        pixel_sums(prediction, target, valid, error, date + DATES, dates=DATES, bins=BINS)
+        pixel_sums(prediction, target, valid, error, date + DATES, groups=DATES, bins=BINS)

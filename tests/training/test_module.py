@@ -29,7 +29,7 @@ def _direct(module: SoilMoistureModule, batch: Batch) -> Tensor:
     with torch.no_grad():
         prediction = module.eval()(batch.dynamic, batch.static)
     module.train()
-    return pixel_sums(prediction, *batch[2:], dates=3, bins=5)
+    return pixel_sums(prediction, *batch[2:], groups=3, bins=5)
 
 
 def test_file_stays_below_150_lines() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -11,6 +13,22 @@ from torch.utils.data import Dataset
 from mlssm.data.features import FeatureSource, Moment
 from mlssm.retrieval.fit import Retrieval
 from mlssm.training.batch import Batch
+
+
+class Place(NamedTuple):
+    """Where and when a patch lies.
+
+    Attributes:
+        area: Number of the area.
+        time: Acquisition, a position in the cube.
+        rows: Of the area; may reach past it.
+        cols: Of the area; may reach past it.
+    """
+
+    area: int
+    time: int
+    rows: slice
+    cols: slice
 
 
 class PatchDataset(Dataset[Batch]):
@@ -44,8 +62,7 @@ class PatchDataset(Dataset[Batch]):
 
     def __getitem__(self, position: int) -> Batch:
         """One patch; where it reaches past its area it is padded, and not valid."""
-        area, time, row, col = (int(value) for value in self._places[position])
-        rows, cols = slice(row, row + self.size), slice(col, col + self.size)
+        area, time, rows, cols = self.place(position)
         inputs = self.features.patch(area, self.moments[time], rows, cols)
         labels = self.retrieval.labels(area, np.array([time]), rows, cols)
         valid = np.isfinite(labels.ssm) & inputs.usable
@@ -57,6 +74,11 @@ class PatchDataset(Dataset[Batch]):
             standard_error=self._tensor(np.where(valid, labels.standard_error, np.nan)),
             date=torch.tensor(int(np.searchsorted(self.times, time))),
         )
+
+    def place(self, position: int) -> Place:
+        """Where and when a patch lies."""
+        area, time, row, col = (int(value) for value in self._places[position])
+        return Place(area, time, slice(row, row + self.size), slice(col, col + self.size))
 
     def _tensor(self, values: npt.NDArray[np.generic]) -> torch.Tensor:
         """As a tensor, padded below and to the right to the patch size (edge values; the mask is False there)."""

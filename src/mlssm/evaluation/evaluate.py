@@ -105,7 +105,7 @@ def evaluate_split(
         found = {NETWORK: prediction} | {name: _of_baseline(name, baselines, here, batch) for name in NAMES}
         for name, values in found.items():
             sums[name] += pixel_sums(
-                values, batch.target, batch.valid, batch.standard_error, batch.date, dates=dates, bins=bins
+                values, batch.target, batch.valid, batch.standard_error, batch.date, groups=dates, bins=bins
             )
         histogram.add(prediction[batch.valid].double().numpy(), batch.target[batch.valid].double().numpy())
     return SplitEvaluation(tuple(int(time) for time in dataset.times), sums, histogram)

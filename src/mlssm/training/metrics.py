@@ -56,33 +56,33 @@ def pixel_sums(
     target: Tensor,
     valid: Tensor,
     standard_error: Tensor,
-    date: Tensor,
+    group: Tensor,
     *,
-    dates: int,
+    groups: int,
     bins: int,
 ) -> Tensor:
-    """Sums over the valid pixels of each date and SSM bin.
+    """Sums over the valid pixels of each group and SSM bin.
 
     Args:
         prediction: SSM, [B, ...].
         target: SSM 0..1, [B, ...].
         valid: Bool, [B, ...]; other values are not read where it is False.
         standard_error: Of the target, SSM units, [B, ...].
-        date: Index of each first-dimension element's date, 0..dates - 1, int64 [B].
-        dates: Number of dates.
+        group: Which date or other group a pixel is of, 0..groups - 1; int64, [B] or the shape of `valid`.
+        groups: Number of groups.
         bins: Number of equal bins of the target over [0, 1]; 1 falls into the last.
 
     Returns:
-        [dates, bins, len(SUMS)], float64, columns as in `SUMS`.
+        [groups, bins, len(SUMS)], float64, columns as in `SUMS`.
     """
     p, y, se = (values.detach()[valid].double() for values in (prediction, target, standard_error))
-    day = date.reshape(-1, *(1,) * (valid.ndim - 1)).expand_as(valid)[valid]
-    cell = day * bins + (y * bins).long().clamp(0, bins - 1)
+    shape = group.shape + (1,) * (valid.ndim - group.ndim)
+    cell = group.reshape(shape).expand_as(valid)[valid] * bins + (y * bins).long().clamp(0, bins - 1)
     error = p - y
     columns = (torch.ones_like(y), y, p, y * y, p * p, p * y, error.abs(), error * error, se * se)
-    sums = y.new_zeros(len(SUMS), dates * bins)
+    sums = y.new_zeros(len(SUMS), groups * bins)
     sums.index_add_(1, cell, torch.stack(columns))
-    return sums.T.reshape(dates, bins, len(SUMS))
+    return sums.T.reshape(groups, bins, len(SUMS))
 
 
 class ScoreSums(Metric):
@@ -108,7 +108,7 @@ class ScoreSums(Metric):
 
     def update(self, prediction: Tensor, target: Tensor, valid: Tensor, standard_error: Tensor, date: Tensor) -> None:
         """Add pixels; arguments as in `pixel_sums`."""
-        self.sums += pixel_sums(prediction, target, valid, standard_error, date, dates=self.dates, bins=self.bins)
+        self.sums += pixel_sums(prediction, target, valid, standard_error, date, groups=self.dates, bins=self.bins)
 
     def compute(self) -> Tensor:
         """The sums over all processes, float64 [dates, bins, len(SUMS)]."""
