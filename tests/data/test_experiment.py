@@ -5,14 +5,18 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import zarr
+from torch.utils.data import DataLoader
 
 from mlssm.cube import Cube
-from mlssm.data.assemble import Experiment, assemble
+from mlssm.data.assemble import Experiment, assemble, two_pass_grid
+from mlssm.data.controls import apply_control
+from mlssm.data.dataset import PatchDataset
 from mlssm.data.features import AVAILABLE, latest_before
-from mlssm.errors import SplitError
+from mlssm.errors import ConfigError, SplitError
 from mlssm.weather.interpolation import interpolate_window
 from mlssm.weather.stations import VARIABLES
 
@@ -185,6 +189,54 @@ def test_two_pass_adds_to_training_only(watershed, experiment: Experiment) -> No
     for name in ("val", "test"):
         assert len(other.datasets[name]) == len(experiment.datasets[name])
         assert set(other.datasets[name].patches["pass"]) == {1}
+
+
+def test_a_rebalanced_experiment_holds_together(watershed, experiment: Experiment) -> None:
+    """Sampler, loss, control and second pass at once; validation and test stay the regular grid, as they come."""
+    more = "sampler=density", "sampler.reweight=true", "loss=balanced_mse", "control=no_weather"
+    other = watershed.experiment(*SMALL, *more, "evaluation.two_pass=true", "patches.min_high_fraction=0.3")
+    train, plan = other.datasets["train"], other.plan
+    assert train.plan is plan
+    assert plan.reweighted
+    assert plan.labels.sum() == pytest.approx(1)
+    pd.testing.assert_frame_equal(
+        train.patches.drop(columns="inclusion"), experiment.datasets["train"].patches.drop(columns="inclusion")
+    )
+    of_train = other.index[(other.index["split"] == "train") & (other.index["pass"] == 1)]
+    np.testing.assert_array_equal(of_train["inclusion"], plan.drawing.expected)
+    assert train[3].weight.item() == plan.weight[3]
+    for name, dataset in other.datasets.items():
+        item, plain = dataset[0], experiment.datasets[name][0]
+        assert (item.dynamic == 0).all()
+        assert torch.equal(item.static, plain.static)
+        assert torch.equal(item.target.nan_to_num(9), plain.target.nan_to_num(9))
+        if name != "train":
+            assert item.weight == 1
+            assert set(dataset.patches["pass"]) == {1}
+            assert len(dataset) == len(experiment.datasets[name])
+    for name in ("train", "val", "test"):
+        grid = two_pass_grid(other, name)
+        assert set(grid.patches["pass"]) == {1, 2}
+        assert set(grid.patches["split"]) == {name}
+        assert grid.control == "no_weather"
+        assert grid[0].weight == 1
+
+
+def test_a_second_pass_that_was_not_kept_says_so(experiment: Experiment) -> None:
+    assert set(two_pass_grid(experiment, "train").patches["split"]) == {"train"}
+    with pytest.raises(ConfigError, match=r"no second pass in the val split; set evaluation.two_pass=true"):
+        two_pass_grid(experiment, "val")
+
+
+def test_shuffled_patches_are_the_controls_own(watershed, experiment: Experiment) -> None:
+    plain = experiment.datasets["test"]
+    shuffled = PatchDataset(plain.patches, plain.size, plain.retrieval, plain.features, plain.moments, "shuffle_space")
+    batch = next(iter(DataLoader(plain, batch_size=4)))
+    wanted = apply_control("shuffle_space", batch, [plain.place(i) for i in range(4)])
+    for i in range(4):
+        torch.testing.assert_close(shuffled[i].dynamic, wanted.dynamic[i], rtol=0, atol=0)
+        torch.testing.assert_close(shuffled[i].static, wanted.static[i], rtol=0, atol=0)
+    assert not torch.equal(shuffled[0].static, plain[0].static)
 
 
 def test_sequence_and_aggregate_are_fed_with_lag_steps_and_one(watershed) -> None:

@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
 from mlssm.data import sampler
+from mlssm.data.plan import Drawing
 from mlssm.data.sampler import PatchSampler
 
 
@@ -9,11 +11,13 @@ from mlssm.data.sampler import PatchSampler
 def on_rank(monkeypatch):
     """Positions that each of some processes gets."""
 
-    def draw(count: int, processes: int, *, shuffle: bool, seed: int = 0, epoch: int = 0) -> list[list[int]]:
+    def draw(
+        count: int, processes: int, *, shuffle: bool, seed: int = 0, epoch: int = 0, drawing: Drawing | None = None
+    ) -> list[list[int]]:
         found = []
         for rank in range(processes):
             monkeypatch.setattr(sampler, "_place", lambda rank=rank: (rank, processes))
-            one = PatchSampler(count, shuffle=shuffle, seed=seed)
+            one = PatchSampler(count, shuffle=shuffle, seed=seed, drawing=drawing)
             one.set_epoch(epoch)
             positions = list(one)
             assert len(one) == len(positions)
@@ -52,6 +56,18 @@ def test_training_shares_are_even_and_disjoint(on_rank, processes: int) -> None:
         assert len(set(everything)) == len(everything) == 20 - 20 % processes
         left_out |= set(range(20)) - set(everything)
     assert len(left_out) > 5 or 20 % processes == 0
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_what_one_would_draw(on_rank, processes: int) -> None:
+    """Also where the drawing repeats patches: none is drawn oftener for being shared."""
+    drawing = Drawing(np.array([2.5, 0.5, 1, 0.25, 0.75, 3]), np.zeros(6, int), 8)
+    for epoch in range(10):
+        ((alone,), shares) = (on_rank(6, n, shuffle=True, epoch=epoch, drawing=drawing) for n in (1, processes))
+        together = [position for step in zip(*shares, strict=True) for position in step]
+        assert alone == drawing.positions(0, epoch)
+        assert together == alone[: 8 - 8 % processes]
+    assert sorted(on_rank(6, 1, shuffle=False, drawing=drawing)[0]) == list(range(6))
 
 
 @pytest.mark.parametrize("processes", [2, 3])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mlssm.models.convlstm import ConvLSTM, ConvLSTMCell
+from mlssm.models.convlstm import DEVIATIONS, ConvLSTM, ConvLSTMCell
 
 # the correctness test of Keras' ConvLSTM2D, last state, the same in both filters
 GOLDEN = (
@@ -240,3 +240,35 @@ def test_input_dropout_drops_a_variable_over_the_whole_patch_and_window() -> Non
     without = ConvLSTM(4, 0, [3], 3, peepholes=False, dropout=0.0).eval()
     without.load_state_dict(network.state_dict())
     assert torch.equal(network(dynamic, torch.zeros(2, 0, 8, 8)), without(dynamic, torch.zeros(2, 0, 8, 8)))
+
+
+def test_the_variance_head_leaves_the_map_as_it_is() -> None:
+    torch.manual_seed(1)
+    network = ConvLSTM(3, 2, (4, 3), 3, False, 0.0, variance=True).eval()
+    ssm, variance = network.with_variance(*_inputs())
+    assert torch.equal(ssm, network(*_inputs()))
+    # the seed's weights are those of a network without it: the second head is drawn last
+    assert torch.equal(ssm, _network().eval()(*_inputs()))
+    assert variance.shape == ssm.shape
+    assert (variance > 0).all()
+
+
+def test_the_variance_stays_in_its_range_and_keeps_a_gradient() -> None:
+    network, found = ConvLSTM(3, 2, (4,), 3, False, 0.0, variance=True), []
+    assert network.variance_head is not None
+    nn.init.zeros_(network.variance_head.weight)
+    for bias in (-8.0, 0.0, 8.0):
+        nn.init.constant_(network.variance_head.bias, bias)
+        network.zero_grad()
+        variance = network.with_variance(*_inputs())[1]
+        variance.log().sum().backward()
+        assert network.variance_head.bias.grad.abs() > 0.1
+        found.append(variance.sqrt().mean().item())
+    assert found == pytest.approx([DEVIATIONS[0], math.sqrt(DEVIATIONS[0] * DEVIATIONS[1]), DEVIATIONS[1]], rel=0.01)
+    assert found == sorted(found)
+
+
+def test_without_a_variance_head_there_is_none() -> None:
+    with pytest.raises(ValueError, match="built without a variance head"):
+        _network().with_variance(*_inputs())
+    assert not any("variance" in name for name in _network().state_dict())

@@ -1,5 +1,4 @@
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,8 +7,8 @@ import pytest
 from mlssm.config import PatchesConfig, SplitConfig
 from mlssm.errors import SplitError
 from mlssm.grid import Grid, Window
-from mlssm.patches.index import build_index, save_index
-from mlssm.retrieval.labels import Labels
+from mlssm.patches.index import LabelMap, build_index, save_index
+from mlssm.patches.membership import Membership
 from mlssm.retrieval.working_grid import WorkingGrid
 
 AREAS = (Window(0, 0, 23, 30), Window(40, 5, 16, 12))
@@ -18,25 +17,19 @@ DATES = np.array(["train"] * 5 + ["val"] * 2 + ["test"] * 2)
 USABLE = np.ones(TIMES, bool)
 
 
-class FakeRetrieval:
-    """Labels of two areas, smooth enough to be wet in places, with gaps."""
+def _labels() -> list[np.ndarray]:
+    """Of two areas, smooth enough to be wet in places, with gaps."""
+    rng, found = np.random.default_rng(0), []
+    for area in AREAS:
+        coarse = rng.random((TIMES, *(side // 6 + 1 for side in area.shape)))
+        ssm = np.kron(coarse, np.ones((1, 6, 6)))[:, : area.height, : area.width].astype(np.float32)
+        ssm[rng.random(ssm.shape) < 0.2] = np.nan
+        ssm[:, :4, :4] = np.nan
+        found.append(ssm)
+    return found
 
-    def __init__(self, window_pixels: int = 1) -> None:
-        rng = np.random.default_rng(0)
-        grid = Grid("EPSG:32611", (0, 0), 30, 60, 40)
-        self.stack = SimpleNamespace(working=WorkingGrid(grid, 1, window_pixels, AREAS))
-        self.areas = AREAS
-        self.ssm = []
-        for area in AREAS:
-            coarse = rng.random((TIMES, *(side // 6 + 1 for side in area.shape)))
-            ssm = np.kron(coarse, np.ones((1, 6, 6)))[:, : area.height, : area.width].astype(np.float32)
-            ssm[rng.random(ssm.shape) < 0.2] = np.nan
-            ssm[:, :4, :4] = np.nan
-            self.ssm.append(ssm)
 
-    def labels(self, area: int, times: np.ndarray, rows: slice, cols: slice) -> Labels:
-        ssm = self.ssm[area][times][:, rows, cols]
-        return Labels(ssm, ssm)
+LABELS = _labels()
 
 
 def patches(**changes: float) -> PatchesConfig:
@@ -44,9 +37,19 @@ def patches(**changes: float) -> PatchesConfig:
     return PatchesConfig.model_validate(values | changes)
 
 
-def index_of(dates=DATES, usable=USABLE, split: SplitConfig | None = None, window: int = 1, **changes) -> pd.DataFrame:
-    chosen = split or SplitConfig(name="by_date")
-    return build_index(FakeRetrieval(window), dates, usable, patches(**changes), chosen)
+def index_of(
+    dates=DATES,
+    usable=USABLE,
+    split: SplitConfig | None = None,
+    window: int = 1,
+    labels: LabelMap = lambda area, time: LABELS[area][time],
+    everywhere: bool = False,
+    **changes,
+) -> pd.DataFrame:
+    working = WorkingGrid(Grid("EPSG:32611", (0, 0), 30, 60, 40), 1, window, AREAS)
+    chosen = patches(**changes)
+    membership = Membership.of(working, dates, chosen, split or SplitConfig(name="by_date"))
+    return build_index(labels, np.flatnonzero(usable), working, membership, chosen, two_pass_everywhere=everywhere)
 
 
 def pixels(index: pd.DataFrame, size: int = 6) -> set[tuple[int, int, int, int]]:
@@ -65,7 +68,7 @@ def test_first_pass_covers_every_pixel_once() -> None:
     count = [np.zeros((TIMES, *area.shape), int) for area in AREAS]
     for area, time, row, col in first[["area", "time", "row", "col"]].itertuples(index=False):
         count[area][time, row : row + 6, col : col + 6] += 1
-    for area, ssm in enumerate(FakeRetrieval().ssm):
+    for area, ssm in enumerate(LABELS):
         assert count[area].max() == 1
         assert (count[area][np.isfinite(ssm)] == 1).all()
 
@@ -73,13 +76,13 @@ def test_first_pass_covers_every_pixel_once() -> None:
 def test_columns_equal_sums_over_the_pixels() -> None:
     index = index_of()
     assert list(index) == [
-        *("row", "col", "valid_fraction", "mean_ssm", "high_fraction"),
-        *("pass", "inclusion", "area", "time", "split"),
+        *("row", "col", "valid_fraction", "mean_ssm", "high_fraction", "pixels"),
+        *("pass", "area", "time", "split", "inclusion"),
     ]
-    labels = FakeRetrieval().ssm
     for patch in index.itertuples():
-        ssm = labels[patch.area][patch.time, patch.row : patch.row + 6, patch.col : patch.col + 6]
+        ssm = LABELS[patch.area][patch.time, patch.row : patch.row + 6, patch.col : patch.col + 6]
         known = ssm[np.isfinite(ssm)]
+        assert patch.pixels == known.size
         assert patch.valid_fraction == pytest.approx(known.size / ssm.size)
         assert patch.mean_ssm == pytest.approx(known.mean(), abs=1e-6)
         assert patch.high_fraction == pytest.approx((known > 0.6).mean())
@@ -100,14 +103,12 @@ def test_second_pass_is_for_wet_training_patches_between_those_of_the_first() ->
     assert not index.duplicated(["area", "time", "row", "col"]).any()
 
 
-def test_inclusion_is_the_share_of_positions_of_a_kind_that_are_in() -> None:
-    """Of the dense grid's positions the regular one holds a quarter; the wet ones are all in."""
-    index = index_of()
-    wet = index["high_fraction"] >= 0.5
-    assert (index["inclusion"][wet] == 1).all()
-    assert (index["inclusion"][~wet] == 0.25).all()
-    assert wet.any()
-    assert (~wet).any()
+def test_the_second_pass_is_for_evaluation_too_if_asked_for() -> None:
+    plain, index = index_of(), index_of(everywhere=True)
+    assert set(index["split"][index["pass"] == 2]) == {"train", "val", "test"}
+    kept = index[(index["pass"] == 1) | (index["split"] == "train")].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept.drop(columns="inclusion"), plain.drop(columns="inclusion"))
+    assert (index["high_fraction"][index["pass"] == 2] >= 0.5).all()
 
 
 def test_dates_are_held_out_whole() -> None:
@@ -176,12 +177,12 @@ def test_same_input_same_index() -> None:
 def test_pixels_without_inputs_count_as_without_a_label() -> None:
     """The second area has no inputs at all, the first none in its upper half at time 3."""
 
-    def has_inputs(area: int, time: int) -> np.ndarray:
+    def labels(area: int, time: int) -> np.ndarray:
         found = np.full(AREAS[area].shape, area == 0)
         found[:12] &= time != 3
-        return found
+        return np.where(found, LABELS[area][time], np.nan)
 
-    index = build_index(FakeRetrieval(), DATES, USABLE, patches(), SplitConfig(name="by_date"), has_inputs)
+    index = index_of(labels=labels)
     plain = index_of()
     assert set(index["area"]) == {0}
     here, there = (each[(each["area"] == 0) & (each["time"] == 3)] for each in (index, plain))

@@ -36,9 +36,8 @@ class Patches(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         valid = self.valid[index]
         error = torch.where(valid, 0.05, torch.nan)
-        return Batch(
-            self.dynamic[index], self.static[index], self.target[index], valid, error, torch.tensor(index % DATES)
-        )
+        date, weight = torch.tensor(index % DATES), torch.tensor(1.0 + index % 2)
+        return Batch(self.dynamic[index], self.static[index], self.target[index], valid, error, date, weight)
 
 
 def loader(n: int = 32, seed: int = 0, batch_size: int = 8, shuffle: bool = False) -> DataLoader[Batch]:

@@ -1,67 +1,152 @@
+from dataclasses import dataclass
+
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from mlssm.config import LossConfig
-from mlssm.training.losses import masked_loss
+from mlssm.data.plan import Drawing, SamplingPlan
+from mlssm.models.convlstm import ConvLSTM
+from mlssm.training.batch import Batch
+from mlssm.training.losses import TrainingLoss
 
-HUBER = LossConfig(name="huber", delta=0.2)
-MSE = LossConfig(name="mse")
-BOTH = pytest.mark.parametrize("config", [HUBER, MSE], ids=lambda config: config.name)
+CONFIGS = [
+    LossConfig(name="huber", delta=0.2),
+    LossConfig(name="mse"),
+    LossConfig(name="balanced_mse", noise=0.15),
+    LossConfig(name="balanced_mse", noise=0.15, learn_noise=True),
+    LossConfig(name="nll"),
+]
+EACH = pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.name} {config.learn_noise}")
+LABELS = np.random.default_rng(0).dirichlet(np.ones(20))
 
 
-def _case() -> tuple[Tensor, Tensor, Tensor]:
+def plan(reweighted: bool) -> SamplingPlan:
+    once = Drawing.once(4)
+    return SamplingPlan(once, once.expected, reweighted, np.ones(4, np.float32), LABELS)
+
+
+@dataclass
+class Given:
+    """Stands for a network: what it says is given."""
+
+    ssm: Tensor
+    variance: Tensor
+
+    def __call__(self, dynamic: Tensor, static: Tensor) -> Tensor:
+        return self.ssm
+
+    def with_variance(self, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
+        return self.ssm, self.variance
+
+
+def case(dtype: torch.dtype = torch.float64) -> tuple[Given, Batch]:
     generator = torch.Generator().manual_seed(0)
-    prediction, target, draw = torch.rand(3, 4, 1, 6, 5, dtype=torch.float64, generator=generator)
+    ssm, variance, target, draw, error = torch.rand(5, 4, 1, 6, 5, dtype=dtype, generator=generator)
     valid = draw > 0.4
-    return prediction.requires_grad_(), torch.where(valid, target, torch.nan), valid
+    target, error = (torch.where(valid, values, torch.nan) for values in (target, error / 5))
+    nothing = torch.empty(4, 0, 6, 5)
+    batch = Batch(nothing, nothing, target, valid, error, torch.zeros(4), torch.tensor([0.1, 2, 0.5, 1]))
+    return Given(ssm.requires_grad_(), (0.01 + variance).requires_grad_()), batch
 
 
-def _expected(prediction: Tensor, target: Tensor, config: LossConfig) -> Tensor:
+def expected(network: Given, batch: Batch, config: LossConfig, rows: slice = slice(None)) -> Tensor:
+    """The mean over labelled pixels by the library, or written anew."""
+    valid = batch.valid[rows]
+    prediction, target = network.ssm[rows][valid], batch.target[rows][valid]
     if config.name == "mse":
         return functional.mse_loss(prediction, target)
-    return functional.huber_loss(prediction, target, delta=config.delta)
+    if config.name == "huber":
+        return functional.huber_loss(prediction, target, delta=config.delta)
+    if config.name == "nll":
+        noise = batch.standard_error[rows][valid] ** 2
+        return functional.gaussian_nll_loss(prediction, target, network.variance[rows][valid] + noise)
+    middles, shares = (torch.arange(20) + 0.5) / 20, torch.tensor(LABELS, dtype=prediction.dtype)
+    kernels = torch.exp(-((prediction[:, None] - middles) ** 2) / (2 * config.noise**2))
+    return functional.mse_loss(prediction, target) + 2 * config.noise**2 * (kernels @ shares).log().mean()
 
 
-@BOTH
+@EACH
 def test_value_and_gradient_equal_those_of_the_selected_pixels(config: LossConfig) -> None:
-    prediction, target, valid = _case()
-    loss = masked_loss(prediction, target, valid, config)
-    selected = _expected(prediction[valid], target[valid], config)
-    torch.testing.assert_close(loss, selected, rtol=1e-12, atol=0)
-    gradients = [torch.autograd.grad(value, prediction)[0] for value in (loss, selected)]
-    torch.testing.assert_close(*gradients, rtol=1e-12, atol=0)
-    assert (gradients[0][~valid] == 0).all()
+    network, batch = case()
+    loss = TrainingLoss(config, plan(reweighted=False))(network, batch)
+    wanted = expected(network, batch, config)
+    torch.testing.assert_close(loss, wanted, rtol=2e-6, atol=1e-8)
+    gradients = [torch.autograd.grad(value, network.ssm)[0] for value in (loss, wanted)]
+    torch.testing.assert_close(*gradients, rtol=2e-6, atol=1e-8)
+    assert (gradients[0][~batch.valid] == 0).all()
+
+
+@EACH
+def test_reweighted_it_is_the_mean_over_patches_of_weight_times_sum(config: LossConfig) -> None:
+    network, batch = case()
+    loss = TrainingLoss(config, plan(reweighted=True))(network, batch)
+    patches = [slice(i, i + 1) for i in range(4)]
+    sums = [expected(network, batch, config, rows) * batch.valid[rows].sum() for rows in patches]
+    wanted = sum(weight * total for weight, total in zip([0.1, 2, 0.5, 1], sums, strict=True)) / 4
+    torch.testing.assert_close(loss, wanted, rtol=1e-5, atol=1e-7)
 
 
 def test_both_branches_of_huber_by_hand() -> None:
-    prediction, target = torch.tensor([0.6, 0.9]), torch.tensor([0.5, 0.4])
+    network, batch = case()
+    network.ssm, two = torch.tensor([0.6, 0.9]).reshape(1, 1, 1, 2), torch.tensor([0.5, 0.4]).reshape(1, 1, 1, 2)
+    batch = batch._replace(target=two, valid=torch.ones(1, 1, 1, 2, dtype=torch.bool))
     # 0.1 within delta 0.2: 0.1^2 / 2; 0.5 beyond it: 0.2 (0.5 - 0.1)
-    assert masked_loss(prediction, target, torch.ones(2, dtype=torch.bool), HUBER).item() == pytest.approx(0.0425)
+    assert TrainingLoss(CONFIGS[0])(network, batch).item() == pytest.approx(0.0425)
 
 
-@BOTH
+@EACH
+@pytest.mark.parametrize("reweighted", [False, True])
 @pytest.mark.parametrize("rubbish", [torch.nan, torch.inf, 7.0])
-def test_what_lies_under_the_mask_changes_nothing(config: LossConfig, rubbish: float) -> None:
-    prediction, target, valid = _case()
-    other = torch.where(valid, target, rubbish)
-    assert torch.equal(masked_loss(prediction, target, valid, config), masked_loss(prediction, other, valid, config))
+def test_what_lies_under_the_mask_changes_nothing(config: LossConfig, reweighted: bool, rubbish: float) -> None:
+    network, batch = case()
+    other = batch._replace(
+        target=torch.where(batch.valid, batch.target, rubbish),
+        standard_error=torch.where(batch.valid, batch.standard_error, rubbish),
+    )
+    loss = TrainingLoss(config, plan(reweighted))
+    values = [loss(network, each) for each in (batch, other)]
+    assert torch.equal(*values)
+    assert torch.isfinite(values[1])
+    (gradient,) = torch.autograd.grad(values[1], network.ssm)
+    assert torch.isfinite(gradient).all()
 
 
-@BOTH
-def test_no_valid_pixel_gives_zero_and_a_gradient_of_zero(config: LossConfig) -> None:
-    prediction, target, valid = _case()
-    loss = masked_loss(prediction, target * torch.nan, torch.zeros_like(valid), config)
-    (gradient,) = torch.autograd.grad(loss, prediction)
+@EACH
+@pytest.mark.parametrize("reweighted", [False, True])
+def test_no_valid_pixel_gives_zero_and_a_gradient_of_zero(config: LossConfig, reweighted: bool) -> None:
+    network, batch = case()
+    batch = batch._replace(target=batch.target * torch.nan, valid=torch.zeros_like(batch.valid))
+    module = TrainingLoss(config, plan(reweighted))
+    loss = module(network, batch)
+    gradients = torch.autograd.grad(loss, [network.ssm, *module.parameters()])
     assert loss.item() == 0
-    assert (gradient == 0).all()
+    assert all((gradient == 0).all() for gradient in gradients)
 
 
-@BOTH
+@EACH
 def test_half_precision_predictions_are_compared_in_full_precision(config: LossConfig) -> None:
-    prediction, target, valid = _case()
-    half = prediction.detach().bfloat16()
-    loss = masked_loss(half, target.float(), valid, config)
+    network, batch = case(torch.float32)
+    half = Given(network.ssm.detach().bfloat16(), network.variance.detach().bfloat16())
+    loss = TrainingLoss(config, plan(reweighted=False))(half, batch)
     assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, _expected(half.float()[valid], target.float()[valid], config))
+    rounded = Given(half.ssm.float(), half.variance.float())
+    torch.testing.assert_close(loss, expected(rounded, batch, config).float())
+
+
+def test_nll_reaches_both_heads_of_the_network() -> None:
+    torch.manual_seed(0)
+    network = ConvLSTM(2, 1, (4,), 3, False, 0.0, variance=True)
+    _, batch = case(torch.float32)
+    inputs = {"dynamic": torch.randn(4, 3, 2, 6, 5), "static": torch.randn(4, 1, 6, 5)}
+    TrainingLoss(LossConfig(name="nll"))(network, batch._replace(**inputs)).backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in network.parameters())
+    assert isinstance(network.variance_head, nn.Conv2d)
+    assert network.variance_head.weight.grad.abs().sum() > 0
+
+
+def test_balanced_mse_wants_the_labels() -> None:
+    with pytest.raises(ValueError, match="balanced_mse needs a sampling plan with the labels' distribution"):
+        TrainingLoss(LossConfig(name="balanced_mse"))

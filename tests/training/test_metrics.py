@@ -12,7 +12,19 @@ from scipy.stats import pearsonr
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 from torch import Tensor
 
-from mlssm.training.metrics import SUMS, Distribution, Scores, ScoreSums, per_bin, per_date, pixel_sums, scores
+from mlssm.training.metrics import (
+    SCORES,
+    SUMS,
+    Distribution,
+    Scores,
+    ScoreSums,
+    per_area,
+    per_bin,
+    per_date,
+    pixel_sums,
+    score_values,
+    scores,
+)
 
 DATES, BINS = 4, 5
 Pixels = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -99,6 +111,38 @@ def test_per_bin() -> None:
         _assert_equal(score, _expected(p[inside], y[inside], se[inside], np.ones(inside.sum())), 1e-10)
 
 
+def test_per_area() -> None:
+    prediction, target, valid, error, date = _pixels(40)
+    block = torch.arange(40) % 3
+    sums = pixel_sums(prediction, target, valid, error, date * 3 + block, groups=DATES * 3, bins=BINS)
+    found = per_area(sums.reshape(DATES, 3, BINS, len(SUMS)), (0, 1, 0))
+    assert len(found) == 2
+    for area, blocks in enumerate(((0, 2), (1,))):
+        inside = torch.isin(block, torch.tensor(blocks))
+        kept = (prediction[inside], target[inside], valid[inside], error[inside], date[inside])
+        p, y, se, _ = _selected(kept)
+        _assert_equal(found[area], _expected(p, y, se, np.ones_like(y)))
+
+
+@pytest.mark.parametrize("distribution", ["natural", "balanced"])
+def test_many_sums_are_scored_at_once(distribution: Distribution) -> None:
+    sums = _sums(_pixels(40))
+    found = score_values(sums, distribution)
+    assert found.shape == (DATES, len(SCORES))
+    for of_date, values in zip(per_date(sums, distribution), found.tolist(), strict=True):
+        assert values == [getattr(of_date, name) for name in SCORES]
+
+
+def test_weights_of_pixels_take_part() -> None:
+    """A sum that counts three times is that of pixels that are there three times."""
+    sums = _sums(_pixels())
+    weights = torch.tensor([3, 1, 0, 2]).double()
+    thrice = torch.cat([sums[date : date + 1].repeat(int(times), 1, 1) for date, times in enumerate(weights)])
+    for distribution in ("natural", "balanced"):
+        values = score_values((weights[:, None, None] * sums).sum(0), distribution).tolist()
+        assert values == pytest.approx(astuple(scores(thrice, distribution))[1:], rel=1e-12)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 50), st.lists(st.integers(1, 11), max_size=8), st.permutations(range(12)))
 def test_any_batching_gives_the_same_scores(seed: int, cuts: list[int], order: list[int]) -> None:
@@ -165,6 +209,22 @@ def test_bias_is_prediction_minus_target() -> None:
 
 def test_a_nan_prediction_is_not_hidden() -> None:
     assert math.isnan(_scored([math.nan, 0.5], [0.2, 0.6]).rmse)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "target", "reason"),
+    [
+        ([0.5], [math.nan], "no labelled pixels"),
+        ([math.nan, 0.5], [0.2, 0.6], "predictions are not finite"),
+        ([0.1, 0.5], [0.4, 0.4], "labels do not vary"),
+        ([0.5, 0.5], [0.4, 0.6], "predictions do not vary"),
+        ([0.4, 0.5], [0.4, 0.6], ""),
+    ],
+)
+def test_what_is_not_defined_says_why(prediction: list[float], target: list[float], reason: str) -> None:
+    found = _scored(prediction, target)
+    assert found.reason == reason
+    assert any(math.isnan(value) for value in astuple(found)) == bool(reason)
 
 
 def test_the_ends_of_the_range_fall_into_the_outer_bins() -> None:

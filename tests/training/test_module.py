@@ -2,16 +2,18 @@ import inspect
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from mlssm.config import OptimiserConfig
+from mlssm.config import LossConfig, OptimiserConfig
+from mlssm.data.plan import Drawing, SamplingPlan
+from mlssm.models.convlstm import ConvLSTM
 from mlssm.training import module as module_file
 from mlssm.training.batch import Batch
-from mlssm.training.losses import masked_loss
 from mlssm.training.metrics import pixel_sums, scores
 from mlssm.training.module import SoilMoistureModule
 
@@ -29,7 +31,7 @@ def _direct(module: SoilMoistureModule, batch: Batch) -> Tensor:
     with torch.no_grad():
         prediction = module.eval()(batch.dynamic, batch.static)
     module.train()
-    return pixel_sums(prediction, *batch[2:], groups=3, bins=5)
+    return pixel_sums(prediction, *batch[2:6], groups=3, bins=5)
 
 
 def test_file_stays_below_150_lines() -> None:
@@ -83,8 +85,7 @@ def test_the_logged_training_loss_weighs_pixels_not_batches(
     run.fit(module, data, loaders(8))
     whole = _whole(data)
     with torch.no_grad():
-        prediction = module(whole.dynamic, whole.static)
-    expected = masked_loss(prediction, whole.target, whole.valid, module.loss)
+        expected = module.loss(module.network, whole)
     assert run.callback_metrics["train/loss"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
@@ -109,6 +110,36 @@ def test_no_labels_in_validation_is_nan_not_zero(
     assert all(math.isnan(value) for value in logged.values())
 
 
+def test_the_logged_reweighted_loss_weighs_patches(
+    optimiser: OptimiserConfig, trainer: Trainers, loaders: Loaders
+) -> None:
+    once = Drawing.once(10)
+    plan = SamplingPlan(once, once.expected, True, np.ones(10, np.float32))
+    still = optimiser.model_copy(update={"learning_rate": 1e-12, "weight_decay": 0.0})
+    module = SoilMoistureModule(ConvLSTM(2, 1, (4,), 3, False, 0.0), LossConfig(name="mse"), still, 3, 5, plan)
+    run = trainer(max_epochs=1, num_sanity_val_steps=0)
+    run.fit(module, loaders(10, batch_size=8), loaders(8))
+    with torch.no_grad():
+        expected = module.loss(module.network, _whole(loaders(10)))
+    assert run.callback_metrics["train/loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("config", [LossConfig(name="nll"), LossConfig(name="balanced_mse", learn_noise=True)])
+def test_every_loss_trains(config: LossConfig, optimiser: OptimiserConfig, trainer: Trainers, loaders: Loaders) -> None:
+    pl.seed_everything(0, verbose=False)
+    once = Drawing.once(64)
+    plan = SamplingPlan(once, once.expected, False, np.ones(64, np.float32), np.full(50, 0.02))
+    network = ConvLSTM(2, 1, (6,), 3, False, 0.0, variance=config.name == "nll")
+    module = SoilMoistureModule(network, config, optimiser, 3, 5, plan)
+    val = loaders(seed=1)
+    before = scores(_direct(module, _whole(val)))
+    trainer(max_epochs=6).fit(module, loaders(64, shuffle=True), val)
+    after = scores(_direct(module, _whole(val)))
+    assert after.r2 > max(0.4, before.r2 + 0.2)
+    if config.learn_noise:
+        assert module.loss.balanced.noise.item() != pytest.approx(config.noise, rel=0.01)
+
+
 def test_weight_decay_spares_the_biases(module: SoilMoistureModule, optimiser: OptimiserConfig) -> None:
     decay = {
         id(parameter): group["weight_decay"]
@@ -117,6 +148,20 @@ def test_weight_decay_spares_the_biases(module: SoilMoistureModule, optimiser: O
     }
     found = {name: decay[id(parameter)] for name, parameter in module.network.named_parameters()}
     assert found == {name: 0.0 if name.endswith("bias") else optimiser.weight_decay for name in found}
+
+
+def test_weight_decay_spares_the_learnt_noise(optimiser: OptimiserConfig) -> None:
+    once = Drawing.once(2)
+    plan = SamplingPlan(once, once.expected, False, np.ones(2, np.float32), np.full(50, 0.02))
+    config = LossConfig(name="balanced_mse", learn_noise=True)
+    module = SoilMoistureModule(ConvLSTM(2, 1, (4,), 3, False, 0.0), config, optimiser, 3, 5, plan)
+    of_noise = [
+        group["weight_decay"]
+        for group in module.configure_optimizers().param_groups
+        for parameter in group["params"]
+        if parameter is module.loss.balanced.log_noise
+    ]
+    assert of_noise == [0.0]
 
 
 def test_the_scores_are_not_part_of_the_weights(module: SoilMoistureModule) -> None:

@@ -16,10 +16,14 @@ from mlssm.cube import Cube
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.features import RAIN, FeatureSource, Moment, latest_before
 from mlssm.data.layers import area_layers, area_places
+from mlssm.data.plan import SamplingPlan
+from mlssm.data.rebalancing import plan_training, training_pool, with_inclusion
 from mlssm.data.scaling import fit_spec
-from mlssm.errors import SplitError
+from mlssm.errors import ConfigError, SplitError
 from mlssm.patches.dates import split_dates
-from mlssm.patches.index import SPLITS, build_index
+from mlssm.patches.inclusion import lattice_pixels
+from mlssm.patches.index import LabelMap, build_index
+from mlssm.patches.membership import Membership
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
@@ -41,7 +45,9 @@ class Experiment:
         features: Makes the model's inputs.
         moments: Weather and NDVI of each usable time.
         index: The patch index.
-        datasets: Patches by "train", "val" and "test".
+        datasets: Patches by "train", "val" and "test": what training draws from, and the regular grid of the others.
+        plan: How training draws its patches, and what each weighs.
+        two_pass_everywhere: Whether the index has the second pass in validation and test too.
     """
 
     cube: Cube
@@ -52,6 +58,8 @@ class Experiment:
     moments: Mapping[int, Moment]
     index: pd.DataFrame
     datasets: Mapping[str, PatchDataset]
+    plan: SamplingPlan
+    two_pass_everywhere: bool
 
     @property
     def spec(self) -> FeatureSpec:
@@ -81,16 +89,46 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     spec = fit_spec(field, layers, kept, training[usable], config.features)
     features = FeatureSource(field, layers, spec)
     by_time = {int(time): moments[time] for time in np.flatnonzero(usable)}
-    index = build_index(
-        *(retrieval, date_split, usable, config.patches, config.split),
-        has_inputs=lambda area, time: features.usable(area, by_time[time]),
+    labels, times = label_map(retrieval, features, by_time), np.flatnonzero(usable)
+    membership = Membership.of(stack.working, date_split, config.patches, config.split)
+    everywhere = config.evaluation.two_pass
+    index = build_index(labels, times, stack.working, membership, config.patches, two_pass_everywhere=everywhere)
+    pool = training_pool(index, config.sampler)
+    plan = plan_training(
+        pool, config, labels, lambda: lattice_pixels(labels, times, stack.working, membership, config.patches)
     )
-    datasets = {
-        name: PatchDataset(_drawn(index, name, config), config.patches.size, retrieval, features, by_time)
-        for name in SPLITS
-    }
+    parts = config.patches.size, retrieval, features, by_time, config.control
+    datasets = {"train": PatchDataset(pool, *parts, plan)}
+    for name in ("val", "test"):
+        datasets[name] = PatchDataset(index[(index["split"] == name) & (index["pass"] == 1)], *parts)
     _report(datasets)
-    return Experiment(cube, stack, field, retrieval, features, by_time, index, datasets)
+    index = with_inclusion(index, plan, config.sampler)
+    return Experiment(cube, stack, field, retrieval, features, by_time, index, datasets, plan, everywhere)
+
+
+def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:
+    """The patches of both passes of a split, for evaluation.
+
+    Raises:
+        ConfigError: The index has no second pass in that split.
+    """
+    if split != "train" and not experiment.two_pass_everywhere:
+        raise ConfigError(
+            f"the patch index has no second pass in the {split} split; set evaluation.two_pass=true to score on it"
+        )
+    train = experiment.datasets["train"]
+    rows = experiment.index[experiment.index["split"] == split]
+    return PatchDataset(rows, train.size, train.retrieval, train.features, train.moments, train.control)
+
+
+def label_map(retrieval: Retrieval, features: FeatureSource, moments: Mapping[int, Moment]) -> LabelMap:
+    """SSM of an area at a time where it has all inputs too, NaN elsewhere, [height, width]."""
+
+    def ssm(area: int, time: int) -> npt.NDArray[np.float32]:
+        found = retrieval.labels(area, np.array([time]), slice(None), slice(None)).ssm[0]
+        return np.where(features.usable(area, moments[time]), found, np.float32(np.nan))
+
+    return ssm
 
 
 def all_moments(
@@ -137,11 +175,6 @@ def _usable(moments: list[Moment], cube: Cube, config: TrainConfig) -> npt.NDArr
         shown = ", ".join(dropped[:5]) + (", ..." if len(dropped) > 5 else "")
         log.warning("%d dates without weather in their window are dropped: %s", len(dropped), shown)
     return usable
-
-
-def _drawn(index: pd.DataFrame, name: str, config: TrainConfig) -> pd.DataFrame:
-    rows = index[index["split"] == name]
-    return rows if name == "train" and config.sampler.name == "two_pass" else rows[rows["pass"] == 1]
 
 
 def _report(datasets: Mapping[str, PatchDataset]) -> None:

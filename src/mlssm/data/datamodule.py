@@ -11,7 +11,7 @@ from mlssm.training.batch import Batch
 
 
 class PatchDataModule(pl.LightningDataModule):
-    """Loaders of patches; training is shuffled, validation and test are not."""
+    """Loaders of patches; training is drawn as its dataset's plan says, validation and test are read in order."""
 
     def __init__(self, datasets: dict[str, PatchDataset], batch_size: int, workers: int, seed: int) -> None:
         """Keep what the loaders are made from.
@@ -26,18 +26,19 @@ class PatchDataModule(pl.LightningDataModule):
         self.datasets, self.batch_size, self.workers, self.seed = datasets, batch_size, workers, seed
 
     def loader(self, split: str, *, shuffle: bool = False) -> DataLoader[Batch]:
-        """The patches of a split in batches."""
+        """The patches of a split in batches; under `shuffle` as its plan draws them, else each once in order."""
         dataset = self.datasets[split]
+        drawing = dataset.plan.drawing if dataset.plan is not None else None
         return DataLoader(
             dataset,
             batch_size=self.batch_size,
-            sampler=PatchSampler(len(dataset), shuffle=shuffle, seed=self.seed),
+            sampler=PatchSampler(len(dataset), shuffle=shuffle, seed=self.seed, drawing=drawing),
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
         )
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled anew each epoch."""
+        """Drawn and shuffled anew each epoch."""
         return self.loader("train", shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:

@@ -10,7 +10,9 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
+from mlssm.data.controls import apply_control
 from mlssm.data.features import FeatureSource, Moment
+from mlssm.data.plan import SamplingPlan
 from mlssm.retrieval.fit import Retrieval
 from mlssm.training.batch import Batch
 
@@ -41,6 +43,8 @@ class PatchDataset(Dataset[Batch]):
         retrieval: Retrieval,
         features: FeatureSource,
         moments: dict[int, Moment],
+        control: str = "none",
+        plan: SamplingPlan | None = None,
     ) -> None:
         """Patches of a split.
 
@@ -50,9 +54,12 @@ class PatchDataset(Dataset[Batch]):
             retrieval: The fitted labels.
             features: Makes the inputs.
             moments: Weather and NDVI of each usable time.
+            control: What the inputs do without, see `mlssm.data.controls`.
+            plan: How training draws these patches, and what each weighs; without one each weighs 1.
         """
         self.patches, self.size = patches.reset_index(drop=True), size
         self.retrieval, self.features, self.moments = retrieval, features, moments
+        self.control, self.plan = control, plan
         self._places = self.patches[["area", "time", "row", "col"]].to_numpy(np.int64)
         self.times = np.unique(self._places[:, 1])
 
@@ -62,18 +69,24 @@ class PatchDataset(Dataset[Batch]):
 
     def __getitem__(self, position: int) -> Batch:
         """One patch; where it reaches past its area it is padded, and not valid."""
-        area, time, rows, cols = self.place(position)
+        place = self.place(position)
+        area, time, rows, cols = place
         inputs = self.features.patch(area, self.moments[time], rows, cols)
         labels = self.retrieval.labels(area, np.array([time]), rows, cols)
         valid = np.isfinite(labels.ssm) & inputs.usable
-        return Batch(
+        item = Batch(
             dynamic=self._tensor(inputs.dynamic),
             static=self._tensor(inputs.static),
             target=self._tensor(np.where(valid, labels.ssm, np.nan)),
             valid=self._tensor(valid),
             standard_error=self._tensor(np.where(valid, labels.standard_error, np.nan)),
             date=torch.tensor(int(np.searchsorted(self.times, time))),
+            weight=torch.tensor(1.0 if self.plan is None else self.plan.weight[position], dtype=torch.float32),
         )
+        if self.control == "none":
+            return item
+        stacked = Batch(*(values[None] for values in item))
+        return Batch(*(values[0] for values in apply_control(self.control, stacked, [place])))
 
     def place(self, position: int) -> Place:
         """Where and when a patch lies."""

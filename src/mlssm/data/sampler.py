@@ -1,30 +1,33 @@
-"""The order in which patches are drawn: shuffled anew each epoch, the same on every process, and shared among them."""
+"""The order in which patches are read: in training as drawn, the same on every process, and shared among them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
 import torch.distributed
 from torch.utils.data import Sampler
 
+from mlssm.data.plan import Drawing
+
 
 class PatchSampler(Sampler[int]):
-    """Positions of patches, a share for each process, none twice.
+    """Positions of patches, a share for each process, none oftener than the drawing says.
 
-    In training every process gets the same number, as gradients are averaged step by step: at most one patch less than
+    In training every process gets the same number, as gradients are averaged step by step: at most one draw less than
     there are processes is left out, another one each epoch. In evaluation every patch is seen once.
     """
 
-    def __init__(self, count: int, *, shuffle: bool, seed: int) -> None:
+    def __init__(self, count: int, *, shuffle: bool, seed: int, drawing: Drawing | None = None) -> None:
         """Draw from `count` patches; `shuffle` for training.
 
         Args:
             count: Number of patches.
-            shuffle: Whether they are shuffled, and shared evenly.
+            shuffle: Whether they are drawn and shuffled anew each epoch, and shared evenly.
             seed: The same on all processes.
+            drawing: How an epoch of training is drawn; every patch once by default.
         """
         self.count, self.shuffle, self.seed, self.epoch = count, shuffle, seed, 0
+        self.drawing = Drawing.once(count) if drawing is None else drawing
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning says which epoch begins."""
@@ -35,14 +38,13 @@ class PatchSampler(Sampler[int]):
         rank, processes = _place()
         if not self.shuffle:
             return iter(range(rank, self.count, processes))
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(self.count, generator=generator).tolist()
-        return iter(order[rank : self.count - self.count % processes : processes])
+        drawn = self.drawing.positions(self.seed, self.epoch)
+        return iter(drawn[rank : len(drawn) - len(drawn) % processes : processes])
 
     def __len__(self) -> int:
         """How many positions this process gets."""
         rank, processes = _place()
-        return self.count // processes if self.shuffle else len(range(rank, self.count, processes))
+        return self.drawing.draws // processes if self.shuffle else len(range(rank, self.count, processes))
 
 
 def _place() -> tuple[int, int]:

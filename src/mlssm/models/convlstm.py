@@ -12,11 +12,15 @@ equation 3, with * a convolution and o the product by element:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+DEVIATIONS = (0.01, 1.0)
+"""Least and most standard deviation of its own error that a network can state, SSM units."""
 
 
 class State(NamedTuple):
@@ -129,6 +133,7 @@ class ConvLSTM(nn.Module):
         peepholes: bool,
         dropout: float,
         input_dropout: float = 0.0,
+        variance: bool = False,
     ) -> None:
         """Build the layers.
 
@@ -141,6 +146,7 @@ class ConvLSTM(nn.Module):
             dropout: Share of channels that are dropped after each layer while training, 0..1.
             input_dropout: Share of weather variables that are set to their mean (0) over a whole patch and window while
                 training, 0..1. Few dates are soon told apart by any one variable; this keeps the network from it.
+            variance: Whether a second head states the variance of the error, see `with_variance`.
         """
         super().__init__()
         inputs = (dynamic_channels, *hidden[:-1])
@@ -154,6 +160,7 @@ class ConvLSTM(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
         self.input_dropout = nn.Dropout3d(input_dropout)
         self.head = nn.Conv2d(hidden[-1], 1, kernel_size=1)
+        self.variance_head = nn.Conv2d(hidden[-1], 1, kernel_size=1) if variance else None
 
     def forward(self, dynamic: Tensor, static: Tensor) -> Tensor:
         """Predict the map that follows the last step.
@@ -165,12 +172,33 @@ class ConvLSTM(nn.Module):
         Returns:
             SSM in (0, 1), [B, 1, H, W].
         """
-        last = self._unroll(dynamic, static)[-1]
-        return torch.sigmoid(self.head(self.dropout(last)))
+        return torch.sigmoid(self.head(self._last(dynamic, static)))
+
+    def with_variance(self, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict the map and how far off it may be; arguments as in `forward`.
+
+        Returns:
+            SSM in (0, 1), and the variance of its error, without the label's noise: its standard deviation is between
+            `DEVIATIONS`, SSM units. Both [B, 1, H, W].
+
+        Raises:
+            ValueError: The network has no variance head.
+        """
+        if self.variance_head is None:
+            raise ValueError("this ConvLSTM was built without a variance head")
+        last = self._last(dynamic, static)
+        least, most = (2 * math.log(deviation) for deviation in DEVIATIONS)
+        # a sigmoid keeps the logarithm in its range; a clamp would have no gradient beyond
+        log_variance = least + (most - least) * torch.sigmoid(self.variance_head(last))
+        return torch.sigmoid(self.head(last)), log_variance.exp()
 
     def states(self, dynamic: Tensor, static: Tensor) -> Tensor:
         """The last layer's hidden state after each step, [B, T, hidden[-1], H, W]; arguments as in `forward`."""
         return torch.stack(self._unroll(dynamic, static), dim=1)
+
+    def _last(self, dynamic: Tensor, static: Tensor) -> Tensor:
+        last: Tensor = self.dropout(self._unroll(dynamic, static)[-1])
+        return last
 
     def _unroll(self, dynamic: Tensor, static: Tensor) -> list[Tensor]:
         # W * [X_t, S] = W_x * X_t + W_s * S, and the second term is the same at every step

@@ -17,6 +17,7 @@ class Batch(NamedTuple):
         valid: Where there is a label; bool [B, 1, H, W].
         standard_error: Of the label, SSM units; float32 [B, 1, H, W], NaN where not valid.
         date: Index into the split's list of dates; int64 [B].
+        weight: Of the patch in a reweighted loss, see `mlssm.data.plan`; float32 [B], 1 where nothing is reweighted.
     """
 
     dynamic: Tensor
@@ -25,3 +26,4 @@ class Batch(NamedTuple):
     valid: Tensor
     standard_error: Tensor
     date: Tensor
+    weight: Tensor

@@ -2,33 +2,91 @@
 
 from __future__ import annotations
 
+from typing import Protocol, cast
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from mlssm.config import LossConfig
+from mlssm.data.plan import SamplingPlan
+from mlssm.training.balanced import BalancedMSE
+from mlssm.training.batch import Batch
 
 
-def masked_loss(prediction: Tensor, target: Tensor, valid: Tensor, config: LossConfig) -> Tensor:
-    """Mean loss over the valid pixels of a batch.
+class StatesVariance(Protocol):
+    """A network that says how far off it may be."""
 
-    With e = prediction - target, MSE is the mean of e^2; Huber (Huber 1964, doi:10.1214/aoms/1177703732) the mean of
-    e^2 / 2 where |e| <= delta and delta (|e| - delta / 2) elsewhere.
+    def with_variance(self, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
+        """SSM and the variance of its error, both [B, 1, H, W]."""
 
-    Args:
-        prediction: SSM 0..1, [B, 1, H, W].
-        target: SSM 0..1, [B, 1, H, W]; its values where not valid, NaN too, change neither loss nor gradient.
-        valid: Bool, [B, 1, H, W].
-        config: Which loss, and its delta in SSM units.
 
-    Returns:
-        A scalar; 0 with a gradient of 0 where no pixel is valid.
+class TrainingLoss(nn.Module):
+    """The loss of a batch.
+
+    A pixel's loss is, with e = prediction - target,
+
+    - `mse`: e^2;
+    - `huber`: e^2 / 2 where |e| <= delta, delta (|e| - delta / 2) elsewhere (Huber 1964, doi:10.1214/aoms/1177703732);
+    - `balanced_mse`: see `BalancedMSE`;
+    - `nll`: (log v + e^2 / v) / 2, v the label's squared standard error plus the network's own variance (Kendall and
+      Gal 2017, arXiv:1703.04977).
+
+    Pixels without a label count for nothing, whatever stands there. The batch's loss is the mean over its labelled
+    pixels; reweighted it is the mean over patches of weight x (sum over labelled pixels), which estimates the natural
+    risk without bias (see `mlssm.data.plan`; a batch's own weighted count in the denominator would bias it).
     """
-    # before the arithmetic: NaN times 0 is NaN
-    predicted = torch.where(valid, prediction.to(target.dtype), 0.0)
-    expected = torch.where(valid, target, 0.0)
-    if config.name == "huber":
-        total = functional.huber_loss(predicted, expected, reduction="sum", delta=config.delta)
-    else:
-        total = functional.mse_loss(predicted, expected, reduction="sum")
-    return total / valid.sum().clamp(min=1)
+
+    def __init__(self, config: LossConfig, plan: SamplingPlan | None = None) -> None:
+        """Choose the loss.
+
+        Args:
+            config: Which loss, and its parameters in SSM units.
+            plan: Says whether the loss is reweighted, and how the drawn labels are distributed.
+
+        Raises:
+            ConfigError: `loss.noise` is too small.
+            ValueError: Balanced MSE without the labels' distribution.
+        """
+        super().__init__()
+        self.config = config
+        self.reweighted = plan is not None and plan.reweighted
+        self.balanced: BalancedMSE | None = None
+        if config.name == "balanced_mse":
+            if plan is None or plan.labels is None:
+                raise ValueError("balanced_mse needs a sampling plan with the labels' distribution")
+            self.balanced = BalancedMSE(plan.labels, config.noise, learn_noise=config.learn_noise)
+
+    def forward(self, network: nn.Module, batch: Batch) -> Tensor:
+        """The loss of a network on a batch, a scalar; 0 with a gradient of 0 where no pixel is labelled.
+
+        Args:
+            network: From (dynamic, static) to SSM, [B, 1, H, W]; for `nll` one that states its variance.
+            batch: What it is fed with.
+        """
+        pixels = self.pixels(network, batch)
+        if self.reweighted:
+            return (batch.weight * pixels.flatten(1).sum(dim=1)).mean()
+        return pixels.sum() / batch.valid.sum().clamp(min=1)
+
+    def pixels(self, network: nn.Module, batch: Batch) -> Tensor:
+        """The loss of each pixel, 0 where there is no label, [B, 1, H, W]."""
+        valid, inputs = batch.valid, (batch.dynamic, batch.static)
+        target = torch.where(valid, batch.target, 0.0)
+        if self.config.name == "nll":
+            ssm, variance = cast(StatesVariance, network).with_variance(*inputs)
+            noise = torch.where(valid, batch.standard_error, 0.0) ** 2
+            # written out: torch's own looks for negative variances, which makes a GPU wait
+            total = torch.where(valid, noise + variance.to(target.dtype), 1.0)
+            return (total.log() + (_at(valid, ssm, target) - target) ** 2 / total) / 2
+        prediction = _at(valid, network(*inputs), target)
+        if self.balanced is not None:
+            return torch.where(valid, self.balanced(prediction, target), 0.0)
+        if self.config.name == "huber":
+            return functional.huber_loss(prediction, target, reduction="none", delta=self.config.delta)
+        return functional.mse_loss(prediction, target, reduction="none")
+
+
+def _at(valid: Tensor, prediction: Tensor, target: Tensor) -> Tensor:
+    """The prediction where there is a label, 0 elsewhere; before the arithmetic, as NaN times 0 is NaN."""
+    return torch.where(valid, prediction.to(target.dtype), 0.0)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from mlssm.config import LossConfig, OptimiserConfig
+from mlssm.data.plan import SamplingPlan
 from mlssm.training.batch import Batch
-from mlssm.training.losses import masked_loss
+from mlssm.training.losses import TrainingLoss
 from mlssm.training.metrics import DISTRIBUTIONS, ScoreSums, scores
 
 PROGRESS = ("val/natural/rmse", "val/natural/r2")
@@ -21,29 +22,41 @@ PROGRESS = ("val/natural/rmse", "val/natural/r2")
 class SoilMoistureModule(pl.LightningModule):
     """Trains a network by a masked loss and scores each epoch on the validation split by streaming sums.
 
-    Logs `train/loss` (mean over the epoch's labelled pixels), `val/n` and
+    Logs `train/loss` (mean over the epoch's labelled pixels; the natural risk, if reweighted), `val/n` and
     `val/{natural,balanced}/{r2,rmse,mae,corr,bias,r2_ceiling}`, all of the whole epoch and all processes. The final
     scores of all splits are `mlssm.evaluation`'s.
 
     Attributes:
         network: From (dynamic, static) of a `Batch` to SSM, [B, 1, H, W].
+        loss: What it learns by.
     """
 
     def __init__(
-        self, network: nn.Module, loss: LossConfig, optimiser: OptimiserConfig, val_dates: int, bins: int
+        self,
+        network: nn.Module,
+        loss: LossConfig,
+        optimiser: OptimiserConfig,
+        val_dates: int,
+        bins: int,
+        plan: SamplingPlan | None = None,
     ) -> None:
         """Join the parts.
 
         Args:
-            network: The network to train.
+            network: The network to train; for the loss `nll` one with a variance head.
             loss: Which loss.
             optimiser: Learning rate and weight decay.
             val_dates: Number of dates of the validation split.
             bins: Number of SSM bins of the scores.
+            plan: How the training patches are drawn and weighed; without one the loss is not reweighted.
+
+        Raises:
+            ConfigError: `loss.noise` is too small.
+            ValueError: Balanced MSE without a plan that has the labels' distribution.
         """
         super().__init__()
         self.network = network
-        self.loss = loss
+        self.loss = TrainingLoss(loss, plan)
         self.optimiser = optimiser
         self.sums = ScoreSums(val_dates, bins)
 
@@ -54,10 +67,10 @@ class SoilMoistureModule(pl.LightningModule):
 
     def training_step(self, batch: Batch) -> Tensor:
         """The loss of a batch."""
-        loss = masked_loss(self(batch.dynamic, batch.static), batch.target, batch.valid, self.loss)
-        # weighed by labelled pixels, so that the epoch's value does not depend on the batching
-        pixels = int(batch.valid.sum())
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=pixels, sync_dist=True)
+        loss: Tensor = self.loss(self.network, batch)
+        # weighed by what the mean is taken over, so that the epoch's value does not depend on the batching
+        size = len(batch.weight) if self.loss.reweighted else int(batch.valid.sum())
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=size, sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch) -> None:
@@ -76,11 +89,12 @@ class SoilMoistureModule(pl.LightningModule):
                 self._log(f"val/{distribution}/{name}", value)
 
     def configure_optimizers(self) -> AdamW:
-        """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101); biases do not decay."""
+        """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101); biases and the loss's noise do not decay."""
         named = tuple(self.network.named_parameters())
+        spared = [p for name, p in named if name.endswith("bias")]
         groups: list[dict[str, Any]] = [
             {"params": [p for name, p in named if not name.endswith("bias")]},
-            {"params": [p for name, p in named if name.endswith("bias")], "weight_decay": 0.0},
+            {"params": [*spared, *self.loss.parameters()], "weight_decay": 0.0},
         ]
         return AdamW(groups, lr=self.optimiser.learning_rate, weight_decay=self.optimiser.weight_decay)
 

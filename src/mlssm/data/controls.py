@@ -1,0 +1,75 @@
+"""Controls: what a network has to do without, taken from its inputs while the labels stay.
+
+`no_weather` sets all dynamic channels to 0, the training mean. Channels of availability get 0 as well: that is what the
+inputs are on a date on which no station has any weather, so the control says nothing of which dates had it. Terrain,
+soil and NDVI stay.
+
+`shuffle_space` puts the pixels of a patch into a random order, dynamic and static channels together, so that each set
+of inputs stays whole but loses its place; what lies outside the area (padding) takes part. The order is drawn from the
+seed and the patch's place alone: not from the batch it is in, nor from what was drawn before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mlssm.errors import ConfigError
+from mlssm.training.batch import Batch
+
+if TYPE_CHECKING:
+    from mlssm.data.dataset import Place
+
+
+def apply_control(name: str, batch: Batch, places: Sequence[Place], seed: int = 0) -> Batch:
+    """A batch under a control; `none` gives it back as it is.
+
+    Args:
+        name: `none`, `no_weather` or `shuffle_space`.
+        batch: Patches stacked along the first dimension, on any device; it is not changed.
+        places: Where and when each of them lies.
+        seed: Of the order of pixels, 0 or above.
+
+    Raises:
+        ConfigError: There is no such control.
+        ValueError: There are not as many places as patches.
+    """
+    if name == "none":
+        return batch
+    if name == "no_weather":
+        return no_weather(batch)
+    if name == "shuffle_space":
+        return shuffle_space(batch, places, seed)
+    raise ConfigError(f"control={name} is not allowed: set none, no_weather or shuffle_space")
+
+
+def no_weather(batch: Batch) -> Batch:
+    """The batch on a date without any weather: all of `dynamic` is 0."""
+    return batch._replace(dynamic=torch.zeros_like(batch.dynamic))
+
+
+def shuffle_space(batch: Batch, places: Sequence[Place], seed: int = 0) -> Batch:
+    """The batch with the inputs' pixels in an order of each patch's own; arguments as in `apply_control`."""
+    pixels = batch.dynamic.shape[-2] * batch.dynamic.shape[-1]
+    if len(places) != len(batch.dynamic):
+        raise ValueError(f"{len(places)} places for {len(batch.dynamic)} patches")
+    orders = np.stack([_order(place, pixels, seed) for place in places])
+    order = torch.from_numpy(orders).to(batch.dynamic.device)
+    return batch._replace(dynamic=_reordered(batch.dynamic, order), static=_reordered(batch.static, order))
+
+
+def _order(place: Place, pixels: int, seed: int) -> npt.NDArray[np.int64]:
+    key = [seed, place.area, place.time, place.rows.start, place.cols.start]
+    return np.random.default_rng(key).permutation(pixels)
+
+
+def _reordered(values: Tensor, order: Tensor) -> Tensor:
+    """`values`, [B, ..., H, W], with pixel k the one that was at `order[:, k]`; `order` is [B, H W]."""
+    flat = values.flatten(-2)
+    index = order.reshape(len(order), *(1,) * (flat.ndim - 2), -1).expand_as(flat)
+    return flat.gather(-1, index).reshape(values.shape)

@@ -1,0 +1,81 @@
+"""How rare labels are: histograms of SSM by patch, their smoothed density, and weights that fall with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.ndimage import gaussian_filter1d
+
+from mlssm.config import SamplerConfig
+from mlssm.patches.index import LabelMap
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.uint32]
+
+BINS = 100  # of SSM over 0..1
+LEAST = 1e-6  # weight of the commonest labels under dense_weight with alpha = 1
+
+
+def label_histograms(patches: pd.DataFrame, size: int, labels: LabelMap) -> Counts:
+    """Count each patch's labels in `BINS` equal bins of SSM over 0..1; 1 falls into the last.
+
+    Args:
+        patches: Rows of the patch index.
+        size: Pixels along a patch.
+        labels: SSM of an area at a time, NaN where there is no label, [height, width]; read once each.
+
+    Returns:
+        Labelled pixels, [patch, bin].
+    """
+    found = np.zeros((len(patches), BINS), np.uint32)
+    rows, cols = (patches[name].to_numpy(np.int64) for name in ("row", "col"))
+    places = patches[["area", "time"]].to_numpy(np.int64)
+    for area, time in np.unique(places, axis=0).tolist():
+        bins = _bins(labels(area, time))
+        for i in np.flatnonzero((places == (area, time)).all(axis=1)):
+            patch = bins[rows[i] : rows[i] + size, cols[i] : cols[i] + size]
+            found[i] = np.bincount(patch.ravel(), minlength=BINS + 1)[:BINS]
+    return found
+
+
+def _bins(ssm: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """The bin of each pixel; `BINS` where there is no label."""
+    known = np.isfinite(ssm)
+    return np.where(known, np.minimum(np.where(known, ssm, 0) * BINS, BINS - 1), BINS).astype(np.int64)
+
+
+def label_density(counts: npt.NDArray[np.integer], bandwidth: float) -> Floats:
+    """Density of labels, smoothed by a Gaussian (label distribution smoothing, Yang et al. 2021, arXiv:2102.09554).
+
+    Args:
+        counts: Labels in equal bins of SSM over 0..1, [bin].
+        bandwidth: Standard deviation of the Gaussian, SSM. At 0 and 1 it is mirrored: there is no SSM beyond.
+
+    Returns:
+        Share of the labels in each bin; sums to 1, [bin].
+    """
+    shares = counts.astype(float) / float(counts.sum())
+    smooth = gaussian_filter1d(shares, bandwidth * len(counts), mode="reflect")
+    return np.asarray(smooth / smooth.sum())
+
+
+def rarity_weights(counts: npt.NDArray[np.integer], sampler: SamplerConfig) -> Floats:
+    """Weight of a label in each bin, of mean 1 over the labels; 0 in bins that have none.
+
+    `dense_weight`: max(1 - alpha p', 1e-6), p' the density scaled to 0..1 over the labels (DenseWeight,
+    Steininger et al. 2021, doi:10.1007/s10994-021-06023-5). `lds`: density to the power of -alpha.
+
+    Args:
+        counts: Labels in equal bins of SSM over 0..1, [bin].
+        sampler: Weighting, alpha and bandwidth.
+    """
+    density, there = label_density(counts, sampler.bandwidth), counts > 0
+    if sampler.weighting == "dense_weight":
+        least, most = density[there].min(), density[there].max()
+        scaled = (density - least) / (most - least) if most > least else np.zeros_like(density)
+        weights = np.maximum(1 - sampler.alpha * scaled, LEAST)
+    else:
+        weights = np.where(there, density, 1) ** -sampler.alpha
+    weights = np.where(there, weights, 0.0)
+    return np.asarray(weights / (weights @ counts / counts.sum()))
