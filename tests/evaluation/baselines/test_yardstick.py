@@ -10,7 +10,9 @@ import pytest
 import rasterio
 from scipy.ndimage import uniform_filter
 
-from mlssm.evaluation.baselines import AntecedentPrecipitation, LabelSums, PixelMean
+from mlssm.evaluation.baselines.antecedent_rain import RainResponse
+from mlssm.evaluation.baselines.pixel_mean import PixelMean
+from mlssm.evaluation.baselines.training import LabelSums
 from mlssm.grid import Floats
 from mlssm.weather.windows import antecedent_precipitation_index
 
@@ -86,9 +88,9 @@ def _held_out(stack: Stack, size: int, groups: list[int]) -> Pooled:
             sums = LabelSums.empty(ssm.shape[1:])
             for labels, api in zip(ssm[~test], stack.api[~test], strict=True):
                 sums.add(labels, float(api))
-            yardstick = AntecedentPrecipitation.fit(sums, fallback=np.nan)
-            mean = PixelMean.fit(sums, fallback=np.nan).predict()
-            predicted = np.stack([yardstick.predict(float(api)) for api in stack.api[test]])
+            yardstick = RainResponse.fit(sums, fallback=np.nan)
+            (mean,) = PixelMean.fit([sums], fallback=np.nan).maps
+            predicted = np.stack([yardstick.ssm(float(api)) for api in stack.api[test]])
             parts.append((ssm[test].ravel(), predicted.ravel(), np.broadcast_to(mean, predicted.shape).ravel()))
     return Pooled(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 

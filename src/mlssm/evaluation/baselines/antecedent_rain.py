@@ -1,0 +1,115 @@
+"""Each pixel's training mean and the rain of the days before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from torch import Tensor
+
+from mlssm.data.assemble import Experiment
+from mlssm.data.dataset import Place
+from mlssm.evaluation.baselines.placed import placed
+from mlssm.evaluation.baselines.training import WHOLE, LabelSums, pixel_means, wetness
+from mlssm.grid import Floats
+from mlssm.training.batch import Batch
+from mlssm.weather.interpolation import inverse_distance
+from mlssm.weather.stations import VARIABLES
+from mlssm.weather.windows import antecedent_precipitation_index
+
+AREA_SHARE = 0.7
+# Below this sum of squared deviations of log(1 + index) a pixel saw but one wetness, and has no slope of its own.
+LEAST_SPREAD = 1e-9
+
+
+@dataclass(frozen=True)
+class RainResponse:
+    """How one area's pixels answer to rain.
+
+    A pixel's SSM is its training mean plus a slope times the anomaly of log(1 + antecedent precipitation index). The
+    slope is 0.7 of the area's mean slope and 0.3 of the pixel's own least-squares slope: speckle makes a single pixel's
+    slope noisy, and the share of the area steadies it. The index follows Kohler & Linsley 1951; see
+    `mlssm.weather.windows.antecedent_precipitation_index`.
+
+    Attributes:
+        mean: Training mean [h, w], SSM 0..1.
+        wetness: Training mean of log(1 + index) at each pixel's valid dates [h, w].
+        slope: SSM per unit of log(1 + index) [h, w].
+    """
+
+    mean: Floats
+    wetness: Floats
+    slope: Floats
+
+    @classmethod
+    def fit(cls, sums: LabelSums, fallback: float) -> Self:
+        """Fit means and slopes on the training labels of one area.
+
+        Args:
+            sums: Of the labels.
+            fallback: Mean of all areas' training labels, SSM 0..1, for an area without any. A pixel without labels
+                gets its area's means, and one that saw a single wetness its area's slope.
+        """
+        # where no pixel has a label the slope is 0, and the wetness does not matter
+        return cls(pixel_means(sums.y, sums.n, fallback), pixel_means(sums.x, sums.n, 0.0), _slope(sums))
+
+    def ssm(self, api: float, rows: slice = WHOLE, cols: slice = WHOLE) -> Floats:
+        """SSM of the rows and columns, 0..1, on a day with this antecedent precipitation index (mm).
+
+        Raises:
+            ValueError: The index is negative or not finite.
+        """
+        anomaly = wetness(api) - self.wetness[rows, cols]
+        return np.clip(self.mean[rows, cols] + self.slope[rows, cols] * anomaly, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class AntecedentRain:
+    """The antecedent precipitation yardstick.
+
+    Attributes:
+        responses: Of each area.
+        indices: Antecedent precipitation index of each area at each acquisition, mm [area, time].
+    """
+
+    name: ClassVar[str] = "antecedent rain"
+    responses: tuple[RainResponse, ...]
+    indices: Floats
+
+    @classmethod
+    def fit(cls, sums: Sequence[LabelSums], indices: Floats, fallback: float) -> Self:
+        """Fit every area; see `RainResponse.fit`."""
+        return cls(tuple(RainResponse.fit(part, fallback) for part in sums), indices)
+
+    def at(self, place: Place) -> Floats:
+        """SSM of the part of a patch that lies in its area, 0..1 [h, w]."""
+        api = float(self.indices[place.area, place.time])
+        return self.responses[place.area].ssm(api, place.rows, place.cols)
+
+    def predict(self, places: Sequence[Place], batch: Batch) -> Tensor:
+        """See `Baseline.predict`."""
+        return placed(places, batch, self.at)
+
+
+def precipitation_indices(experiment: Experiment) -> Floats:
+    """Antecedent precipitation index at each area's middle at the end of each acquisition's window, mm [area, time]."""
+    field, config = experiment.field, experiment.field.config
+    middles = np.array([[place.x.mean(), place.y.mean()] for place in field.places])
+    rain = field.weather.values[:, :, VARIABLES.index("precipitation")].T
+    daily = inverse_distance(rain, field.station_xy, middles, config.neighbours, config.power)
+    position = (experiment.cube.window_ends - field.weather.days[0]).astype(int)
+    inside = (position >= 0) & (position < daily.shape[1])
+    found = [antecedent_precipitation_index(area)[np.where(inside, position, 0)] for area in daily]
+    return np.where(inside, np.stack(found), 0.0)
+
+
+def _slope(sums: LabelSums) -> Floats:
+    """0.7 of the area's mean slope and 0.3 of the pixel's own least-squares slope, SSM per unit of wetness [h, w]."""
+    n = np.maximum(sums.n, 1)
+    spread = sums.xx - sums.x**2 / n
+    known = spread > LEAST_SPREAD
+    own = np.divide(sums.xy - sums.x * sums.y / n, spread, out=np.zeros_like(spread), where=known)
+    area = float(own[known].mean()) if known.any() else 0.0
+    return AREA_SHARE * area + (1 - AREA_SHARE) * np.where(known, own, area)

@@ -1,0 +1,103 @@
+"""Each pixel's training mean and the time of the year."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from mlssm.data.dataset import PatchDataset, Place
+from mlssm.evaluation.baselines.pixel_mean import PixelMean
+from mlssm.evaluation.baselines.placed import placed
+from mlssm.evaluation.baselines.training import training_patches
+from mlssm.grid import Floats
+from mlssm.training.batch import Batch
+
+Days = npt.NDArray[np.datetime64]
+BANDWIDTH_DAYS = 15.0  # standard deviation of the kernel over the days of the year
+PRIOR_DATES = 1.0  # mean training dates, of anomaly 0, that every day of the year is given beforehand
+YEAR_DAYS = 365.25
+
+
+@dataclass(frozen=True)
+class Season:
+    """How far one area's labels lie off their pixels' means over the year.
+
+    Attributes:
+        phase: Share of the year that is over on each training date, 0..1 [date].
+        count: Labels of each training date, > 0 [date].
+        total: Sum of their anomalies, label - mean of its pixel [date].
+    """
+
+    phase: Floats
+    count: Floats
+    total: Floats
+
+    def anomaly(self, phase: float) -> float:
+        """The anomaly at a time of the year, SSM units: sum K total / (sum K count + n).
+
+        K = exp(-(days apart / 15)^2 / 2) is a Gaussian over the circle of the year (Nadaraya 1964, Watson 1964), and n
+        the labels of a mean training date: the further a time of the year is from all training dates, the closer its
+        anomaly is to 0. An area without training dates has none.
+        """
+        if not self.count.size:
+            return 0.0
+        apart = np.abs(self.phase - phase)
+        days = YEAR_DAYS * np.minimum(apart, 1 - apart)
+        weight = np.exp(-((days / BANDWIDTH_DAYS) ** 2) / 2)
+        return float(weight @ self.total / (weight @ self.count + PRIOR_DATES * self.count.mean()))
+
+
+@dataclass(frozen=True)
+class Climatology:
+    """Each pixel is predicted as its training mean plus its area's anomaly at that time of the year, clipped to 0..1.
+
+    Attributes:
+        mean: The pixels' means.
+        seasons: Of each area.
+        phases: Share of the year that is over on the local day of each acquisition, 0..1 [time].
+    """
+
+    name: ClassVar[str] = "climatology"
+    mean: PixelMean
+    seasons: tuple[Season, ...]
+    phases: Floats
+
+    @classmethod
+    def fit(cls, train: PatchDataset, mean: PixelMean, days: Days) -> Self:
+        """Average the anomalies of each training date.
+
+        Args:
+            train: The training patches.
+            mean: The pixels' means.
+            days: Local day of each acquisition, [time].
+        """
+        count, total = np.zeros((2, len(mean.maps), len(days)))
+        for patch in training_patches(train):
+            means = mean.at(patch.place)
+            anomalies = patch.labels(means.shape) - means
+            count[patch.place.area, patch.place.time] += np.isfinite(anomalies).sum()
+            total[patch.place.area, patch.place.time] += np.nansum(anomalies)
+        phases = year_phase(days)
+        seasons = (Season(phases[n > 0], n[n > 0], sums[n > 0]) for n, sums in zip(count, total, strict=True))
+        return cls(mean, tuple(seasons), phases)
+
+    def at(self, place: Place) -> Floats:
+        """SSM of the part of a patch that lies in its area, 0..1 [h, w]."""
+        anomaly = self.seasons[place.area].anomaly(float(self.phases[place.time]))
+        return np.clip(self.mean.at(place) + anomaly, 0.0, 1.0)
+
+    def predict(self, places: Sequence[Place], batch: Batch) -> Tensor:
+        """See `Baseline.predict`."""
+        return placed(places, batch, self.at)
+
+
+def year_phase(days: Days) -> Floats:
+    """Share of its year that is over at the begin of each day: 0 on 1 January, below 1 on 31 December."""
+    years = days.astype("datetime64[Y]")
+    first, following = years.astype("datetime64[D]"), (years + 1).astype("datetime64[D]")
+    return np.asarray((days - first) / (following - first), float)

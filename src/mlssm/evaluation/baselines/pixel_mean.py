@@ -1,0 +1,46 @@
+"""Each pixel's training mean, whatever the day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from torch import Tensor
+
+from mlssm.data.dataset import Place
+from mlssm.evaluation.baselines.placed import placed
+from mlssm.evaluation.baselines.training import LabelSums, pixel_means
+from mlssm.grid import Floats
+from mlssm.training.batch import Batch
+
+
+@dataclass(frozen=True)
+class PixelMean:
+    """Each pixel is predicted as its training mean, whatever the weather.
+
+    Attributes:
+        maps: Training mean of each area, SSM 0..1 [h, w].
+    """
+
+    name: ClassVar[str] = "pixel mean"
+    maps: tuple[Floats, ...]
+
+    @classmethod
+    def fit(cls, sums: Sequence[LabelSums], fallback: float) -> Self:
+        """Average the training labels.
+
+        Args:
+            sums: Of each area's labels.
+            fallback: Mean of all areas' training labels, SSM 0..1. A pixel without labels gets its area's mean, and
+                an area without any gets this.
+        """
+        return cls(tuple(pixel_means(part.y, part.n, fallback) for part in sums))
+
+    def at(self, place: Place) -> Floats:
+        """SSM of the part of a patch that lies in its area, [h, w]."""
+        return self.maps[place.area][place.rows, place.cols]
+
+    def predict(self, places: Sequence[Place], batch: Batch) -> Tensor:
+        """See `Baseline.predict`."""
+        return placed(places, batch, self.at)

@@ -1,0 +1,117 @@
+"""Pixels one by one: the network's inputs as rows, for regressions that know no neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mlssm.data.dataset import PatchDataset, Place
+from mlssm.errors import SplitError
+from mlssm.evaluation.baselines.training import regular_positions
+from mlssm.training.batch import Batch
+
+# pixels of a date repeat each other: what counts are dates, and more pixels than these cost time alone
+MOST_PIXELS = 50_000
+MOST_VALUES = 16_000_000  # of the inputs, so that long windows stay within 64 MB
+
+
+class Regressor(Protocol):
+    """What scikit-learn's fitted regressions can do."""
+
+    def predict(self, X: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+        """From [pixel, input] to [pixel]."""
+
+
+@dataclass(frozen=True)
+class PixelSample:
+    """Training pixels.
+
+    Attributes:
+        inputs: Float32 [pixel, input]; the weather step by step, oldest first, and then the static inputs, all scaled
+            as the network's.
+        ssm: Labels 0..1, float64 [pixel].
+        day: Local day of each, by which pixels are grouped, datetime64[D] [pixel].
+    """
+
+    inputs: npt.NDArray[np.float32]
+    ssm: npt.NDArray[np.float64]
+    day: npt.NDArray[np.datetime64]
+
+    @property
+    def dates(self) -> int:
+        """Number of different days."""
+        return len(np.unique(self.day))
+
+
+@dataclass(frozen=True)
+class PixelRegression:
+    """A regression from the inputs of a pixel to its SSM, clipped to 0..1.
+
+    Attributes:
+        name: As it stands in the tables.
+        regressor: Fitted.
+    """
+
+    name: str
+    regressor: Regressor
+
+    def predict(self, places: Sequence[Place], batch: Batch) -> Tensor:
+        """See `Baseline.predict`; NaN where a pixel has no label."""
+        found = torch.full(batch.valid.shape, torch.nan, dtype=torch.float64)
+        if batch.valid.any():
+            ssm = self.regressor.predict(pixel_inputs(batch))
+            found[batch.valid] = torch.from_numpy(np.clip(ssm, 0.0, 1.0).astype(float))
+        return found
+
+
+def pixel_inputs(batch: Batch) -> npt.NDArray[np.float32]:
+    """The inputs of the pixels that have a label, in the order of `batch.valid`, float32 [pixel, input]."""
+    inputs = torch.cat([batch.dynamic.flatten(1, 2), batch.static], dim=1)
+    return inputs.movedim(1, -1)[batch.valid[:, 0]].numpy()
+
+
+def draw_pixels(train: PatchDataset, days: npt.NDArray[np.datetime64], seed: int) -> PixelSample:
+    """Draw training pixels of the regular grid, each with the same probability and none twice.
+
+    Patches are read one by one, twice; what is held are the drawn pixels.
+
+    Args:
+        train: The training patches.
+        days: Local day of each acquisition, [time].
+        seed: Of the draw.
+
+    Raises:
+        SplitError: No training pixel has a label.
+    """
+    positions = regular_positions(train)
+    counts = np.array([int(train[int(position)].valid.sum()) for position in positions], np.int64)
+    if not counts.sum():
+        raise SplitError("no training pixel has a label, so that no baseline can be fitted; hold out less")
+    inputs, ssm, day = [], [], []
+    for position, chosen in zip(positions, _chosen(counts, _features(train), seed), strict=True):
+        if chosen.size:
+            patch = Batch(*(values.unsqueeze(0) for values in train[int(position)]))
+            inputs.append(pixel_inputs(patch)[chosen])
+            ssm.append(patch.target[patch.valid].double().numpy()[chosen])
+            day.append(np.full(chosen.size, days[train.place(int(position)).time]))
+    return PixelSample(np.concatenate(inputs), np.concatenate(ssm), np.concatenate(day))
+
+
+def _features(train: PatchDataset) -> int:
+    first = train[0]
+    return first.dynamic.shape[0] * first.dynamic.shape[1] + first.static.shape[0]
+
+
+def _chosen(counts: npt.NDArray[np.int64], features: int, seed: int) -> list[npt.NDArray[np.int64]]:
+    """For each patch, which of its labelled pixels are drawn."""
+    total, ends = int(counts.sum()), counts.cumsum()
+    limit = min(total, MOST_PIXELS, max(1, MOST_VALUES // features))
+    drawn = np.sort(np.random.default_rng(seed).choice(total, limit, replace=False))
+    parts = np.split(drawn, np.searchsorted(drawn, ends[:-1]))
+    return [part - start for part, start in zip(parts, ends - counts, strict=True)]
