@@ -1,29 +1,43 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import pearsonr
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 from torch import nn
 
-from mlssm.data.assemble import Experiment
+from mlssm.config import TrainConfig
+from mlssm.data.assemble import Experiment, two_pass_grid
+from mlssm.data.controls import apply_control
 from mlssm.data.dataset import PatchDataset
-from mlssm.evaluation.evaluate import NETWORK, Evaluation, regular_grid
+from mlssm.evaluation.baselines import fit_baselines
+from mlssm.evaluation.bootstrap import Resampling
+from mlssm.evaluation.evaluate import CONTROLS, NETWORK, Evaluation, evaluate, regular_grid
+from mlssm.evaluation.stream import Network, batches
+from mlssm.training.batch import Batch
 from mlssm.training.metrics import SUMS, Scores, scores
 
 SPLITS = ("train", "val", "test")
+OF_LABELS = [SUMS.index(name) for name in ("n", "target", "target^2", "standard error^2")]
 
 
-def _pixels(network: nn.Module, dataset: PatchDataset) -> tuple[np.ndarray, np.ndarray]:
+def _patches(dataset: PatchDataset) -> Iterator[tuple[int, Batch]]:
+    """One by one, each with a batch dimension."""
+    for position in range(len(dataset)):
+        yield position, Batch(*(values[None] for values in dataset[position]))
+
+
+def _pixels(network: nn.Module, dataset: PatchDataset, control: str = "none") -> tuple[np.ndarray, np.ndarray]:
     """Predicted and retrieved SSM of all valid pixels, patch by patch."""
     predicted, retrieved = [], []
-    for position in range(len(dataset)):
-        patch = dataset[position]
+    for position, patch in _patches(dataset):
+        inputs = apply_control(control, patch, [dataset.place(position)])
         with torch.no_grad():
-            ssm = network.eval()(patch.dynamic[None], patch.static[None])[0, 0]
-        valid = patch.valid.reshape(ssm.shape)
-        predicted.append(ssm[valid].double().numpy())
-        retrieved.append(patch.target.reshape(ssm.shape)[valid].double().numpy())
+            ssm = network.eval()(inputs.dynamic, inputs.static)
+        predicted.append(ssm[patch.valid].double().numpy())
+        retrieved.append(patch.target[patch.valid].double().numpy())
     return np.concatenate(predicted), np.concatenate(retrieved)
 
 
@@ -46,62 +60,122 @@ def test_the_networks_scores_are_those_of_scikit_learn(
     assert found.corr == pytest.approx(np.corrcoef(predicted, retrieved)[0, 1], abs=1e-5)
 
 
+@pytest.mark.parametrize("control", CONTROLS)
+def test_a_control_is_the_network_on_what_is_left_of_its_inputs(
+    control: str, evaluation: Evaluation, experiment: Experiment, network: nn.Module
+) -> None:
+    predicted, retrieved = _pixels(network, regular_grid(experiment.datasets["test"]), control)
+    found = _scores(evaluation, CONTROLS[control], "test")
+    assert found.rmse == pytest.approx(root_mean_squared_error(retrieved, predicted), abs=1e-6)
+    assert found.rmse != pytest.approx(_scores(evaluation, NETWORK, "test").rmse, abs=1e-4)
+    assert CONTROLS[control] not in evaluation.splits["train"].sums
+
+
+def test_baselines_are_scored_as_they_predict(
+    evaluation: Evaluation, experiment: Experiment, config: TrainConfig
+) -> None:
+    test = regular_grid(experiment.datasets["test"])
+    for baseline in fit_baselines(experiment, regular_grid(experiment.datasets["train"]), config.seed):
+        pairs = [(baseline.predict(places, batch), batch) for batch, places in batches(test, 50)]
+        predicted, retrieved = (
+            torch.cat([values[batch.valid].double() for values, batch in found]).numpy()
+            for found in (pairs, [(batch.target, batch) for _, batch in pairs])
+        )
+        found = _scores(evaluation, baseline.name, "test")
+        assert found.rmse == pytest.approx(root_mean_squared_error(retrieved, predicted), abs=1e-9)
+        assert evaluation.kinds[baseline.name] == "baseline"
+
+
 def test_the_histogram_holds_every_scored_pixel(evaluation: Evaluation) -> None:
     for split in SPLITS:
         assert evaluation.splits[split].histogram.n == _scores(evaluation, NETWORK, split).n
 
 
-def test_batches_do_not_matter(evaluation: Evaluation, evaluate_again: Callable[[int], Evaluation]) -> None:
-    other = evaluate_again(64)
+def test_batches_do_not_matter(evaluation: Evaluation, evaluate_again: Callable[..., Evaluation]) -> None:
+    other = evaluate_again("optimiser.batch_size=64", "evaluation.two_pass=false")
     for split in SPLITS:
-        for model, sums in evaluation.splits[split].sums.items():
-            torch.testing.assert_close(sums, other.splits[split].sums[model], rtol=1e-5, atol=1e-6)
+        one, same = evaluation.splits[split], other.splits[split]
+        assert one.digest == same.digest
+        for model, sums in one.sums.items():
+            torch.testing.assert_close(sums, same.sums[model], rtol=1e-5, atol=1e-6)
+            assert abs(one.wet[model] - same.wet[model]).sum() <= 4, "of pixels at a threshold"
+            assert one.temporal[model].median == pytest.approx(same.temporal[model].median, abs=1e-5, nan_ok=True)
+        assert same.two_pass == {}
 
 
 def test_all_models_meet_the_same_labels(evaluation: Evaluation) -> None:
-    of_labels = [SUMS.index(name) for name in ("n", "target", "target^2", "standard error^2")]
     for part in evaluation.splits.values():
-        network, *baselines = (sums[..., of_labels] for sums in part.sums.values())
-        assert len(baselines) == 2
-        assert all(torch.equal(network, other) for other in baselines)
+        network, *others = (sums[..., OF_LABELS] for sums in part.sums.values())
+        assert len(others) >= 6
+        assert all(torch.equal(network, other) for other in others)
+        _, *counts = (counts.sum(-1) for counts in part.wet.values())
+        assert all(torch.equal(part.wet[NETWORK].sum(-1), other) for other in counts)
 
 
-def test_the_second_pass_has_no_share_in_the_scores(evaluation: Evaluation, experiment: Experiment) -> None:
+def test_sums_are_kept_by_date_block_and_bin(evaluation: Evaluation, experiment: Experiment) -> None:
+    """20 pixels along the area, 6 along a block."""
+    test = regular_grid(experiment.datasets["test"])
+    expected = torch.zeros(len(test.times), 4, 4, 5)
+    for position, patch in _patches(test):
+        place = test.place(position)
+        for row, col in patch.valid[0, 0].nonzero().tolist():
+            block = (place.rows.start + row) // 6, (place.cols.start + col) // 6
+            moisture = min(int(float(patch.target[0, 0, row, col]) * 5), 4)
+            expected[(int(patch.date), *block, moisture)] += 1
+    part = evaluation.splits["test"]
+    assert torch.equal(part.sums[NETWORK][..., 0], expected.reshape(-1, 16, 5).double())
+    assert part.blocks.tolist() == [0] * 16
+    assert len(part.times) == len(expected)
+
+
+def test_the_second_pass_has_no_share_in_the_natural_scores(evaluation: Evaluation, experiment: Experiment) -> None:
     train = experiment.datasets["train"]
     regular = regular_grid(train)
     assert 0 < len(regular) < len(train)
-    valid = sum(int(regular[position].valid.sum()) for position in range(len(regular)))
+    valid = sum(int(patch.valid.sum()) for _, patch in _patches(regular))
     assert _scores(evaluation, NETWORK, "train").n == valid
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_two_pass_counts_each_pixel_as_often_as_it_appears(
+    split: str, evaluation: Evaluation, experiment: Experiment, network: nn.Module
+) -> None:
+    both = two_pass_grid(experiment, split)
+    predicted, retrieved = _pixels(network, both)
+    found = _scores(evaluation, NETWORK, split, "two_pass")
+    assert found.n == len(retrieved) > _scores(evaluation, NETWORK, split).n
+    assert found.r2 == pytest.approx(r2_score(retrieved, predicted), abs=1e-5)
+    assert list(evaluation.splits[split].two_pass) == [
+        name for name, kind in evaluation.kinds.items() if kind != "control"
+    ]
+
+
+def test_correlation_over_time_is_that_of_each_pixels_dates(
+    evaluation: Evaluation, experiment: Experiment, network: nn.Module
+) -> None:
+    test = regular_grid(experiment.datasets["test"])
+    model, stack = Network(NETWORK, network), np.full((2, len(test.times), 27, 27), np.nan)
+    for position, patch in _patches(test):
+        place = test.place(position)
+        ssm = model.predict([place], patch)
+        for values, whole in zip((patch.target, ssm), stack, strict=True):
+            whole[int(patch.date), place.rows, place.cols] = torch.where(patch.valid, values, torch.nan)[0, 0]
+    (found,) = evaluation.splits["test"].temporal_maps
+    assert found.shape == (20, 20)
+    dates = np.isfinite(stack[0]).sum(0)[:20, :20]
+    assert np.isnan(found[dates < 5]).all()
+    known = np.argwhere(np.isfinite(found))
+    for row, col in known[:: len(known) // 20]:
+        y, p = stack[:, np.isfinite(stack[0, :, row, col]), row, col]
+        assert found[row, col] == pytest.approx(pearsonr(y, p).statistic, abs=1e-4)
+    summary = evaluation.splits["test"].temporal[NETWORK]
+    assert (summary.n, summary.median) == (len(known), np.nanmedian(found))
 
 
 def test_the_pixel_mean_has_no_bias_on_what_it_was_fitted_on(evaluation: Evaluation) -> None:
     found = _scores(evaluation, "pixel mean", "train")
     assert found.bias == pytest.approx(0, abs=1e-9)
     assert 0 < found.r2 < 0.3
-
-
-def test_the_pixel_mean_is_that_of_each_pixels_training_labels(evaluation: Evaluation, experiment: Experiment) -> None:
-    train, test = (regular_grid(experiment.datasets[split]) for split in ("train", "test"))
-    everything = slice(None)
-    times = np.unique(train.patches["time"])
-    labels = experiment.retrieval.labels(0, times, everything, everything).ssm
-    kept = np.zeros(labels.shape, bool)
-    for time, row, col in train.patches[["time", "row", "col"]].itertuples(index=False):
-        kept[np.searchsorted(times, time), row : row + 9, col : col + 9] = True
-    labels = np.where(kept, labels, np.nan).astype(float)
-    known = np.isfinite(labels)
-    count = known.sum(axis=0)
-    mean = np.where(count > 0, np.where(known, labels, 0).sum(axis=0) / np.maximum(count, 1), np.nanmean(labels))
-    errors = []
-    for position, (time, row, col) in enumerate(test.patches[["time", "row", "col"]].itertuples(index=False)):
-        patch = test[position]
-        part = mean[row : row + 9, col : col + 9]
-        height, width = part.shape
-        valid = patch.valid.reshape(9, 9)[:height, :width].numpy()
-        errors.append((part - patch.target.reshape(9, 9)[:height, :width].numpy())[valid])
-        assert patch.date == np.searchsorted(test.times, time)
-    rmse = np.sqrt(np.mean(np.concatenate(errors) ** 2))
-    assert _scores(evaluation, "pixel mean", "test").rmse == pytest.approx(rmse, abs=1e-6)
 
 
 def test_rain_explains_what_the_pixels_mean_does_not(evaluation: Evaluation) -> None:
@@ -112,9 +186,32 @@ def test_rain_explains_what_the_pixels_mean_does_not(evaluation: Evaluation) -> 
 
 def test_rows_come_by_split_and_begin_with_the_network(evaluation: Evaluation) -> None:
     rows = evaluation.rows
-    assert len(rows) == 3 * 3 * 2
-    assert [row.split for row in rows[::6]] == ["test", "val", "train"]
-    assert {row.model for row in rows[0:18:6]} == {NETWORK}
+    assert list(dict.fromkeys(row.split for row in rows)) == ["test", "val", "train"]
+    for split in SPLITS:
+        there = [row for row in rows if row.split == split]
+        assert there[0].labels == (NETWORK, split, "natural")
+        counts = {name: sum(row.distribution == name for row in there) for name in ("natural", "balanced", "two_pass")}
+        controls = 0 if split == "train" else 2
+        assert counts == {"natural": 7 + controls, "balanced": 7 + controls, "two_pass": 7}
+    assert evaluation.rows is rows, "made once"
+
+
+def test_intervals_are_drawn_as_the_configuration_says(evaluation: Evaluation, config: TrainConfig) -> None:
+    assert evaluation.resampling == Resampling(200, 0.95, config.seed)
+    network = evaluation.rows[0]
+    assert network.intervals.rmse.low < network.scores.rmse < network.intervals.rmse.high
+    assert evaluation.verdict.startswith("ConvLSTM differs from ")
+
+
+def test_a_network_trained_under_a_control_is_scored_under_it_and_the_baselines_are_not(
+    evaluation: Evaluation, network: nn.Module, watershed: Any, overrides: tuple[str, ...]
+) -> None:
+    changed = (*overrides, "control=no_weather", "evaluation.two_pass=false")
+    found = evaluate(watershed.experiment(*changed), network, watershed.config(*changed)).splits["test"].sums
+    assert not set(CONTROLS.values()) & set(found)
+    expected = evaluation.splits["test"].sums
+    torch.testing.assert_close(found[NETWORK], expected[CONTROLS["no_weather"]])
+    torch.testing.assert_close(found["ridge"], expected["ridge"])
 
 
 def test_each_date_of_a_split_is_an_image_of_its_season(evaluation: Evaluation, experiment: Experiment) -> None:

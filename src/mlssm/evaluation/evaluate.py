@@ -1,26 +1,37 @@
-"""Scores of the network and of the baselines on the same pixels, from one streamed pass over each split."""
+"""Scores of the network, its controls and the baselines on the same pixels, from one streamed pass over each split."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
-import torch
+import numpy.typing as npt
+import pandas as pd
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from mlssm.data.assemble import Experiment
+from mlssm.config import EvaluationConfig, TrainConfig
+from mlssm.data.assemble import Experiment, two_pass_grid
 from mlssm.data.dataset import PatchDataset
-from mlssm.evaluation.area_baselines import NAMES, AreaBaselines, fit_baselines, places_of
+from mlssm.evaluation.baseline import Baseline
+from mlssm.evaluation.baselines import fit_baselines
+from mlssm.evaluation.bootstrap import Resampling
+from mlssm.evaluation.cells import LabelledPixels, Layout
+from mlssm.evaluation.detection import WetTally
 from mlssm.evaluation.histogram import DensityHistogram
-from mlssm.evaluation.table import ScoreRow
-from mlssm.training.batch import Batch
-from mlssm.training.metrics import DISTRIBUTIONS, SUMS, pixel_sums, scores
+from mlssm.evaluation.rows import score_rows, verdict
+from mlssm.evaluation.stream import NETWORK, Network, batches
+from mlssm.evaluation.table import Kind, ScoreRow
+from mlssm.evaluation.tally import ScoreTally
+from mlssm.evaluation.temporal import Quartiles, TemporalSums
+from mlssm.training.metrics import DISTRIBUTIONS
 
-NETWORK = "ConvLSTM"
 HISTOGRAM_BINS = 50
+CONTROLS = {"no_weather": f"{NETWORK}, no weather", "shuffle_space": f"{NETWORK}, shuffled space"}
 ORDER = ("test", "val", "train")
+CONTROLLED = ("test", "val")
+NO_TEMPORAL = "no pixel has 5 dates on which labels and predictions vary"
 
 
 @dataclass(frozen=True)
@@ -29,13 +40,27 @@ class SplitEvaluation:
 
     Attributes:
         times: Acquisitions of the split, positions in the cube, in the order of the sums' first dimension.
-        sums: By model, the network's and the baselines'; float64 [date, bin, sum], see `mlssm.training.metrics`.
+        blocks: Area of each spatial block, in the order of the sums' second dimension.
+        sums: By model: the network, its controls, and the baselines; float64 [date, block, bin, sum], see
+            `mlssm.training.metrics`.
+        wet: By model, the counts of `mlssm.evaluation.detection`.
+        temporal: By model, the correlation over time of the pixels.
+        temporal_maps: The network's, a map [height, width] an area; NaN where not defined.
         histogram: The network's SSM against retrieved SSM.
+        digest: Of the labels and their places: equal where two runs were scored on the same.
+        two_pass: As `sums`, without controls, over the patches of both passes, on dates of their own; a pixel counts as
+            often as it appears. Empty unless it was asked for.
     """
 
     times: tuple[int, ...]
+    blocks: npt.NDArray[np.int64]
     sums: Mapping[str, Tensor]
+    wet: Mapping[str, Tensor]
+    temporal: Mapping[str, Quartiles]
+    temporal_maps: tuple[npt.NDArray[np.float64], ...]
     histogram: DensityHistogram
+    digest: str
+    two_pass: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,91 +69,138 @@ class Evaluation:
 
     Attributes:
         splits: By "train", "val" and "test".
+        kinds: By model, whether it is the network, a control or a baseline, in the order of the tables.
+        config: Thresholds, and how the bootstrap draws.
+        seed: Of the bootstrap.
     """
 
     splits: Mapping[str, SplitEvaluation]
+    kinds: Mapping[str, Kind]
+    config: EvaluationConfig
+    seed: int
 
     @property
+    def resampling(self) -> Resampling:
+        """How the intervals are drawn."""
+        return Resampling(self.config.draws, self.config.level, self.seed)
+
+    @cached_property
     def rows(self) -> list[ScoreRow]:
-        """The table: on test, validation and training, the network and then the baselines."""
-        return [
-            ScoreRow(model, split, distribution, scores(sums, distribution))
-            for split in ORDER
-            for model, sums in self.splits[split].sums.items()
-            for distribution in DISTRIBUTIONS
-        ]
+        """The table: on test, validation and training, the network, its controls, and then the baselines."""
+        found: list[ScoreRow] = []
+        for split in ORDER:
+            part = self.splits[split]
+            found += score_rows(split, part.sums, DISTRIBUTIONS, self.kinds, self.resampling)
+            found += score_rows(split, part.two_pass, ("two_pass",), self.kinds, self.resampling)
+        return found
+
+    @cached_property
+    def verdict(self) -> str:
+        """Whether the network differs from the best baseline on the test split, in a line."""
+        return verdict(self.rows, self.splits["test"].sums, self.resampling)
 
 
-def evaluate(experiment: Experiment, network: nn.Module, batch_size: int, bins: int) -> Evaluation:
+@dataclass(frozen=True)
+class Settings:
+    """How a split is summed up.
+
+    Attributes:
+        layout: Blocks and pixels of the areas.
+        batch_size: Patches that are predicted at once.
+        bins: SSM bins of the balanced scores.
+        thresholds: SSM from which a pixel is wet.
+    """
+
+    layout: Layout
+    batch_size: int
+    bins: int
+    thresholds: tuple[float, ...]
+
+
+def evaluate(experiment: Experiment, network: nn.Module, config: TrainConfig) -> Evaluation:
     """Score a network and the baselines on all three splits, each read once.
 
     All are scored on the patches of the regular grid, so that training scores are those of the natural distribution
-    too, whatever the sampler drew. The baselines are fitted on the labels of the training ones.
+    too, whatever the sampler drew; with `evaluation.two_pass` also on the patches of both passes. The baselines are
+    fitted on the labels of the regular training patches. Controls are scored on the test and validation splits.
 
     Args:
         experiment: Labels, weather and patches.
         network: The trained network, on the device that it is to run on.
-        batch_size: Patches that are predicted at once.
-        bins: SSM bins of the balanced scores.
+        config: Batch size, bins, thresholds, blocks, controls and seed.
+
+    Raises:
+        SplitError: No training pixel has a label.
     """
     regular = {split: regular_grid(dataset) for split, dataset in experiment.datasets.items()}
-    baselines = fit_baselines(experiment, regular["train"])
-    return Evaluation(
-        {split: evaluate_split(network, baselines, dataset, batch_size, bins) for split, dataset in regular.items()}
-    )
+    trained = Network(NETWORK, network, config.control)
+    # a network that was trained under a control has lost what the others would take away
+    names = config.evaluation.controls if config.control == "none" else ()
+    controls = [Network(CONTROLS[name], network, name) for name in names]
+    baselines = fit_baselines(experiment, regular["train"], config.seed)
+    settings = _settings(experiment, config)
+    splits = {}
+    for split, dataset in regular.items():
+        models = (trained, *(controls if split in CONTROLLED else ()), *baselines)
+        splits[split] = evaluate_split(models, dataset, settings)
+        if config.evaluation.two_pass:
+            both = two_pass_grid(experiment, split)
+            found = evaluate_split((trained, *baselines), uncontrolled(both, both.patches), settings)
+            splits[split] = replace(splits[split], two_pass=found.sums)
+    kinds: dict[str, Kind] = {NETWORK: "network"}
+    kinds.update({model.name: "control" for model in controls})
+    kinds.update({model.name: "baseline" for model in baselines})
+    return Evaluation(splits, kinds, config.evaluation, config.seed)
 
 
 def regular_grid(dataset: PatchDataset) -> PatchDataset:
-    """The same patches without those of the second pass."""
-    first = dataset.patches[dataset.patches["pass"] == 1]
-    return PatchDataset(first, dataset.size, dataset.retrieval, dataset.features, dataset.moments)
+    """The same patches without those of the second pass, and under no control."""
+    return uncontrolled(dataset, dataset.patches[dataset.patches["pass"] == 1])
 
 
-def evaluate_split(
-    network: nn.Module, baselines: tuple[AreaBaselines, ...], dataset: PatchDataset, batch_size: int, bins: int
-) -> SplitEvaluation:
-    """Predict a split once, by the network and by the baselines, and sum up, a batch at a time.
+def uncontrolled(dataset: PatchDataset, patches: pd.DataFrame) -> PatchDataset:
+    """Patches of a dataset with their inputs as they are: a control is the network's, and not the baselines'."""
+    return PatchDataset(patches, dataset.size, dataset.retrieval, dataset.features, dataset.moments)
+
+
+def evaluate_split(models: Sequence[Baseline], dataset: PatchDataset, settings: Settings) -> SplitEvaluation:
+    """Predict a split once by each model, and sum up, a batch at a time.
 
     Args:
-        network: On the device that it is to run on.
-        baselines: Fitted, by area.
-        dataset: The split's patches.
-        batch_size: Patches in a batch.
-        bins: SSM bins of the balanced scores.
+        models: The network first.
+        dataset: The split's patches; the temporal correlation counts a pixel of overlapping ones twice.
+        settings: How it is summed up.
     """
-    dates = len(dataset.times)
-    sums = {name: torch.zeros(dates, bins, len(SUMS), dtype=torch.float64) for name in (NETWORK, *NAMES)}
-    histogram = DensityHistogram(HISTOGRAM_BINS)
-    places = places_of(dataset)
-    for batch, prediction in predictions(network, dataset, batch_size):
-        here = [next(places) for _ in range(len(batch.date))]
-        found = {NETWORK: prediction} | {name: _of_baseline(name, baselines, here, batch) for name in NAMES}
-        for name, values in found.items():
-            sums[name] += pixel_sums(
-                values, batch.target, batch.valid, batch.standard_error, batch.date, groups=dates, bins=bins
-            )
-        histogram.add(prediction[batch.valid].double().numpy(), batch.target[batch.valid].double().numpy())
-    return SplitEvaluation(tuple(int(time) for time in dataset.times), sums, histogram)
+    layout, dates, names = settings.layout, len(dataset.times), tuple(model.name for model in models)
+    tally = ScoreTally(names, dates, layout, settings.bins)
+    wet = WetTally(names, dates, settings.thresholds)
+    temporal, histogram = TemporalSums(layout.pixels, names), DensityHistogram(HISTOGRAM_BINS)
+    for batch, places in batches(dataset, settings.batch_size):
+        pixels = LabelledPixels.of(batch, places, layout)
+        cell, row = tally.cell(pixels), wet.row(pixels)
+        tally.add_labels(pixels)
+        temporal.add_labels(pixels)
+        for model in models:
+            prediction = pixels.select(model.predict(places, batch))
+            tally.add(model.name, pixels, cell, prediction)
+            wet.add(model.name, row, prediction)
+            temporal.add(model.name, pixels, prediction)
+            if model is models[0]:
+                histogram.add(prediction.numpy(), pixels.target.numpy())
+    correlations = {name: temporal.correlation(name) for name in names}
+    return SplitEvaluation(
+        times=tuple(int(time) for time in dataset.times),
+        blocks=layout.blocks,
+        sums=tally.sums,
+        wet=wet.counts,
+        temporal={name: Quartiles.of(values, NO_TEMPORAL) for name, values in correlations.items()},
+        temporal_maps=layout.maps(correlations[names[0]]),
+        histogram=histogram,
+        digest=tally.digest,
+    )
 
 
-def predictions(network: nn.Module, dataset: PatchDataset, batch_size: int) -> Iterator[tuple[Batch, Tensor]]:
-    """Each batch, in the dataset's order, with the network's SSM, [B, 1, H, W], both on the CPU."""
-    device = next(network.parameters()).device
-    network.eval()
-    # a plain loader: the one of training would share the patches among processes
-    loader: DataLoader[Batch] = DataLoader(dataset, batch_size=batch_size)
-    with torch.inference_mode():
-        for batch in loader:
-            yield batch, network(batch.dynamic.to(device), batch.static.to(device)).float().cpu()
-
-
-def _of_baseline(
-    name: str, baselines: tuple[AreaBaselines, ...], places: list[tuple[int, int, slice, slice]], batch: Batch
-) -> Tensor:
-    """A baseline's SSM of a batch, [B, 1, H, W]; 0, and not valid, where a patch reaches past its area."""
-    prediction = torch.zeros(batch.target.shape, dtype=torch.float64)
-    for position, (area, time, rows, cols) in enumerate(places):
-        ssm = baselines[area].predict(name, time, rows, cols)
-        height, width = ssm.shape
-        prediction[position, 0, :height, :width] = torch.from_numpy(np.ascontiguousarray(ssm))
-    return prediction
+def _settings(experiment: Experiment, config: TrainConfig) -> Settings:
+    shapes = [place.shape for place in experiment.field.places]
+    layout = Layout.of_metres(shapes, config.evaluation.block_m, experiment.stack.working.grid.pixel)
+    return Settings(layout, config.optimiser.batch_size, config.ssm_bins, config.evaluation.wet_thresholds)

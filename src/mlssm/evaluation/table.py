@@ -8,16 +8,24 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from mlssm.evaluation.bootstrap import Intervals
     from mlssm.training.metrics import Scores
 
+Kind: TypeAlias = Literal["network", "control", "baseline"]
+RowDistribution: TypeAlias = Literal["natural", "balanced", "two_pass"]
 LABELS = ("model", "split", "distribution")
-SCORES = ("n", "R2", "ceiling", "RMSE", "MAE", "corr", "bias")
-CSV_HEADER = (*LABELS, "n", "r2", "r2_ceiling", "rmse", "mae", "corr", "bias")
+BOUNDED = ("r2", "rmse", "mae", "corr", "bias")  # have an interval
+CSV_HEADER = (
+    *("model", "kind", "split", "distribution", "n", "r2", "r2_ceiling", "rmse", "mae", "corr", "bias"),
+    *("skill", "best_baseline"),
+    *(f"{name}_{end}" for name in BOUNDED for end in ("low", "high")),
+    "reason",
+)
 ABSENT = "-"
 
 
@@ -26,16 +34,25 @@ class ScoreRow:
     """The scores of one model on one split and distribution.
 
     Attributes:
-        model: Name of the network or baseline.
+        model: Its name.
+        kind: What it is.
         split: `train`, `val` or `test`.
-        distribution: `natural` (pixels as they come) or `balanced` (each SSM bin weighs the same).
+        distribution: `natural` (pixels as they come), `balanced` (each SSM bin weighs the same), or `two_pass` (pixels
+            as they come in the patches of both passes).
         scores: Its scores, SSM units.
+        intervals: Of its scores.
+        skill: 1 - MSE / MSE of the best baseline; NaN where there is none.
+        best: The best baseline there, which has the lowest RMSE; empty where there is none.
     """
 
     model: str
+    kind: Kind
     split: str
-    distribution: str
+    distribution: RowDistribution
     scores: Scores
+    intervals: Intervals
+    skill: float = math.nan
+    best: str = ""
 
     @property
     def labels(self) -> tuple[str, str, str]:
@@ -43,19 +60,23 @@ class ScoreRow:
         return self.model, self.split, self.distribution
 
     @property
-    def values(self) -> tuple[float, float, float, float, float, float]:
-        """R2, its ceiling, RMSE, MAE, correlation and bias."""
-        scores = self.scores
-        return scores.r2, scores.r2_ceiling, scores.rmse, scores.mae, scores.corr, scores.bias
-
-    @property
     def cells(self) -> tuple[str, ...]:
         """The row as text: n with thousands separated, scores to three decimals, and - for one that is not defined."""
-        return (*self.labels, f"{self.scores.n:,}", *(_decimal(value) for value in self.values))
+        scores, r2 = self.scores, self.intervals.r2
+        ends = ABSENT if math.isnan(r2.low) else f"{r2.low:.2f} to {r2.high:.2f}"
+        rest = (scores.r2_ceiling, self.skill, scores.rmse, scores.mae, scores.corr, scores.bias)
+        return f"{scores.n:,}", _decimal(scores.r2), ends, *(_decimal(value) for value in rest)
+
+    @property
+    def reason(self) -> str:
+        """Why a score or an interval is not defined; empty where all are."""
+        return self.scores.reason or self.intervals.reason
 
 
 def as_rich(rows: Sequence[ScoreRow]) -> Table:
-    """The table for the terminal, at most 100 columns wide; the models of a split and distribution stand together.
+    """The table for the terminal, at most 100 columns wide: the test split, and the validation split's natural scores.
+
+    The rest is in the other two forms. The models of a split and distribution stand together, under its name.
 
     Args:
         rows: Rows in any order; groups appear in the order of their first row.
@@ -64,34 +85,44 @@ def as_rich(rows: Sequence[ScoreRow]) -> Table:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
-    for name in LABELS:
-        table.add_column(name, overflow="fold")
-    for name in SCORES:
+    table.add_column("model", overflow="fold")
+    for name in _headings(rows):
         table.add_column(name, justify="right", no_wrap=True)
-    for group in _groups(rows):
+    for group in _groups([row for row in rows if row.split == "test" or row.labels[1:] == ("val", "natural")]):
+        table.add_row(f"[bold]{group[0].split}, {group[0].distribution}[/bold]")
         for row in group:
-            table.add_row(*row.cells)
+            table.add_row(f" {row.model}", *row.cells)
         table.add_section()
     return table
 
 
 def as_markdown(rows: Sequence[ScoreRow]) -> str:
     """The table in GitHub's Markdown, ending with a newline."""
-    header = (*LABELS, *SCORES)
-    rule = ["---"] * len(LABELS) + ["---:"] * len(SCORES)
-    body = [[cell.replace("|", "\\|") for cell in row.cells] for group in _groups(rows) for row in group]
+    header = (*LABELS, *_headings(rows))
+    rule = ["---"] * len(LABELS) + ["---:"] * (len(header) - len(LABELS))
+    whole = [(*row.labels, *row.cells) for group in _groups(rows) for row in group]
+    body = [[cell.replace("|", "\\|") for cell in cells] for cells in whole]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (header, rule, *body))
 
 
 def as_csv(rows: Sequence[ScoreRow]) -> str:
-    """The table as CSV with full precision; a score that is not defined is empty."""
+    """The table as CSV with full precision; a score that is not defined is empty, and the last column says why."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_HEADER)
     for group in _groups(rows):
         for row in group:
-            writer.writerow([*row.labels, row.scores.n, *("" if math.isnan(v) else v for v in row.values)])
+            scores, ends = row.scores, [getattr(row.intervals, name) for name in BOUNDED]
+            values = (scores.r2, scores.r2_ceiling, scores.rmse, scores.mae, scores.corr, scores.bias, row.skill)
+            bounds = [value for end in ends for value in (end.low, end.high)]
+            names = (row.model, row.kind, row.split, row.distribution, scores.n)
+            writer.writerow([*names, *_known(values), row.best, *_known(bounds), row.reason])
     return text.getvalue()
+
+
+def _headings(rows: Sequence[ScoreRow]) -> tuple[str, ...]:
+    level = f"{rows[0].intervals.level:.0%}".replace("%", " %") if rows else "95 %"
+    return "n", "R2", level, "ceiling", "skill", "RMSE", "MAE", "corr", "bias"
 
 
 def _groups(rows: Sequence[ScoreRow]) -> list[list[ScoreRow]]:
@@ -99,6 +130,10 @@ def _groups(rows: Sequence[ScoreRow]) -> list[list[ScoreRow]]:
     first = {key: place for place, key in reversed(list(enumerate(row.labels[1:] for row in rows)))}
     ordered = sorted(rows, key=lambda row: first[row.labels[1:]])
     return [list(group) for _, group in groupby(ordered, key=lambda row: row.labels[1:])]
+
+
+def _known(values: Sequence[float]) -> list[float | str]:
+    return ["" if math.isnan(value) else value for value in values]
 
 
 def _decimal(value: float) -> str:

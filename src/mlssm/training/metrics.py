@@ -24,6 +24,7 @@ SUMS = (
     "(prediction - target)^2",
     "standard error^2",
 )
+SCORES = ("r2", "rmse", "mae", "corr", "bias", "r2_ceiling")  # columns of `score_values`
 CONSTANT = 1e-9  # a variance below this share of the mean square is float rounding, not spread
 
 
@@ -49,6 +50,17 @@ class Scores:
     corr: float
     bias: float
     r2_ceiling: float
+
+    @property
+    def reason(self) -> str:
+        """Why a score is not defined; empty where all are."""
+        if self.n == 0:
+            return "no labelled pixels"
+        if math.isnan(self.rmse):
+            return "predictions are not finite"
+        if math.isnan(self.r2):
+            return "labels do not vary"
+        return "predictions do not vary" if math.isnan(self.corr) else ""
 
 
 def pixel_sums(
@@ -77,12 +89,22 @@ def pixel_sums(
     """
     p, y, se = (values.detach()[valid].double() for values in (prediction, target, standard_error))
     shape = group.shape + (1,) * (valid.ndim - group.ndim)
-    cell = group.reshape(shape).expand_as(valid)[valid] * bins + (y * bins).long().clamp(0, bins - 1)
-    error = p - y
-    columns = (torch.ones_like(y), y, p, y * y, p * p, p * y, error.abs(), error * error, se * se)
+    cell = group.reshape(shape).expand_as(valid)[valid] * bins + bin_of(y, bins)
     sums = y.new_zeros(len(SUMS), groups * bins)
-    sums.index_add_(1, cell, torch.stack(columns))
+    sums.index_add_(1, cell, terms(p, y, se))
     return sums.T.reshape(groups, bins, len(SUMS))
+
+
+def bin_of(target: Tensor, bins: int) -> Tensor:
+    """Which of the equal bins over [0, 1] a target falls into; int64, 1 falls into the last."""
+    return (target * bins).long().clamp(0, bins - 1)
+
+
+def terms(prediction: Tensor, target: Tensor, standard_error: Tensor) -> Tensor:
+    """What each pixel adds to the `SUMS`, [len(SUMS), pixels]; arguments float64 [pixels]."""
+    p, y, se = prediction, target, standard_error
+    error = p - y
+    return torch.stack((torch.ones_like(y), y, p, y * y, p * p, p * y, error.abs(), error * error, se * se))
 
 
 class ScoreSums(Metric):
@@ -134,16 +156,43 @@ def scores(sums: Tensor, distribution: Distribution = "natural") -> Scores:
         The scores, NaN where not defined.
     """
     bins = sums.double().cpu().reshape(-1, *sums.shape[-2:]).sum(0)
-    filled = bins[bins[:, 0] > 0]
-    n = round(filled[:, 0].sum().item())
+    return Scores(round(bins[:, 0].sum().item()), *score_values(bins, distribution).tolist())
+
+
+def score_values(sums: Tensor, distribution: Distribution = "natural") -> Tensor:
+    """Scores of many sums at once, NaN where not defined; `scores` has them for one, with their number of pixels.
+
+    Args:
+        sums: [..., bins, len(SUMS)]; only the bins are summed. Pixels may have been weighed, as a bootstrap does.
+        distribution: As in `scores`.
+
+    Returns:
+        [..., len(SCORES)], float64, columns as in `SCORES`.
+    """
     if distribution == "balanced":
-        filled = filled / filled[:, :1]
-    totals = filled.sum(0)
-    return _from_means(n, (totals[1:] / totals[0]).tolist())
+        sums = torch.where(sums[..., :1] > 0, sums / sums[..., :1], 0.0)
+    totals = sums.sum(-2)
+    y, p, yy, pp, yp, absolute, squared, noise = (totals[..., 1:] / totals[..., :1]).unbind(-1)
+    var_y = _spread(yy - y * y, yy)
+    columns = (
+        1 - squared / var_y,
+        squared.sqrt(),
+        absolute,
+        correlation(y, p, yy, pp, yp),
+        p - y,
+        1 - noise / var_y,
+    )
+    return torch.stack(columns, -1)
+
+
+def correlation(x: Tensor, y: Tensor, xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:
+    """Pearson's correlation from the means of x, y, x^2, y^2 and x y; NaN where one of them is constant."""
+    spread = _spread(xx - x * x, xx) * _spread(yy - y * y, yy)
+    return ((xy - x * y) / spread.sqrt()).clamp(-1.0, 1.0)
 
 
 def per_date(sums: Tensor, distribution: Distribution = "natural") -> tuple[Scores, ...]:
-    """Scores of each date; `sums` is [dates, bins, len(SUMS)]."""
+    """Scores of each date; `sums` is [dates, ..., bins, len(SUMS)]."""
     return tuple(scores(of_date, distribution) for of_date in sums)
 
 
@@ -152,21 +201,18 @@ def per_bin(sums: Tensor) -> tuple[Scores, ...]:
     return tuple(scores(of_bin) for of_bin in sums.movedim(-2, 0).unsqueeze(-2))
 
 
-def _from_means(n: int, means: Sequence[float]) -> Scores:
-    y, p, yy, pp, yp, absolute, squared, noise = means
-    var_y, var_p = _variance(y, yy), _variance(p, pp)
-    return Scores(
-        n=n,
-        r2=1 - squared / var_y,
-        rmse=math.sqrt(squared),
-        mae=absolute,
-        corr=min(max((yp - y * p) / math.sqrt(var_y * var_p), -1.0), 1.0),
-        bias=p - y,
-        r2_ceiling=1 - noise / var_y,
-    )
+def per_area(sums: Tensor, areas: Sequence[int], distribution: Distribution = "natural") -> tuple[Scores, ...]:
+    """Scores of each area.
+
+    Args:
+        sums: [dates, blocks, bins, len(SUMS)].
+        areas: Area of each block, numbered from 0.
+        distribution: As in `scores`.
+    """
+    of_block = torch.as_tensor(areas)
+    return tuple(scores(sums[:, of_block == area], distribution) for area in range(int(of_block.max()) + 1))
 
 
-def _variance(mean: float, mean_square: float) -> float:
-    """Variance from moments; NaN where the values are constant."""
-    variance = mean_square - mean * mean
-    return variance if variance > CONSTANT * mean_square else math.nan
+def _spread(variance: Tensor, mean_square: Tensor) -> Tensor:
+    """A variance from moments; NaN where the values are constant."""
+    return torch.where(variance > CONSTANT * mean_square, variance, torch.nan)

@@ -1,0 +1,81 @@
+"""The rows of the table of scores: each with its intervals and its skill, and what they say of the network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from mlssm.evaluation.bootstrap import Resampling, difference, differs, intervals, resample
+from mlssm.evaluation.table import Kind, RowDistribution, ScoreRow
+from mlssm.training.metrics import Distribution, scores
+
+
+def score_rows(
+    split: str,
+    sums: Mapping[str, Tensor],
+    distributions: Sequence[RowDistribution],
+    kinds: Mapping[str, Kind],
+    resampling: Resampling,
+) -> list[ScoreRow]:
+    """The rows of one split.
+
+    Args:
+        split: Its name.
+        sums: By model, float64 [dates, blocks, bins, len(SUMS)].
+        distributions: Which; `two_pass` weighs the pixels of the sums alike, as `natural` does.
+        kinds: What each model is.
+        resampling: How the intervals are drawn.
+    """
+    rows = []
+    for model, cells in sums.items():
+        drawn = resample(cells, resampling)
+        for name in distributions:
+            weighing: Distribution = "balanced" if name == "balanced" else "natural"
+            found = scores(cells, weighing), intervals(drawn, weighing)
+            rows.append(ScoreRow(model, kinds[model], split, name, *found))
+    return _with_skill(rows)
+
+
+def best_baseline(rows: Sequence[ScoreRow], split: str, distribution: str) -> ScoreRow | None:
+    """The baseline with the lowest RMSE on a split and distribution; None where none has one."""
+    known = [row for row in rows if row.kind == "baseline" and not math.isnan(row.scores.rmse)]
+    there = [row for row in known if (row.split, row.distribution) == (split, distribution)]
+    return min(there, key=lambda row: row.scores.rmse, default=None)
+
+
+def verdict(rows: Sequence[ScoreRow], sums: Mapping[str, Tensor], resampling: Resampling) -> str:
+    """Whether the network's RMSE differs from that of the best baseline on the test split, natural, in a line.
+
+    Args:
+        rows: The table.
+        sums: Of the test split, by model.
+        resampling: How the paired differences are drawn.
+    """
+    (network,) = (row for row in rows if row.labels[1:] == ("test", "natural") and row.kind == "network")
+    best = best_baseline(rows, "test", "natural")
+    if best is None:
+        return f"{network.model} was not compared: no baseline has a score on the test split"
+    found = difference(resample(sums[network.model], resampling), resample(sums[best.model], resampling))
+    change = network.scores.rmse - best.scores.rmse
+    if math.isnan(found.rmse.low):
+        return f"{network.model} and {best.model}: no difference shown ({found.reason})"
+    if not differs(found.rmse):
+        ends = f"{found.rmse.low:+.3f} to {found.rmse.high:+.3f}"
+        return f"{network.model} and {best.model}: no difference shown (RMSE {change:+.3f}, {ends})"
+    ends = " to ".join(f"{end:.3f}" for end in sorted((abs(found.rmse.low), abs(found.rmse.high))))
+    side = "lower" if change < 0 else "higher"
+    return f"{network.model} differs from {best.model}: RMSE {side} by {abs(change):.3f} ({ends})"
+
+
+def _with_skill(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
+    """The rows of a split with their skill over the best baseline of their distribution."""
+    return [_over(row, best_baseline(rows, row.split, row.distribution)) for row in rows]
+
+
+def _over(row: ScoreRow, best: ScoreRow | None) -> ScoreRow:
+    if best is None or best.scores.rmse == 0:
+        return row
+    return replace(row, skill=1 - (row.scores.rmse / best.scores.rmse) ** 2, best=best.model)

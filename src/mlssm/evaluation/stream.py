@@ -1,0 +1,51 @@
+"""A split's patches, batch by batch, and the network as one of the models that predict them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from mlssm.data.controls import apply_control
+from mlssm.data.dataset import PatchDataset, Place
+from mlssm.training.batch import Batch
+
+NETWORK = "ConvLSTM"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network, which predicts as a baseline does.
+
+    Attributes:
+        name: As it stands in the tables.
+        network: On the device that it is to run on.
+        control: What it has to do without: `none`, or as in `mlssm.data.controls`.
+    """
+
+    name: str
+    network: nn.Module
+    control: str = "none"
+
+    def predict(self, places: Sequence[Place], batch: Batch) -> Tensor:
+        """SSM 0..1, float32 [B, 1, H, W] on the CPU; see `Baseline.predict`."""
+        device = next(self.network.parameters()).device
+        inputs = apply_control(self.control, batch, places)
+        self.network.eval()
+        with torch.inference_mode():
+            found: Tensor = self.network(inputs.dynamic.to(device), inputs.static.to(device)).float().cpu()
+        return found
+
+
+def batches(dataset: PatchDataset, batch_size: int) -> Iterator[tuple[Batch, list[Place]]]:
+    """All patches in the dataset's order, on the CPU, each with its place."""
+    # a plain loader: the one of training would share the patches among processes
+    loader: DataLoader[Batch] = DataLoader(dataset, batch_size=batch_size)
+    start = 0
+    for batch in loader:
+        end = start + len(batch.date)
+        yield batch, [dataset.place(position) for position in range(start, end)]
+        start = end
