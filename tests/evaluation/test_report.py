@@ -1,5 +1,6 @@
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from dataclasses import replace as copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,16 @@ import pytest
 import torch
 from torch import nn
 
+from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
+from mlssm.evaluation.breakdown import spatial_correlation
+from mlssm.evaluation.detection import detections
 from mlssm.evaluation.evaluate import NETWORK, Evaluation
 from mlssm.evaluation.figures import EpochPoint
-from mlssm.evaluation.report import area_maps, final_metrics, median_date, report, scores_by_bin, scores_by_date
+from mlssm.evaluation.report import final_metrics, report
+from mlssm.evaluation.run_figures import area_maps, median_date
+from mlssm.evaluation.sums_file import SavedSums, load_sums
 from mlssm.training.metrics import scores
-
-NAMES = ("r2", "rmse", "mae", "corr", "bias", "r2_ceiling")
 
 
 @dataclass
@@ -22,12 +26,16 @@ class Notebook:
     """Keeps what a run would keep."""
 
     metrics: dict[str, float] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    figures: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, SavedSums] = field(default_factory=dict)
 
     def log_metrics(self, values: dict[str, float]) -> None:
         self.metrics |= values
+
+    def log_figure(self, figure: Any, path: str) -> None:
+        self.figures[path] = figure
 
     def log_text(self, text: str, path: str) -> None:
         self.texts[path] = text
@@ -35,54 +43,57 @@ class Notebook:
     def log_table(self, frame: pd.DataFrame, stem: str) -> None:
         self.tables[stem] = frame
 
-    def log_figure(self, figure: Any, path: str) -> None:
-        self.figures[path] = figure
+    def log_file(self, path: Path) -> None:
+        self.files[path.name] = load_sums(path)
 
 
-def test_a_run_keeps_metrics_tables_and_figures(
-    experiment: Experiment, network: nn.Module, evaluation: Evaluation
+def test_a_run_keeps_metrics_tables_sums_figures_and_a_report(
+    experiment: Experiment, config: TrainConfig, network: nn.Module, evaluation: Evaluation
 ) -> None:
     run: Any = Notebook()
-    report(run, experiment, network, evaluation, [EpochPoint(1, 0.1, 0.2), EpochPoint(2, 0.1, 0.3)])
-    assert run.metrics == final_metrics(evaluation.rows)
-    assert set(run.texts) == {"scores.csv", "scores.md"}
-    assert set(run.tables) == {"scores_by_date", "scores_by_bin"}
-    expected = {f"figures/{name}.png" for name in ("loss", "density_val", "density_test", "maps_test")}
-    assert set(run.figures) == expected
+    report(run, experiment, config, network, evaluation, [EpochPoint(1, 0.1, 0.2), EpochPoint(2, 0.1, 0.3)])
+    assert run.metrics == pytest.approx(final_metrics(evaluation), nan_ok=True)
+    assert {f"figures/{name}.png" for name in ("loss", "density_val", "density_test", "maps_test")} <= set(run.figures)
     day = experiment.cube.local_days[median_date(evaluation)]
     assert str(day) in run.figures["figures/maps_test.png"].get_suptitle()
+    assert set(run.texts) == {"scores.csv", "scores.md", "report.html"}
+    assert evaluation.verdict in run.texts["report.html"]
+    assert run.texts["scores.md"].splitlines()[-1] == evaluation.verdict
+    names = {"scores_by_date", "scores_by_bin", "scores_by_area", "detection", "decomposition", "correlation"}
+    assert set(run.tables) == names
+    assert all(len(table) for table in run.tables.values())
+    assert run.files["sums.npz"].digest == evaluation.splits["test"].digest
+
+
+def _place(model: str, kind: str) -> str:
+    names = {"ConvLSTM, no weather": "no_weather", "ConvLSTM, shuffled space": "shuffled_space"}
+    return "" if kind == "network" else f"{kind}/{names.get(model, model.replace(' ', '_'))}/"
 
 
 def test_metrics_are_the_table(evaluation: Evaluation) -> None:
-    metrics = final_metrics(evaluation.rows)
-    assert len(metrics) == 3 * 3 * (1 + 2 * len(NAMES))
+    metrics = final_metrics(evaluation)
     for row in evaluation.rows:
-        prefix = {"ConvLSTM": "", "pixel mean": "baseline/pixel_mean/", "antecedent rain": "baseline/antecedent_rain/"}
-        place = f"{prefix[row.model]}{row.split}"
-        assert metrics[f"{place}/n"] == row.scores.n
-        for name in NAMES:
-            assert metrics[f"{place}/{row.distribution}/{name}"] == getattr(row.scores, name)
+        place = f"{_place(row.model, row.kind)}{row.split}"
+        values = asdict(row.scores) | {"skill": row.skill}
+        n = values.pop("n")
+        assert metrics[f"{place}/two_pass/n" if row.distribution == "two_pass" else f"{place}/n"] == n
+        for name, value in values.items():
+            assert metrics[f"{place}/{row.distribution}/{name}"] == value
+    assert {"baseline/antecedent_rain/val/balanced/rmse", "control/no_weather/test/natural/r2"} <= metrics.keys()
 
 
-def test_scores_by_date_name_each_day_and_add_up(evaluation: Evaluation, experiment: Experiment) -> None:
-    table = scores_by_date(evaluation, experiment.cube.local_days)
-    test = table[(table["split"] == "test") & (table["model"] == NETWORK)]
-    whole = scores(evaluation.splits["test"].sums[NETWORK])
-    assert test["n"].sum() == whole.n
-    assert np.average(test["bias"], weights=test["n"]) == pytest.approx(whole.bias)
-    assert np.sqrt(np.average(test["rmse"] ** 2, weights=test["n"])) == pytest.approx(whole.rmse)
-    days = experiment.cube.local_days[list(evaluation.splits["test"].times)]
-    assert test["date"].tolist() == days.astype(str).tolist()
-    assert set(table["model"]) == {NETWORK, "pixel mean", "antecedent rain"}
-
-
-def test_scores_by_bin_go_from_dry_to_wet(evaluation: Evaluation) -> None:
-    table = scores_by_bin(evaluation)
-    val = table[(table["split"] == "val") & (table["model"] == NETWORK)]
-    assert val["ssm_from"].tolist() == [0, 0.2, 0.4, 0.6, 0.8]
-    assert val["ssm_to"].tolist() == [0.2, 0.4, 0.6, 0.8, 1]
-    assert val["n"].sum() == scores(evaluation.splits["val"].sums[NETWORK]).n
-    assert val["bias"].is_monotonic_decreasing, "a network that knows little is too wet where it is dry"
+def test_metrics_have_the_networks_interval_detection_and_correlations(evaluation: Evaluation) -> None:
+    metrics = final_metrics(evaluation)
+    for split, part in evaluation.splits.items():
+        (row,) = (row for row in evaluation.rows if row.labels == (NETWORK, split, "natural"))
+        assert metrics[f"{split}/natural/r2_low"] == row.intervals.r2.low
+        assert metrics[f"{split}/natural/r2_high"] == row.intervals.r2.high
+        middle = detections(part.wet[NETWORK], (0.5, 0.6, 0.8))[1]
+        assert metrics[f"{split}/detection/pod_0.6"] == pytest.approx(middle.pod, nan_ok=True)
+        assert metrics[f"{split}/detection/csi_0.6"] == middle.csi
+        assert metrics[f"{split}/temporal_corr"] == part.temporal[NETWORK].median
+        assert metrics[f"{split}/spatial_corr"] == spatial_correlation(part.sums[NETWORK]).median
+    assert not any("r2_low" in name for name in metrics if name.startswith(("baseline/", "control/")))
 
 
 def test_the_date_that_is_shown_is_neither_the_best_nor_the_worst(evaluation: Evaluation) -> None:
@@ -97,10 +108,10 @@ def test_a_date_without_labels_is_not_shown(evaluation: Evaluation) -> None:
     sums = test.sums[NETWORK].clone()
     sums[1:] = 0
     one = copy(test, sums={**test.sums, NETWORK: sums})
-    assert median_date(Evaluation({**evaluation.splits, "test": one})) == test.times[0]
+    assert median_date(copy(evaluation, splits={"test": one})) == test.times[0]
     none = copy(test, sums={**test.sums, NETWORK: torch.zeros_like(sums)})
     with pytest.raises(ValueError, match="no test date"):
-        median_date(Evaluation({**evaluation.splits, "test": none}))
+        median_date(copy(evaluation, splits={"test": none}))
 
 
 def test_maps_of_a_date_show_labels_beside_predictions(experiment: Experiment, network: nn.Module) -> None:

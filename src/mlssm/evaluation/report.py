@@ -1,121 +1,139 @@
-"""What a run keeps of its evaluation: metrics, tables, and figures."""
+"""What a run keeps of its evaluation: metrics, tables, sums, and figures."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from torch import nn
 
+from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
-from mlssm.evaluation.evaluate import NETWORK, Evaluation
-from mlssm.evaluation.figures import AreaMaps, EpochPoint, density, loss_curves, map_triplet
-from mlssm.evaluation.table import ScoreRow, as_csv, as_markdown
-from mlssm.mapping.area import map_area
+from mlssm.evaluation.breakdown import (
+    correlation_table,
+    decomposition_table,
+    detection_table,
+    scores_by_area,
+    scores_by_bin,
+    scores_by_date,
+    spatial_correlation,
+)
+from mlssm.evaluation.detection import detections
+from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation
+from mlssm.evaluation.figures import EpochPoint
+from mlssm.evaluation.page import render
+from mlssm.evaluation.run_figures import run_figures
+from mlssm.evaluation.run_page import run_page
+from mlssm.evaluation.stream import NETWORK
+from mlssm.evaluation.sums_file import FILE, save_sums
+from mlssm.evaluation.table import Kind, as_csv, as_markdown
 from mlssm.tracking.run import TrackedRun
-from mlssm.training.metrics import Scores, per_bin, per_date, scores
-
-TILE, OVERLAP = 128, 32  # as predict.py has them unless told otherwise
 
 
 def report(
     run: TrackedRun,
     experiment: Experiment,
+    config: TrainConfig,
     network: nn.Module,
     evaluation: Evaluation,
     history: Sequence[EpochPoint],
 ) -> None:
-    """Log the final metrics, the tables, and the figures.
+    """Log the final metrics, the tables, the test split's sums, the figures, and the report that shows them.
 
     Args:
         run: The tracked run.
         experiment: What it was trained on.
+        config: What it was told.
         network: The trained network.
         evaluation: Its scores.
         history: The course of the training.
     """
-    run.log_metrics(final_metrics(evaluation.rows))
+    days = experiment.cube.local_days
+    run.log_metrics(final_metrics(evaluation))
+    log_scores(run, evaluation)
+    log_breakdown(run, evaluation, days)
+    log_sums(run, evaluation.splits["test"], days)
+    figures = run_figures(experiment, network, evaluation, history)
+    for item in figures:
+        run.log_figure(item.figure, f"figures/{item.stem}.png")
+    run.log_text(render(run_page(config, evaluation, days, figures)), "report.html")
+
+
+def log_scores(run: TrackedRun, evaluation: Evaluation) -> None:
+    """Log the table of scores, as `scores.csv` and, with the verdict, as `scores.md`."""
     run.log_text(as_csv(evaluation.rows), "scores.csv")
-    run.log_text(as_markdown(evaluation.rows), "scores.md")
-    run.log_table(scores_by_date(evaluation, experiment.cube.local_days), "scores_by_date")
-    run.log_table(scores_by_bin(evaluation), "scores_by_bin")
-    run.log_figure(loss_curves(history), "figures/loss.png")
-    for split in ("val", "test"):
-        found = evaluation.splits[split]
-        figure = density(found.histogram, f"{NETWORK}, {split}, natural", scores(found.sums[NETWORK]))
-        run.log_figure(figure, f"figures/density_{split}.png")
-    time = median_date(evaluation)
-    day = experiment.cube.local_days[time].astype(dt.date)
-    run.log_figure(map_triplet(area_maps(experiment, network, time), day), "figures/maps_test.png")
+    run.log_text(f"{as_markdown(evaluation.rows)}\n{evaluation.verdict}\n", "scores.md")
 
 
-def final_metrics(rows: Sequence[ScoreRow]) -> dict[str, float]:
-    """The table as metrics: `{split}/{distribution}/{score}`, and under `baseline/NAME/` those of the baselines."""
-    metrics: dict[str, float] = {}
-    for row in rows:
-        prefix = "" if row.model == NETWORK else f"baseline/{row.model.replace(' ', '_')}/"
-        found = asdict(row.scores)
-        metrics[f"{prefix}{row.split}/n"] = found.pop("n")  # the same in both distributions
-        metrics |= {f"{prefix}{row.split}/{row.distribution}/{name}": value for name, value in found.items()}
-    return metrics
-
-
-def scores_by_date(evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> pd.DataFrame:
-    """Natural scores of each model on each date.
+def log_breakdown(run: TrackedRun, evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> None:
+    """Log the scores by date, moisture and area, the detection, the correlations, and the parts of the error.
 
     Args:
-        evaluation: The sums.
+        run: The tracked run.
+        evaluation: The scores.
         days: Local day of each acquisition in the cube.
     """
-    return pd.DataFrame(
-        {"split": split, "date": str(days[time]), "model": model, **asdict(found)}
-        for split, part in evaluation.splits.items()
-        for model, sums in part.sums.items()
-        for time, found in zip(part.times, per_date(sums), strict=True)
-    )
+    run.log_table(scores_by_date(evaluation, days), "scores_by_date")
+    run.log_table(scores_by_bin(evaluation), "scores_by_bin")
+    run.log_table(scores_by_area(evaluation), "scores_by_area")
+    run.log_table(detection_table(evaluation), "detection")
+    run.log_table(decomposition_table(evaluation), "decomposition")
+    run.log_table(correlation_table(evaluation), "correlation")
 
 
-def scores_by_bin(evaluation: Evaluation) -> pd.DataFrame:
-    """Scores of each model in each bin of retrieved SSM, driest first; a bin without pixels has none."""
-    return pd.DataFrame(
-        {"split": split, "ssm_from": low, "ssm_to": high, "model": model, **asdict(found)}
-        for split, part in evaluation.splits.items()
-        for model, sums in part.sums.items()
-        for low, high, found in _binned(per_bin(sums))
-    )
+def log_sums(run: TrackedRun, found: SplitEvaluation, days: npt.NDArray[np.datetime64]) -> None:
+    """Log a split's sums as `sums.npz`; arguments as in `save_sums`."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / FILE
+        save_sums(found, days, path)
+        run.log_file(path)
 
 
-def _binned(found: Sequence[Scores]) -> list[tuple[float, float, Scores]]:
-    edges = np.linspace(0, 1, len(found) + 1).round(6).tolist()
-    return list(zip(edges[:-1], edges[1:], found, strict=True))
+def final_metrics(evaluation: Evaluation) -> dict[str, float]:
+    """The scores as metrics, the network's bare, the others' under `baseline/<name>/` and `control/<name>/`.
 
-
-def area_maps(experiment: Experiment, network: nn.Module, time: int) -> list[AreaMaps]:
-    """Retrieved and predicted SSM of every area at one acquisition."""
-    maps = []
-    everything = slice(None)
-    for area in range(len(experiment.stack.areas)):
-        retrieved = experiment.retrieval.labels(area, np.array([time]), everything, everything).ssm[0]
-        predicted = map_area(network, experiment.features, area, experiment.moments[time], TILE, OVERLAP)
-        pixel = experiment.stack.working.grid.pixel
-        maps.append(AreaMaps(f"area {area + 1}", retrieved, predicted, pixel))
-    return maps
-
-
-def median_date(evaluation: Evaluation) -> int:
-    """The test date, a position in the cube, whose RMSE is the median: neither the best nor the worst is shown.
-
-    Raises:
-        ValueError: No test date has a labelled pixel.
+    `{split}/n`, `{split}/{distribution}/{score}` and `.../skill`; of the network also `{split}/natural/r2_low` and
+    `r2_high`, `{split}/detection/{pod,far,csi}_{threshold}`, and the medians `{split}/temporal_corr` and
+    `{split}/spatial_corr`.
     """
-    test = evaluation.splits["test"]
-    errors = np.array([date.rmse for date in per_date(test.sums[NETWORK])])
-    known = np.flatnonzero(np.isfinite(errors))
-    if not known.size:
-        raise ValueError("no test date has a labelled pixel")
-    ordered = known[np.argsort(errors[known])]
-    return test.times[int(ordered[len(ordered) // 2])]
+    metrics: dict[str, float] = {}
+    for row in evaluation.rows:
+        prefix, found = _prefix(row.model, row.kind), asdict(row.scores)
+        n = found.pop("n")
+        if row.distribution == "natural":
+            metrics[f"{prefix}{row.split}/n"] = n  # the same in the balanced one
+        elif row.distribution == "two_pass":
+            found["n"] = n
+        found["skill"] = row.skill
+        if row.kind == "network" and row.distribution == "natural":
+            found |= {"r2_low": row.intervals.r2.low, "r2_high": row.intervals.r2.high}
+        metrics |= {f"{prefix}{row.split}/{row.distribution}/{name}": value for name, value in found.items()}
+    return metrics | _detection_metrics(evaluation) | _correlation_metrics(evaluation)
+
+
+def _prefix(model: str, kind: Kind) -> str:
+    if kind == "network":
+        return ""
+    name = model.removeprefix(f"{NETWORK}, ").replace(" ", "_")
+    return f"{kind}/{name}/"
+
+
+def _detection_metrics(evaluation: Evaluation) -> dict[str, float]:
+    return {
+        f"{split}/detection/{name}_{found.threshold:g}": getattr(found, name)
+        for split, part in evaluation.splits.items()
+        for found in detections(part.wet[NETWORK], evaluation.config.wet_thresholds)
+        for name in ("pod", "far", "csi")
+    }
+
+
+def _correlation_metrics(evaluation: Evaluation) -> dict[str, float]:
+    metrics = {}
+    for split, part in evaluation.splits.items():
+        metrics[f"{split}/temporal_corr"] = part.temporal[NETWORK].median
+        metrics[f"{split}/spatial_corr"] = spatial_correlation(part.sums[NETWORK]).median
+    return metrics

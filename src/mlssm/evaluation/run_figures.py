@@ -1,0 +1,180 @@
+"""The figures of a run, each with a sentence on how to read it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from torch import nn
+
+from mlssm.data.assemble import Experiment
+from mlssm.evaluation.breakdown import decomposition_table, detection_table, scores_by_bin, scores_by_date
+from mlssm.evaluation.evaluate import Evaluation
+from mlssm.evaluation.figures import (
+    AreaCorrelation,
+    AreaMaps,
+    EpochPoint,
+    by_bin,
+    by_date,
+    decomposition,
+    density,
+    detection,
+    loss_curves,
+    map_triplet,
+    skill_bars,
+    temporal_correlation_map,
+)
+from mlssm.evaluation.rows import best_baseline
+from mlssm.evaluation.stream import NETWORK
+from mlssm.mapping.area import map_area
+from mlssm.training.metrics import per_date, scores
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TILE, OVERLAP = 128, 32  # as predict.py has them unless told otherwise
+READ_SKILL = (
+    "Bars are R2 with their intervals; the dashed line is the R2 of a model that knows the noise-free labels. A "
+    "network below the best baseline has nothing to add to it; one that does as well under a control has not used what "
+    "the control takes away."
+)
+READ_DENSITY = "Predicted against retrieved moisture: a good model lies along the diagonal, one that hedges lies flat."
+READ_DATES = "Above, the mean over the pixels of each date, retrieved and predicted; below, the error of each date."
+READ_BINS = (
+    "Errors by retrieved moisture. Noisy labels alone make the driest bins look over- and the wettest underpredicted, "
+    "as an extreme label is partly an extreme error; counts show which bins weigh."
+)
+READ_DETECTION = "The upper right corner is perfect. To the left lie false alarms, below lie missed wet states."
+READ_PARTS = (
+    "Bars add up to the mean square error: an offset, a spread that is too small or too large, and what is left, "
+    "errors of time and place. No model gets below the dashed line, the noise of the labels, except by learning that "
+    "noise."
+)
+READ_OVER_TIME = "Each pixel's correlation over the test dates: where the model follows the weather, and where not."
+READ_MAPS = "The test date of median error: neither the best nor the worst. Grey is masked."
+READ_LOSS = "The epoch of the lowest validation error is kept. A gap that opens is overfitting."
+
+
+@dataclass(frozen=True)
+class RunFigure:
+    """A figure of a run.
+
+    Attributes:
+        stem: Name of its file.
+        title: Title in the report.
+        how_to_read: A sentence or two.
+        figure: The figure.
+    """
+
+    stem: str
+    title: str
+    how_to_read: str
+    figure: Figure
+
+
+def run_figures(
+    experiment: Experiment, network: nn.Module, evaluation: Evaluation, history: Sequence[EpochPoint]
+) -> tuple[RunFigure, ...]:
+    """All figures of a run, those of the test split first.
+
+    Args:
+        experiment: What it was trained on.
+        network: The trained network.
+        evaluation: Its scores.
+        history: The course of the training.
+    """
+    days, shown = experiment.cube.local_days, _shown(evaluation)
+    dates = _of_test(scores_by_date(evaluation, days), shown)
+    bins = _of_test(scores_by_bin(evaluation), shown)
+    wet = _of_test(detection_table(evaluation), shown)
+    parts = _of_test(decomposition_table(evaluation), list(evaluation.kinds))
+    return (
+        RunFigure("skill", "Beside the others", READ_SKILL, skill_bars(_bars(evaluation), "test, natural")),
+        RunFigure("maps_test", "Maps", READ_MAPS, _maps(experiment, network, evaluation)),
+        RunFigure("density_test", "Predicted and retrieved, test", READ_DENSITY, _density(evaluation, "test")),
+        RunFigure("by_date", "By date", READ_DATES, by_date(dates, "test")),
+        RunFigure("by_bin", "By moisture", READ_BINS, by_bin(bins, "test")),
+        RunFigure("detection", "Detection of wet states", READ_DETECTION, detection(wet, "test")),
+        RunFigure("decomposition", "What the error is made of", READ_PARTS, decomposition(parts, "test, natural")),
+        RunFigure("temporal_correlation", "Over time", READ_OVER_TIME, _over_time(experiment, evaluation)),
+        RunFigure("density_val", "Predicted and retrieved, validation", READ_DENSITY, _density(evaluation, "val")),
+        RunFigure("loss", "Course of the training", READ_LOSS, loss_curves(history)),
+    )
+
+
+def median_date(evaluation: Evaluation) -> int:
+    """The test date, a position in the cube, whose RMSE is the median: neither the best nor the worst is shown.
+
+    Raises:
+        ValueError: No test date has a labelled pixel.
+    """
+    test = evaluation.splits["test"]
+    errors = np.array([date.rmse for date in per_date(test.sums[NETWORK])])
+    known = np.flatnonzero(np.isfinite(errors))
+    if not known.size:
+        raise ValueError("no test date has a labelled pixel")
+    ordered = known[np.argsort(errors[known])]
+    return test.times[int(ordered[len(ordered) // 2])]
+
+
+def area_maps(experiment: Experiment, network: nn.Module, time: int) -> list[AreaMaps]:
+    """Retrieved and predicted SSM of every area at one acquisition."""
+    maps = []
+    everything = slice(None)
+    for area in range(len(experiment.stack.areas)):
+        retrieved = experiment.retrieval.labels(area, np.array([time]), everything, everything).ssm[0]
+        predicted = map_area(network, experiment.features, area, experiment.moments[time], TILE, OVERLAP)
+        maps.append(AreaMaps(f"area {area + 1}", retrieved, predicted, _pixel(experiment)))
+    return maps
+
+
+def _shown(evaluation: Evaluation) -> list[str]:
+    """The network and the best baseline: more lines than two hide each other."""
+    best = best_baseline(evaluation.rows, "test", "natural")
+    return [NETWORK] if best is None else [NETWORK, best.model]
+
+
+def _of_test(frame: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
+    rows = frame[(frame["split"] == "test") & frame["model"].isin(models)]
+    return rows.sort_values("model", key=lambda names: names.map(list(models).index), kind="stable")
+
+
+def _bars(evaluation: Evaluation) -> pd.DataFrame:
+    rows = [row for row in evaluation.rows if row.labels[1:] == ("test", "natural")]
+    return pd.DataFrame(
+        {
+            "model": row.model,
+            "kind": row.kind,
+            **asdict(row.scores),
+            "r2_low": row.intervals.r2.low,
+            "r2_high": row.intervals.r2.high,
+        }
+        for row in rows
+    )
+
+
+def _maps(experiment: Experiment, network: nn.Module, evaluation: Evaluation) -> Figure:
+    time = median_date(evaluation)
+    day: dt.date = experiment.cube.local_days[time].astype(dt.date)
+    return map_triplet(area_maps(experiment, network, time), day)
+
+
+def _density(evaluation: Evaluation, split: str) -> Figure:
+    found = evaluation.splits[split]
+    return density(found.histogram, f"{NETWORK}, {split}, natural", scores(found.sums[NETWORK]))
+
+
+def _over_time(experiment: Experiment, evaluation: Evaluation) -> Figure:
+    maps: tuple[npt.NDArray[np.float64], ...] = evaluation.splits["test"].temporal_maps
+    return temporal_correlation_map(
+        [AreaCorrelation(f"area {place + 1}", values, _pixel(experiment)) for place, values in enumerate(maps)]
+    )
+
+
+def _pixel(experiment: Experiment) -> float:
+    return experiment.stack.working.grid.pixel
