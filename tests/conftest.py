@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from rasterio.transform import Affine
@@ -22,6 +23,8 @@ from mlssm.cube import Cube
 from mlssm.data.assemble import Experiment, assemble
 from mlssm.grid import Grid
 
+# two workers share the cores: threads that wait for each other cost more than they bring
+torch.set_num_threads(1)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 CONF = Path(__file__).resolve().parents[1] / "conf"
 

@@ -1,5 +1,6 @@
 """Every file in `conf/` is composed, typed, and reachable as a choice."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 PRIMARY = {"train": (TrainConfig, ()), "predict": (PredictConfig, ("dates=[2023-01-01]",))}
 FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.rglob("*.yaml"))
 CHOICES = [path for path in FILES if len(path.parts) > 1 and path.parts[0] != "hydra"]
+# groups whose files set keys of other groups, and how they are chosen on the command line
+GLOBAL = {"protocol": "", "experiment": "+"}
 # what a choice leaves to the user
 NEEDED = {"opera_rtc": ("datamodule.root=DIR",), "geotiff": ("datamodule.root=DIR",)}
 
@@ -46,7 +49,7 @@ def test_the_defaults_are_typed(primary: str) -> None:
     assert set(parse(schema, values).model_dump()) == set(values)  # type: ignore[type-var]
 
 
-@pytest.mark.parametrize("choice", CHOICES, ids=str)
+@pytest.mark.parametrize("choice", [path for path in CHOICES if path.parts[0] not in GLOBAL], ids=str)
 def test_every_choice_is_typed(choice: Path) -> None:
     group, name = choice.parent.as_posix(), choice.name
     used = primaries(group)
@@ -58,9 +61,41 @@ def test_every_choice_is_typed(choice: Path) -> None:
         section = values[group]
         assert section.get("name", name) == name
         # the file is what was composed
-        for key, value in yaml.safe_load((CONF / choice).with_suffix(".yaml").read_text(encoding="utf-8")).items():
+        for key, value in contents(choice).items():
             if not isinstance(value, dict | list | str):
                 assert section[key] == value, key
+
+
+@pytest.mark.parametrize("choice", [path for path in CHOICES if path.parts[0] in GLOBAL], ids=str)
+def test_every_choice_that_sets_keys_of_other_groups_is_typed_and_sets_them(choice: Path) -> None:
+    values = composed("train", f"{GLOBAL[choice.parts[0]]}{choice.parts[0]}={choice.name}")
+    parse(TrainConfig, values)
+    found = contents(choice)
+    assert found.pop("defaults", []) or found
+    found.pop("hydra", None)
+    assert is_part(found, values)
+
+
+@pytest.mark.parametrize("choice", [path for path in CHOICES if path.parts[0] == "experiment"], ids=str)
+def test_every_combination_that_an_experiment_sweeps_over_is_typed(choice: Path) -> None:
+    hydra = contents(choice)["hydra"]
+    assert hydra["mode"] == "MULTIRUN"  # so that it is the whole experiment without -m, too
+    swept = {key: str(value).split(",") for key, value in hydra["sweeper"]["params"].items()}
+    for combination in itertools.product(*swept.values()):
+        overrides = [f"{key}={value}" for key, value in zip(swept, combination, strict=True)]
+        parse(TrainConfig, composed("train", f"+experiment={choice.name}", *overrides))
+
+
+def contents(choice: Path) -> dict[str, Any]:
+    """What a file of `conf/` says."""
+    return dict(yaml.safe_load((CONF / choice).with_suffix(".yaml").read_text(encoding="utf-8")))
+
+
+def is_part(part: Any, whole: Any) -> bool:
+    """Whether all keys of a nested dictionary have their values in another one."""
+    if not isinstance(part, dict):
+        return bool(part == whole)
+    return all(key in whole and is_part(value, whole[key]) for key, value in part.items())
 
 
 @pytest.mark.parametrize("primary", PRIMARY)
@@ -80,6 +115,6 @@ def test_hydras_own_files_are_those_that_the_programs_use(primary: str) -> None:
 
 def test_no_choice_sets_what_another_group_owns() -> None:
     groups = {path.parts[0] for path in CHOICES}
-    for path in CHOICES:
+    for path in (path for path in CHOICES if path.parts[0] not in GLOBAL):
         text = yaml.safe_load((CONF / path).with_suffix(".yaml").read_text(encoding="utf-8"))
         assert not groups & set(text), path

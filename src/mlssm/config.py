@@ -227,9 +227,21 @@ class TrainConfig(Strict):
     ssm_bins: int = Field(ge=2, le=100)
     control: Literal["none", "no_weather", "shuffle_space"]
     comparison: Literal["children", "paper_table", "leakage"]
+    protocol: Literal["held_out", "paper"]
     on_bad_file: Literal["error", "skip"]
     seed: int = Field(ge=0)
     seeds: int = Field(ge=1, le=100)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leakage_holds_out_seasons_by_season(cls, values: Any) -> Any:
+        """The experiment names its seasons once for all splits, and some of them know no seasons."""
+        split = values.get("split") if isinstance(values, Mapping) else None
+        if not isinstance(split, Mapping) or values.get("comparison") != "leakage":
+            return values
+        if str(split.get("name")).startswith("by_season"):
+            return values
+        return {**values, "split": {**split, "test": None, "val": None}}
 
 
 class PredictConfig(Strict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
@@ -47,6 +48,23 @@ def test_the_parent_compares_its_children(sweep: Any, tmp_path: Path) -> None:
     header, *rows = table.splitlines()
     assert {"run", "model.lag", "sampler.name", "val/natural/r2", "test/natural/rmse"} <= set(header.split(","))
     assert len(rows) == 4
+
+
+def test_the_parent_says_which_children_differ_from_the_best_on_validation(sweep: Any, tmp_path: Path) -> None:
+    client, outcome, runs = sweep
+    (parent,) = (run for run in runs if run.data.tags.get("mlssm.kind") == "sweep")
+    table = pd.read_csv(client.download_artifacts(parent.info.run_id, "differences.csv", str(tmp_path)))
+    children = {run.info.run_id: run.data.metrics for run in runs if run is not parent}
+    best = min(children, key=lambda run_id: children[run_id]["val/natural/rmse"])
+    assert table["run_id"].iloc[0] == best
+    for row in table.itertuples():
+        assert row.rmse == pytest.approx(children[row.run_id]["test/natural/rmse"], rel=1e-6)
+    others = table.iloc[1:]
+    change = others["rmse"] - table["rmse"].iloc[0]
+    assert others["rmse_difference"].to_numpy() == pytest.approx(change.to_numpy(), abs=1e-12)
+    shown = (others["difference_low"] > 0) | (others["difference_high"] < 0)
+    assert others["differs"].str.startswith("RMSE ").tolist() == shown.tolist()
+    assert table["differs"].iloc[1] in outcome.stderr
 
 
 def test_two_passes_draw_more_in_training_and_are_scored_on_the_same_pixels(sweep: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from itertools import product
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,16 @@ from mlflow.entities import Run
 from mlssm import bundle
 
 SCORES = ("r2", "rmse", "mae", "corr", "bias", "r2_ceiling")
-MODELS = ("ConvLSTM", "pixel mean", "antecedent rain")
+MODELS = (
+    *("ConvLSTM", "ConvLSTM, no weather", "ConvLSTM, shuffled space"),
+    *("pixel mean", "climatology", "persistence", "antecedent rain", "ridge", "gradient boosting"),
+)
+GROUPS = ("test, natural", "test, balanced", "val, natural")
+TABLES = ("scores", "scores_by_date", "scores_by_bin", "scores_by_area", "detection", "decomposition", "correlation")
+FIGURES = (
+    *("skill", "maps_test", "density_test", "density_val", "loss", "by_date", "by_bin", "detection", "decomposition"),
+    "temporal_correlation",
+)
 TIMING = {"seconds", "peak_memory_gb"}
 
 
@@ -36,16 +45,18 @@ def _artifacts(project: Any, run_id: str, folder: str = "") -> set[str]:
 def test_the_table_has_every_model_split_and_distribution_and_fits_the_terminal(trained: Any) -> None:
     _, outcome = trained
     lines = outcome.stdout.splitlines()
-    assert lines[0].split() == "model split distribution n R2 ceiling RMSE MAE corr bias".split()
-    labels = [" ".join(line.split()[:-7]) for line in lines]
-    for model, split, distribution in product(MODELS, ("train", "val", "test"), ("natural", "balanced")):
-        assert labels.count(f"{model} {split} {distribution}") == 1
+    assert lines[0].split() == "model n R2 95 % ceiling skill RMSE MAE corr bias".split()
+    starts = [lines.index(next(line for line in lines if line.startswith(name))) for name in GROUPS]
+    for start, end in pairwise([*starts, len(lines)]):
+        for model in MODELS:
+            assert sum(line.startswith(f" {model} ") for line in lines[start:end]) >= 1, model
     assert max(len(line) for line in lines) <= 100
 
 
 def test_run_id_and_ui_command_are_printed_last(trained: Any) -> None:
     project, outcome = trained
-    *_, run, command = outcome.stdout.splitlines()
+    *_, verdict, run, command = outcome.stdout.splitlines()
+    assert verdict.startswith(("ConvLSTM differs from ", "ConvLSTM and "))
     assert run == f"MLflow run {outcome.run_id}"
     assert command == "See it with: mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
     assert (project.folder / "mlruns" / "mlflow.db").is_file()
@@ -107,10 +118,10 @@ def test_the_best_epoch_is_the_one_that_is_scored(trained: Any) -> None:
 
 def test_the_run_keeps_figures_tables_and_a_bundle_that_loads(trained: Any, tmp_path: Path) -> None:
     project, outcome = trained
-    tables = {f"{name}.csv" for name in ("scores", "scores_by_date", "scores_by_bin")}
-    top = {"config.yaml", "requirements.txt", "figures", "model"} | tables
+    tables = {f"{name}.csv" for name in TABLES}
+    top = {"report.html", "sums.npz", "config.yaml", "requirements.txt", "figures", "model"} | tables
     assert top <= _artifacts(project, outcome.run_id)
-    figures = {f"figures/{name}.png" for name in ("density_val", "density_test", "loss", "maps_test")}
+    figures = {f"figures/{name}.png" for name in FIGURES}
     assert _artifacts(project, outcome.run_id, "figures") == figures
     folder = _client(project.folder).download_artifacts(outcome.run_id, "model", str(tmp_path))
     model, weights = bundle.load(Path(folder))

@@ -28,7 +28,7 @@ from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.tracking.find import download, find_run
 from mlssm.tracking.run import BUNDLE_FOLDER
 from mlssm.tracking.store import open_store
-from mlssm.training.job import build_network
+from mlssm.training.fit import build_network
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
 

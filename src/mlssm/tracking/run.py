@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KIND = "mlssm.kind"  # training, sweep
+KIND = "mlssm.kind"  # training, seed, sweep
 BUNDLE = "mlssm.bundle"  # the artifact folder of the model bundle, set once it is complete
 BUNDLE_FOLDER = "model"
 PARENT = "mlflow.parentRunId"
@@ -108,6 +108,7 @@ def tracked_run(
     config: Mapping[str, Any],
     digests: Mapping[str, str],
     parent_run_id: str | None = None,
+    kind: str = "training",
 ) -> Iterator[TrackedRun]:
     """Create a run, record what makes it repeatable, and end it by how the block ends.
 
@@ -120,19 +121,20 @@ def tracked_run(
         config: The resolved configuration as plain containers. Each value is a parameter (cut with a mark at MLflow's
             limit); the artifact `config.yaml` is whole.
         digests: What the data were, by name: tags `digest.<name>`.
-        parent_run_id: The parent run of the sweep.
+        parent_run_id: The run that it belongs to: of a sweep, or of a training with several seeds.
+        kind: training, or seed for one of several seeds, which is not found as the latest training.
     """
-    run = TrackedRun(store, _create(store, name, parent_run_id))
+    run = TrackedRun(store, _create(store, name, parent_run_id, kind))
     with ExitStack() as stack:
         stack.push(run._end)
         _record(run, config, digests)
         yield run
 
 
-def _create(store: Store, name: str, parent_run_id: str | None) -> str:
+def _create(store: Store, name: str, parent_run_id: str | None, kind: str) -> str:
     from mlflow.tracking.context.registry import resolve_tags
 
-    tags = {KIND: "training"} | ({PARENT: parent_run_id} if parent_run_id else {})
+    tags = {KIND: kind} | ({PARENT: parent_run_id} if parent_run_id else {})
     return str(store.client.create_run(store.experiment_id, tags=resolve_tags(tags), run_name=name).info.run_id)
 
 

@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from mlssm.config import TrackingConfig, TrainConfig, parse
 from mlssm.errors import MlssmError, RunError
@@ -38,15 +39,18 @@ class SweepParent(Callback):
         """Nothing is opened before a sweep starts."""
         self._tracking: TrackingConfig | None = None
         self._parent: str | None = None
+        self._comparison = "children"
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Create the parent run. Hydra only warns of a callback's exceptions, so a store that fails exits here."""
+        _give_way(config)
         try:
             tracking = _tracking(config)
             store = _store(tracking)
             # the whole address, so that the end is written to the same store wherever the process then stands
             self._tracking = tracking.model_copy(update={"uri": store.uri})
             self._parent = _create_parent(store, list(config.hydra.overrides.task))
+            self._comparison = str(config.get("comparison", self._comparison))
         except MlssmError as error:
             raise SystemExit(f"error: {error}") from None
         path = _parent_file(config.hydra)
@@ -80,10 +84,11 @@ class SweepParent(Callback):
             log.error("the end of sweep %s could not be recorded: %s", self._parent, error)
 
     def _close(self, outcome: str) -> None:
+        from mlssm.evaluation.experiments.summary import summarise
         from mlssm.tracking.comparison import close_sweep
 
         if self._tracking is not None and self._parent is not None:
-            status = close_sweep(_store(self._tracking), self._parent, outcome)
+            status = close_sweep(_store(self._tracking), self._parent, outcome, partial(summarise, self._comparison))
             log.info("sweep %s: %s", self._parent, status)
 
 
@@ -142,6 +147,16 @@ def _is_choices(key: str, value: str) -> bool:
     return "." not in key and "," in value and all(WORD.fullmatch(item.strip()) for item in value.split(","))
 
 
+def _give_way(config: DictConfig) -> None:
+    """Let the command line's value of a key replace those that an experiment sweeps over, which Hydra would add."""
+    parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+    given = {item.key_or_group for item in parsed}
+    params = config.hydra.sweeper.get("params") or {}
+    with read_write(config), open_dict(config):
+        for key in [key for key in params if key in given]:
+            del params[key]
+
+
 def _create_parent(store: Store, overrides: list[str]) -> str:
     from mlflow.tracking.context.registry import resolve_tags
 
@@ -149,7 +164,7 @@ def _create_parent(store: Store, overrides: list[str]) -> str:
 
     tags = resolve_tags({KIND: "sweep", "mlssm.overrides": " ".join(overrides)})
     parsed = OverridesParser.create().parse_overrides(overrides)
-    swept = [str(item.input_line) for item in parsed if item.is_sweep_override()]
+    swept = [str(item.input_line) for item in parsed if item.is_sweep_override() or item.key_or_group == "experiment"]
     name = f"sweep {run_name(swept)}".strip()[:NAME_LENGTH]
     return str(store.client.create_run(store.experiment_id, tags=tags, run_name=name).info.run_id)
 
