@@ -1,9 +1,7 @@
-import datetime as dt
 
 import numpy as np
 import pytest
 
-from mlssm.errors import DataError
 from mlssm.weather.stations import UNITS, VARIABLES, StationWeather
 
 
@@ -15,18 +13,6 @@ def record(days: list[str], stations: int = 1) -> StationWeather:
 
 def test_each_variable_has_a_unit() -> None:
     assert tuple(UNITS) == record(["2020-01-01"]).variables == VARIABLES
-
-
-def test_index_of_a_day_across_a_leap_day() -> None:
-    weather = record(["2020-02-28", "2020-02-29", "2020-03-01"])
-    assert weather.index_of(dt.date(2020, 3, 1)) == 2
-    assert weather.index_of(np.datetime64("2020-02-28")) == 0
-
-
-@pytest.mark.parametrize("day", [dt.date(2020, 2, 27), dt.date(2020, 3, 2)])
-def test_a_day_outside_the_record_is_named(day: dt.date) -> None:
-    with pytest.raises(DataError, match=f"2020-02-28 to 2020-03-01 and has no {day}"):
-        record(["2020-02-28", "2020-02-29", "2020-03-01"]).index_of(day)
 
 
 def test_days_with_a_gap_are_refused() -> None:

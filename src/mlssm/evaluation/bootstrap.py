@@ -9,8 +9,8 @@ for crossed random effects up to a small excess of width.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -104,6 +104,15 @@ def resample(sums: Tensor, resampling: Resampling) -> Replicates:
         return Replicates(sums.new_zeros(0, *sums.shape[-2:]), resampling.level, reason)
     found = [weights @ cells for weights in _weights(date, block, resampling)]
     return Replicates(torch.cat(found).reshape(-1, *sums.shape[-2:]), resampling.level, reason)
+
+
+def resample_all(sums: Mapping[str, Tensor], resampling: Resampling) -> dict[str, Replicates]:
+    """The same draws of several models that were scored on the same pixels; see `resample`."""
+    if not sums:
+        return {}
+    drawn = resample(torch.cat(list(sums.values()), dim=-2), resampling)
+    parts = drawn.sums.chunk(len(sums), dim=-2)
+    return {model: replace(drawn, sums=part) for model, part in zip(sums, parts, strict=True)}
 
 
 def intervals(replicates: Replicates, distribution: Distribution = "natural") -> Intervals:

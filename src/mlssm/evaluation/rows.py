@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from mlssm.evaluation.bootstrap import Resampling, difference, differs, intervals, resample
+from mlssm.evaluation.bootstrap import Resampling, difference, differs, intervals, resample, resample_all
 from mlssm.evaluation.table import Kind, RowDistribution, ScoreRow
 from mlssm.training.metrics import Distribution, scores
 
@@ -30,11 +30,10 @@ def score_rows(
         resampling: How the intervals are drawn.
     """
     rows = []
-    for model, cells in sums.items():
-        drawn = resample(cells, resampling)
+    for model, drawn in resample_all(sums, resampling).items():
         for name in distributions:
             weighing: Distribution = "balanced" if name == "balanced" else "natural"
-            found = scores(cells, weighing), intervals(drawn, weighing)
+            found = scores(sums[model], weighing), intervals(drawn, weighing)
             rows.append(ScoreRow(model, kinds[model], split, name, *found))
     return _with_skill(rows)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
-
-from mlssm.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
@@ -61,18 +58,3 @@ class StationWeather:
     def variables(self) -> tuple[str, ...]:
         """The names along the last axis of `values`."""
         return VARIABLES
-
-    def index_of(self, day: dt.date | np.datetime64) -> int:
-        """The position of a local day on the axis of days.
-
-        Raises:
-            DataError: The record does not reach the day.
-        """
-        wanted = np.asarray(day, dtype="datetime64[D]")
-        index = int((wanted - self.days[0]).astype(int))
-        if not 0 <= index < len(self.days):
-            raise DataError(
-                f"the weather record runs from {self.days[0]} to {self.days[-1]} and has no {wanted}; "
-                "add station files that reach it, or leave the date out"
-            )
-        return index
