@@ -107,7 +107,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
 
 
 def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:
-    """The patches of both passes of a split, for evaluation.
+    """The patches of both passes of a split, for evaluation: without a control, which each model applies by itself.
 
     Raises:
         ConfigError: The index has no second pass in that split.
@@ -118,7 +118,7 @@ def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:
         )
     train = experiment.datasets["train"]
     rows = experiment.index[experiment.index["split"] == split]
-    return PatchDataset(rows, train.size, train.retrieval, train.features, train.moments, train.control)
+    return PatchDataset(rows, train.size, train.retrieval, train.features, train.moments)
 
 
 def label_map(retrieval: Retrieval, features: FeatureSource, moments: Mapping[int, Moment]) -> LabelMap:
