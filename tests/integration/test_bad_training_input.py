@@ -193,7 +193,7 @@ def _check_told(outcome: Any, message: str) -> None:
 WRONG = {
     "unknown key": (("model.lagg=3",), r"'model\.lagg'; did you mean model\.lag\?"),
     "unknown section": (("modell.lag=3",), r"unknown configuration key 'modell"),
-    "unknown choice": (("sampler=three_pass",), r"unknown choice sampler=three_pass; choose one of natural, two_pass"),
+    "unknown choice": (("sampler=three_pass",), r"unknown choice sampler=three_pass; choose one of density, natural, "),
     "unknown Trainer argument": (("+trainer.max_epoch=3",), r"trainer\.max_epoch.*max_epochs"),
     "text for a number": (("model.lag=soon",), r"model\.lag='soon' is not allowed"),
     "number out of range": (("model.lag=0",), r"model\.lag=0 is not allowed"),

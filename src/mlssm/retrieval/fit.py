@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,14 @@ import numpy.typing as npt
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError, SplitError
+from mlssm.retrieval.label_error import Dates, LabelError, fit_label_error
 from mlssm.retrieval.labels import AreaRetrieval, Labels
 from mlssm.retrieval.looks import cube_speckle
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.multilook import block_mean
 from mlssm.retrieval.noise import Speckle
 from mlssm.retrieval.references import References, fit_angle_slope, fit_references, normalise_angle
+from mlssm.retrieval.sample import Source, draw_sample
 from mlssm.retrieval.stack import AreaStack, Stack, row_bands, whole_blocks
 from mlssm.retrieval.working_grid import WorkingGrid
 
@@ -38,6 +39,7 @@ class Retrieval:
         speckle: Of the cube's pixels.
         areas: The fitted areas, in the stack's order.
         masks: Frozen and snowy pixels by area and time, where there are any.
+        error: How far labels are off.
     """
 
     stack: Stack
@@ -45,20 +47,14 @@ class Retrieval:
     speckle: Speckle
     areas: tuple[AreaRetrieval, ...]
     masks: DateMasks
+    error: LabelError
 
     def labels(self, area: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> Labels:
         """SSM and its standard error, [time, rows, columns] counted from the area's corner, NaN where masked."""
-        stack = self.stack.areas[area]
-        backscatter = stack.backscatter(times, rows, cols)
-        variance = self._variance_by_count[stack.count[times, rows, cols]]
-        found = self.areas[area].label(backscatter, self.orbits[times], variance, rows, cols)
+        backscatter = self.stack.areas[area].backscatter(times, rows, cols)
+        ssm, sensitivity = self.areas[area].retrieve(backscatter, self.orbits[times], rows, cols)
+        found = Labels(ssm, self.error.of(times, ssm, sensitivity))
         return found.without(self.masks.of(area, times, rows, cols)) if self.masks.any_of(area, times) else found
-
-    @cached_property
-    def _variance_by_count(self) -> Floats:
-        """Speckle variance of a sample by the number of pixels in it, dB^2."""
-        pixels = self.stack.working.window_pixels
-        return self.speckle.variance_db(pixels, np.arange(pixels**2 + 1))
 
     def digest(self) -> str:
         """SHA-256 of all fitted references, slopes and masks, by which a run's labels are recognised."""
@@ -66,7 +62,7 @@ class Retrieval:
         for area in self.areas:
             for orbit, references in sorted(area.references.items()):
                 found.update(f"{orbit} {references.mean.shape}".encode())
-                found.update(np.stack([references.dry.value, references.wet.value]).astype("<f8").tobytes())
+                found.update(np.stack([references.dry, references.wet]).astype("<f8").tobytes())
                 found.update(np.packbits(area.usable[orbit]).tobytes())
             if area.slope is not None:
                 found.update(area.slope.astype("<f8").tobytes())
@@ -76,7 +72,7 @@ class Retrieval:
 def fit_retrieval(
     cube: Cube, stack: Stack, config: RetrievalConfig, training: npt.NDArray[np.bool_], masks: DateMasks
 ) -> Retrieval:
-    """Fit references (and angle slopes) on training dates.
+    """Fit references (and angle slopes) on training dates, and learn how far the labels are off.
 
     Args:
         cube: For orbits, incidence angles and the stated number of looks.
@@ -100,11 +96,13 @@ def fit_retrieval(
     speckle = Speckle(looks) if looks is not None else cube_speckle(cube, config.polarisation, training)
     areas = []
     shared = not np.array_equal(keys, cube.orbits)
-    fitting = _Fitting(cube.orbits, keys, shared, training, config, _variance(speckle, stack), masks)
+    fitting = _Fitting(cube.orbits, keys, shared, training, config, masks)
     for number, area in enumerate(stack.areas):
         angle = _angles(cube, stack.working, number) if config.incidence_slope else {}
         areas.append(_fit_area(area, number, fitting, angle))
-    return Retrieval(stack, cube.orbits, speckle, tuple(areas), masks)
+    sample = draw_sample(Source(cube, stack, areas, masks, speckle, config, training))
+    error = fit_label_error(sample, Dates(training, keys), config)
+    return Retrieval(stack, cube.orbits, speckle, tuple(areas), masks, error)
 
 
 def _reference_keys(orbits: npt.NDArray[np.int64], per_orbit: bool) -> npt.NDArray[np.int64]:
@@ -124,11 +122,6 @@ def _check_dates(keys: npt.NDArray[np.int64], training: npt.NDArray[np.bool_], c
             f"{count} training dates{orbit} are left for the dry and wet references, which need "
             f"retrieval.min_dates={config.min_dates}; hold out fewer dates or set retrieval.per_orbit=false"
         )
-
-
-def _variance(speckle: Speckle, stack: Stack) -> float:
-    pixels = stack.working.window_pixels
-    return float(speckle.variance_db(pixels, pixels**2))
 
 
 def _angles(cube: Cube, working: WorkingGrid, number: int) -> dict[int, Floats]:
@@ -154,7 +147,6 @@ class _Fitting:
     shared: bool
     training: npt.NDArray[np.bool_]
     config: RetrievalConfig
-    variance: float
     masks: DateMasks
 
     def backscatter(self, area: AreaStack, number: int, times: npt.NDArray[np.int64], rows: slice) -> Floats:
@@ -178,7 +170,7 @@ def _fit_area(area: AreaStack, number: int, fitting: _Fitting, angle: dict[int, 
                 angles = np.stack([angle[int(fitting.orbits[time])][rows] for time in times])
                 sigma = normalise_angle(sigma, angles, slope[rows])
             percentiles = config.dry_percentile, config.wet_percentile
-            bands.append(fit_references(sigma, *percentiles, config.min_dates, fitting.variance))
+            bands.append(fit_references(sigma, *percentiles, config.min_dates))
         references[int(key)] = References.stacked(bands)
     usable = {key: item.usable(config.min_sensitivity_db, config.water_below_db) for key, item in references.items()}
     return AreaRetrieval(references, usable, angle, slope, fitting.shared)

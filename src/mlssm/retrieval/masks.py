@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import RetrievalConfig
-from mlssm.retrieval.stack import row_bands
+from mlssm.retrieval.stack import Places, row_bands
 from mlssm.weather.field import SNOW, TEMPERATURE, WeatherField
 from mlssm.weather.stations import Floats
 
@@ -35,8 +35,8 @@ class DateMasks:
         """Whether a pixel of the area is masked at one of the times."""
         return any((area, int(time)) in self.masked for time in times)
 
-    def of(self, area: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> Booleans:
-        """The mask, [time, rows, columns]."""
+    def of(self, area: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Booleans:
+        """The mask, [time, rows, columns], or [time, ...] of single pixels."""
         clear = np.zeros(self.shapes[area], bool)
         return np.stack([self.masked.get((area, int(time)), clear)[rows, cols] for time in times])
 

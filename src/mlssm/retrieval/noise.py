@@ -44,17 +44,21 @@ class Speckle:
     looks: float
     correlation: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
-    def variance_db(self, pixels: int, count: npt.NDArray[Any] | int) -> Floats:
-        """Speckle variance of a multilooked sample, dB^2.
+    def sample_looks(self, pixels: int, count: npt.NDArray[Any] | int) -> Floats:
+        """Equivalent number of looks of a multilooked sample of pixels that are equally bright.
 
         Args:
             pixels: Pixels along the multilook window.
             count: How many of the window's pixels have a value.
         """
-        return speckle_variance_db(self.looks * np.maximum(count, 1) / self._redundancy(pixels))
+        return np.asarray(self.looks * np.maximum(count, 1) / self.redundancy(pixels))
 
-    def _redundancy(self, pixels: int) -> float:
-        """How many correlated pixels tell as much as one: sum of the correlations within a window."""
+    def redundancy(self, pixels: int) -> float:
+        """How many correlated pixels of a window tell as much as one: the sum of their correlations.
+
+        Args:
+            pixels: Pixels along the window.
+        """
         beside, above, diagonal = self.correlation
         pairs = 2 * (1 - 1 / pixels)
         return 1 + pairs * (beside + above) + pairs**2 * diagonal

@@ -21,6 +21,8 @@ from mlssm.retrieval.multilook import multilook_db
 from mlssm.retrieval.working_grid import WorkingGrid, working_grid
 
 Array = npt.NDArray[np.float32]
+# rows or columns of an area: a range, or those of single pixels
+Places = slice | npt.NDArray[np.int64]
 # rows that are worked on at once, so that memory stays bounded by the number of dates
 ROWS = 256
 
@@ -37,8 +39,11 @@ class AreaStack:
     packed: npt.NDArray[np.int16]
     count: npt.NDArray[np.uint16]
 
-    def backscatter(self, times: npt.NDArray[np.int64] | slice, rows: slice, cols: slice) -> Array:
-        """dB, float32 [time, rows, columns] counted from the area's corner, NaN where missing."""
+    def backscatter(self, times: npt.NDArray[np.int64] | slice, rows: Places, cols: Places) -> Array:
+        """dB, float32 [time, rows, columns] counted from the area's corner, NaN where missing.
+
+        Rows and columns of single pixels, with all times, give [time, ...].
+        """
         return unpack(self.packed[times, rows, cols], BACKSCATTER_SCALE)
 
 
