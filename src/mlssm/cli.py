@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlssm.errors import MlssmError
+from mlssm.tracking.sweep import close_open_sweeps
 
 Job = Callable[[dict[str, Any]], Any]
 
@@ -56,6 +57,8 @@ def command(job: Job, config_name: str) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+    finally:
+        close_open_sweeps()
 
 
 def _raised_by_hydra(error: Exception) -> bool:

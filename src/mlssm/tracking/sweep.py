@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 OVERRIDES_FILE = "overrides"  # beside it; what the sweep was told, a line each
 PARENT_FILE = "parent_run"  # in the sweep's folder; holds the parent's run id
 NAME_LENGTH = 250  # the width of MLflow's column
+OPEN: list[SweepParent] = []  # sweeps that are not closed yet
 WORD = re.compile(r"[A-Za-z]\w*")
 
 
@@ -57,7 +58,8 @@ class SweepParent(Callback):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_name(OVERRIDES_FILE).write_text("\n".join(config.hydra.overrides.task), encoding="utf-8")
         path.write_text(self._parent, encoding="utf-8")
-        atexit.register(self._close_early)  # a failed job makes Hydra leave without on_multirun_end
+        OPEN.append(self)
+        atexit.register(self.close_early)  # where nobody calls close_open_sweeps
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Name a failed job on the parent: it may have failed before it had a run of its own."""
@@ -73,13 +75,12 @@ class SweepParent(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Close the parent of a sweep that came to its end."""
-        atexit.unregister(self._close_early)
         self._close("FINISHED")
 
-    def _close_early(self) -> None:
-        # at exit, Python keeps the type of the exception that nobody handled
+    def close_early(self) -> None:
+        """Close the parent of a sweep that ended otherwise, if it is still open."""
         try:
-            self._close("KILLED" if getattr(sys, "last_type", None) is KeyboardInterrupt else "FAILED")
+            self._close("KILLED" if _interrupted() else "FAILED")
         except MlssmError as error:
             log.error("the end of sweep %s could not be recorded: %s", self._parent, error)
 
@@ -87,9 +88,31 @@ class SweepParent(Callback):
         from mlssm.evaluation.experiments.summary import summarise
         from mlssm.tracking.comparison import close_sweep
 
-        if self._tracking is not None and self._parent is not None:
-            status = close_sweep(_store(self._tracking), self._parent, outcome, partial(summarise, self._comparison))
-            log.info("sweep %s: %s", self._parent, status)
+        if self not in OPEN or self._tracking is None or self._parent is None:
+            return
+        OPEN.remove(self)
+        atexit.unregister(self.close_early)
+        status = close_sweep(_store(self._tracking), self._parent, outcome, partial(summarise, self._comparison))
+        log.info("sweep %s: %s", self._parent, status)
+
+
+def close_open_sweeps() -> None:
+    """Close what a failed job left open: Hydra then leaves without on_multirun_end.
+
+    To be called before Python exits, as MLflow reads artifacts in threads, and none can be started at exit.
+    """
+    for sweep in list(OPEN):
+        sweep.close_early()
+
+
+def _interrupted() -> bool:
+    """Whether the exception in flight, or the one that nobody handled at exit, is or comes from KeyboardInterrupt."""
+    error = sys.exc_info()[1]
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return getattr(sys, "last_type", None) is KeyboardInterrupt
 
 
 def parent_run_id() -> str | None:
