@@ -1,83 +1,97 @@
-"""The parts that the error of labels is learnt by."""
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mlssm.retrieval.courses import Amplitudes, principal_courses
-from mlssm.retrieval.label_error import BINS, LabelError, label_bin
-from mlssm.retrieval.sample import neighbourhoods
+from mlssm.retrieval.label_error import BINS, LEVELS, Dates, LabelError, _smoothed, fit_label_error, label_bin
+from mlssm.retrieval.sample import Sample
+
+NAN = np.nan
+DATES = Dates(np.arange(40) % 4 != 0, np.zeros(40, np.int64))
+
+
+def sample(looks: float, sensitivity: float = 6.0, redundancy: float = 1.0) -> Sample:
+    """40 dates of 30 neighbourhoods of 9 pixels that all do the same: dry half of the time, then wetter."""
+    rng = np.random.default_rng(0)
+    moisture = rng.permutation(np.r_[np.zeros(20), np.linspace(0, 1, 20)])
+    clean = -14 + sensitivity * np.broadcast_to(moisture[:, None, None], (40, 30, 9))
+    speckle = 10 * np.log10(rng.gamma(looks, 1 / looks, clean.shape))
+    return Sample(clean + speckle, np.full(clean.shape, looks), redundancy)
 
 
 def test_bins_of_labels() -> None:
-    """Clipped labels have bins of their own, those between equal ones."""
-    labels = np.array([0, 0.001, 0.099, 0.101, 0.5, 0.999, 1])
-    np.testing.assert_array_equal(label_bin(labels), [0, 1, 1, 2, 6, BINS - 2, BINS - 1])
+    """Clipped labels have bins of their own; between them ten of a tenth each."""
+    found = label_bin(np.array([0, 1e-6, 0.0999, 0.1, 0.95, 1 - 1e-9, 1]))
+    np.testing.assert_array_equal(found, [0, 1, 1, 2, 10, 10, BINS - 1])
 
 
-@given(st.floats(0, 1))
-def test_every_label_has_a_bin(label: float) -> None:
-    (found,) = label_bin(np.array([label]))
-    assert (found == 0) == (label == 0)
-    assert (found == BINS - 1) == (label == 1)
-    assert 0 <= found < BINS
+def test_errors_are_looked_up_by_date_sensitivity_and_label() -> None:
+    table = np.arange(2 * LEVELS * BINS, dtype=np.float32).reshape(2, LEVELS, BINS)
+    error = LabelError(table, np.arange(1.0, LEVELS))
+    ssm, sensitivity = np.array([[[0, NAN, 0.55]]]), np.array([[[0.5, 1.5, 2.5]]])
+    found = error.of(np.array([1]), ssm, sensitivity)
+    np.testing.assert_array_equal(found, [[[table[1, 0, 0], NAN, table[1, 2, 6]]]])
+    assert found.dtype == np.float32
 
 
-def test_the_standard_error_is_read_by_date_distance_and_label() -> None:
-    table = np.arange(2 * 2 * BINS, dtype=np.float32).reshape(2, 2, BINS)
-    errors = LabelError(table, np.array([5.0]))
-    ssm = np.array([[[0.0, 1.0, np.nan]]], np.float32)
-    found = errors.of(np.array([1]), ssm, np.array([[[4.0, 6.0, 6.0]]]))
-    np.testing.assert_array_equal(found, [[[table[1, 0, 0], table[1, 1, BINS - 1], np.nan]]])
+@pytest.mark.parametrize("looks", [6, 40, 300])
+def test_error_of_pixels_alike_is_that_of_repeated_speckle(train_config, looks: int) -> None:
+    """Mean square over training and over held-out dates, against 200 draws about the known truth."""
+    config = train_config("retrieval.min_sensitivity_db=0").retrieval
+    given = sample(looks)
+    truth = sample(1e9).sigma[:, 0, 0]
+    error = fit_label_error(given, DATES, config)
+    noisy = truth[:, None] + 10 * np.log10(np.random.default_rng(1).gamma(looks, 1 / looks, (40, 2000)))
+    labels, clean = (
+        np.clip((each - low) / (high - low), 0, 1)
+        for each in (noisy, truth[:, None])
+        for low, high in [np.percentile(each[DATES.training], [5, 95], axis=0)]
+    )
+    for part in (DATES.training, ~DATES.training):
+        times = np.flatnonzero(part)
+        shape = (len(times), 2000, 1)
+        spread = np.broadcast_to(np.diff(np.percentile(noisy[DATES.training], [5, 95], axis=0), axis=0)[0], shape[:2])
+        stated = error.of(times, labels[part].reshape(shape), spread.reshape(shape))
+        wanted = np.square(labels - clean)[part].mean()
+        assert np.square(stated.astype(float)).mean() == pytest.approx(wanted, rel=0.08)
 
 
-@pytest.mark.parametrize("noise", [0.2, 1.0, 3.0])
-def test_a_course_is_found_as_well_as_theory_says(noise: float) -> None:
-    """One course of known strength in white noise: its mean square, and the share of it that is found."""
+def test_without_speckle_labels_have_no_error(train_config) -> None:
+    assert not fit_label_error(sample(1e9), DATES, train_config().retrieval).table.any()
+
+
+def test_error_is_unknown_and_told_where_no_pixel_passes_the_masks(train_config, caplog) -> None:
+    config = train_config("retrieval.min_sensitivity_db=60").retrieval
+    assert np.isnan(fit_label_error(sample(10), DATES, config).table).all()
+    assert "no pixel of a sample is sensitive to moisture" in caplog.text
+
+
+def test_few_dates_with_gaps_give_finite_errors(train_config) -> None:
+    """Ten training dates, of which a pixel may have five; the first neighbourhood has nothing at all."""
+    given = sample(14)
+    times = np.r_[np.flatnonzero(DATES.training)[:10], np.flatnonzero(~DATES.training)[:4]]
+    sigma = given.sigma[times].copy()
+    gaps = np.random.default_rng(2).permuted(np.tile(np.arange(10), (30 * 9, 1)), axis=1).T.reshape(10, 30, 9) < 5
+    sigma[:10][gaps] = NAN
+    sigma[:, 0] = NAN
+    part = Sample(sigma, given.looks[times], 1.0)
+    error = fit_label_error(part, Dates(np.arange(14) < 10, np.zeros(14, np.int64)), train_config().retrieval)
+    assert np.isfinite(error.table).all()
+    assert 0.02 < np.median(error.table) < 0.6
+
+
+def test_an_orbit_without_training_dates_does_no_harm(train_config) -> None:
+    keys = np.where(np.arange(40) % 8 == 0, 7, 0)
+    error = fit_label_error(sample(40), Dates(DATES.training, keys), train_config().retrieval)
+    assert np.isfinite(error.table[keys == 0]).all()
+
+
+def test_smoothing_keeps_the_mean_of_each_date_and_fills_what_is_empty() -> None:
     rng = np.random.default_rng(0)
-    dates, series = 60, 400
-    course = rng.standard_normal(dates)
-    course -= course.mean()
-    course /= np.linalg.norm(course)
-    weights = rng.gamma(4, 1, series)
-    values = np.outer(course, weights) + rng.normal(0, np.sqrt(noise), (dates, series))
-    found, strength = principal_courses(values - values.mean(axis=0), noise)
-    squared = (weights**2).mean()
-    assert strength[0] == pytest.approx(squared, rel=0.1)
-    signal = squared * series
-    cosine = (signal**2 - dates * series * noise**2) / (signal**2 + dates * noise * signal)
-    assert (found[:, 0] @ course) ** 2 == pytest.approx(cosine, abs=0.03)
-    assert found[:, 0] @ course > 0
-
-
-def test_white_noise_has_one_course_at_most() -> None:
-    """One is always kept; none other is taken for signal."""
-    values = np.random.default_rng(1).normal(0, 1, (50, 300))
-    found, strength = principal_courses(values, 1.0)
-    assert found.shape == (50, 1)
-    assert strength[0] < 0.2
-
-
-def test_amplitudes_are_distributed_as_those_that_were_measured() -> None:
-    """Posterior draws have the spread of the truth, posterior means less, the measurements more."""
-    rng = np.random.default_rng(2)
-    truth = rng.gamma(9, 0.2, 4000)
-    variance = np.full(4000, 0.3)
-    measured = truth + rng.normal(0, np.sqrt(variance))
-    found = Amplitudes.of(measured, variance)
-    drawn = found.draw(np.random.default_rng(3))
-    assert drawn.std() == pytest.approx(truth.std(), rel=0.08)
-    assert drawn.mean() == pytest.approx(truth.mean(), rel=0.03)
-    assert found.mean.std() < 0.9 * truth.std() < truth.std() < measured.std()
-    assert np.mean((found.mean - truth) ** 2) < np.mean((measured - truth) ** 2)
-
-
-def test_neighbourhoods_share_no_pixel_and_lie_inside() -> None:
-    rows, cols = neighbourhoods((20, 13), 2, 3)
-    places = list(zip(rows.ravel(), cols.ravel(), strict=True))
-    assert len(set(places)) == len(places)
-    assert rows.max() < 20
-    assert cols.max() < 13
-    assert rows.shape[1] == 4
-    np.testing.assert_array_equal(np.sort(np.unique(rows[0])), [0, 3])
+    number = rng.poisson(3, (5, LEVELS, BINS)).astype(float)
+    total = number * rng.uniform(0, 0.2, number.shape)
+    smooth = _smoothed(total, number)
+    np.testing.assert_allclose((smooth * number).sum(axis=(1, 2)), total.sum(axis=(1, 2)))
+    assert np.isfinite(smooth).all()
+    assert (smooth > 0).all()
+    # with many of a kind, it is their own mean
+    many, there = _smoothed(1e6 * total, 1e6 * number), number > 0
+    np.testing.assert_allclose(many[there], total[there] / number[there], rtol=1e-3)

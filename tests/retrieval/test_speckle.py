@@ -57,9 +57,8 @@ def test_variance_of_a_multilooked_sample_of_correlated_pixels() -> None:
     assert float(speckle_variance_db(Speckle(32).sample_looks(5, 25))) < 0.5 * blocks.var()
 
 
-def test_fewer_pixels_in_a_sample_are_noisier() -> None:
-    variance = speckle_variance_db(Speckle(10).sample_looks(5, np.array([25, 10, 1])))
-    np.testing.assert_allclose(variance, speckle_variance_db(np.array([250.0, 100, 10])))
+def test_fewer_pixels_in_a_sample_have_fewer_looks() -> None:
+    np.testing.assert_allclose(Speckle(10).sample_looks(5, np.array([25, 10, 1])), [250, 100, 10])
 
 
 def test_too_few_pixels_and_no_noise_are_refused() -> None:

@@ -27,7 +27,7 @@ from mlssm.retrieval.sample import Sample
 Floats = npt.NDArray[np.floating[Any]]
 Booleans = npt.NDArray[np.bool_]
 
-WELL_KNOWN = 0.75  # squared cosine between a course as estimated and the true one
+WELL_KNOWN = 0.9  # squared cosine between a course as estimated and the true one
 # amplitudes that a distribution is made of, rounds of EM, and numbers that it is found from
 ATOMS, ROUNDS, ENOUGH = 100, 100, 2000
 
@@ -115,24 +115,29 @@ def find_courses(anomaly: Floats, variance: Floats, training: Booleans) -> Cours
         training: Which times are training dates, [time].
     """
     mean = _mean(anomaly, 2)
-    known: Booleans = np.asarray(np.isfinite(mean[training]).any(axis=0))
-    count = np.isfinite(anomaly[training]).sum(axis=(0, 2)) / np.maximum(np.isfinite(mean[training]).sum(axis=0), 1)
-    of_pixels = np.where(np.isfinite(anomaly).any(axis=0), variance, np.nan)
-    noise = np.where(known, _mean(of_pixels, 1) / np.maximum(count, 1), np.nan)
-    course, energy = principal_courses(mean[training][:, known], float(np.nanmean(noise)))
-    filled = np.nan_to_num(mean[training])
-    seen = np.maximum((course**2).T @ np.isfinite(mean[training]), 1e-9)  # share of a course that a neighbourhood saw
-    loading, spread = course.T @ filled / seen, np.where(known, noise, 1) / seen
-    first = np.full(len(known), np.nan)
+    seen = np.isfinite(mean[training])
+    known = np.asarray(seen.any(axis=0))
+    noise = _noise_of_means(anomaly[training], variance)
+    course, energy = principal_courses(mean[training][:, known], float(noise[known].mean()))
+    share = np.maximum((course**2).T @ seen, 1e-9)  # of a course that a neighbourhood has values of
+    loading, spread = course.T @ np.nan_to_num(mean[training]) / share, noise / share
+    first = np.full(known.shape, np.nan)
     first[known] = Amplitudes.of(loading[0, known], spread[0, known]).mean
     prior = first**2 * (energy / energy[0])[1:, None]
-    weight = np.vstack([np.ones(len(known)), prior / (prior + spread[1:]) * loading[1:] / np.maximum(first, 1e-9)])
-    weight[:, ~known] = np.nan
+    departure = prior / (prior + spread[1:]) * loading[1:] / first
+    weight = np.vstack([np.where(known, 1.0, np.nan), departure])
     time = np.full((len(mean), len(weight)), np.nan)
     time[training] = course
     for day in np.flatnonzero(~training):
         time[day] = _continued(mean[day], first * weight)
     return Courses(time, weight)
+
+
+def _noise_of_means(anomaly: Floats, variance: Floats) -> Floats:
+    """Speckle variance of neighbourhoods' means, dB^2, [neighbourhood]; of as many pixels as have values on average."""
+    valid = np.isfinite(anomaly)
+    pixels = valid.sum(axis=(0, 2)) / np.maximum(valid.any(axis=2).sum(axis=0), 1)
+    return np.asarray(_mean(np.where(valid.any(axis=0), variance, np.nan), 1) / np.maximum(pixels, 1))
 
 
 def _continued(values: Floats, weight: Floats) -> Floats:
@@ -144,7 +149,8 @@ def _continued(values: Floats, weight: Floats) -> Floats:
     seen = np.isfinite(values) & np.isfinite(weight).all(axis=0)
     if seen.sum() < len(weight):
         return np.full(len(weight), np.nan)
-    return np.asarray(np.linalg.lstsq(weight[:, seen].T, values[seen], rcond=None)[0])
+    known = weight[:, seen]
+    return np.asarray(np.linalg.lstsq(known @ known.T, known @ values[seen], rcond=None)[0])  # normal equations
 
 
 def principal_courses(values: Floats, noise: float) -> tuple[Floats, Floats]:

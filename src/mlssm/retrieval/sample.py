@@ -31,7 +31,7 @@ class Sample:
     Attributes:
         sigma: Multilooked backscatter, normalised to 40 degrees where a slope is fitted, dB, float64
             [time, neighbourhood, pixel]; NaN where missing or masked, and on water.
-        looks: Equivalent number of looks of each, the same shape.
+        looks: Equivalent number of looks of each, float32, the same shape.
         redundancy: How many pixels of a neighbourhood tell as much as one, as speckle is correlated.
     """
 
@@ -42,7 +42,7 @@ class Sample:
     @property
     def variance(self) -> Floats:
         """Speckle variance of a pixel's values, dB^2, [neighbourhood, pixel]."""
-        return speckle_variance_db(self.looks.mean(axis=0))
+        return speckle_variance_db(self.looks.mean(axis=0, dtype=float))
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def draw_sample(source: Source) -> Sample:
         taken = np.linspace(0, len(rows) - 1, int(np.ceil(share * len(rows)))).astype(np.int64)
         parts.append(_of_area(source, number, rows[taken], cols[taken]))
     sigma, looks = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-    beside, above, diagonal = (each / working.window_pixels for each in speckle.correlation)
+    beside, above, diagonal = (each / working.window_pixels for each in speckle.correlation)  # windows share edges
     return Sample(sigma, looks, replace(speckle, correlation=(beside, above, diagonal)).redundancy(side))
 
 
@@ -114,7 +114,8 @@ def _of_area(source: Source, number: int, rows: Indices, cols: Indices) -> tuple
         sigma[of_orbit] = np.where(land, area.normalised(sigma[of_orbit], int(orbit), rows, cols), np.nan)
     window = source.stack.working.window_pixels
     looks = source.speckle.sample_looks(window, stack.count[:, rows, cols])
-    return sigma, looks if window == 1 else looks / _unevenness(source, number)[rows, cols]
+    even = looks if window == 1 else looks / _unevenness(source, number)[rows, cols]
+    return sigma, even.astype(np.float32)
 
 
 def _unevenness(source: Source, number: int) -> Floats:
