@@ -3,14 +3,14 @@
 from mlssm.cli import command
 
 
-def train(values: dict[str, object]) -> None:
+def train(values: dict[str, object]) -> object:
     """Type the configuration, then train."""
     from mlssm.config import TrainConfig, parse
 
     typed = parse(TrainConfig, values)  # a wrong value is told before the slow imports
     from mlssm.training.job import train
 
-    train(typed, values)
+    return train(typed, values)
 
 
 if __name__ == "__main__":

@@ -179,13 +179,14 @@ class LossConfig(Strict):
 
 
 class OptimiserConfig(Strict):
-    """AdamW and the training's length."""
+    """AdamW, the training's length, and how much of it a killed process can lose."""
 
     learning_rate: float = Positive
     weight_decay: float = Field(ge=0)
     batch_size: int = Field(ge=1)
     patience: int = Field(ge=1)
     workers: int = Field(ge=0)
+    checkpoint_steps: int | None = Field(default=None, ge=1)
 
 
 class EvaluationConfig(Strict):
@@ -206,6 +207,13 @@ class TrackingConfig(Strict):
     folder: Path
     uri: str | None
     run_name: str | None
+    system_metrics_s: float | None = Field(default=None, gt=0)
+
+
+class SweepConfig(Strict):
+    """What a sweep does with what an earlier one, killed or failed in part, has done already."""
+
+    resume: bool
 
 
 class TrainConfig(Strict):
@@ -224,6 +232,11 @@ class TrainConfig(Strict):
     trainer: dict[str, Any]
     evaluation: EvaluationConfig
     tracking: TrackingConfig
+    sweep: SweepConfig
+    resume: str | None
+    fork: str | None
+    warm_start: str | None
+    trial: dict[str, Any] | None
     ssm_bins: int = Field(ge=2, le=100)
     control: Literal["none", "no_weather", "shuffle_space"]
     comparison: Literal["children", "paper_table", "leakage"]
@@ -231,6 +244,13 @@ class TrainConfig(Strict):
     on_bad_file: Literal["error", "skip"]
     seed: int = Field(ge=0)
     seeds: int = Field(ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _starts_from_one_run(self) -> Self:
+        given = [verb for verb in ("resume", "fork", "warm_start") if getattr(self, verb) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other; give one of them")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -1,5 +1,7 @@
 """The errors that a user can meet. Each message names the place, the value and the cure in one or two lines."""
 
+from __future__ import annotations
+
 
 class MlssmError(Exception):
     """Base of all errors that are the input's, not the program's; the command line prints them without a traceback."""
@@ -19,3 +21,16 @@ class SplitError(MlssmError):
 
 class RunError(MlssmError):
     """A run or a model bundle that cannot be found or does not fit the data."""
+
+
+class Pruned(MlssmError):
+    """A trial that its search stopped early, after the epoch (counted from 1) that `epoch` names."""
+
+    def __init__(self, epoch: int) -> None:
+        """Say when."""
+        super().__init__(f"the search stopped this trial after epoch {epoch}")
+        self.epoch = epoch
+
+    def __reduce__(self) -> tuple[type[Pruned], tuple[int]]:
+        """Let it cross from one process to another."""
+        return Pruned, (self.epoch,)

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.core.hydra_config import HydraConfig
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode
 
 from mlssm import bundle
 from mlssm.area import open_area
@@ -26,12 +28,14 @@ from mlssm.evaluation.evaluate import Evaluation, evaluate
 from mlssm.evaluation.report import report
 from mlssm.evaluation.seeds_report import report_seeds
 from mlssm.evaluation.table import as_rich
+from mlssm.models.convlstm import ConvLSTM
 from mlssm.patches.index import save_index
 from mlssm.tracking.lightning import lightning_logger
 from mlssm.tracking.run import TrackedRun, tracked_run
 from mlssm.tracking.store import open_store
 from mlssm.tracking.sweep import job_name, parent_run_id
 from mlssm.training.fit import Trained, check_trainer, fit
+from mlssm.training.outcome import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +78,7 @@ class Member:
     evaluation: Evaluation | None
 
 
-def train(config: TrainConfig, values: Mapping[str, Any]) -> float:
+def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
     """Prepare the area, train, score, and record it all as one run.
 
     With `seeds` above 1 it trains as many times, each as a run under the one that shows their mean and spread.
@@ -84,7 +88,7 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> float:
         values: The same as plain containers, for the record.
 
     Returns:
-        The lowest RMSE on the natural validation split; the mean over seeds.
+        What it came to.
 
     Raises:
         MlssmError: The input or the configuration does not allow it; the message says what to do.
@@ -102,7 +106,16 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> float:
             members = [_train_one(experiment, job, run)]
             if run is not None and members[0].evaluation is not None:
                 _say(members[0].evaluation, run)
-    return statistics.fmean(member.trained.history.best for member in members)
+    rmse = statistics.fmean(member.trained.history.best for member in members)
+    return Outcome(rmse, cost(experiment, members[0].trained.network), "" if run is None else run.run_id)
+
+
+def cost(experiment: Experiment, network: ConvLSTM) -> float:
+    """Floating-point operations of a network for a pixel of one map."""
+    first = experiment.datasets["train"][0]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(first.dynamic[None], first.static[None])
+    return float(counter.get_total_flops()) / first.valid.numel()
 
 
 def _train_one(experiment: Experiment, job: Job, run: TrackedRun | None) -> Member:
