@@ -76,6 +76,16 @@ def test_evaluation_shares_are_disjoint_and_complete(on_rank, processes: int) ->
     assert sorted(position for share in shares for position in share) == list(range(20))
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_positions_are_left_out_once(shuffle: bool) -> None:
+    one = PatchSampler(20, shuffle=shuffle, seed=0)
+    whole = list(one)
+    one.skip(7)
+    assert len(one) == 20
+    assert list(one) == whole[7:]
+    assert list(one) == whole
+
+
 def test_a_loader_takes_it() -> None:
     loader = DataLoader(list(range(7)), batch_size=3, sampler=PatchSampler(7, shuffle=True, seed=0))
     assert sorted(int(value) for batch in loader for value in batch) == list(range(7))

@@ -67,8 +67,8 @@ def test_lowest_rmse_is_kept_as_best_and_patience_ends_the_run(
     run.fit(module, loaders(8), loaders(8))
     assert run.current_epoch == 4, "patience 2 ends after two epochs without a lower RMSE"
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
-    assert _load(tmp_path, "best.ckpt")["epoch"] == 1
-    assert _load(tmp_path, "last.ckpt")["epoch"] == 3
+    assert _load(tmp_path, "best.ckpt")["global_step"] == 2
+    assert _load(tmp_path, "last.ckpt")["global_step"] == 4
 
 
 def test_checkpoints_restore_the_network(
@@ -87,7 +87,7 @@ def test_a_run_resumes_from_its_last_checkpoint(
     resumed = trainer(max_epochs=3)
     resumed.fit(module, loaders(), loaders(8), ckpt_path=tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert resumed.global_step == 3 * 4
-    assert _load(tmp_path, "last.ckpt")["epoch"] == 2
+    assert _load(tmp_path, "last.ckpt")["global_step"] == 3 * 4
 
 
 @pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="this CPU has no bfloat16")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytorch_lightning as pl
-from torch.utils.data import DataLoader
 
 from mlssm.data.dataset import PatchDataset
+from mlssm.data.loader import PatchLoader
 from mlssm.data.sampler import PatchSampler
-from mlssm.training.batch import Batch
 
 
 class PatchDataModule(pl.LightningDataModule):
@@ -25,22 +24,17 @@ class PatchDataModule(pl.LightningDataModule):
         super().__init__()
         self.datasets, self.batch_size, self.workers, self.seed = datasets, batch_size, workers, seed
 
-    def loader(self, split: str, *, shuffle: bool = False) -> DataLoader[Batch]:
+    def loader(self, split: str, *, shuffle: bool = False) -> PatchLoader:
         """The patches of a split in batches; under `shuffle` as its plan draws them, else each once in order."""
         dataset = self.datasets[split]
         drawing = dataset.plan.drawing if dataset.plan is not None else None
-        return DataLoader(
-            dataset,
-            batch_size=self.batch_size,
-            sampler=PatchSampler(len(dataset), shuffle=shuffle, seed=self.seed, drawing=drawing),
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-        )
+        sampler = PatchSampler(len(dataset), shuffle=shuffle, seed=self.seed, drawing=drawing)
+        return PatchLoader(dataset, self.batch_size, sampler, self.workers)
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> PatchLoader:
         """Drawn and shuffled anew each epoch."""
         return self.loader("train", shuffle=True)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> PatchLoader:
         """In the order of the index."""
         return self.loader("val")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch.distributed
 from torch.utils.data import Sampler
@@ -27,24 +27,33 @@ class PatchSampler(Sampler[int]):
             drawing: How an epoch of training is drawn; every patch once by default.
         """
         self.count, self.shuffle, self.seed, self.epoch = count, shuffle, seed, 0
+        self._skipped = 0
         self.drawing = Drawing.once(count) if drawing is None else drawing
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning says which epoch begins."""
         self.epoch = epoch
 
+    def skip(self, count: int) -> None:
+        """Leave out the first positions of this process, once: in the next iteration."""
+        self._skipped = count
+
     def __iter__(self) -> Iterator[int]:
         """The positions of this process."""
-        rank, processes = _place()
-        if not self.shuffle:
-            return iter(range(rank, self.count, processes))
-        drawn = self.drawing.positions(self.seed, self.epoch)
-        return iter(drawn[rank : len(drawn) - len(drawn) % processes : processes])
+        skipped, self._skipped = self._skipped, 0
+        return iter(self._positions()[skipped:])
 
     def __len__(self) -> int:
-        """How many positions this process gets."""
+        """How many positions this process gets in a whole epoch."""
         rank, processes = _place()
         return self.drawing.draws // processes if self.shuffle else len(range(rank, self.count, processes))
+
+    def _positions(self) -> Sequence[int]:
+        rank, processes = _place()
+        if not self.shuffle:
+            return range(rank, self.count, processes)
+        drawn = self.drawing.positions(self.seed, self.epoch)
+        return drawn[rank : len(drawn) - len(drawn) % processes : processes]
 
 
 def _place() -> tuple[int, int]:

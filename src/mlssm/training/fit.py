@@ -7,21 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
-import torch
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
 from mlssm.bundle import FeatureSpec
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.data.datamodule import PatchDataModule
-from mlssm.errors import ConfigError
+from mlssm.errors import ConfigError, Pruned
 from mlssm.models.convlstm import ConvLSTM
+from mlssm.training.checkpoint import BEST, LAST, read_checkpoint
 from mlssm.training.history import History
 from mlssm.training.module import SoilMoistureModule
+from mlssm.training.random_stream import RandomStream
+from mlssm.training.resumption import check_resumable, take_weights
+from mlssm.training.start import Start
 from mlssm.training.trainer import build_trainer
+from mlssm.training.watch import Watch
+from mlssm.training.watching import Watching
+
+FROM_SCRATCH = Start()
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Trained:
     """A network at its best epoch.
 
     Attributes:
-        network: On the CPU.
+        network: On the CPU in the first process.
         history: The course of its training.
     """
 
@@ -52,49 +56,70 @@ def build_network(spec: FeatureSpec, config: TrainConfig) -> ConvLSTM:
     )
 
 
-def fit(experiment: Experiment, config: TrainConfig, checkpoints: Path, logger: Logger | None) -> Trained:
-    """Train a network from the configuration's seed.
+def fit(
+    experiment: Experiment,
+    config: TrainConfig,
+    checkpoints: Path,
+    logger: Logger | None,
+    start: Start = FROM_SCRATCH,
+    watch: Watch | None = None,
+) -> Trained:
+    """Train a network from the configuration's seed, or from where another training stands.
+
+    A training that goes on from its `last.ckpt` comes to the same bits on a CPU as one that was never interrupted. One
+    that had ended already is not trained further, unless the configuration now has more epochs or more patience.
 
     Args:
         experiment: Labels, features and patches.
-        config: Model, loss, optimiser, trainer and seed.
-        checkpoints: Folder for the best and the last epoch.
+        config: Model, loss, optimiser, trainer and seed; learning rate and weight decay win over a checkpoint's.
+        checkpoints: Folder for the best epoch (`best.ckpt`) and where the training stands (`last.ckpt`).
         logger: Where the course goes; None for nowhere.
+        start: What to begin with; of `checkpoint`, the `best.ckpt` beside it is in `checkpoints` as well.
+        watch: Is told every validated epoch, and may stop the training; asked on the first process only.
+
+    Returns:
+        The network at its best epoch; on other processes than the first, at its last one.
 
     Raises:
         ConfigError: The trainer's arguments are wrong, or the training diverged.
+        RunError: The checkpoint or the weights are unreadable or do not fit.
+        Pruned: The watch stopped the training.
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    history = History()
-    trainer = build_trainer(config.trainer, config.optimiser, checkpoints, logger, [history])
+    data = _data(experiment, config)
+    history, watching = History(), Watching(watch)
+    callbacks = [history, watching, RandomStream(data)]
+    trainer = build_trainer(config.trainer, config.optimiser, checkpoints, logger, callbacks)
     network = build_network(experiment.spec, config)
+    if start.weights is not None:
+        take_weights(start.weights, network)
     val_dates = len(experiment.datasets["val"].times)
     module = SoilMoistureModule(network, config.loss, config.optimiser, val_dates, config.ssm_bins, experiment.plan)
-    optimiser = config.optimiser
-    data = PatchDataModule(dict(experiment.datasets), optimiser.batch_size, optimiser.workers, config.seed)
-    trainer.fit(module, data)
+    if start.checkpoint is not None:
+        trainer.num_sanity_val_steps = 0  # it was sane when it began
+        if trainer.is_global_zero:
+            check_resumable(start.checkpoint, module, trainer, checkpoints)
+    trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
     if trainer.is_global_zero:
-        history.read(checkpoints / "last.ckpt")
-        _check_learnt(history, config)
-    best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
-    module.load_state_dict(best["state_dict"])
+        _read_course(checkpoints / LAST, history, watching)
+    if watching.pruned is not None:
+        raise Pruned(watching.pruned)
+    _check_learnt(history, config)
+    if trainer.is_global_zero:
+        module.load_state_dict(read_checkpoint(checkpoints / BEST)["state_dict"])
     return Trained(network, history)
 
 
-def check_trainer(config: TrainConfig, checkpoints: Path) -> None:
-    """Find what is wrong with the Trainer's arguments before any data is read.
+def _data(experiment: Experiment, config: TrainConfig) -> PatchDataModule:
+    optimiser = config.optimiser
+    return PatchDataModule(dict(experiment.datasets), optimiser.batch_size, optimiser.workers, config.seed)
 
-    Raises:
-        ConfigError: The arguments are wrong, or would start each job's other processes by the command that started the
-            whole sweep: each of those would run the sweep itself, and train another job than the first one.
-    """
-    trainer = build_trainer(config.trainer, config.optimiser, checkpoints, None)
-    sweep = HydraConfig.get().mode == RunMode.MULTIRUN
-    if sweep and isinstance(trainer.strategy.launcher, _SubprocessScriptLauncher):
-        raise ConfigError(
-            "trainer.strategy: several processes a job cannot be started by ddp inside a sweep (-m); "
-            "set trainer.strategy=ddp_spawn or trainer.devices=1"
-        )
+
+def _read_course(last: Path, *courses: History | Watching) -> None:
+    """Take over what the last checkpoint carries: strategies that spawn train copies of these objects."""
+    callbacks = read_checkpoint(last)["callbacks"]
+    for course in courses:
+        course.load_state_dict(callbacks[course.state_key])
 
 
 def _check_learnt(history: History, config: TrainConfig) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Callback
 
 from mlssm.evaluation.figures import EpochPoint
@@ -39,13 +37,10 @@ class History(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: numbers alone."""
-        return {"points": [[point.epoch, point.train_loss, point.val_rmse] for point in self.points]}
+        points = [[point.epoch, point.train_loss, point.val_rmse] for point in self.points]
+        return {"points": points, "val_rmse": self._val_rmse}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.points = [EpochPoint(int(epoch), loss, rmse) for epoch, loss, rmse in state_dict["points"]]
-
-    def read(self, checkpoint: Path) -> None:
-        """Take over the course that a checkpoint carries: strategies that spawn train a copy of this object."""
-        callbacks = torch.load(checkpoint, map_location="cpu", weights_only=True)["callbacks"]
-        self.load_state_dict(callbacks[self.state_key])
+        self._val_rmse = state_dict["val_rmse"]

@@ -21,6 +21,9 @@ MESSAGES = (
     "TPU available: False",
     # max_epochs is how a training ends, not a fault
     "`Trainer.fit` stopped: `max_epochs=",
+    # said in our own words, with epoch and step
+    "Restoring states from the checkpoint path at ",
+    "Restored all states from the checkpoint at ",
     # an advertisement
     "💡 Tip:",
 )

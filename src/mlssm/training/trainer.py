@@ -14,15 +14,17 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.accelerators import CPUAccelerator, MPSAccelerator
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import Logger
 
 from mlssm.config import OptimiserConfig
 from mlssm.errors import ConfigError
+from mlssm.training.checkpoint import AtomicCheckpointIO
+from mlssm.training.keepers import MONITOR, Best, Last, Patience
 from mlssm.training.noise import silence
+from mlssm.training.rates import ConfiguredRates
 
 log = logging.getLogger(__name__)
-MONITOR = "val/natural/rmse"
 OURS = ("callbacks", "logger", "use_distributed_sampler")
 
 
@@ -60,8 +62,9 @@ def build_trainer(
 
     Args:
         trainer: Arguments of `pytorch_lightning.Trainer`, passed on as they are (any accelerator, strategy, devices).
-        optimiser: Gives the patience, in validations without a lower `val/natural/rmse`.
-        checkpoints: Folder of `best.ckpt` (lowest `val/natural/rmse`) and `last.ckpt` (after every epoch).
+        optimiser: Gives the patience, in validations without a lower `val/natural/rmse`, and how often `last.ckpt` is
+            written beside the start, the end of every epoch and the end.
+        checkpoints: Folder of `best.ckpt` (lowest `val/natural/rmse`) and `last.ckpt` (where the training stands).
         logger: Where metrics go; None for nowhere.
         extra_callbacks: Run after the Trainer's own.
 
@@ -79,7 +82,7 @@ def build_trainer(
     own["use_distributed_sampler"] = False  # the loaders' own sampler shares the patches among processes
     try:
         built = pl.Trainer(
-            **{**trainer, **own},
+            **{**trainer, **own, "plugins": _plugins(trainer)},
             logger=False if logger is None else logger,  # None would write Lightning's own logs
             callbacks=[*_keepers(optimiser, checkpoints), shown, *extra_callbacks],
         )
@@ -91,14 +94,13 @@ def build_trainer(
 
 
 def _keepers(optimiser: OptimiserConfig, checkpoints: Path) -> list[Callback]:
-    # two callbacks: loggers that mirror checkpoints leave out what `save_last` writes
-    best = ModelCheckpoint(
-        checkpoints, filename="best", monitor=MONITOR, mode="min", save_top_k=1, enable_version_counter=False
-    )
-    last = ModelCheckpoint(
-        checkpoints, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
-    )
-    return [EarlyStopping(MONITOR, mode="min", patience=optimiser.patience), best, last]
+    last = Last(checkpoints, optimiser.checkpoint_steps)
+    return [ConfiguredRates(), Patience(optimiser.patience), Best(checkpoints), last]
+
+
+def _plugins(trainer: Mapping[str, Any]) -> list[Any]:
+    given = trainer.get("plugins") or []
+    return [*(given if isinstance(given, list | tuple) else [given]), AtomicCheckpointIO()]
 
 
 def _check_keys(trainer: Mapping[str, Any]) -> None:
