@@ -127,6 +127,21 @@ def test_no_valid_pixel_gives_zero_and_a_gradient_of_zero(config: LossConfig, re
 
 
 @EACH
+@pytest.mark.parametrize("reweighted", [False, True])
+def test_sum_and_count_of_parts_are_those_of_the_whole(config: LossConfig, reweighted: bool) -> None:
+    network, batch = case()
+    loss = TrainingLoss(config, plan(reweighted))
+    parts = []
+    for rows in (slice(0, 1), slice(1, 4)):
+        part = Given(network.ssm[rows], network.variance[rows])
+        parts.append(loss.of_batch(part, Batch(*(values[rows] for values in batch))))
+    whole = loss.of_batch(network, batch)
+    torch.testing.assert_close(sum(part.total for part in parts), whole.total)
+    assert sum(int(part.size) for part in parts) == whole.size == (4 if reweighted else batch.valid.sum())
+    assert torch.equal(whole.mean(), loss(network, batch))
+
+
+@EACH
 def test_half_precision_predictions_are_compared_in_full_precision(config: LossConfig) -> None:
     network, batch = case(torch.float32)
     half = Given(network.ssm.detach().bfloat16(), network.variance.detach().bfloat16())

@@ -16,6 +16,7 @@ from mlssm.training.metrics import (
     SCORES,
     SUMS,
     Distribution,
+    MeanLoss,
     Scores,
     ScoreSums,
     per_area,
@@ -269,6 +270,25 @@ def test_the_state_stays_float64(cast: str) -> None:
     metric.reset()
     assert metric.sums.dtype == torch.float64
     assert not metric.sums.any()
+
+
+def test_the_mean_loss_is_exact_goes_on_from_its_state_and_stays_float64() -> None:
+    generator = torch.Generator().manual_seed(0)
+    totals, counts = torch.rand(50, generator=generator), torch.randint(0, 9, (50,), generator=generator)
+    first, second = MeanLoss(), MeanLoss()
+    for number, (total, count) in enumerate(zip(totals, counts, strict=True)):
+        if number == 20:
+            second.load_state_dict(first.state_dict())
+        (first if number < 20 else second).update(total, count)
+    second.to(torch.bfloat16)
+    assert second.compute().item() == pytest.approx(math.fsum(totals.tolist()) / int(counts.sum()), rel=1e-14)
+    assert second.total.dtype == second.count.dtype == torch.float64
+
+
+def test_the_mean_loss_of_nothing_is_nan() -> None:
+    metric = MeanLoss()
+    metric.update(torch.tensor(0.0), torch.tensor(0))
+    assert metric.compute().isnan()
 
 
 def test_the_state_follows_the_device() -> None:

@@ -1,12 +1,14 @@
 import inspect
 import math
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from mlssm.config import LossConfig, OptimiserConfig
@@ -164,5 +166,44 @@ def test_weight_decay_spares_the_learnt_noise(optimiser: OptimiserConfig) -> Non
     assert of_noise == [0.0]
 
 
-def test_the_scores_are_not_part_of_the_weights(module: SoilMoistureModule) -> None:
-    assert all(name.startswith("network.") for name in module.state_dict())
+def test_of_the_scores_only_the_mean_loss_is_in_a_checkpoint(module: SoilMoistureModule) -> None:
+    others = {name for name in module.state_dict() if not name.startswith("network.")}
+    assert others == {"mean_loss.total", "mean_loss.count"}
+
+
+def test_a_training_step_reads_nothing_back_from_the_device(module: SoilMoistureModule, loaders: Loaders) -> None:
+    class Reads(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            assert func is not torch.ops.aten._local_scalar_dense.default, "a GPU would be waited for"
+            return func(*args, **kwargs or {})
+
+    batch = next(iter(loaders(8)))
+    module.log = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    with Reads():
+        module.training_step(batch).backward()
+        with pytest.raises(AssertionError, match="waited for"):
+            int(batch.valid.sum())
+
+
+def test_the_training_loss_is_kept_in_mid_epoch_and_starts_anew_with_each(
+    module: SoilMoistureModule, trainer: Trainers, loaders: Loaders
+) -> None:
+    class Look(pl.Callback):
+        kept: ClassVar[list[float]] = []
+        logged: ClassVar[list[Tensor]] = []
+
+        def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+            self.kept.append(trainer._checkpoint_connector.dump_checkpoint()["state_dict"]["mean_loss.count"].item())
+
+        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            self.logged.append(trainer.callback_metrics["train/loss"])
+
+    data = loaders(16, batch_size=8)
+    counts = [int(batch.valid.sum()) for batch in data]
+    run = trainer(max_epochs=2, num_sanity_val_steps=0, extra_callbacks=[Look()])
+    run.fit(module, data, loaders(8))
+    assert Look.kept == [counts[0], sum(counts)] * 2
+    assert len({float(value) for value in Look.logged}) == 2
+    assert {value.dtype for value in Look.logged} == {torch.float64}
+    assert torch.equal(run.callback_metrics["train/loss"], Look.logged[-1])
+    assert module.mean_loss.count == 0

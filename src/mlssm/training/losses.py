@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,6 +20,31 @@ class StatesVariance(Protocol):
 
     def with_variance(self, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
         """SSM and the variance of its error, both [B, 1, H, W]."""
+
+
+class BatchLoss(NamedTuple):
+    """What the loss of a batch is the quotient of, both on the batch's device.
+
+    Attributes:
+        total: Sum of the losses of the labelled pixels, each times its patch's weight if reweighted; a scalar.
+        size: Number of labelled pixels; of patches if reweighted; a scalar.
+    """
+
+    total: Tensor
+    size: Tensor
+
+    def mean(self) -> Tensor:
+        """The loss to learn by, a scalar; 0 with a gradient of 0 where nothing was counted.
+
+        Where several processes train together it is the process's share of the mean over the batches of all of them,
+        times their number: the gradients, which are averaged over the processes, are then those of the joined batch,
+        however unequal the counts. All processes must call it at the same step.
+        """
+        if not (dist.is_available() and dist.is_initialized()):
+            return self.total / self.size.clamp(min=1)
+        joined = self.size.clone()
+        dist.all_reduce(joined)
+        return self.total * dist.get_world_size() / joined.clamp(min=1)
 
 
 class TrainingLoss(nn.Module):
@@ -58,7 +84,11 @@ class TrainingLoss(nn.Module):
             self.balanced = BalancedMSE(plan.labels, config.noise, learn_noise=config.learn_noise)
 
     def forward(self, network: nn.Module, batch: Batch) -> Tensor:
-        """The loss of a network on a batch, a scalar; 0 with a gradient of 0 where no pixel is labelled.
+        """The loss of a network on a batch, a scalar; see `BatchLoss.mean` and `of_batch`."""
+        return self.of_batch(network, batch).mean()
+
+    def of_batch(self, network: nn.Module, batch: Batch) -> BatchLoss:
+        """The loss of a network on a batch, its sum and what it is the mean over apart.
 
         Args:
             network: From (dynamic, static) to SSM, [B, 1, H, W]; for `nll` one that states its variance.
@@ -66,8 +96,9 @@ class TrainingLoss(nn.Module):
         """
         pixels = self.pixels(network, batch)
         if self.reweighted:
-            return (batch.weight * pixels.flatten(1).sum(dim=1)).mean()
-        return pixels.sum() / batch.valid.sum().clamp(min=1)
+            patches = torch.full((), len(batch.weight), device=pixels.device)
+            return BatchLoss((batch.weight * pixels.flatten(1).sum(dim=1)).sum(), patches)
+        return BatchLoss(pixels.sum(), batch.valid.sum())
 
     def pixels(self, network: nn.Module, batch: Batch) -> Tensor:
         """The loss of each pixel, 0 where there is no label, [B, 1, H, W]."""

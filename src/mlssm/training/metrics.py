@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from typing import Literal, Self, cast, get_args
 
 import torch
 from torch import Tensor
@@ -107,14 +107,67 @@ def terms(prediction: Tensor, target: Tensor, standard_error: Tensor) -> Tensor:
     return torch.stack((torch.ones_like(y), y, p, y * y, p * p, p * y, error.abs(), error * error, se * se))
 
 
-class ScoreSums(Metric):
-    """The sums of `pixel_sums` over all batches and processes; `scores`, `per_date` and `per_bin` read them.
+class Float64Sums(Metric):
+    """Sums over all batches and processes.
 
-    The state stays float64 whatever precision the module around it is cast to. Apple's mps has no float64, so it cannot
-    live there.
+    The states stay float64 whatever precision the module around them is cast to. Apple's mps has no float64, so they
+    cannot live there.
     """
 
     full_state_update = False
+
+    def add_sum(self, name: str, *shape: int, persistent: bool = False) -> None:
+        """Add a sum that starts from zero; a persistent one is part of the module's state."""
+        self.add_state(name, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum", persistent=persistent)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Self:
+        # torchmetrics lets `Module.to(dtype)` through, which precision="bf16-true" calls: follow the device only
+        super()._apply(fn, exclude_state=(*self._defaults, *exclude_state))
+        for name in self._defaults:
+            state = getattr(self, name).to(self.device)
+            setattr(self, name, state)
+            self._defaults[name] = torch.zeros_like(state)
+        return self
+
+
+class MeanLoss(Float64Sums):
+    """The mean loss over all batches since the last reset, and over all processes; NaN where nothing was counted.
+
+    Its states are part of the module's, so that a checkpoint in mid-epoch keeps them: see `joined` and `keep_on_first`.
+    """
+
+    total: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        """Start from zero."""
+        super().__init__()
+        self.add_sum("total", persistent=True)
+        self.add_sum("count", persistent=True)
+
+    def update(self, total: Tensor, count: Tensor) -> None:
+        """Add a batch: the sum of its losses and what its mean is taken over, scalars. Nothing waits for a GPU."""
+        self.total += total.detach()
+        self.count += count
+
+    def compute(self) -> Tensor:
+        """The mean over all processes, a float64 scalar."""
+        return self.total / self.count
+
+    def joined(self, prefix: str) -> dict[str, Tensor]:
+        """The states of all processes, added up, by their names under a prefix; all processes must call it together."""
+        with self.sync_context():
+            return cast(dict[str, Tensor], self.state_dict(prefix=prefix))
+
+    def keep_on_first(self, states: MutableMapping[str, Tensor], prefix: str, rank: int) -> None:
+        """Leave what `joined` gave to the first process alone: in the others' copy the sums are zero."""
+        if rank > 0:
+            states.update({f"{prefix}{name}": torch.zeros_like(states[f"{prefix}{name}"]) for name in self._defaults})
+
+
+class ScoreSums(Float64Sums):
+    """The sums of `pixel_sums` over all batches and processes; `scores`, `per_date` and `per_bin` read them."""
+
     sums: Tensor
 
     def __init__(self, dates: int, bins: int) -> None:
@@ -126,7 +179,7 @@ class ScoreSums(Metric):
         """
         super().__init__()
         self.dates, self.bins = dates, bins
-        self.add_state("sums", torch.zeros(dates, bins, len(SUMS), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_sum("sums", dates, bins, len(SUMS))
 
     def update(self, prediction: Tensor, target: Tensor, valid: Tensor, standard_error: Tensor, date: Tensor) -> None:
         """Add pixels; arguments as in `pixel_sums`."""
@@ -135,13 +188,6 @@ class ScoreSums(Metric):
     def compute(self) -> Tensor:
         """The sums over all processes, float64 [dates, bins, len(SUMS)]."""
         return self.sums.clone()
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Self:
-        # torchmetrics lets `Module.to(dtype)` through, which precision="bf16-true" calls: follow the device only
-        super()._apply(fn, exclude_state=("sums", *exclude_state))
-        self.sums = self.sums.to(self.device)
-        self._defaults["sums"] = torch.zeros_like(self.sums)
-        return self
 
 
 def scores(sums: Tensor, distribution: Distribution = "natural") -> Scores:

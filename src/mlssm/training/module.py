@@ -14,7 +14,7 @@ from mlssm.config import LossConfig, OptimiserConfig
 from mlssm.data.plan import SamplingPlan
 from mlssm.training.batch import Batch
 from mlssm.training.losses import TrainingLoss
-from mlssm.training.metrics import DISTRIBUTIONS, ScoreSums, scores
+from mlssm.training.metrics import DISTRIBUTIONS, MeanLoss, ScoreSums, scores
 
 PROGRESS = ("val/natural/rmse", "val/natural/r2")
 
@@ -59,6 +59,7 @@ class SoilMoistureModule(pl.LightningModule):
         self.loss = TrainingLoss(loss, plan)
         self.optimiser = optimiser
         self.sums = ScoreSums(val_dates, bins)
+        self.mean_loss = MeanLoss()
 
     def forward(self, dynamic: Tensor, static: Tensor) -> Tensor:
         """The network's SSM, [B, 1, H, W]."""
@@ -66,12 +67,25 @@ class SoilMoistureModule(pl.LightningModule):
         return prediction
 
     def training_step(self, batch: Batch) -> Tensor:
-        """The loss of a batch."""
-        loss: Tensor = self.loss(self.network, batch)
-        # weighed by what the mean is taken over, so that the epoch's value does not depend on the batching
-        size = len(batch.weight) if self.loss.reweighted else int(batch.valid.sum())
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=size, sync_dist=True)
-        return loss
+        """The loss of a batch, on several processes of the joined one; nothing waits for a GPU."""
+        loss = self.loss.of_batch(self.network, batch)
+        self.mean_loss.update(*loss)
+        # Lightning computes it when the epoch has ended
+        self.log("train/loss", self.mean_loss, on_step=False, on_epoch=True, prog_bar=True)
+        return loss.mean()
+
+    def on_train_epoch_end(self) -> None:
+        """Start the training loss anew before the epoch's checkpoint is written; Lightning keeps what it read."""
+        if "train/loss" in self.trainer.callback_metrics:  # read on every process, as computing it joins them
+            self.mean_loss.reset()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The training loss so far is that of all processes, which all come here."""
+        checkpoint["state_dict"].update(self.mean_loss.joined("mean_loss."))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The training loss so far goes on in the first process."""
+        self.mean_loss.keep_on_first(checkpoint["state_dict"], "mean_loss.", self.global_rank)
 
     def validation_step(self, batch: Batch) -> None:
         """Add a batch to the validation sums."""
