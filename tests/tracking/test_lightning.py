@@ -39,7 +39,7 @@ def trainer(run: TrackedRun) -> pl.Trainer:
     return pl.Trainer(
         max_epochs=2,
         accelerator="cpu",
-        logger=lightning_logger(run.store, run.run_id),
+        logger=lightning_logger(run),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -81,7 +81,7 @@ def test_a_training_that_fails_ends_as_failed_with_its_error(store):
 
 def test_only_the_first_rank_writes(store, monkeypatch):
     with tracked_run(store, "a", {}, {}) as run:
-        logger = lightning_logger(store, run.run_id)
+        logger = lightning_logger(run)
         monkeypatch.setattr("pytorch_lightning.utilities.rank_zero_only.rank", 1)
         logger.log_metrics({"loss": 1.0}, 0)
         monkeypatch.setattr("pytorch_lightning.utilities.rank_zero_only.rank", 0)

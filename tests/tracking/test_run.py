@@ -162,7 +162,7 @@ def test_the_ui_command_is_relative_where_the_store_is_below_the_working_directo
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert run.ui_command == f"mlflow ui --backend-store-uri 'sqlite:///{tmp_path}/ml runs/mlflow.db'"
-    served = Store(store.client, "http://127.0.0.1:5000/", "1")
+    served = Store(store.client, "http://127.0.0.1:5000/", "1", tmp_path)
     assert (
         TrackedRun(served, "abc").ui_command == "python -m webbrowser 'http://127.0.0.1:5000/#/experiments/1/runs/abc'"
     )

@@ -18,9 +18,11 @@ def tracking(folder: Path, uri: str | None = None) -> TrackingConfig:
 def open_and_track(folder: Path, number: int) -> None:
     """What each of the many processes does: all exits are at the parent's `exitcode`."""
     store = open_store(tracking(folder))
-    with tracked_run(store, f"run {number}", {"number": number}, {}) as run:
-        for step in range(5):
-            run.log_metrics({"val/natural/rmse": 0.1}, step)
+    config = {"number": number, "tracking": {"system_metrics_s": 0.2}}
+    with tracked_run(store, f"run {number}", config, {}, folder=folder / f"job {number}") as run:
+        for step in range(8):
+            run.log_metrics({"val/natural/rmse": 0.1, "train/loss": 0.2}, step)
+            run.log_text(f"step {step}", f"notes/{step}.txt")
 
 
 def test_uri_is_the_configured_one_then_the_environments_then_sqlite(monkeypatch, tmp_path):
@@ -65,6 +67,10 @@ def test_six_processes_start_at_once_on_an_empty_folder(tmp_path, monkeypatch):
     runs = store.client.search_runs([store.experiment_id])
     assert sorted(run.info.run_name for run in runs) == [f"run {number}" for number in range(6)]
     assert {run.info.status for run in runs} == {"FINISHED"}
+    for run in runs:
+        assert len(store.client.get_metric_history(run.info.run_id, "train/loss")) == 8
+        assert len(store.client.list_artifacts(run.info.run_id, "notes")) == 8
+    assert not (tmp_path / "mlruns" / "unsent").exists()
     assert len(store.client.search_experiments()) == 2  # MLflow's own "Default" and ours
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from mlssm.config import TrackingConfig
 from mlssm.errors import RunError
+from mlssm.tracking.address import short_requests, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,16 +23,29 @@ QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+FIRST_CONTACT_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Store:
-    """An open store and the one experiment that runs are written to."""
+    """An open store and the one experiment that runs are written to.
+
+    Attributes:
+        client: MLflow's client.
+        uri: Its address, which may hold a password; see `mlssm.tracking.address`.
+        experiment_id: The experiment.
+        folder: The absolute folder of this machine that pointers to what could not be sent are kept in.
+    """
 
     client: MlflowClient
     uri: str
     experiment_id: str
+    folder: Path
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be printed: without its password."""
+        return without_password(self.uri)
 
 
 def tracking_uri(config: TrackingConfig) -> str:
@@ -61,23 +73,32 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def open_store(config: TrackingConfig) -> Store:
-    """Connect to the store; create its database and experiment where they are missing.
+    """Connect to the store; create its database and experiment where they are missing; send what is left for it.
 
     Safe to call from many processes at once on an empty folder. Fails within seconds where the store cannot be reached.
+    What an earlier command could not send to this store, and no living process writes any more, is sent first.
 
     Raises:
         RunError: The store cannot be reached, is not an MLflow store, or its experiment is deleted.
     """
+    from mlssm.tracking.leftovers import send_leftovers
+
     _quiet()
+    store = _open(config)
+    send_leftovers(store)
+    return store
+
+
+def _open(config: TrackingConfig) -> Store:
     uri = tracking_uri(config)
     path = sqlite_path(uri)
     if path is None:
-        return _connect(uri, config.experiment, None)
+        return _connect(uri, config, None)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # two processes in MLflow's first migration crash each other
         with FileLock(path.with_name(f"{path.name}.lock"), timeout=LOCK_SECONDS):
-            return _connect(uri, config.experiment, (path.parent / "artifacts").as_uri())
+            return _connect(uri, config, (path.parent / "artifacts").as_uri())
     except Timeout:
         raise RunError(f"tracking store {uri} has been locked by another process for {LOCK_SECONDS} s") from None
     except OSError as error:
@@ -94,15 +115,16 @@ def _quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _connect(uri: str, experiment: str, artifacts: str | None) -> Store:
+def _connect(uri: str, config: TrackingConfig, artifacts: str | None) -> Store:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     _probe_database(uri)
     try:
-        with _environment(FIRST_CONTACT):
+        with short_requests(FIRST_CONTACT_SECONDS):
             client = MlflowClient(uri, uri)
-            return Store(client, uri, _experiment_id(client, experiment, artifacts))
+            experiment_id = _experiment_id(client, config.experiment, artifacts)
+            return Store(client, uri, experiment_id, config.folder.absolute())
     except MlflowException as error:
         raise _unreachable(uri, error) from None
 
@@ -144,25 +166,5 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
 
 def _unreachable(uri: str, error: Exception) -> RunError:
     reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return RunError(f"tracking store {_without_password(uri)} cannot be used: {reason[:300]}; check tracking.uri")
-
-
-def _without_password(uri: str) -> str:
-    """The address as it may be shown, logged and kept."""
-    scheme, separator, rest = uri.partition("://")
-    login, at, host = rest.rpartition("@")
-    return f"{scheme}{separator}{login.split(':')[0]}:***@{host}" if at and ":" in login else uri
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    message = f"tracking store {uri} cannot be used: {reason[:300]}; check tracking.uri"
+    return RunError(without_password(message))

@@ -1,0 +1,89 @@
+"""What earlier commands could not send: found by their pointers, sent, and removed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from mlssm.tracking.address import short_requests, without_password
+from mlssm.tracking.failures import is_unreachable
+from mlssm.tracking.operations import joined, read_operations
+from mlssm.tracking.outbox import LOCK, OPERATIONS, UNSENT, Pointer, discard
+from mlssm.tracking.store import Store
+
+log = logging.getLogger(__name__)
+
+REQUEST_SECONDS = 10
+SENDING_SECONDS = 600.0  # the most that a command spends on one outbox before its own work
+REFUSED = ".refused"
+
+
+def send_leftovers(store: Store, run_id: str = "") -> None:
+    """Send what earlier commands kept for this store and whose writers are gone, of one run or of all.
+
+    An outbox that a living process writes, or another command sends, is left alone. One that the store refuses, as that
+    of a deleted run, is set aside and named.
+    """
+    address = without_password(store.uri)
+    for path in sorted((store.folder / UNSENT).glob(f"{run_id}*.json")):
+        pointer = _read(path)
+        if pointer is not None and pointer.store == address and not _send_if_left(store, path, pointer):
+            return  # the store is away again: so it is for the others
+
+
+def _read(path: Path) -> Pointer | None:
+    try:
+        values = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None  # another command has just sent it
+    return Pointer(Path(values["outbox"]), values["store"], values["run_id"])
+
+
+def _send_if_left(store: Store, path: Path, pointer: Pointer) -> bool:
+    """Whether to go on with the next one."""
+    if not pointer.outbox.is_dir():
+        log.warning("%s names %s, which is gone, with what run %s still had", path, pointer.outbox, pointer.run_id)
+        path.unlink(missing_ok=True)
+        return True
+    writer = FileLock(pointer.outbox / LOCK)
+    try:
+        writer.acquire(timeout=0)
+    except Timeout:
+        return True
+    try:
+        return not path.is_file() or _send(store, path, pointer, writer)
+    finally:
+        writer.release()
+
+
+def _send(store: Store, path: Path, pointer: Pointer, writer: FileLock) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    file = pointer.outbox / OPERATIONS
+    operations = [item.below(pointer.outbox) for item in read_operations(file)] if file.is_file() else []
+    deadline = time.monotonic() + SENDING_SECONDS
+    try:
+        for _, operation in joined(operations):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not done in {SENDING_SECONDS:.0f} s")
+            with short_requests(REQUEST_SECONDS):
+                operation.send(store.client, pointer.run_id)
+    except (MlflowException, OSError) as error:
+        return _say(error, path, pointer)
+    discard(pointer.outbox, path, writer)
+    log.info("run %s: %d writes that an earlier command kept are sent", pointer.run_id, len(operations))
+    return True
+
+
+def _say(error: Exception, path: Path, pointer: Pointer) -> bool:
+    reason = without_password(str(error)).splitlines()[0][:300]
+    if is_unreachable(error):
+        log.warning("run %s: what %s keeps could not be sent: %s", pointer.run_id, pointer.outbox, reason)
+        return False
+    path.rename(path.with_suffix(REFUSED))
+    log.error("run %s: the store refuses what %s keeps, set aside: %s", pointer.run_id, pointer.outbox, reason)
+    return True
