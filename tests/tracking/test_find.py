@@ -86,3 +86,25 @@ def test_children_are_those_of_one_parent_oldest_first(store):
     first, second = train(store, "1", None, parent), train(store, "2", None, parent)
     train(store, "3", None, other)
     assert [run.run_id for run in children(store, parent)] == [first, second]
+
+
+@pytest.mark.parametrize("form", ["runs:/{}", "runs:/{}/", "runs:/{}/model", "{}"])
+@pytest.mark.parametrize("length", [6, 31, 32])
+def test_a_run_is_found_by_the_forms_and_the_beginning_of_its_id(store, form, length):
+    run_id = train(store, "a", None)
+    assert find_run(store, form.format(run_id[:length])).run_id == run_id
+
+
+def test_a_beginning_that_is_too_short_or_of_no_run_is_unknown(store):
+    run_id = train(store, "a", None)
+    for beginning in (run_id[:5], "0" * 12):
+        with pytest.raises(RunError, match=f"no run '{beginning}'"):
+            find_run(store, beginning)
+
+
+def test_a_beginning_of_several_runs_names_them(store, monkeypatch):
+    first, second = train(store, "one", None), train(store, "two", None)
+    runs = [store.client.get_run(run_id) for run_id in (first, second)]
+    monkeypatch.setattr(store.client, "search_runs", lambda *args, **kwargs: runs)  # ids cannot be chosen
+    with pytest.raises(RunError, match=rf"run=abcdef fits several runs: {first} \(one\), {second} \(two\)"):
+        find_run(store, "abcdef")

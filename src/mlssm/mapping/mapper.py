@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from mlssm import bundle
 from mlssm.area import open_area
-from mlssm.config import DatamoduleConfig, PredictConfig, TrainConfig, parse
+from mlssm.config import DatamoduleConfig, PredictConfig, TrainConfig
 from mlssm.cube import Cube
 from mlssm.data.assemble import all_moments, has_weather
 from mlssm.data.features import AVAILABLE, FeatureSource, Moment
@@ -23,12 +22,12 @@ from mlssm.data.scaling import static_channels
 from mlssm.errors import ConfigError, DataError, RunError
 from mlssm.mapping.water import open_water
 from mlssm.models.convlstm import ConvLSTM
+from mlssm.restore import restore
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.tracking.find import download, find_run
 from mlssm.tracking.run import BUNDLE_FOLDER
 from mlssm.tracking.store import open_store
-from mlssm.training.fit import build_network
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
 
@@ -99,16 +98,15 @@ def load_mapper(config: PredictConfig) -> Mapper:
     store = open_store(config.tracking)
     run = find_run(store, config.run)
     with tempfile.TemporaryDirectory() as folder:
-        model, weights = bundle.load(download(store, run.run_id, BUNDLE_FOLDER, Path(folder)))
-    trained = parse(TrainConfig, model.config)
+        restored = restore(download(store, run.run_id, BUNDLE_FOLDER, Path(folder)))
+    model, trained = restored.bundle, restored.config
     cube = open_area(_area_config(trained.datamodule, config.root), config.on_bad_file)
     check_pixel(cube, model, trained)
     stack = load_stack(cube, trained.retrieval)
     layers = fitting_layers(model.features, area_layers(cube, stack.working, trained.features.static), trained)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), trained.weather)
-    network = _network(model, weights, trained).to(device).eval()
     features = FeatureSource(field, layers, model.features)
-    return Mapper(run.run_id, trained, cube, stack, features, network, model.pass_is_evening)
+    return Mapper(run.run_id, trained, cube, stack, features, restored.network.to(device), model.pass_is_evening)
 
 
 def choose_device(accelerator: str) -> torch.device:
@@ -196,13 +194,3 @@ def _with_absent_classes(area: AreaLayers, wanted: Sequence[str]) -> AreaLayers:
 
 def _is_class(channel: str) -> bool:
     return channel.startswith("soil_") and not channel.endswith(AVAILABLE)
-
-
-def _network(model: bundle.Bundle, weights: Mapping[str, Tensor], trained: TrainConfig) -> ConvLSTM:
-    network = build_network(model.features, trained)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise RunError(f"the bundle's weights are not those of its configuration: {reason}") from None
-    return network

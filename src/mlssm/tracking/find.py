@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlssm.errors import RunError
+from mlssm.tracking.reference import run_id_of
 from mlssm.tracking.run import BUNDLE, KIND, PARENT
 from mlssm.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
-MOST_CHILDREN = 50_000  # MLflow's limit for one search
+MOST_FOUND = 50_000  # MLflow's limit for one search
 
 
 @dataclass(frozen=True)
@@ -30,20 +32,31 @@ class Run:
 
 
 def find_run(store: Store, run: str) -> Run:
-    """A run by its id, or with "latest" the newest finished training of the experiment that has a model bundle.
+    """A run by its id, or as it is written on the command line.
+
+    Args:
+        store: The open store.
+        run: An id, or at least six characters of its beginning; `runs:/<id>`, `runs:/<id>/model`;
+            `models:/<name>@<alias>` or `models:/<name>/<version>` for the run that a registered model comes from;
+            "latest" for the newest finished training of the experiment that has a model bundle.
 
     Raises:
-        RunError: There is no such run, or it is deleted.
+        RunError: There is no such run, model, alias or version, several runs fit, or the run is deleted.
     """
-    return _latest(store) if run == "latest" else _by_id(store, run)
+    return _latest(store) if run == "latest" else _by_id(store, run_id_of(store, run))
 
 
 def children(store: Store, parent_run_id: str) -> list[Run]:
     """The runs under a parent run, oldest first."""
+    return runs_with_tags(store, {PARENT: parent_run_id})
+
+
+def runs_with_tags(store: Store, tags: Mapping[str, str]) -> list[Run]:
+    """The runs of the experiment that have all these tags, oldest first."""
     found = store.client.search_runs(
         [store.experiment_id],
-        f"tags.`{PARENT}` = '{parent_run_id}'",
-        max_results=MOST_CHILDREN,
+        " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items()),
+        max_results=MOST_FOUND,
         order_by=["attributes.start_time ASC"],
     )
     return [_run(item) for item in found]
@@ -85,7 +98,7 @@ def _by_id(store: Store, run_id: str) -> Run:
         found = store.client.get_run(run_id)
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise RunError(f"run {run_id!r} cannot be read from {store.uri}: {str(error)[:300]}") from None
+            raise RunError(f"run {run_id!r} cannot be read from {store.shown}: {str(error)[:300]}") from None
         raise RunError(f"no run {run_id!r} in {_place(store)}; list them: {_list_command(store)}") from None
     if found.info.lifecycle_stage == "deleted":
         raise RunError(f"run {run_id!r} in {_place(store)} is deleted; list the others: {_list_command(store)}")
@@ -99,8 +112,8 @@ def _run(found: MlflowRun) -> Run:
 
 
 def _place(store: Store) -> str:
-    return f"experiment {store.client.get_experiment(store.experiment_id).name!r} at {store.uri}"
+    return f"experiment {store.client.get_experiment(store.experiment_id).name!r} at {store.shown}"
 
 
 def _list_command(store: Store) -> str:
-    return f"MLFLOW_TRACKING_URI={shlex.quote(store.uri)} mlflow runs list --experiment-id {store.experiment_id}"
+    return f"MLFLOW_TRACKING_URI={shlex.quote(store.shown)} mlflow runs list --experiment-id {store.experiment_id}"

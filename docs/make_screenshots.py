@@ -1,0 +1,283 @@
+"""Pictures of the MLflow UI for these pages: the runs of a sweep, their charts, the best of them, and the sweep's page.
+
+Run it in a project's folder after a sweep; it starts `mlflow ui` on this machine and opens it in headless Chromium:
+
+    python docs/make_screenshots.py --mlruns mlruns --output docs/images
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import itertools
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlssm.tracking.find import Run
+    from mlssm.tracking.store import Store
+
+COLORS = 128  # of a picture's palette
+SECONDS = 60  # that a page, the server or the browser may take
+STILL = 1.0  # seconds without a change, after which a page is complete
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe"),
+)
+# what the page remembers of a view, under these keys of its local storage
+STATE = 'MLflowLocalStorage-1.1-ExperimentPage-["{experiment}"]-ReactComponentState'
+CLOSED = {
+    "mlflow.assistant.panelOpen_v1": "false",
+    "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
+    "mlflow.workflowType_v1": '"machine_learning"',
+}
+HIDDEN = "<style>.modebar {display: none !important}</style>"
+SECTION = "Scores on the natural distribution"
+COMPARED = ("val/natural/rmse", "val/natural/r2", "test/natural/rmse", "test/natural/r2")
+
+
+class Browser:
+    """Headless Chromium, spoken to by its DevTools protocol over a pipe."""
+
+    def __init__(self, program: str, profile: Path, width: int, height: int) -> None:
+        """Start it with a profile of its own and open an empty page."""
+        to_read, self._out = os.pipe()
+        self._in, to_write = os.pipe()
+        # Chromium reads commands from descriptor 3 and answers on 4
+        shell = f'exec "$@" 3<&{to_read} 4>&{to_write}'
+        command = [program, *FLAGS, f"--window-size={width},{height}", f"--user-data-dir={profile}"]
+        self.process = subprocess.Popen(
+            ["sh", "-c", shell, "sh", *command], pass_fds=(to_read, to_write), stderr=subprocess.DEVNULL
+        )
+        os.close(to_read)
+        os.close(to_write)
+        self._numbers, self._pending, self._session = itertools.count(1), b"", ""
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send a command and wait for its answer."""
+        number = next(self._numbers)
+        message = {"id": number, "method": method, "params": params}
+        message |= {"sessionId": self._session} if self._session else {}
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._message()
+            if answer.get("id") != number:
+                continue  # an event
+            if "error" in answer:
+                raise RuntimeError(f"{method}: {answer['error']['message']}")
+            return dict(answer["result"])
+
+    def _message(self) -> dict[str, Any]:
+        while b"\0" not in self._pending:
+            received = os.read(self._in, 1 << 16)
+            if not received:
+                raise RuntimeError("Chromium ended; is it installed, and does it start here?")
+            self._pending += received
+        first, self._pending = self._pending.split(b"\0", 1)
+        return dict(json.loads(first))
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression on the page."""
+        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def open(self, address: str, contains: str) -> None:
+        """Open a page and wait until it shows a text and changes no more."""
+        self.call("Page.navigate", url="about:blank")
+        self.call("Page.navigate", url=address)
+        end, before, since = time.monotonic() + SECONDS, "", time.monotonic()
+        while time.monotonic() < end:
+            time.sleep(0.25)
+            text = str(self.evaluate("document.body ? document.body.innerText : ''"))
+            if text != before:
+                before, since = text, time.monotonic()
+            if contains in text and time.monotonic() - since > STILL:
+                return
+        raise RuntimeError(f"{address} did not show {contains!r} within {SECONDS} s; it shows: {before[:300]}")
+
+    def picture(self) -> bytes:
+        """The page as PNG."""
+        return base64.b64decode(self.call("Page.captureScreenshot")["data"])
+
+    def close(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(SECONDS)
+        os.close(self._in)
+        os.close(self._out)
+
+
+@dataclass(frozen=True)
+class View:
+    """A page to take a picture of.
+
+    Attributes:
+        name: Of the picture's file.
+        path: Of the page, below the UI's address.
+        contains: A text that it shows once it is there.
+        state: What the experiment's page is to remember.
+    """
+
+    name: str
+    path: str
+    contains: str
+    state: Mapping[str, Any]
+
+
+def views(experiment: str, sweep: Run, runs: Sequence[Run]) -> list[View]:
+    """The pages of a sweep."""
+    from mlssm.tracking.comparison import changed_parameters
+
+    best = min((run for run in runs if COMPARED[0] in run.metrics), key=lambda run: run.metrics[COMPARED[0]])
+    columns = [*(f"params.`{key}`" for key in changed_parameters(runs)), *(f"metrics.`{key}`" for key in COMPARED)]
+    state = {
+        "selectedColumns": ["attributes.`Dataset`", *columns],
+        "runsExpanded": {sweep.run_id: True},
+        "runsVisibilityMap": {sweep.run_id: False},
+        "runsHiddenMode": "CUSTOM",
+        "hideEmptyCharts": True,
+        "isAccordionReordered": True,  # else the sections that MLflow makes of all metrics stand above ours
+        "compareRunCharts": charts(),
+        "compareRunSections": [section()],
+    }
+    runs_page = f"/#/experiments/{experiment}/runs"
+    return [
+        View("runs", runs_page, best.name, state),
+        View("charts", f"{runs_page}?compareRunsMode=CHART", SECTION, state),
+        View("run", f"{runs_page}/{best.run_id}", best.run_id, state),
+        View("sweep", f"{runs_page}/{sweep.run_id}", sweep.run_id, state),
+    ]
+
+
+def charts() -> list[dict[str, Any]]:
+    """A bar a run for each score, and the course of the validation's."""
+    common = {"deleted": False, "isGenerated": False, "metricSectionId": "scores", "runsCountToCompare": 20}
+    bars = [
+        common | {"type": "BAR", "uuid": f"bar {key}", "metricKey": key, "displayName": key.replace("/", " ")}
+        for key in COMPARED
+    ]
+    line = {"type": "LINE", "uuid": "course", "displayName": "course of val natural rmse", "metricKey": COMPARED[0]}
+    axis = {
+        "selectedMetricKeys": [COMPARED[0]],
+        "xAxisKey": "step",
+        "lineSmoothness": 0,
+        "useGlobalLineSmoothing": True,
+    }
+    return [*bars, common | line | axis]
+
+
+def section() -> dict[str, Any]:
+    """The one section that the charts stand in."""
+    shown = {"display": True, "isReordered": False, "deleted": False, "isGenerated": False}
+    return {"uuid": "scores", "name": SECTION} | shown
+
+
+def newest_sweep(store: Store) -> str:
+    """The run id of the sweep that was started last."""
+    found = store.client.search_runs(
+        [store.experiment_id], "tags.`mlssm.kind` = 'sweep'", max_results=1, order_by=["attributes.start_time DESC"]
+    )
+    if not found:
+        raise SystemExit(f"there is no sweep at {store.uri}; make one with: python train.py -m model.lag=1,3")
+    return str(found[0].info.run_id)
+
+
+@contextmanager
+def user_interface(uri: str) -> Iterator[str]:
+    """Start `mlflow ui` on a free port of this machine; the address is given, and the server ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1"]
+    process = subprocess.Popen(
+        [*command, "--port", str(port), "--workers", "1"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _await(address, process)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(SECONDS)
+
+
+def _await(address: str, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise SystemExit(f"mlflow ui did not come up within {SECONDS} s")
+
+
+def take(browser: Browser, address: str, experiment: str, view: View) -> bytes:
+    """Open a page as the view describes it and take its picture."""
+    browser.open(f"{address}/health", "OK")  # local storage is the address's
+    key = STATE.format(experiment=experiment)
+    for name, value in {**CLOSED, key: json.dumps(view.state)}.items():
+        browser.evaluate(f"localStorage.setItem({json.dumps(name)}, {json.dumps(value)})")
+    browser.open(address + view.path, view.contains)
+    browser.evaluate(f"document.head.insertAdjacentHTML('beforeend', {json.dumps(HIDDEN)})")
+    return browser.picture()
+
+
+def shrink(png: bytes) -> bytes:
+    """The picture with a palette: a page has few colours."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(COLORS).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def main() -> None:
+    """Take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mlruns", type=Path, default=Path("mlruns"), help="folder with mlflow.db (mlruns)")
+    parser.add_argument("--experiment", default="mlssm", help="name of the MLflow experiment (mlssm)")
+    parser.add_argument("--sweep", default=None, help="run id of the sweep (the newest)")
+    parser.add_argument("--output", type=Path, default=Path("docs/images"), help="folder of the pictures (docs/images)")
+    parser.add_argument("--chromium", default=shutil.which("chromium") or "chromium", help="the program")
+    parser.add_argument("--size", type=int, nargs=2, default=(1600, 800), metavar=("WIDTH", "HEIGHT"))
+    arguments = parser.parse_args()
+
+    from mlssm.config import TrackingConfig
+    from mlssm.tracking.find import children, find_run
+    from mlssm.tracking.store import open_store
+
+    if not (arguments.mlruns / "mlflow.db").is_file():
+        parser.error(f"there is no mlflow.db in {arguments.mlruns}")
+    uri = f"sqlite:///{(arguments.mlruns / 'mlflow.db').absolute()}"
+    store = open_store(TrackingConfig(experiment=arguments.experiment, folder=arguments.mlruns, uri=uri, run_name=None))
+    sweep = find_run(store, arguments.sweep or newest_sweep(store))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, user_interface(uri) as address:
+        browser = Browser(arguments.chromium, Path(profile), *arguments.size)
+        try:
+            for view in views(store.experiment_id, sweep, children(store, sweep.run_id)):
+                picture = shrink(take(browser, address, store.experiment_id, view))
+                path = arguments.output / f"mlflow_{view.name}.png"
+                path.write_bytes(picture)
+                sys.stderr.write(f"{path}: {len(picture) / 1000:.0f} kB\n")
+        finally:
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""The run that a training goes on from, and what of it is there: its configuration, its checkpoint, its weights."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mlssm import bundle
+from mlssm.errors import RunError
+from mlssm.tracking.find import Run, children, download, find_run
+from mlssm.tracking.run import BUNDLE, KIND
+from mlssm.tracking.store import Store
+
+log = logging.getLogger(__name__)
+
+FOLDER = "mlssm.folder"  # tag: where the training wrote, relative to where it was started, or absolute
+HOST = "mlssm.host"  # tag: the machine's name
+CHECKPOINTS = "checkpoints"
+LAST = f"{CHECKPOINTS}/last.ckpt"
+BEST = f"{CHECKPOINTS}/best.ckpt"
+CONFIG = "config.yaml"
+NETWORK = "network."  # of the keys of a checkpoint's weights
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A run to go on from.
+
+    Attributes:
+        run: The run.
+        folder: Where it wrote its checkpoints; None where that is not on this machine.
+        config: Its resolved configuration as plain containers.
+        checkpoint: Its last checkpoint; None where it has none.
+    """
+
+    run: Run
+    folder: Path | None
+    config: dict[str, Any]
+    checkpoint: Path | None
+
+
+def find_origin(store: Store, run: str) -> Origin:
+    """Find a run and what it left.
+
+    Args:
+        store: The open store.
+        run: Any of the forms that `find_run` takes.
+
+    Raises:
+        RunError: There is no such run, it is the parent of a sweep, or its configuration cannot be read.
+    """
+    found = find_run(store, run)
+    _refuse_sweep(store, found)
+    folder = _folder(found)
+    return Origin(found, folder, _config(store, found), _artifact(store, found, folder, LAST))
+
+
+def require_checkpoint(origin: Origin) -> Path:
+    """The run's last checkpoint.
+
+    Raises:
+        RunError: It has none that is there; the message says where it was looked for.
+    """
+    if origin.checkpoint is not None:
+        return origin.checkpoint
+    run = origin.run
+    told, host = run.tags.get(FOLDER), run.tags.get(HOST, "an unknown machine")
+    place = f"in {told} on {host}" if told else f"on {host}"
+    raise RunError(
+        f"run {run.run_id} ({run.status}) has no checkpoint: there is no {LAST} {place} as seen from {Path.cwd()}, "
+        "nor among its artifacts; go on where it was trained, or start anew"
+    )
+
+
+def origin_weights(store: Store, origin: Origin) -> dict[str, Tensor]:
+    """The weights of a run's best epoch, on the CPU: from its model bundle, else from its best checkpoint.
+
+    Raises:
+        RunError: It has neither, or the file cannot be read.
+    """
+    run = origin.run
+    if run.tags.get(BUNDLE):
+        with tempfile.TemporaryDirectory() as folder:
+            return bundle.load(download(store, run.run_id, run.tags[BUNDLE], Path(folder)))[1]
+    best = _artifact(store, run, origin.folder, BEST)
+    if best is None:
+        raise RunError(
+            f"run {run.run_id} ({run.status}) has no weights: neither a model nor a {BEST} "
+            f"in {run.tags.get(FOLDER, 'a folder that it names')}; train it to its first validation"
+        )
+    return network_weights(best)
+
+
+def network_weights(checkpoint: Path) -> dict[str, Tensor]:
+    """The network's part of a checkpoint's weights, on the CPU.
+
+    Raises:
+        RunError: The file cannot be read or is no checkpoint of a training.
+    """
+    import pickle
+    import zipfile
+
+    if not zipfile.is_zipfile(checkpoint):  # torch would read it as a format of old, and fail in many ways
+        raise RunError(f"{checkpoint} cannot be read as a checkpoint: it is truncated or of another kind")
+    try:
+        state: Mapping[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise RunError(f"{checkpoint} cannot be read as a checkpoint: {str(error).splitlines()[0][:200]}") from None
+    weights = state.get("state_dict") if isinstance(state, Mapping) else None
+    if not isinstance(weights, Mapping):
+        raise RunError(f"{checkpoint} is no checkpoint of a training: it has no state_dict")
+    return {key.removeprefix(NETWORK): value for key, value in weights.items() if key.startswith(NETWORK)}
+
+
+def _refuse_sweep(store: Store, run: Run) -> None:
+    if run.tags.get(KIND) != "sweep":
+        return
+    under = children(store, run.run_id)
+    listed = ", ".join(f"{child.run_id} ({child.name}, {child.status})" for child in under[:SHOWN]) or "none"
+    more = ", ..." if len(under) > SHOWN else ""
+    raise RunError(f"run {run.run_id} ({run.name}) stands for a sweep; name one of its runs: {listed}{more}")
+
+
+def _folder(run: Run) -> Path | None:
+    told = run.tags.get(FOLDER)
+    folder = Path(told) if told else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
+def _config(store: Store, run: Run) -> dict[str, Any]:
+    import yaml
+
+    with tempfile.TemporaryDirectory() as folder:
+        text = download(store, run.run_id, CONFIG, Path(folder)).read_text(encoding="utf-8")
+    values = yaml.safe_load(text)
+    if not isinstance(values, dict):
+        raise RunError(f"run {run.run_id}: its {CONFIG} is not a configuration")
+    return {str(key): value for key, value in values.items()}
+
+
+def _artifact(store: Store, run: Run, folder: Path | None, path: str) -> Path | None:
+    """A file in the run's folder, else fetched from its artifacts into a temporary folder; None where neither is."""
+    if folder is not None and (folder / path).is_file():
+        return folder / path
+    if path not in {item.path for item in store.client.list_artifacts(run.run_id, CHECKPOINTS)}:
+        return None
+    log.info("run %s: fetching %s from its artifacts", run.run_id, path)
+    return download(store, run.run_id, path, Path(tempfile.mkdtemp(prefix="mlssm-origin-")))
