@@ -46,6 +46,12 @@ def compose_plain(primary: str, *overrides: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def composed() -> Callable[..., dict[str, Any]]:
+    """Composes the shipped configuration: the primary one's name, then overrides."""
+    return compose_plain
+
+
+@pytest.fixture(scope="session")
 def conf_folder() -> str:
     """The folder of the shipped configuration."""
     return str(CONF)

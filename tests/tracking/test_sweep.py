@@ -13,8 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from mlssm.errors import RunError
 from mlssm.tracking.comparison import changed_parameters, compare, end_status
 from mlssm.tracking.find import Run, children
+from mlssm.tracking.names import job_name, run_name
 from mlssm.tracking.store import Store, open_store
-from mlssm.tracking.sweep import job_name, parent_run_id, run_name
+from mlssm.tracking.sweep import parent_run_id
 
 APP = """
 import hydra
@@ -27,7 +28,8 @@ def main(config):
     from hydra.core.hydra_config import HydraConfig
     from mlssm.tracking.run import tracked_run
     from mlssm.tracking.store import open_store
-    from mlssm.tracking.sweep import job_name, parent_run_id, run_name
+    from mlssm.tracking.names import run_name
+    from mlssm.tracking.sweep import parent_run_id
 
     if config.model.lag == 30:
         raise DataError("lag 30 has no weather")

@@ -1,15 +1,21 @@
-"""What a sweep comes to: its children side by side, and the parent's end status."""
+"""What a sweep comes to: its children side by side, the best one linked, and the parent's end status."""
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mlssm.errors import MlssmError
+from mlssm.tracking.earlier import SUPERSEDED
 from mlssm.tracking.find import Run, children, find_run
-from mlssm.tracking.run import TrackedRun
+from mlssm.tracking.parent import FAILED_JOB, STUDY
+from mlssm.tracking.record import DIED, PRUNED
+from mlssm.tracking.run import TrackedRun, mark_dead
 from mlssm.tracking.store import Store
+from mlssm.tracking.table import markdown
+from mlssm.tracking.writer import is_alive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +24,11 @@ log = logging.getLogger(__name__)
 
 Summary = Callable[[TrackedRun, Sequence[Run]], None]
 COMPARED = tuple(f"{split}/natural/{score}" for split in ("val", "test") for score in ("r2", "rmse", "r2_ceiling"))
-FAILED_JOB = "failed."  # tags of the parent: failed.<job number>
+SELECTED_BY = "val/natural/rmse"
+BEST = "mlssm.best_run"
+NOTE = "mlflow.note.content"  # what MLflow shows as the run's description
+MOST_SHOWN = 20  # runs in the description, which MLflow limits to 8000 characters
+NOT_TOLD = ("tracking.", "trial", "resume", "sweep.")  # parameters that say nothing of what was trained
 
 
 def compare(runs: Sequence[Run]) -> pd.DataFrame:
@@ -27,7 +37,7 @@ def compare(runs: Sequence[Run]) -> pd.DataFrame:
 
     changed = changed_parameters(runs)
     rows = [
-        {"run": run.name, "status": run.status}
+        {"run": run.name, "status": "PRUNED" if PRUNED in run.tags else run.status}
         | {key: run.params.get(key) for key in changed}
         | {key: run.metrics.get(key, float("nan")) for key in COMPARED}
         | {"run_id": run.run_id}
@@ -38,33 +48,54 @@ def compare(runs: Sequence[Run]) -> pd.DataFrame:
 
 def changed_parameters(runs: Sequence[Run]) -> list[str]:
     """The parameters that do not have one value in all runs, sorted. A run that failed early may lack some."""
-    keys = sorted({key for run in runs for key in run.params})
+    keys = sorted({key for run in runs for key in run.params if not key.startswith(NOT_TOLD)})
     return [key for key in keys if len({run.params[key] for run in runs if key in run.params}) > 1]
 
 
-def close_sweep(store: Store, parent_run_id: str, outcome: str, summarise: Summary | None = None) -> str:
+def best_run(runs: Sequence[Run]) -> Run | None:
+    """The finished run that is best on validation; None where none has a score."""
+    scored = [run for run in runs if run.status == "FINISHED" and math.isfinite(run.metrics.get(SELECTED_BY, math.nan))]
+    return min(scored, key=lambda run: run.metrics[SELECTED_BY], default=None)
+
+
+def close_sweep(parent: TrackedRun, outcome: str, summarise: Summary | None = None, *, others_run: bool = False) -> str:
     """Write the comparison to the parent run and set its end status, which is returned.
 
     Args:
-        store: The open store.
-        parent_run_id: The parent run.
+        parent: The parent run.
         outcome: How the sweep itself ended: FINISHED, FAILED or KILLED. Jobs that ended worse decide over it.
         summarise: Writes what else the children come to, from what they kept.
+        others_run: Whether other processes still run jobs under this parent: then it stays RUNNING.
     """
-    parent = TrackedRun(store, parent_run_id)
-    runs = children(store, parent_run_id)
+    store = parent.store
+    runs = counted_children(store, parent.run_id)
     if runs:
-        parent.log_table(compare(runs), "comparison")
+        _write_comparison(parent, runs)
     if summarise is not None:
         try:
             summarise(parent, runs)
         except MlssmError as error:
-            log.error("sweep %s: its children could not be summed up: %s", parent_run_id, error)
+            log.error("sweep %s: its children could not be summed up: %s", parent.run_id, error)
             outcome = "FAILED"
-    failed_job = any(tag.startswith(FAILED_JOB) for tag in find_run(store, parent_run_id).tags)
-    status = end_status([run.status for run in runs], failed_job, outcome)
-    store.client.set_terminated(parent_run_id, status)
+    if others_run:
+        return "RUNNING"
+    tags = find_run(store, parent.run_id).tags
+    failed_job = any(tag.startswith(FAILED_JOB) for tag in tags)
+    # what a search pruned has not failed, nor has a trial whose process died: its point is tried again
+    spared = (PRUNED, DIED) if STUDY in tags else (PRUNED,)
+    counted = [run.status for run in runs if not any(tag in run.tags for tag in spared)]
+    status = end_status(counted, failed_job, outcome)
+    parent.end(status)
     return status
+
+
+def counted_children(store: Store, parent_run_id: str) -> list[Run]:
+    """The runs under a parent, without those that another one took the place of; the dead are marked."""
+    runs = [run for run in children(store, parent_run_id) if SUPERSEDED not in run.tags]
+    dead = [run for run in runs if run.status == "RUNNING" and is_alive(run.tags) is False]
+    for run in dead:
+        mark_dead(store, run.run_id, "its process is gone")
+    return [find_run(store, run.run_id) if run in dead else run for run in runs]
 
 
 def end_status(children: Sequence[str], failed_job: bool, outcome: str) -> str:
@@ -74,3 +105,30 @@ def end_status(children: Sequence[str], failed_job: bool, outcome: str) -> str:
     if failed_job or any(status != "FINISHED" for status in (*children, outcome)):
         return "FAILED"  # a child that is still RUNNING has died without a word
     return "FINISHED"
+
+
+def _write_comparison(parent: TrackedRun, runs: Sequence[Run]) -> None:
+    parent.log_table(compare(runs), "comparison")
+    best = best_run(runs)
+    found = "No run has a score on validation.\n\n"
+    if best is not None:
+        parent.set_tags({BEST: best.run_id})
+        parent.log_metrics({key: best.metrics[key] for key in COMPARED if key in best.metrics})
+        found = f"Best on validation: {_link(parent.store, best)}, {SELECTED_BY} {best.metrics[SELECTED_BY]:.4f}.\n\n"
+    ranked = sorted(runs, key=lambda run: run.metrics.get(SELECTED_BY, math.inf))
+    parent.set_tags({NOTE: found + _ranking(parent.store, ranked[:MOST_SHOWN])})
+
+
+def _ranking(store: Store, runs: Sequence[Run]) -> str:
+    import pandas as pd
+
+    rows = [
+        {"run": _link(store, run), "status": run.status}
+        | {key: run.metrics.get(key, float("nan")) for key in COMPARED if not key.endswith("ceiling")}
+        for run in runs
+    ]
+    return markdown(pd.DataFrame(rows))
+
+
+def _link(store: Store, run: Run) -> str:
+    return f"[{run.name[:60]}](#/experiments/{store.experiment_id}/runs/{run.run_id})"

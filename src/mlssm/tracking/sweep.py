@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
-import re
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,19 +16,19 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from mlssm.config import TrackingConfig, TrainConfig, parse
+from mlssm.config import TrackingConfig, parse
+from mlssm.distributed.tasks import check_sweep
 from mlssm.errors import MlssmError, RunError
+from mlssm.tracking.names import overrides_file
 
 if TYPE_CHECKING:
+    from mlssm.tracking.run import TrackedRun
     from mlssm.tracking.store import Store
 
 log = logging.getLogger(__name__)
 
-OVERRIDES_FILE = "overrides"  # beside it; what the sweep was told, a line each
 PARENT_FILE = "parent_run"  # in the sweep's folder; holds the parent's run id
-NAME_LENGTH = 250  # the width of MLflow's column
 OPEN: list[SweepParent] = []  # sweeps that are not closed yet
-WORD = re.compile(r"[A-Za-z]\w*")
 
 
 class SweepParent(Callback):
@@ -41,23 +39,26 @@ class SweepParent(Callback):
         self._tracking: TrackingConfig | None = None
         self._parent: str | None = None
         self._comparison = "children"
+        self._file = Path()
+        self.others_run = False
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Create the parent run. Hydra only warns of a callback's exceptions, so a store that fails exits here."""
-        _give_way(config)
+        self._file = _parent_file(config.hydra)
         try:
+            check_sweep()
+            _give_way(config)
             tracking = _tracking(config)
             store = _store(tracking)
             # the whole address, so that the end is written to the same store wherever the process then stands
             self._tracking = tracking.model_copy(update={"uri": store.uri})
-            self._parent = _create_parent(store, list(config.hydra.overrides.task))
+            parent = _open_parent(store, config)
             self._comparison = str(config.get("comparison", self._comparison))
         except MlssmError as error:
             raise SystemExit(f"error: {error}") from None
-        path = _parent_file(config.hydra)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_name(OVERRIDES_FILE).write_text("\n".join(config.hydra.overrides.task), encoding="utf-8")
-        path.write_text(self._parent, encoding="utf-8")
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        overrides_file(self._file.parent).write_text("\n".join(config.hydra.overrides.task), encoding="utf-8")
+        self._stand_under(parent)
         OPEN.append(self)
         atexit.register(self.close_early)  # where nobody calls close_open_sweeps
 
@@ -65,13 +66,16 @@ class SweepParent(Callback):
         """Name a failed job on the parent: it may have failed before it had a run of its own."""
         if config.hydra.mode != RunMode.MULTIRUN or job_return.status != JobStatus.FAILED:
             return
+        from mlssm.tracking.address import without_password
+        from mlssm.tracking.parent import FAILED_JOB
+        from mlssm.tracking.run import TrackedRun
+
         error = job_return._return_value  # the property would raise it
         overrides = " ".join(job_return.overrides or ())
         parent = _parent_file(config.hydra).read_text(encoding="utf-8")
-        message = f"{overrides}: {type(error).__name__}: {error}"
-        _store(self._tracking or _tracking(config)).client.set_tag(
-            parent, f"failed.{config.hydra.job.num}", message[:5000]
-        )
+        message = without_password(f"{overrides}: {type(error).__name__}: {error}")
+        store = _store(self._tracking or _tracking(config))
+        TrackedRun(store, parent).set_tags({f"{FAILED_JOB}{config.hydra.job.num}": message[:5000]})
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Close the parent of a sweep that came to its end."""
@@ -84,6 +88,25 @@ class SweepParent(Callback):
         except MlssmError as error:
             log.error("the end of sweep %s could not be recorded: %s", self._parent, error)
 
+    def run(self) -> TrackedRun:
+        """The parent, to be written to."""
+        from mlssm.tracking.run import TrackedRun
+
+        assert self._tracking is not None
+        assert self._parent is not None
+        return TrackedRun(_store(self._tracking), self._parent)
+
+    def join(self, study: str) -> None:
+        """Stand under the one parent run of a study."""
+        from mlssm.tracking.parent import join_study
+
+        parent = self.run()
+        self._stand_under(join_study(parent.store, parent.run_id, study))
+
+    def _stand_under(self, parent: str) -> None:
+        self._parent = parent
+        self._file.write_text(parent, encoding="utf-8")
+
     def _close(self, outcome: str) -> None:
         from mlssm.evaluation.experiments.summary import summarise
         from mlssm.tracking.comparison import close_sweep
@@ -92,7 +115,7 @@ class SweepParent(Callback):
             return
         OPEN.remove(self)
         atexit.unregister(self.close_early)
-        status = close_sweep(_store(self._tracking), self._parent, outcome, partial(summarise, self._comparison))
+        status = close_sweep(self.run(), outcome, partial(summarise, self._comparison), others_run=self.others_run)
         log.info("sweep %s: %s", self._parent, status)
 
 
@@ -105,14 +128,21 @@ def close_open_sweeps() -> None:
         sweep.close_early()
 
 
-def _interrupted() -> bool:
-    """Whether the exception in flight, or the one that nobody handled at exit, is or comes from KeyboardInterrupt."""
-    error = sys.exc_info()[1]
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__context__
-    return getattr(sys, "last_type", None) is KeyboardInterrupt
+def current_parent() -> TrackedRun | None:
+    """The parent run of the sweep that this process runs; None where it runs none."""
+    return OPEN[-1].run() if OPEN else None
+
+
+def set_study(name: str) -> None:
+    """Let the sweep that this process runs stand under the parent run of a study, which several workers share."""
+    if OPEN:
+        OPEN[-1].join(name)
+
+
+def leave_running() -> None:
+    """Keep the parent's status as it is when this process ends its sweep: other workers go on under it."""
+    if OPEN:
+        OPEN[-1].others_run = True
 
 
 def parent_run_id() -> str | None:
@@ -132,42 +162,14 @@ def parent_run_id() -> str | None:
     return path.read_text(encoding="utf-8")
 
 
-def run_name(overrides: Sequence[str]) -> str:
-    """A short readable name from a job's overrides: model.lag=3, sampler=two_pass -> "lag=3 two_pass".
-
-    A choice of a configuration group (a word, under a key without dots) stands alone; others keep the last key.
-    Paths are shortened to their last part; where the run is kept (tracking.*) is left out.
-    """
-    parts = [_short(item.lstrip("+")) for item in overrides if not item.lstrip("+").startswith("tracking.")]
-    return " ".join(parts)[:NAME_LENGTH]
-
-
-def job_name(config: TrainConfig) -> str:
-    """The name of the current job's run: tracking.run_name; in a sweep what is its own; else lag, sampler and area."""
-    if config.tracking.run_name:
-        return config.tracking.run_name
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
-        hydra = HydraConfig.get()
-        shared = _parent_file(hydra).with_name(OVERRIDES_FILE).read_text(encoding="utf-8").splitlines()
-        # what all jobs were told alike does not tell them apart
-        return run_name([item for item in hydra.overrides.task if item not in shared])
-    return f"lag={config.model.lag} {config.sampler.name} {config.datamodule.root.name}"
-
-
-def _short(override: str) -> str:
-    key, equals, value = override.partition("=")
-    value = value.strip("'\"")
-    if "/" in value and "," not in value:
-        value = Path(value).name or value
-    if not equals:
-        return key
-    choice = "." not in key and WORD.fullmatch(value) and value.lower() not in ("true", "false", "null")
-    return value if choice or _is_choices(key, value) else f"{key.rpartition('.')[2]}={value}"
-
-
-def _is_choices(key: str, value: str) -> bool:
-    """Whether a sweep over a group: sampler=natural,two_pass."""
-    return "." not in key and "," in value and all(WORD.fullmatch(item.strip()) for item in value.split(","))
+def _interrupted() -> bool:
+    """Whether the exception in flight, or the one that nobody handled at exit, is or comes from KeyboardInterrupt."""
+    error = sys.exc_info()[1]
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return getattr(sys, "last_type", None) is KeyboardInterrupt
 
 
 def _give_way(config: DictConfig) -> None:
@@ -180,16 +182,12 @@ def _give_way(config: DictConfig) -> None:
             del params[key]
 
 
-def _create_parent(store: Store, overrides: list[str]) -> str:
-    from mlflow.tracking.context.registry import resolve_tags
+def _open_parent(store: Store, config: DictConfig) -> str:
+    from mlssm.tracking.parent import create_parent, earlier_parent
 
-    from mlssm.tracking.run import KIND
-
-    tags = resolve_tags({KIND: "sweep", "mlssm.overrides": " ".join(overrides)})
-    parsed = OverridesParser.create().parse_overrides(overrides)
-    swept = [str(item.input_line) for item in parsed if item.is_sweep_override() or item.key_or_group == "experiment"]
-    name = f"sweep {run_name(swept)}".strip()[:NAME_LENGTH]
-    return str(store.client.create_run(store.experiment_id, tags=tags, run_name=name).info.run_id)
+    overrides = list(config.hydra.overrides.task)
+    again = bool(config.get("sweep", {}).get("resume", False))
+    return earlier_parent(store, overrides) if again else create_parent(store, overrides)
 
 
 def _store(tracking: TrackingConfig) -> Store:

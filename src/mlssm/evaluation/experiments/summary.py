@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SCORES = "scores.csv"
+LAG, TRIAL = "model.lag", "trial.number"
+MOST_SERIES = 8  # lines that can be told apart in one figure
 
 
 def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> None:
     """Write a sweep's summary to its parent run.
 
     Args:
-        comparison: `paper_table` and `leakage`: tables, figures and page of that experiment; `children`: whether the
-            runs differ from the one that is best on validation.
+        comparison: `paper_table` and `leakage`: tables, figures and page of that experiment; `children`: the scores
+            against the lag where it was varied, and whether the runs differ from the one that is best on validation.
         parent: The sweep's run.
         runs: Its children, those that failed too.
 
@@ -36,6 +38,7 @@ def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> None:
     if not runs:
         return
     if comparison == "children":
+        _log_lags(parent, runs)
         _log_differences(parent, runs)
         return
     _log_artifacts(parent, _artifacts(comparison, _children(parent, runs), runs))
@@ -82,6 +85,23 @@ def _scores(parent: TrackedRun, run: Run) -> pd.DataFrame:
 
     with tempfile.TemporaryDirectory() as folder:
         return pd.read_csv(download(parent.store, run.run_id, SCORES, Path(folder)))
+
+
+def _log_lags(parent: TrackedRun, runs: Sequence[Run]) -> None:
+    from mlssm.evaluation.figures import scores_by_lag
+    from mlssm.tracking.comparison import changed_parameters, compare
+
+    changed = changed_parameters(runs)
+    if LAG not in changed or any(TRIAL in run.params for run in runs):  # a search's figures are its own
+        return
+    table = compare(runs)
+    others = [key for key in changed if key not in (LAG, "seed")]
+    table["series"] = [" ".join(str(run.params[key]) for key in others if key in run.params) for run in runs]
+    if table["series"].nunique() > MOST_SERIES:
+        log.info("figures/lags.png is not drawn: %d combinations beside the lag", table["series"].nunique())
+        return
+    table["lag"] = table[LAG].astype("Float64")
+    parent.log_figure(scores_by_lag(table[table["lag"].notna()], "Scores by antecedent window"), "figures/lags.png")
 
 
 def _log_differences(parent: TrackedRun, runs: Sequence[Run]) -> None:

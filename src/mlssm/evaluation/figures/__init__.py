@@ -4,6 +4,7 @@ from mlssm.evaluation.figures.density import density
 from mlssm.evaluation.figures.detection import detection
 from mlssm.evaluation.figures.errors import by_bin, by_date, decomposition
 from mlssm.evaluation.figures.experiments import leakage_figure, paper_figure, two_by_two
+from mlssm.evaluation.figures.lags import scores_by_lag
 from mlssm.evaluation.figures.maps import AreaCorrelation, AreaMaps, map_triplet, temporal_correlation_map
 from mlssm.evaluation.figures.skill import seeds, skill_bars
 from mlssm.evaluation.figures.training import EpochPoint, loss_curves
@@ -21,6 +22,7 @@ __all__ = [
     "loss_curves",
     "map_triplet",
     "paper_figure",
+    "scores_by_lag",
     "seeds",
     "skill_bars",
     "temporal_correlation_map",

@@ -1,0 +1,78 @@
+"""The parent run of a sweep: made, or found again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from mlssm.errors import RunError
+from mlssm.tracking.address import without_password
+from mlssm.tracking.find import Run, runs_with_tags
+from mlssm.tracking.names import NAME_LENGTH, run_name, what_is_trained
+from mlssm.tracking.run import KIND
+from mlssm.tracking.store import Store
+
+log = logging.getLogger(__name__)
+
+OVERRIDES = "mlssm.overrides"  # tag of the parent: what the sweep was told
+STUDY = "mlssm.study"  # tag of a search's parent: the study that its workers share
+FAILED_JOB = "failed."  # tags of the parent: failed.<job number>
+
+
+def create_parent(store: Store, overrides: Sequence[str]) -> str:
+    """A new parent run for a sweep with these overrides; its run id."""
+    from mlflow.tracking.context.registry import resolve_tags
+
+    told = what_is_trained(overrides)
+    tags = resolve_tags({KIND: "sweep", OVERRIDES: _as_kept(told)})
+    parsed = OverridesParser.create().parse_overrides(told)
+    named = [item for item in parsed if item.is_sweep_override() or item.key_or_group in ("experiment", "search")]
+    kind = "search" if any(item.key_or_group == "search" for item in parsed) else "sweep"
+    name = f"{kind} {run_name([str(item.input_line) for item in named])}".strip()[:NAME_LENGTH]
+    return str(store.client.create_run(store.experiment_id, tags=tags, run_name=name).info.run_id)
+
+
+def earlier_parent(store: Store, overrides: Sequence[str]) -> str:
+    """The newest parent run of a sweep with the same overrides, in any order, open again.
+
+    Raises:
+        RunError: There is none.
+    """
+    wanted = _as_kept(what_is_trained(overrides))
+    for run in reversed(runs_with_tags(store, {KIND: "sweep"})):
+        if sorted(run.tags.get(OVERRIDES, "").split(" ")) == sorted(wanted.split(" ")):
+            reopen(store, run)
+            return run.run_id
+    raise RunError(
+        f"sweep.resume=true: no earlier sweep with the overrides '{wanted}' in {store.shown}; "
+        "give the same overrides as then, or leave sweep.resume out"
+    )
+
+
+def join_study(store: Store, parent_run_id: str, study: str) -> str:
+    """The one parent run of a study, which several workers share: this one, or an older one that takes its place.
+
+    Each worker tags its own and then looks, so that of two which start at once both see the same oldest one.
+    """
+    store.client.set_tag(parent_run_id, STUDY, study)
+    oldest = runs_with_tags(store, {KIND: "sweep", STUDY: study})[0]
+    if oldest.run_id == parent_run_id:
+        return parent_run_id
+    store.client.delete_run(parent_run_id)
+    reopen(store, oldest)
+    log.info("study %s goes on under the run %s", study, oldest.run_id)
+    return oldest.run_id
+
+
+def reopen(store: Store, parent: Run) -> None:
+    """Set a parent run to RUNNING; what failed before is run again, and told again if it fails again."""
+    store.client.update_run(parent.run_id, status="RUNNING")
+    for tag in parent.tags:
+        if tag.startswith(FAILED_JOB):
+            store.client.delete_tag(parent.run_id, tag)
+
+
+def _as_kept(overrides: Sequence[str]) -> str:
+    return without_password(" ".join(overrides))
