@@ -26,11 +26,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
+from mlssm.distributed import ranks
 from mlssm.distributed.group import check_processes, process_group
 from mlssm.distributed.orders import Orders
 from mlssm.distributed.tasks import COUNTS, check_sweep
 from mlssm.errors import ConfigError
-from mlssm.training import ranks
 from mlssm.training.fit import Trained, fit
 
 SMALL = (

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mlssm.errors import DataError
-from mlssm.training import job
+from mlssm.training import job, single
 
 OF_THE_MACHINE = ("system/", "seconds", "peak_memory_gb")
 
@@ -41,7 +41,7 @@ def breaks_off(monkeypatch: pytest.MonkeyPatch) -> Any:
         raise DataError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(job, "evaluate", fail)
+        patch.setattr(single, "evaluate", fail)
         yield patch
 
 
@@ -126,8 +126,8 @@ def test_a_sweep_that_is_resumed_runs_what_is_missing(trained: Any, tiny: tuple[
     fixed = [item for item in tiny if not item.startswith(("model.lag", "trainer.max_epochs"))]
     sweep = ("-m", "model.lag=1,2,3", *fixed, "trainer.max_epochs=1", "tracking.experiment=again")
     with monkeypatch.context() as patch:
-        _fail_at(patch, lag=2, step="evaluate")  # with a checkpoint
-        _fail_at(patch, lag=3, step="assemble")  # without
+        _fail_at(patch, 2, single, "evaluate")  # with a checkpoint
+        _fail_at(patch, 3, job, "assemble")  # without
         assert project.run("train", *sweep).code == 1
     before = _runs(project, "again")
     assert [run.info.status for run in before] == ["FAILED", "FINISHED", "FAILED", "FAILED"]
@@ -145,8 +145,8 @@ def test_a_sweep_that_is_resumed_runs_what_is_missing(trained: Any, tiny: tuple[
     assert "figures/lags.png" in figures
 
 
-def _fail_at(patch: Any, lag: int, step: str) -> None:
-    real = getattr(job, step)
+def _fail_at(patch: Any, lag: int, module: Any, step: str) -> None:
+    real = getattr(module, step)
 
     def fails(*arguments: Any) -> Any:
         config = next(item for item in arguments if hasattr(item, "model"))
@@ -154,15 +154,15 @@ def _fail_at(patch: Any, lag: int, step: str) -> None:
             raise DataError(f"lag {lag}: the disk is full")
         return real(*arguments)
 
-    patch.setattr(job, step, fails)
+    patch.setattr(module, step, fails)
 
 
 def test_seeds_go_on_where_they_were_broken_off(trained: Any, tiny: tuple[str, ...], monkeypatch: Any) -> None:
     project, _ = trained
     keep = ("tracking.experiment=seeds_again",)
     with monkeypatch.context() as patch:
-        real = job.evaluate
-        patch.setattr(job, "evaluate", lambda *args: real(*args) if args[2].seed == 0 else 1 / 0)
+        real = single.evaluate
+        patch.setattr(single, "evaluate", lambda *args: real(*args) if args[2].seed == 0 else 1 / 0)
         with pytest.raises(ZeroDivisionError):
             project.run("train", *tiny, "seeds=2", *keep)
     above, first, second = _runs(project, "seeds_again")
@@ -180,13 +180,13 @@ def test_a_search_prunes_sees_no_test_split_and_crowns_a_champion(
 ) -> None:
     project, _ = trained
     evaluated = []
-    real = job.evaluate
+    real = single.evaluate
 
     def spied(experiment: Any, network: Any, config: Any) -> Any:
         evaluated.append(config.trial)
         return real(experiment, network, config)
 
-    monkeypatch.setattr(job, "evaluate", spied)
+    monkeypatch.setattr(single, "evaluate", spied)
     fixed = [item for item in tiny if not item.startswith(("model.lag", "model.hidden"))]
     search = ("-m", "hydra/sweeper=optuna", "+search=convlstm", "hydra.sweeper.n_trials=4", "seeds=2")
     quick = ("hydra.sweeper.pruning.startup_trials=1", "hydra.sweeper.pruning.warmup_epochs=0")

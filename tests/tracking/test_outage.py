@@ -237,9 +237,13 @@ def artifacts(store: Store, run_id: str, folder: Path) -> dict[str, bytes]:
 
 
 def state(store: Store, run_id: str, folder: Path) -> tuple[object, ...]:
-    """All that a run keeps, apart from its times, names and process."""
+    """All that a run keeps, apart from its times, names, process and what MLflow makes of that process's main file."""
     run = store.client.get_run(run_id)
-    tags = {key: value for key, value in run.data.tags.items() if key not in OWN}
+    tags = {
+        key: value
+        for key, value in run.data.tags.items()
+        if key not in OWN and not key.startswith("mlflow.source.git.")
+    }
     inputs = sorted((item.dataset.name, item.dataset.digest) for item in run.inputs.dataset_inputs)
     folder.mkdir()
     kept = artifacts(store, run_id, folder)

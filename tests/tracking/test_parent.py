@@ -144,6 +144,7 @@ class TestClosing:
         assert close_sweep(TrackedRun(store, parent), "FINISHED") == "FAILED"
         found = find_run(store, dead)
         assert (found.status, found.tags[DIED]) == ("FAILED", "its process is gone")
+        assert [item.path for item in store.client.list_artifacts(dead)] == ["error.txt"]
 
     def test_what_was_made_anew_does_not_count(self, store):
         parent = create_parent(store, OVERRIDES)

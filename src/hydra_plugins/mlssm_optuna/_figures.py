@@ -39,8 +39,10 @@ def pictures(ledger: Ledger) -> Pictures:
     if not complete:
         found.missing["history"] = "no trial is complete"
         return found
+    several = len(ledger.settings.objectives) > 1
     for place, name in enumerate(ledger.settings.objectives):
-        chosen = {"target": _value(place), "target_name": name}
+        # without a target Optuna draws the best value so far as well
+        chosen = {"target_name": name} | ({"target": _value(place)} if several else {})
         found.figures[f"history_{name}"] = _draw(draw.plot_optimization_history, ledger, chosen)
         if name not in missing:
             found.figures[f"importances_{name}"] = _draw(draw.plot_param_importances, ledger, chosen)

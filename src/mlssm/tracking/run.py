@@ -220,9 +220,10 @@ def tracked_run(
 
 
 def mark_dead(store: Store, run_id: str, why: str) -> None:
-    """Give a run whose process is gone the end that it could not write itself: FAILED, with the tag `mlssm.died`."""
+    """Give a run whose process is gone the end that it could not write itself: FAILED, with its error and a tag."""
     run = TrackedRun(store, run_id)
     run.set_tags({DIED: why})
+    run.log_text(f"{why}\n", ERROR)
     run.end("FAILED")
 
 

@@ -15,9 +15,9 @@ from mlssm.tracking.find import children
 from mlssm.tracking.run import TrackedRun
 from mlssm.training.continuation import Beginning, resume
 from mlssm.training.fit import Trained
-from mlssm.training.job import COST, cost, peak_memory_gb, record, train_one
 from mlssm.training.outcome import Outcome
 from mlssm.training.run_artifacts import keep_bundle, say
+from mlssm.training.single import COST, cost, peak_memory_gb, record, train_one
 
 log = logging.getLogger(__name__)
 SEED = "mlssm.seed"  # tag of a seed's run
