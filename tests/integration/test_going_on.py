@@ -77,6 +77,12 @@ def test_a_fork_and_a_warm_start_are_new_runs_that_name_their_origin(trained: An
     assert fork.stderr.count("INFO epoch ") == 1
     found = _client(project).get_run(fork.run_id)
     assert (found.data.tags["mlssm.fork_of"], found.data.params["model.lag"]) == (whole.run_id, "2")
+    folder = project.folder / _client(project).get_run(whole.run_id).data.tags["mlssm.folder"]
+    away = folder.rename(folder.with_name("away"))  # as seen from another machine
+    elsewhere = project.run("train", f"fork={whole.run_id}", "trainer.max_epochs=3", "optimiser.learning_rate=0.0005")
+    away.rename(folder)
+    assert elsewhere.code == 0, elsewhere.stderr
+    assert _numbers(_client(project).get_run(elsewhere.run_id)) == _numbers(found)
     one = ("trainer.max_epochs=1", "optimiser.learning_rate=0.000001")
     warm = project.run("train", *tiny, f"warm_start={whole.run_id}", *one)
     assert warm.code == 0, warm.stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -152,5 +154,8 @@ def _artifact(store: Store, run: Run, folder: Path | None, path: str) -> Path | 
         return folder / path
     if path not in {item.path for item in store.client.list_artifacts(run.run_id, CHECKPOINTS)}:
         return None
-    log.info("run %s: fetching %s from its artifacts", run.run_id, path)
-    return download(store, run.run_id, path, Path(tempfile.mkdtemp(prefix="mlssm-origin-")))
+    log.info("run %s: fetching its checkpoints from its artifacts", run.run_id)
+    fetched = Path(tempfile.mkdtemp(prefix="mlssm-origin-"))
+    atexit.register(shutil.rmtree, fetched, ignore_errors=True)
+    # all of them: the last one counts on the best one beside it
+    return download(store, run.run_id, CHECKPOINTS, fetched) / Path(path).name
