@@ -5,10 +5,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from mlflow.entities import Dataset, DatasetInput
 from mlflow.exceptions import MlflowException
 
 from mlssm.tracking import leftovers, outbox
-from mlssm.tracking.operations import Artifact, Entry, Metrics, Tags, joined, read_operations
+from mlssm.tracking.operations import Artifact, Entry, Inputs, Metrics, Tags, joined, read_operations
 from mlssm.tracking.run import TrackedRun, tracked_run
 from mlssm.tracking.store import Store, open_store
 
@@ -245,3 +246,32 @@ def test_neighbouring_metrics_are_sent_together_and_the_order_is_kept():
     assert [count for count, _ in found] == [2, 1, 1]
     assert [item.kind for _, item in found] == ["metrics", "artifact", "metrics"]
     assert [entry.step for entry in found[0][1].entries] == [0, 1]
+
+
+class Racing:
+    """A client before which other processes name the dataset some times, or whose store refuses it."""
+
+    def __init__(self, times: int, message: str) -> None:
+        self.times, self.message, self.asked = times, message, 0
+
+    def log_inputs(self, run_id: str, datasets: list[DatasetInput]) -> None:
+        self.asked += 1
+        if self.asked <= self.times:
+            raise MlflowException(self.message)
+
+
+TAKEN = "(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id, datasets.name, datasets.digest"
+
+
+def test_a_dataset_that_another_process_names_first_is_named_again():
+    inputs, client = Inputs.of([DatasetInput(Dataset("area", "abc", "local", "{}"))]), Racing(3, TAKEN)
+    inputs.send(client, "run")
+    assert client.asked == 4
+
+
+@pytest.mark.parametrize(("times", "message", "asked"), [(1000, TAKEN, 20), (1, "digest is too long", 1)])
+def test_a_dataset_that_is_refused_otherwise_or_always_is_an_error(times, message, asked):
+    client = Racing(times, message)
+    with pytest.raises(MlflowException):
+        Inputs.of([DatasetInput(Dataset("area", "abc", "local", "{}"))]).send(client, "run")
+    assert client.asked == asked

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from mlflow.entities import Dataset, DatasetInput
 
 from mlssm.config import TrackingConfig
 from mlssm.errors import RunError
@@ -23,6 +24,7 @@ def open_and_track(folder: Path, number: int) -> None:
         for step in range(8):
             run.log_metrics({"val/natural/rmse": 0.1, "train/loss": 0.2}, step)
             run.log_text(f"step {step}", f"notes/{step}.txt")
+            run.log_inputs([DatasetInput(Dataset("area", f"digest {step}", "local", "{}"))])  # the same in all
 
 
 def test_uri_is_the_configured_one_then_the_environments_then_sqlite(monkeypatch, tmp_path):
@@ -70,6 +72,7 @@ def test_six_processes_start_at_once_on_an_empty_folder(tmp_path, monkeypatch):
     for run in runs:
         assert len(store.client.get_metric_history(run.info.run_id, "train/loss")) == 8
         assert len(store.client.list_artifacts(run.info.run_id, "notes")) == 8
+        assert len(run.inputs.dataset_inputs) == 8
     assert not (tmp_path / "mlruns" / "unsent").exists()
     assert len(store.client.search_experiments()) == 2  # MLflow's own "Default" and ours
 

@@ -25,5 +25,11 @@ def is_unreachable(error: Exception) -> bool:
     return isinstance(error, OSError) and not isinstance(error, PermissionError | FileNotFoundError)
 
 
+def was_faster(error: Exception) -> bool:
+    """Whether another process wrote the same row first, in the words of SQLite, PostgreSQL, MySQL and SQLAlchemy."""
+    text = str(error)
+    return any(word in text for word in ("IntegrityError", "UniqueViolation", "UNIQUE constraint failed"))
+
+
 def _is_the_servers(status: int) -> bool:
     return status >= 500 or status == TOO_MANY_REQUESTS

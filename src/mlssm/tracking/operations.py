@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from mlssm.tracking.failures import was_faster
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 METRICS_PER_CALL = 1000  # MLflow's own limits
 ITEMS_PER_CALL = 100
+ATTEMPTS = 20  # each that fails is one at which another process got on
 
 
 class Operation(BaseModel):
@@ -129,14 +132,21 @@ class Inputs(Operation):
         return cls(items=tuple(_plain(item) for item in inputs))
 
     def send(self, client: MlflowClient, run_id: str) -> None:
-        """Write them."""
+        """Write them; where another process names the same dataset in the same moment, MLflow refuses one of them."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
+        from mlflow.exceptions import MlflowException
 
         found = [
             DatasetInput(Dataset(*item[:6]), [InputTag(key, value) for key, value in item.tags.items()])
             for item in self.items
         ]
-        client.log_inputs(run_id, datasets=found)
+        for attempt in range(ATTEMPTS):
+            try:
+                client.log_inputs(run_id, datasets=found)
+                return
+            except MlflowException as error:
+                if not was_faster(error) or attempt == ATTEMPTS - 1:
+                    raise
 
 
 class End(Operation):
