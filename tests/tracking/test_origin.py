@@ -107,7 +107,7 @@ def test_a_run_that_never_kept_anything_has_no_weights(store):
 @pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04"])
 def test_a_damaged_checkpoint_is_named(tmp_path, content):
     (tmp_path / "best.ckpt").write_bytes(content)
-    with pytest.raises(RunError, match=r"best\.ckpt cannot be read as a checkpoint"):
+    with pytest.raises(RunError, match=r"best\.ckpt: the checkpoint is damaged"):
         network_weights(tmp_path / "best.ckpt")
 
 

@@ -11,22 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from mlssm import bundle
 from mlssm.errors import RunError
 from mlssm.tracking.find import Run, children, download, find_run
-from mlssm.tracking.run import BUNDLE, KIND
+from mlssm.tracking.run import BUNDLE, FOLDER, KIND
 from mlssm.tracking.store import Store
+from mlssm.tracking.writer import HOST
+from mlssm.training.checkpoint import BEST, CHECKPOINTS, LAST, read_checkpoint
 
 log = logging.getLogger(__name__)
 
-FOLDER = "mlssm.folder"  # tag: where the training wrote, relative to where it was started, or absolute
-HOST = "mlssm.host"  # tag: the machine's name
-CHECKPOINTS = "checkpoints"
-LAST = f"{CHECKPOINTS}/last.ckpt"
-BEST = f"{CHECKPOINTS}/best.ckpt"
 CONFIG = "config.yaml"
 NETWORK = "network."  # of the keys of a checkpoint's weights
 SHOWN = 10
@@ -62,7 +58,7 @@ def find_origin(store: Store, run: str) -> Origin:
     found = find_run(store, run)
     _refuse_sweep(store, found)
     folder = _folder(found)
-    return Origin(found, folder, _config(store, found), _artifact(store, found, folder, LAST))
+    return Origin(found, folder, _config(store, found), _checkpoint(store, found, folder, LAST))
 
 
 def require_checkpoint(origin: Origin) -> Path:
@@ -77,8 +73,8 @@ def require_checkpoint(origin: Origin) -> Path:
     told, host = run.tags.get(FOLDER), run.tags.get(HOST, "an unknown machine")
     place = f"in {told} on {host}" if told else f"on {host}"
     raise RunError(
-        f"run {run.run_id} ({run.status}) has no checkpoint: there is no {LAST} {place} as seen from {Path.cwd()}, "
-        "nor among its artifacts; go on where it was trained, or start anew"
+        f"run {run.run_id} ({run.status}) has no checkpoint: there is no {CHECKPOINTS}/{LAST} {place} "
+        f"as seen from {Path.cwd()}, nor among its artifacts; go on where it was trained, or start anew"
     )
 
 
@@ -92,10 +88,10 @@ def origin_weights(store: Store, origin: Origin) -> dict[str, Tensor]:
     if run.tags.get(BUNDLE):
         with tempfile.TemporaryDirectory() as folder:
             return bundle.load(download(store, run.run_id, run.tags[BUNDLE], Path(folder)))[1]
-    best = _artifact(store, run, origin.folder, BEST)
+    best = _checkpoint(store, run, origin.folder, BEST)
     if best is None:
         raise RunError(
-            f"run {run.run_id} ({run.status}) has no weights: neither a model nor a {BEST} "
+            f"run {run.run_id} ({run.status}) has no weights: neither a model nor a {CHECKPOINTS}/{BEST} "
             f"in {run.tags.get(FOLDER, 'a folder that it names')}; train it to its first validation"
         )
     return network_weights(best)
@@ -107,16 +103,8 @@ def network_weights(checkpoint: Path) -> dict[str, Tensor]:
     Raises:
         RunError: The file cannot be read or is no checkpoint of a training.
     """
-    import pickle
-    import zipfile
-
-    if not zipfile.is_zipfile(checkpoint):  # torch would read it as a format of old, and fail in many ways
-        raise RunError(f"{checkpoint} cannot be read as a checkpoint: it is truncated or of another kind")
-    try:
-        state: Mapping[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        raise RunError(f"{checkpoint} cannot be read as a checkpoint: {str(error).splitlines()[0][:200]}") from None
-    weights = state.get("state_dict") if isinstance(state, Mapping) else None
+    state = read_checkpoint(checkpoint)
+    weights = state.get("state_dict")
     if not isinstance(weights, Mapping):
         raise RunError(f"{checkpoint} is no checkpoint of a training: it has no state_dict")
     return {key.removeprefix(NETWORK): value for key, value in weights.items() if key.startswith(NETWORK)}
@@ -148,14 +136,14 @@ def _config(store: Store, run: Run) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
-def _artifact(store: Store, run: Run, folder: Path | None, path: str) -> Path | None:
-    """A file in the run's folder, else fetched from its artifacts into a temporary folder; None where neither is."""
-    if folder is not None and (folder / path).is_file():
-        return folder / path
-    if path not in {item.path for item in store.client.list_artifacts(run.run_id, CHECKPOINTS)}:
+def _checkpoint(store: Store, run: Run, folder: Path | None, name: str) -> Path | None:
+    """One in the run's folder, else fetched from its artifacts into a temporary folder; None where neither is."""
+    if folder is not None and (folder / CHECKPOINTS / name).is_file():
+        return folder / CHECKPOINTS / name
+    if f"{CHECKPOINTS}/{name}" not in {item.path for item in store.client.list_artifacts(run.run_id, CHECKPOINTS)}:
         return None
     log.info("run %s: fetching its checkpoints from its artifacts", run.run_id)
     fetched = Path(tempfile.mkdtemp(prefix="mlssm-origin-"))
     atexit.register(shutil.rmtree, fetched, ignore_errors=True)
     # all of them: the last one counts on the best one beside it
-    return download(store, run.run_id, CHECKPOINTS, fetched) / Path(path).name
+    return download(store, run.run_id, CHECKPOINTS, fetched) / name

@@ -18,6 +18,7 @@ from mlssm.errors import RunError
 
 State = dict[str, Any]  # what Lightning makes of a training; nested, of tensors and primitives
 BEST, LAST = "best.ckpt", "last.ckpt"
+CHECKPOINTS = "checkpoints"  # their folder in a job's, and among a run's artifacts
 UNREADABLE = (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 

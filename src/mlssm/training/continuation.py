@@ -21,12 +21,11 @@ from mlssm.config import TrainConfig, parse
 from mlssm.errors import ConfigError
 from mlssm.tracking.origin import Origin, find_origin, origin_weights, require_checkpoint
 from mlssm.tracking.store import Store
-from mlssm.training.checkpoint import BEST, LAST
+from mlssm.training.checkpoint import BEST, CHECKPOINTS, LAST
 from mlssm.training.start import Start
 
 log = logging.getLogger(__name__)
 
-CHECKPOINTS = "checkpoints"
 # of the command at hand, not of the run that goes on
 OWN = ("resume", "fork", "warm_start", "sweep", "tracking", "trial")
 WHOLE = ("experiment", "protocol", "search")  # groups that set keys all over the configuration

@@ -20,8 +20,8 @@ from mlssm.tracking.names import job_name
 from mlssm.tracking.run import FOLDER, TrackedRun
 from mlssm.tracking.store import Store, open_store
 from mlssm.tracking.sweep import parent_run_id
-from mlssm.training.checkpoint import LAST
-from mlssm.training.continuation import CHECKPOINTS, Beginning, begin
+from mlssm.training.checkpoint import CHECKPOINTS, LAST
+from mlssm.training.continuation import Beginning, begin
 from mlssm.training.outcome import Outcome
 from mlssm.training.run_artifacts import say
 from mlssm.training.seeds import train_seeds

@@ -25,7 +25,8 @@ from mlssm.tracking.datasets import dataset_inputs
 from mlssm.tracking.lightning import lightning_logger
 from mlssm.tracking.run import TrackedRun, tracked_run
 from mlssm.tracking.store import open_store
-from mlssm.training.continuation import CHECKPOINTS, Beginning
+from mlssm.training.checkpoint import CHECKPOINTS
+from mlssm.training.continuation import Beginning
 from mlssm.training.fit import Trained, fit
 from mlssm.training.run_artifacts import keep_bundle, keep_checkpoints, keep_index
 
