@@ -8,7 +8,7 @@ def predict(values: dict[str, object]) -> None:
     from mlssm.config import PredictConfig, parse
 
     typed = parse(PredictConfig, values)  # a wrong value is told before the slow imports
-    from mlssm.mapping.job import predict
+    from mlssm.jobs.predict import predict
 
     predict(typed)
 

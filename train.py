@@ -8,7 +8,7 @@ def train(values: dict[str, object]) -> object:
     from mlssm.config import TrainConfig, parse
 
     typed = parse(TrainConfig, values)  # a wrong value is told before the slow imports
-    from mlssm.training.job import train
+    from mlssm.jobs.train import train
 
     return train(typed, values)
 

@@ -20,12 +20,12 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from mlssm.area import open_area
 from mlssm.config import TrainConfig, parse
 from mlssm.data.assemble import Experiment, assemble
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.features import FeatureSource
 from mlssm.grid import Window
+from mlssm.jobs.area import open_area
 from mlssm.weather.weight_cache import WeightCache
 
 CONF = Path(__file__).resolve().parents[1] / "conf"

@@ -27,12 +27,13 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 
-from mlssm.area import open_area
 from mlssm.config import TrainConfig, parse
 from mlssm.data.assemble import Experiment, assemble
+from mlssm.jobs.area import open_area
+from mlssm.tracking.lifecycle import tracked_run
+from mlssm.tracking.opening import open_store
 from mlssm.tracking.outbox import Outbox
-from mlssm.tracking.run import TrackedRun, tracked_run
-from mlssm.tracking.store import open_store
+from mlssm.tracking.run import TrackedRun
 from mlssm.training.fit import fit
 
 CONF = Path(__file__).resolve().parents[1] / "conf"

@@ -259,7 +259,7 @@ def main() -> None:
 
     from mlssm.config import TrackingConfig
     from mlssm.tracking.find import children, find_run
-    from mlssm.tracking.store import open_store
+    from mlssm.tracking.opening import open_store
 
     if not (arguments.mlruns / "mlflow.db").is_file():
         parser.error(f"there is no mlflow.db in {arguments.mlruns}")

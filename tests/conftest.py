@@ -17,11 +17,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from rasterio.transform import Affine
 
-from mlssm.area import open_area
 from mlssm.config import DatamoduleConfig, TrainConfig, parse
 from mlssm.cube import Cube
 from mlssm.data.assemble import Experiment, assemble
 from mlssm.grid import Grid
+from mlssm.jobs.area import open_area
 
 # two workers share the cores: threads that wait for each other cost more than they bring
 torch.set_num_threads(1)

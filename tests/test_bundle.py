@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlssm.bundle import Bundle, FeatureSpec, check_fit, load, save
+from mlssm.bundle import Bundle, check_fit, load, save
+from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
 
 FEATURES = FeatureSpec(

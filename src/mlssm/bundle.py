@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from torch import Tensor
 
 from mlssm import __version__
+from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
 
 FORMAT = 1
@@ -35,38 +35,6 @@ class Channels(Protocol):
     @property
     def static(self) -> tuple[str, ...]:
         """The channels that hold for the whole window."""
-
-
-@with_config(STRICT)
-@dataclass(frozen=True)
-class FeatureSpec:
-    """The model's input channels and their scaling, x' = (x - mean) / std.
-
-    Attributes:
-        dynamic: Names of the channels of each day, in order.
-        static: Names of the channels that hold for the whole window, in order ("slope", "soil_1", "ndvi_available").
-        means: Training mean of each channel, dynamic then static, in its unit; 0 for availability and one-hot.
-        stds: Training standard deviation likewise, greater than 0; 1 for availability and one-hot.
-
-    Raises:
-        RunError: Names repeat, the numbers do not match the names, a number is not finite or a std is not above 0.
-    """
-
-    dynamic: tuple[str, ...]
-    static: tuple[str, ...]
-    means: tuple[float, ...]
-    stds: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot scale the channels."""
-        names = self.dynamic + self.static
-        if len(set(names)) != len(names):
-            raise RunError(f"feature channels repeat: {', '.join(names)}")
-        if not len(names) == len(self.means) == len(self.stds):
-            raise RunError(f"{len(names)} feature channels have {len(self.means)} means and {len(self.stds)} stds")
-        for name, mean, std in zip(names, self.means, self.stds, strict=True):
-            if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
-                raise RunError(f"feature channel '{name}' cannot be scaled by mean {mean} and standard deviation {std}")
 
 
 @with_config(STRICT)

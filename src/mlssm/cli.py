@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlssm.errors import MlssmError
-from mlssm.tracking.sweep import close_open_sweeps
+from mlssm.jobs.sweep import close_open_sweeps
 
 Job = Callable[[dict[str, Any]], Any]
 

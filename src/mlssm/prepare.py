@@ -24,7 +24,7 @@ from mlssm.sources.faults import BadFiles, OnBadFile
 from mlssm.sources.ndvi import NdviImage, index_ndvi, read_ndvi
 from mlssm.sources.raster import raster_files
 from mlssm.sources.static import read_elevation, read_incidence, read_soil
-from mlssm.weather.folder import WeatherReport, load_weather
+from mlssm.sources.stations import WeatherReport, load_weather
 from mlssm.weather.interpolation import leave_one_station_out
 from mlssm.weather.stations import UNITS, StationWeather
 from mlssm.weather.windows import window_end

@@ -3,12 +3,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from mlssm.data.batch import Batch
 from mlssm.data.controls import apply_control, shuffle_space
-from mlssm.data.dataset import Place
+from mlssm.data.place import PatchPlace
 from mlssm.errors import ConfigError
-from mlssm.training.batch import Batch
 
-PLACES = [Place(area, time, slice(row, row + 4), slice(3, 8)) for area, time, row in [(0, 1, 0), (0, 1, 4), (1, 2, 0)]]
+PLACES = [
+    PatchPlace(area, time, slice(row, row + 4), slice(3, 8)) for area, time, row in [(0, 1, 0), (0, 1, 4), (1, 2, 0)]
+]
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def test_the_order_is_the_places_own_whatever_the_batch(batch: Batch) -> None:
 def test_every_order_is_as_likely(batch: Batch) -> None:
     """Where the first pixel goes over 4000 places: chi-squared of 19 degrees stays below its 99.99 % point, 50.8."""
     ramp = torch.arange(20.0).reshape(1, 1, 4, 5)
-    many = [Place(0, time, slice(0, 4), slice(0, 5)) for time in range(4000)]
+    many = [PatchPlace(0, time, slice(0, 4), slice(0, 5)) for time in range(4000)]
     still = Batch(ramp[:, None].expand(4000, 1, 1, 4, 5), ramp.expand(4000, 1, 4, 5), *batch[2:])
     found = shuffle_space(still, many).static[:, 0, 0, 0].numpy().astype(int)
     counts = np.bincount(found, minlength=20)

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mlssm.config import LossConfig
+from mlssm.data.batch import Batch
 from mlssm.data.plan import Drawing, SamplingPlan
 from mlssm.data.sampler import PatchSampler
 from mlssm.models.convlstm import ConvLSTM
-from mlssm.training.batch import Batch
+from mlssm.scores.sums import MeanLoss, ScoreSums
 from mlssm.training.losses import TrainingLoss
-from mlssm.training.metrics import MeanLoss, ScoreSums
 
 PATCHES, STEPS, DATES, BINS = 7, 4, 3, 5
 LOSSES = {

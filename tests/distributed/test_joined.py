@@ -25,7 +25,7 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """What each of 2 or 3 processes came to."""
     folder, world = tmp_path_factory.mktemp("ranks"), request.param
     context = multiprocessing.get_context("forkserver")  # imports once for all
-    context.set_forkserver_preload(["mlssm.training.losses", "mlssm.training.metrics", "mlssm.data.sampler"])
+    context.set_forkserver_preload(["mlssm.training.losses", "mlssm.scores.sums", "mlssm.data.sampler"])
     places = [{"init_globals": {"PLACE": (folder, rank, world)}, "run_name": "__main__"} for rank in range(world)]
     processes = [context.Process(target=runpy.run_path, args=(str(SCRIPT),), kwargs=place) for place in places]
     for process in processes:

@@ -28,7 +28,7 @@ from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.distributed import ranks
 from mlssm.distributed.group import check_processes, process_group
-from mlssm.distributed.orders import Orders
+from mlssm.distributed.rank_job import Orders
 from mlssm.distributed.tasks import COUNTS, check_sweep
 from mlssm.errors import ConfigError
 from mlssm.training.fit import Trained, fit
@@ -160,7 +160,7 @@ def test_an_error_of_the_first_process_is_its_own(
 def test_the_others_do_not_outlive_the_first(tmp_path: Path) -> None:
     orders = tmp_path / "orders"
     os.mkfifo(orders)  # reading it waits for ever
-    rank = [sys.executable, "-m", "mlssm.distributed.rank", str(orders), "1"]
+    rank = [sys.executable, "-m", "mlssm.jobs.rank", str(orders), "1"]
     first = (
         f"import os, subprocess; p = subprocess.Popen({rank} + [str(os.getpid())], start_new_session=True); p.wait()"
     )

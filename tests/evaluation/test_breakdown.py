@@ -17,7 +17,7 @@ from mlssm.evaluation.breakdown import (
     spatial_correlation,
 )
 from mlssm.evaluation.evaluate import CONTROLS, NETWORK, Evaluation
-from mlssm.training.metrics import pixel_sums, scores
+from mlssm.scores.sums import pixel_sums, scores
 
 MODELS = [NETWORK, *CONTROLS.values(), "pixel mean", "climatology", "persistence", "antecedent rain", "ridge"]
 

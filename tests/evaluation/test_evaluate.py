@@ -10,14 +10,14 @@ from torch import nn
 
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment, two_pass_grid
+from mlssm.data.batch import Batch
 from mlssm.data.controls import apply_control
 from mlssm.data.dataset import PatchDataset
 from mlssm.evaluation.baselines import fit_baselines
-from mlssm.evaluation.bootstrap import Resampling
 from mlssm.evaluation.evaluate import CONTROLS, NETWORK, Evaluation, evaluate, regular_grid
 from mlssm.evaluation.stream import Network, batches
-from mlssm.training.batch import Batch
-from mlssm.training.metrics import SUMS, Scores, scores
+from mlssm.scores.bootstrap import Resampling
+from mlssm.scores.sums import SUMS, Scores, scores
 
 SPLITS = ("train", "val", "test")
 OF_LABELS = [SUMS.index(name) for name in ("n", "target", "target^2", "standard error^2")]

@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
-from mlssm.evaluation import AnyFloats
 from mlssm.evaluation.cartography import MASKED, SSM_COLOURS, bar_length, left_out
-from mlssm.evaluation.figures import AreaMaps, EpochPoint, density, loss_curves, map_triplet
-from mlssm.evaluation.histogram import DensityHistogram
-from mlssm.training.metrics import Scores
+from mlssm.evaluation.figures import AreaMaps, density, loss_curves, map_triplet
+from mlssm.scores import AnyFloats
+from mlssm.scores.epoch import EpochPoint
+from mlssm.scores.histogram import DensityHistogram
+from mlssm.scores.sums import Scores
 
 NAN = float("nan")
 DAY = dt.date(2023, 1, 1)

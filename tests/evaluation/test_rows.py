@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from mlssm.evaluation.bootstrap import Resampling, difference, intervals, resample
 from mlssm.evaluation.rows import best_baseline, score_rows, verdict
 from mlssm.evaluation.table import Kind, ScoreRow
-from mlssm.training.metrics import DISTRIBUTIONS, SUMS, pixel_sums, scores
+from mlssm.scores.bootstrap import Resampling, difference, intervals, resample
+from mlssm.scores.sums import DISTRIBUTIONS, SUMS, pixel_sums, scores
 
 RESAMPLING = Resampling(200, 0.95, 0)
 KINDS: dict[str, Kind] = {"net": "network", "net, blind": "control", "mean": "baseline", "rain": "baseline"}

@@ -11,7 +11,7 @@ from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation, regular_grid
 from mlssm.evaluation.seeds import SeedSplit, seed_split, split_error, spread
 from mlssm.evaluation.stream import NETWORK, Network, batches
-from mlssm.training.metrics import pixel_sums, scores
+from mlssm.scores.sums import pixel_sums, scores
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from mlssm.evaluation.bootstrap import Interval, Intervals
 from mlssm.evaluation.table import ScoreRow, as_csv, as_markdown, as_rich
-from mlssm.training.metrics import Scores
+from mlssm.scores.bootstrap import Interval, Intervals
+from mlssm.scores.sums import Scores
 
 NAN = math.nan
 GOOD = Scores(n=12_345_678, r2=0.5432, rmse=0.21, mae=0.1666, corr=0.74, bias=-0.0123, r2_ceiling=0.81)

@@ -185,7 +185,7 @@ def project(tmp_path: Path, trained: tuple[Project, Outcome]) -> Project:
 
 def _empty_store(folder: Path, template: Path) -> None:
     from mlssm.config import TrackingConfig
-    from mlssm.tracking.store import open_store
+    from mlssm.tracking.opening import open_store
 
     with contextlib.chdir(folder):
         open_store(TrackingConfig(experiment="other", folder=Path(), uri=f"sqlite:///{template}", run_name=None))

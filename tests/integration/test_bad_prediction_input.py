@@ -11,7 +11,7 @@ import pytest
 import rasterio
 
 from mlssm.config import SimulationConfig
-from mlssm.simulation.simulate import simulate
+from mlssm.origins.simulation.simulate import simulate
 
 DAY = "dates=[2020-12-02]"
 

@@ -9,7 +9,8 @@ import pytest
 from mlflow import MlflowClient
 
 from mlssm.errors import DataError
-from mlssm.training import job, single
+from mlssm.jobs import single
+from mlssm.jobs import train as job
 
 OF_THE_MACHINE = ("system/", "seconds", "peak_memory_gb")
 

@@ -16,7 +16,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from mlssm.config import SimulationConfig
 from mlssm.cube import Cube
-from mlssm.simulation.simulate import simulate
+from mlssm.origins.simulation.simulate import simulate
 
 Array = npt.NDArray[np.float32]
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -22,8 +22,8 @@ from hydra_plugins.mlssm_optuna import _search
 from hydra_plugins.mlssm_optuna._figures import Pictures, pictures
 from hydra_plugins.mlssm_optuna._storage import STORAGE, open_storage
 from hydra_plugins.mlssm_optuna._workers import WORKER
-from mlssm.tracking import search as record
-from mlssm.training.outcome import Outcome
+from mlssm.jobs import search as record
+from mlssm.jobs.outcome import Outcome
 
 SHIPPED = Path(__file__).resolve().parents[2] / "conf" / "hydra" / "sweeper" / "optuna.yaml"
 CONF = """
@@ -45,8 +45,8 @@ import os, signal, sys, time
 from pathlib import Path
 import hydra
 from mlssm.errors import MlssmError
-from mlssm.tracking import search, sweep
-from mlssm.training.outcome import Outcome
+from mlssm.jobs import search, sweep
+from mlssm.jobs.outcome import Outcome
 for name, double in {"set_study": lambda name: None, "leave_running": lambda: None,
                      "current_parent": lambda: None}.items():
     setattr(sweep, name, double)

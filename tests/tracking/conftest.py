@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from mlssm.config import TrackingConfig
-from mlssm.tracking.store import Store, open_store
+from mlssm.tracking.opening import open_store
+from mlssm.tracking.store import Store
 
 FIRST_OPENING = """
 import logging, sys
 from pathlib import Path
 from mlssm.config import TrackingConfig
-from mlssm.tracking.store import open_store
+from mlssm.tracking.opening import open_store
 logging.basicConfig(level=logging.INFO)
 open_store(TrackingConfig(experiment="other", folder=Path(sys.argv[1]), uri=None, run_name=None))
 from mlflow.telemetry.utils import is_telemetry_disabled

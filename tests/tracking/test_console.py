@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mlssm.tracking.console import console_log
-from mlssm.tracking.run import tracked_run
+from mlssm.tracking.lifecycle import tracked_run
 
 log = logging.getLogger("mlssm.somewhere")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from mlssm.tracking.datasets import dataset_inputs, source_counts
-from mlssm.tracking.run import tracked_run
+from mlssm.tracking.lifecycle import tracked_run
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 
 from mlssm.errors import RunError
 from mlssm.tracking.find import children, download, find_run
-from mlssm.tracking.run import tracked_run
+from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.store import Store
 
 

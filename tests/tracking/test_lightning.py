@@ -6,8 +6,9 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from mlssm.errors import DataError
+from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.lightning import lightning_logger
-from mlssm.tracking.run import TrackedRun, tracked_run
+from mlssm.tracking.run import TrackedRun
 
 
 class Line(pl.LightningModule):

@@ -16,8 +16,9 @@ import torch
 import yaml
 
 from mlssm import bundle
-from mlssm.bundle import Bundle, FeatureSpec
-from mlssm.serving import SoilMoistureModel, example
+from mlssm.bundle import Bundle
+from mlssm.data.spec import FeatureSpec
+from mlssm.inference.serving import SoilMoistureModel, example
 from mlssm.tracking.model_files import pyfunc, unit, write_model_files
 from mlssm.training.fit import build_network
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from mlssm import bundle
-from mlssm.bundle import Bundle, FeatureSpec
+from mlssm.bundle import Bundle
+from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
+from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.origin import find_origin, network_weights, origin_weights, require_checkpoint
-from mlssm.tracking.run import tracked_run
 from mlssm.tracking.store import Store
 
 CONFIG = {"model": {"lag": 3, "hidden": [4, 4]}, "seed": 0}

@@ -26,9 +26,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from mlssm.config import TrackingConfig
 from mlssm.tracking import outbox
+from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.lightning import lightning_logger
-from mlssm.tracking.run import TrackedRun, tracked_run
-from mlssm.tracking.store import Store, open_store
+from mlssm.tracking.opening import open_store
+from mlssm.tracking.run import TrackedRun
+from mlssm.tracking.store import Store
 
 EPOCHS, DEAD_FROM, BACK_FROM = 8, 3, 6
 STARTING_SECONDS = 90

@@ -9,9 +9,11 @@ from mlflow.entities import Dataset, DatasetInput
 from mlflow.exceptions import MlflowException
 
 from mlssm.tracking import leftovers, outbox
+from mlssm.tracking.lifecycle import tracked_run
+from mlssm.tracking.opening import open_store
 from mlssm.tracking.operations import Artifact, Entry, Inputs, Metrics, Tags, joined, read_operations
-from mlssm.tracking.run import TrackedRun, tracked_run
-from mlssm.tracking.store import Store, open_store
+from mlssm.tracking.run import TrackedRun
+from mlssm.tracking.store import Store
 
 
 class Away:

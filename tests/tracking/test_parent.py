@@ -7,9 +7,9 @@ from mlssm.tracking.comparison import BEST, NOTE, close_sweep, counted_children
 from mlssm.tracking.earlier import JOB, SUPERSEDED, earlier_run
 from mlssm.tracking.find import children, find_run
 from mlssm.tracking.parent import STUDY, create_parent, earlier_parent, join_study
-from mlssm.tracking.record import DIED, PRUNED
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
+from mlssm.tracking.tags import DIED, PRUNED
 from mlssm.tracking.writer import writer_tags
 
 OVERRIDES = ["model.lag=1,2", "sampler=natural,two_pass", "tracking.experiment=mine"]

@@ -4,9 +4,9 @@ import pytest
 
 from mlssm.errors import RunError
 from mlssm.tracking.find import find_run
+from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.reference import versions
 from mlssm.tracking.registry import register
-from mlssm.tracking.run import tracked_run
 from mlssm.tracking.store import Store
 
 

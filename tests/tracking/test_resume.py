@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from mlssm.errors import Pruned, RunError
-from mlssm.tracking.run import mark_dead, tracked_run
-from mlssm.tracking.store import Store, open_store
+from mlssm.tracking.lifecycle import mark_dead, tracked_run
+from mlssm.tracking.opening import open_store
+from mlssm.tracking.store import Store
 from mlssm.tracking.writer import is_alive, only_writer, writer_tags
 
 CONFIG = {"model": {"lag": 3}, "resume": None}

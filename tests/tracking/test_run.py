@@ -9,8 +9,9 @@ import torch
 import yaml
 
 from mlssm.errors import RunError
+from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.parameters import CUT_MARK
-from mlssm.tracking.run import TrackedRun, tracked_run
+from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
 
 

@@ -8,8 +8,9 @@ from mlflow.entities import Dataset, DatasetInput
 
 from mlssm.config import TrackingConfig
 from mlssm.errors import RunError
-from mlssm.tracking.run import tracked_run
-from mlssm.tracking.store import open_store, sqlite_path, tracking_uri
+from mlssm.tracking.lifecycle import tracked_run
+from mlssm.tracking.opening import open_store, tracking_uri
+from mlssm.tracking.store import sqlite_path
 
 
 def tracking(folder: Path, uri: str | None = None) -> TrackingConfig:

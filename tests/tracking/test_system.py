@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from mlssm.tracking.run import tracked_run
+from mlssm.tracking.lifecycle import tracked_run
 
 NAMES = {"cpu_utilization_percentage", "system_memory_usage_percentage", "disk_usage_percentage"}
 

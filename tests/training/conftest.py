@@ -10,8 +10,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from mlssm.config import LossConfig, OptimiserConfig
+from mlssm.data.batch import Batch
 from mlssm.models.convlstm import ConvLSTM
-from mlssm.training.batch import Batch
 from mlssm.training.module import SoilMoistureModule
 from mlssm.training.trainer import build_trainer
 

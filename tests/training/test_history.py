@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from mlssm.training.batch import Batch
+from mlssm.data.batch import Batch
 from mlssm.training.history import History
 from mlssm.training.module import SoilMoistureModule
 

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mlssm.config import LossConfig
+from mlssm.data.batch import Batch
 from mlssm.data.plan import Drawing, SamplingPlan
 from mlssm.models.convlstm import ConvLSTM
-from mlssm.training.batch import Batch
 from mlssm.training.losses import TrainingLoss
 
 CONFIGS = [

@@ -12,11 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from mlssm.config import LossConfig, OptimiserConfig
+from mlssm.data.batch import Batch
 from mlssm.data.plan import Drawing, SamplingPlan
 from mlssm.models.convlstm import ConvLSTM
+from mlssm.scores.sums import pixel_sums, scores
 from mlssm.training import module as module_file
-from mlssm.training.batch import Batch
-from mlssm.training.metrics import pixel_sums, scores
 from mlssm.training.module import SoilMoistureModule
 
 Loaders = Callable[..., DataLoader[Batch]]

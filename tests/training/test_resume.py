@@ -18,10 +18,10 @@ import torch
 from pytorch_lightning.loggers.logger import Logger
 from torch.optim import AdamW
 
+from mlssm import checkpoint as checkpoint_module
+from mlssm.checkpoint import read_checkpoint
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
-from mlssm.training import checkpoint as checkpoint_module
-from mlssm.training.checkpoint import read_checkpoint
 from mlssm.training.fit import Trained, fit
 from mlssm.training.keepers import Best, Last
 from mlssm.training.module import SoilMoistureModule

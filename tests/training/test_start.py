@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from mlssm.checkpoint import read_checkpoint, write_checkpoint
 from mlssm.config import TrainConfig
 from mlssm.data import datamodule
 from mlssm.data.assemble import Experiment
+from mlssm.data.batch import Batch
 from mlssm.errors import ConfigError, Pruned, RunError
-from mlssm.training.batch import Batch
-from mlssm.training.checkpoint import read_checkpoint, write_checkpoint
 from mlssm.training.fit import build_network, fit
 from mlssm.training.random_stream import KEY, RandomStream
 from mlssm.training.start import Start

@@ -14,10 +14,10 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from torch.utils.data import DataLoader
 
 from mlssm.config import OptimiserConfig
+from mlssm.data.batch import Batch
 from mlssm.errors import ConfigError
-from mlssm.training.batch import Batch
 from mlssm.training.module import SoilMoistureModule
-from mlssm.training.noise import silence
+from mlssm.training.quiet import silence
 from mlssm.training.trainer import EpochLine, build_trainer
 
 Loaders = Callable[..., DataLoader[Batch]]

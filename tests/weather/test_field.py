@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from mlssm.weather.field import Place, WeatherField
+from mlssm.weather.field import AreaPixels, WeatherField
 from mlssm.weather.interpolation import Rectangle, interpolate_window
 from mlssm.weather.stations import VARIABLES, StationWeather
 from mlssm.weather.weight_cache import LARGEST_SHARE, WeightCache
@@ -27,7 +27,7 @@ def field(train_config) -> WeatherField:
     for corner in (0.0, 20_000.0):
         elevation = rng.uniform(0, 1500, (40, 50)).astype(np.float32)
         elevation[:12, :8] = NAN if corner else 3.0
-        places.append(Place(corner + np.arange(50) * 90.0, corner - np.arange(40) * 90.0, elevation))
+        places.append(AreaPixels(corner + np.arange(50) * 90.0, corner - np.arange(40) * 90.0, elevation))
     return WeatherField(weather, rng.uniform(-5000, 25_000, (12, 2)), tuple(places), train_config().weather)
 
 

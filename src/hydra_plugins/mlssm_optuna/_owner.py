@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlssm.alive import is_running
+from mlssm.processes import is_running
 
 if TYPE_CHECKING:
     from optuna import Trial

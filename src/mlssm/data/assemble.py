@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlssm.bundle import FeatureSpec
 from mlssm.config import TrainConfig
 from mlssm.cube import Cube
 from mlssm.data.dataset import PatchDataset
@@ -19,6 +18,7 @@ from mlssm.data.layers import area_layers, area_places
 from mlssm.data.plan import SamplingPlan
 from mlssm.data.rebalancing import plan_training, training_pool, with_inclusion
 from mlssm.data.scaling import fit_spec
+from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, SplitError
 from mlssm.patches.dates import split_dates
 from mlssm.patches.inclusion import lattice_pixels

@@ -19,14 +19,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mlssm.data.batch import Batch
 from mlssm.errors import ConfigError
-from mlssm.training.batch import Batch
 
 if TYPE_CHECKING:
-    from mlssm.data.dataset import Place
+    from mlssm.data.place import PatchPlace
 
 
-def apply_control(name: str, batch: Batch, places: Sequence[Place], seed: int = 0) -> Batch:
+def apply_control(name: str, batch: Batch, places: Sequence[PatchPlace], seed: int = 0) -> Batch:
     """A batch under a control; `none` gives it back as it is.
 
     Args:
@@ -53,7 +53,7 @@ def no_weather(batch: Batch) -> Batch:
     return batch._replace(dynamic=torch.zeros_like(batch.dynamic))
 
 
-def shuffle_space(batch: Batch, places: Sequence[Place], seed: int = 0) -> Batch:
+def shuffle_space(batch: Batch, places: Sequence[PatchPlace], seed: int = 0) -> Batch:
     """The batch with the inputs' pixels in an order of each patch's own; arguments as in `apply_control`."""
     pixels = batch.dynamic.shape[-2] * batch.dynamic.shape[-1]
     if len(places) != len(batch.dynamic):
@@ -63,7 +63,7 @@ def shuffle_space(batch: Batch, places: Sequence[Place], seed: int = 0) -> Batch
     return batch._replace(dynamic=_reordered(batch.dynamic, order), static=_reordered(batch.static, order))
 
 
-def _order(place: Place, pixels: int, seed: int) -> npt.NDArray[np.int64]:
+def _order(place: PatchPlace, pixels: int, seed: int) -> npt.NDArray[np.int64]:
     key = [seed, place.area, place.time, place.rows.start, place.cols.start]
     return np.random.default_rng(key).permutation(pixels)
 

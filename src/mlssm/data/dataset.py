@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
+from mlssm.data.batch import Batch
 from mlssm.data.controls import apply_control
 from mlssm.data.features import FeatureSource, Moment
+from mlssm.data.place import PatchPlace
 from mlssm.data.plan import SamplingPlan
 from mlssm.retrieval.fit import Retrieval
-from mlssm.training.batch import Batch
-
-
-class Place(NamedTuple):
-    """Where and when a patch lies.
-
-    Attributes:
-        area: Number of the area.
-        time: Acquisition, a position in the cube.
-        rows: Of the area; may reach past it.
-        cols: Of the area; may reach past it.
-    """
-
-    area: int
-    time: int
-    rows: slice
-    cols: slice
 
 
 class PatchDataset(Dataset[Batch]):
@@ -88,10 +71,10 @@ class PatchDataset(Dataset[Batch]):
         stacked = Batch(*(values[None] for values in item))
         return Batch(*(values[0] for values in apply_control(self.control, stacked, [place])))
 
-    def place(self, position: int) -> Place:
+    def place(self, position: int) -> PatchPlace:
         """Where and when a patch lies."""
         area, time, row, col = (int(value) for value in self._places[position])
-        return Place(area, time, slice(row, row + self.size), slice(col, col + self.size))
+        return PatchPlace(area, time, slice(row, row + self.size), slice(col, col + self.size))
 
     def _tensor(self, values: npt.NDArray[np.generic]) -> torch.Tensor:
         """As a tensor, padded below and to the right to the patch size (edge values; the mask is False there)."""

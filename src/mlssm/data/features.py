@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.bundle import FeatureSpec
 from mlssm.data.layers import AreaLayers
+from mlssm.data.spec import FeatureSpec
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES, Floats
 

@@ -13,7 +13,7 @@ from mlssm.grid import Window
 from mlssm.retrieval.multilook import block_mean
 from mlssm.retrieval.stack import whole_blocks
 from mlssm.retrieval.working_grid import WorkingGrid
-from mlssm.weather.field import Place
+from mlssm.weather.field import AreaPixels
 
 Array = npt.NDArray[np.float32]
 StaticFeature = Literal["elevation", "slope", "soil", "ndvi"]
@@ -42,7 +42,7 @@ class AreaLayers:
         return unpack(self.ndvi[image, rows, cols], NDVI_SCALE)
 
 
-def area_places(cube: Cube, working: WorkingGrid) -> tuple[Place, ...]:
+def area_places(cube: Cube, working: WorkingGrid) -> tuple[AreaPixels, ...]:
     """Coordinates and elevation of each area's pixels on the working grid."""
     return tuple(_place(_Area(cube, working, number)) for number in range(len(cube.areas)))
 
@@ -80,11 +80,11 @@ class _Area:
         return block_mean(whole_blocks(values, self.fine, self.window.refine(factor)), factor, MIN_VALID_FRACTION)[0]
 
 
-def _place(area: _Area) -> Place:
+def _place(area: _Area) -> AreaPixels:
     x, y = area.working.grid.centres(area.window)
     if "elevation" not in area.cube.manifest.features:
-        return Place(x, y, np.full(area.window.shape, np.nan, np.float32))
-    return Place(x, y, area.averaged(area.cube.static("elevation", area.fine)))
+        return AreaPixels(x, y, np.full(area.window.shape, np.nan, np.float32))
+    return AreaPixels(x, y, area.averaged(area.cube.static("elevation", area.fine)))
 
 
 def _layers(area: _Area, features: tuple[StaticFeature, ...], classes: tuple[int, ...]) -> AreaLayers:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from mlssm.data.batch import Batch
 from mlssm.data.sampler import PatchSampler
 from mlssm.errors import RunError
-from mlssm.training.batch import Batch
 
 
 class PatchLoader(DataLoader[Batch]):

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.bundle import FeatureSpec
 from mlssm.config import FeaturesConfig
 from mlssm.cube import NDVI_SCALE, unpack
 from mlssm.data.features import AVAILABLE, Moment, channel_source, transform
 from mlssm.data.layers import AreaLayers
+from mlssm.data.spec import FeatureSpec
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
 

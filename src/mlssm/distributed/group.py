@@ -18,7 +18,7 @@ from pytorch_lightning.strategies import DDPStrategy, ParallelStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
 from mlssm.config import TrainConfig
-from mlssm.distributed.orders import Orders
+from mlssm.distributed.rank_job import Orders
 from mlssm.distributed.ranks import LocalRanks
 from mlssm.distributed.tasks import check_sweep, tasks
 from mlssm.errors import ConfigError

@@ -145,7 +145,7 @@ def _start(number: int, orders: Path) -> LocalRank:
     """Start one: in a session of its own, as an interrupt is the first process's to handle."""
     ready, told = os.pipe()
     path = orders.with_name(f"rank_{number}.log")
-    command = [sys.executable, "-m", "mlssm.distributed.rank", str(orders), str(told), str(os.getpid())]
+    command = [sys.executable, "-m", "mlssm.jobs.rank", str(orders), str(told), str(os.getpid())]
     try:
         with path.open("wb") as output:
             process = subprocess.Popen(

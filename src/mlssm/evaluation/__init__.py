@@ -1,9 +1,1 @@
-"""What a network is measured against and how it is shown: baselines, tables, figures."""
-
-from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
-
-# Labels and predictions come as float32 from a network and as float64 from a reference; both are welcome.
-AnyFloats: TypeAlias = npt.NDArray[np.floating[Any]]
+"""What a network is measured against and how it is shown: baselines, tables, figures. They return, and log nothing."""

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 from torch import Tensor
 
-from mlssm.evaluation.decomposition import decompose
-from mlssm.evaluation.detection import detections
 from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation
-from mlssm.evaluation.temporal import Quartiles
-from mlssm.training.metrics import Scores, per_area, per_bin, per_date
+from mlssm.scores.decomposition import decompose
+from mlssm.scores.detection import detections
+from mlssm.scores.sums import Scores, per_area, per_bin, per_date
+from mlssm.scores.temporal import Quartiles
 
 NO_SPATIAL = "no date has labels and predictions that vary"
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 
-from mlssm.evaluation import AnyFloats
+from mlssm.scores import AnyFloats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,18 +14,18 @@ from torch import Tensor, nn
 from mlssm.config import EvaluationConfig, TrainConfig
 from mlssm.data.assemble import Experiment, two_pass_grid
 from mlssm.data.dataset import PatchDataset
-from mlssm.evaluation.baseline import Baseline
 from mlssm.evaluation.baselines import fit_baselines
-from mlssm.evaluation.bootstrap import Resampling
-from mlssm.evaluation.cells import LabelledPixels, Layout
-from mlssm.evaluation.detection import WetTally
-from mlssm.evaluation.histogram import DensityHistogram
+from mlssm.evaluation.baselines.base import Baseline
 from mlssm.evaluation.rows import score_rows, verdict
 from mlssm.evaluation.stream import NETWORK, Network, batches
 from mlssm.evaluation.table import Kind, ScoreRow
-from mlssm.evaluation.tally import ScoreTally
-from mlssm.evaluation.temporal import Quartiles, TemporalSums
-from mlssm.training.metrics import DISTRIBUTIONS
+from mlssm.scores.bootstrap import Resampling
+from mlssm.scores.cells import LabelledPixels, Layout
+from mlssm.scores.detection import WetTally
+from mlssm.scores.histogram import DensityHistogram
+from mlssm.scores.sums import DISTRIBUTIONS
+from mlssm.scores.tally import ScoreTally
+from mlssm.scores.temporal import Quartiles, TemporalSums
 
 HISTOGRAM_BINS = 50
 CONTROLS = {"no_weather": f"{NETWORK}, no weather", "shuffle_space": f"{NETWORK}, shuffled space"}
@@ -42,8 +42,8 @@ class SplitEvaluation:
         times: Acquisitions of the split, positions in the cube, in the order of the sums' first dimension.
         blocks: Area of each spatial block, in the order of the sums' second dimension.
         sums: By model: the network, its controls, and the baselines; float64 [date, block, bin, sum], see
-            `mlssm.training.metrics`.
-        wet: By model, the counts of `mlssm.evaluation.detection`.
+            `mlssm.scores.sums`.
+        wet: By model, the counts of `mlssm.scores.detection`.
         temporal: By model, the correlation over time of the pixels.
         temporal_maps: The network's, a map [height, width] an area; NaN where not defined.
         histogram: The network's SSM against retrieved SSM.

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from mlssm.evaluation.bootstrap import Resampling, difference, differs, intervals, resample, resample_all
 from mlssm.evaluation.table import Kind, RowDistribution, ScoreRow
-from mlssm.training.metrics import Distribution, scores
+from mlssm.scores.bootstrap import Resampling, difference, differs, intervals, resample, resample_all
+from mlssm.scores.sums import Distribution, scores
 
 
 def score_rows(

@@ -18,7 +18,6 @@ from mlssm.evaluation.evaluate import Evaluation
 from mlssm.evaluation.figures import (
     AreaCorrelation,
     AreaMaps,
-    EpochPoint,
     by_bin,
     by_date,
     decomposition,
@@ -31,8 +30,9 @@ from mlssm.evaluation.figures import (
 )
 from mlssm.evaluation.rows import best_baseline
 from mlssm.evaluation.stream import NETWORK
-from mlssm.mapping.area import map_area
-from mlssm.training.metrics import per_date, scores
+from mlssm.inference.area import map_area
+from mlssm.scores.epoch import EpochPoint
+from mlssm.scores.sums import per_date, scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -24,7 +24,7 @@ from mlssm.evaluation.experiments.paper import implied_variance
 from mlssm.evaluation.page import Block, FigureBlock, Page, Section, TableBlock, Text
 from mlssm.evaluation.stream import NETWORK
 from mlssm.evaluation.table import RowDistribution, as_csv
-from mlssm.training.metrics import DISTRIBUTIONS, Scores
+from mlssm.scores.sums import DISTRIBUTIONS, Scores
 
 if TYPE_CHECKING:
     from mlssm.evaluation.run_figures import RunFigure

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from mlssm.data.dataset import PatchDataset
-from mlssm.evaluation.decomposition import decompose
 from mlssm.evaluation.stream import Network, batches
-from mlssm.training.metrics import SCORES, SUMS, pixel_sums
+from mlssm.scores.decomposition import decompose
+from mlssm.scores.sums import SCORES, SUMS, pixel_sums
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from mlssm.data.batch import Batch
 from mlssm.data.controls import apply_control
-from mlssm.data.dataset import PatchDataset, Place
-from mlssm.training.batch import Batch
+from mlssm.data.dataset import PatchDataset
+from mlssm.data.place import PatchPlace
 
 NETWORK = "ConvLSTM"
 
@@ -30,7 +31,7 @@ class Network:
     network: nn.Module
     control: str = "none"
 
-    def predict(self, places: Sequence[Place], batch: Batch) -> Tensor:
+    def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """SSM 0..1, float32 [B, 1, H, W] on the CPU; see `Baseline.predict`."""
         device = next(self.network.parameters()).device
         inputs = apply_control(self.control, batch, places)
@@ -40,7 +41,7 @@ class Network:
         return found
 
 
-def batches(dataset: PatchDataset, batch_size: int) -> Iterator[tuple[Batch, list[Place]]]:
+def batches(dataset: PatchDataset, batch_size: int) -> Iterator[tuple[Batch, list[PatchPlace]]]:
     """All patches in the dataset's order, on the CPU, each with its place."""
     # a plain loader: the one of training would share the patches among processes
     loader: DataLoader[Batch] = DataLoader(dataset, batch_size=batch_size)

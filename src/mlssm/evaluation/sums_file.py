@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from mlssm.errors import RunError
-from mlssm.evaluation.bootstrap import Intervals, Resampling, difference, resample
 from mlssm.evaluation.evaluate import SplitEvaluation
 from mlssm.evaluation.stream import NETWORK
-from mlssm.training.metrics import Distribution
+from mlssm.scores.bootstrap import Intervals, Resampling, difference, resample
+from mlssm.scores.sums import Distribution
 
 FILE = "sums.npz"
 MODEL = "model:"  # begins the name of a model's array
@@ -30,7 +30,7 @@ class SavedSums:
     Attributes:
         dates: Local day of each acquisition, ISO, in the order of the sums' first dimension.
         blocks: Area of each spatial block, in the order of the sums' second dimension.
-        sums: By model, float64 [date, block, bin, sum]; see `mlssm.training.metrics`.
+        sums: By model, float64 [date, block, bin, sum]; see `mlssm.scores.sums`.
         digest: Of the labels and their places: equal where two runs were scored on the same.
     """
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mlssm.evaluation.bootstrap import Intervals
-    from mlssm.training.metrics import Scores
+    from mlssm.scores.bootstrap import Intervals
+    from mlssm.scores.sums import Scores
 
 Kind: TypeAlias = Literal["network", "control", "baseline"]
 RowDistribution: TypeAlias = Literal["natural", "balanced", "two_pass"]

@@ -16,9 +16,9 @@ from matplotlib.patches import Patch
 from pyproj import CRS
 
 from mlssm.errors import DataError
-from mlssm.evaluation import AnyFloats
 from mlssm.evaluation.cartography import INK, MASKED, SSM_COLOURS, SSM_LABEL, SSM_RANGE, draw_map, left_out
 from mlssm.grid import Grid
+from mlssm.scores import AnyFloats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import DatasetInput
 
-    from mlssm.bundle import FeatureSpec
     from mlssm.cube import Cube
+    from mlssm.data.spec import FeatureSpec
 
 PLACE = ["area", "time", "row", "col", "pass"]
 LABEL = "ssm"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from mlssm.errors import RunError
 from mlssm.tracking.reference import run_id_of
-from mlssm.tracking.run import BUNDLE, KIND, PARENT
 from mlssm.tracking.store import Store
+from mlssm.tracking.tags import BUNDLE, KIND, PARENT
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mlssm.bundle import Bundle, FeatureSpec
+from mlssm.bundle import Bundle
 from mlssm.config import ModelConfig, TrainConfig, parse
+from mlssm.data.spec import FeatureSpec
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -31,7 +32,7 @@ def write_model_files(folder: Path, bundle: Bundle) -> None:
         folder: Where `mlssm.bundle.save` wrote the bundle.
         bundle: What it wrote.
     """
-    from mlssm.serving import example, steps
+    from mlssm.inference.serving import example, steps
 
     model = parse(TrainConfig, bundle.config).model
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:

@@ -14,12 +14,12 @@ from typing import Any
 from torch import Tensor
 
 from mlssm import bundle
+from mlssm.checkpoint import BEST, CHECKPOINTS, LAST, read_checkpoint
 from mlssm.errors import RunError
 from mlssm.tracking.find import Run, children, download, find_run
-from mlssm.tracking.run import BUNDLE, FOLDER, KIND
 from mlssm.tracking.store import Store
+from mlssm.tracking.tags import BUNDLE, FOLDER, KIND
 from mlssm.tracking.writer import HOST
-from mlssm.training.checkpoint import BEST, CHECKPOINTS, LAST, read_checkpoint
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from mlssm.errors import RunError
 from mlssm.tracking.address import without_password
 from mlssm.tracking.find import Run, runs_with_tags
 from mlssm.tracking.names import NAME_LENGTH, run_name, what_is_trained
-from mlssm.tracking.run import KIND
 from mlssm.tracking.store import Store
+from mlssm.tracking.tags import KIND
 
 log = logging.getLogger(__name__)
 

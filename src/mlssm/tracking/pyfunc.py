@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.errors import RunError
-from mlssm.serving import SoilMoistureModel
+from mlssm.inference.serving import SoilMoistureModel
 
 
 @dataclass(frozen=True)

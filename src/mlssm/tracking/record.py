@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Any
 from mlssm.tracking.address import masked
 from mlssm.tracking.parameters import cut, flatten
 from mlssm.tracking.provenance import GitState, git_state, installed_packages
+from mlssm.tracking.run import TrackedRun
+from mlssm.tracking.tags import DIED, ERROR, PRUNED, RESUMED
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
-
-    from mlssm.tracking.run import TrackedRun
-
-DIED = "mlssm.died"  # why the run is known to have ended without a word
-PRUNED = "mlssm.pruned"  # the epoch, counted from 1, after which a search stopped the trial
-RESUMED = "mlssm.resumed"  # how often
-ERROR = "error.txt"
 
 
 def record_start(run: TrackedRun, config: Mapping[str, Any], digests: Mapping[str, str]) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from mlssm.errors import RunError
 from mlssm.tracking.find import Run, find_run
 from mlssm.tracking.reference import registered_model, versions
-from mlssm.tracking.run import BUNDLE
 from mlssm.tracking.store import Store
+from mlssm.tracking.tags import BUNDLE
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

@@ -1,29 +1,16 @@
-"""The MLflow store: where it is, its first contact, and its creation by exactly one of many processes."""
+"""An open MLflow store."""
 
 from __future__ import annotations
 
-import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from mlssm.config import TrackingConfig
 from mlssm.errors import RunError
-from mlssm.tracking.address import short_requests, without_password
+from mlssm.tracking.address import without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-LOCK_SECONDS = 120  # a fresh database takes about 2 s to create; a slow disk gets its time
-QUIET = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
-FIRST_CONTACT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -48,16 +35,6 @@ class Store:
         return without_password(self.uri)
 
 
-def tracking_uri(config: TrackingConfig) -> str:
-    """The store's address: `tracking.uri`, else MLFLOW_TRACKING_URI, else SQLite under `tracking.folder`.
-
-    Relative SQLite paths are made absolute, so that a job in another working directory finds the same store.
-    """
-    uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{config.folder / 'mlflow.db'}"
-    path = sqlite_path(uri)
-    return uri if path is None else f"sqlite:///{path}"
-
-
 def sqlite_path(uri: str) -> Path | None:
     """The absolute path of a SQLite store's file; None for every other kind of store.
 
@@ -70,101 +47,3 @@ def sqlite_path(uri: str) -> Path | None:
     if name in ("", ":memory:", uri):
         raise RunError(f"tracking store {uri!r} names no file; set tracking.uri to sqlite:///<folder>/mlflow.db")
     return Path(name).absolute()
-
-
-def open_store(config: TrackingConfig) -> Store:
-    """Connect to the store; create its database and experiment where they are missing; send what is left for it.
-
-    Safe to call from many processes at once on an empty folder. Fails within seconds where the store cannot be reached.
-    What an earlier command could not send to this store, and no living process writes any more, is sent first.
-
-    Raises:
-        RunError: The store cannot be reached, is not an MLflow store, or its experiment is deleted.
-    """
-    from mlssm.tracking.leftovers import send_leftovers
-
-    _quiet()
-    store = _open(config)
-    send_leftovers(store)
-    return store
-
-
-def _open(config: TrackingConfig) -> Store:
-    uri = tracking_uri(config)
-    path = sqlite_path(uri)
-    if path is None:
-        return _connect(uri, config, None)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # two processes in MLflow's first migration crash each other
-        with FileLock(path.with_name(f"{path.name}.lock"), timeout=LOCK_SECONDS):
-            return _connect(uri, config, (path.parent / "artifacts").as_uri())
-    except Timeout:
-        raise RunError(f"tracking store {uri} has been locked by another process for {LOCK_SECONDS} s") from None
-    except OSError as error:
-        raise _unreachable(uri, error) from None
-
-
-def _quiet() -> None:
-    """Telemetry off, and only warnings from MLflow and its database migrations."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    import mlflow.utils.logging_utils  # noqa: F401  its import sets the level to INFO, so it comes first
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _connect(uri: str, config: TrackingConfig, artifacts: str | None) -> Store:
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    _probe_database(uri)
-    try:
-        with short_requests(FIRST_CONTACT_SECONDS):
-            client = MlflowClient(uri, uri)
-            experiment_id = _experiment_id(client, config.experiment, artifacts)
-            return Store(client, uri, experiment_id, config.folder.absolute())
-    except MlflowException as error:
-        raise _unreachable(uri, error) from None
-
-
-def _probe_database(uri: str) -> None:
-    """Connect once, for MLflow itself retries a dead database for more than a minute."""
-    if uri.startswith(("http:", "https:")) or "://" not in uri:
-        return
-    from sqlalchemy import create_engine, inspect
-    from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
-
-    try:
-        engine = create_engine(uri, connect_args={"connect_timeout": 10} if uri.startswith("postgresql") else {})
-        inspect(engine).get_table_names()
-        engine.dispose()
-    except NoSuchModuleError:
-        return  # not a database: MLflow knows more schemes, and refuses the rest
-    except (SQLAlchemyError, ModuleNotFoundError) as error:
-        raise _unreachable(uri, error) from None
-
-
-def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            return client.create_experiment(name, artifact_location=artifacts)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            found = client.get_experiment_by_name(name)  # another process was faster
-    if found is None or found.lifecycle_stage == "deleted":
-        raise RunError(
-            f"experiment {name!r} is deleted; set another tracking.experiment, or: mlflow experiments restore"
-        )
-    return str(found.experiment_id)
-
-
-def _unreachable(uri: str, error: Exception) -> RunError:
-    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    message = f"tracking store {uri} cannot be used: {reason[:300]}; check tracking.uri"
-    return RunError(without_password(message))

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from mlssm.alive import is_running
 from mlssm.errors import RunError
+from mlssm.processes import is_running
 
 HOST, PID, STARTED = "mlssm.host", "mlssm.pid", "mlssm.pid_started"
 RUN_LOCK = "run.lock"

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 
-from mlssm.bundle import FeatureSpec
+from mlssm.checkpoint import BEST, LAST, read_checkpoint
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.data.datamodule import PatchDataModule
+from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, Pruned
 from mlssm.models.convlstm import ConvLSTM
-from mlssm.training.checkpoint import BEST, LAST, read_checkpoint
 from mlssm.training.history import History
 from mlssm.training.module import SoilMoistureModule
 from mlssm.training.random_stream import RandomStream

@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from mlssm.evaluation.figures import EpochPoint
+from mlssm.scores.epoch import EpochPoint
 
 
 class History(Callback):

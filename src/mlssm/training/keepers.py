@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 
-from mlssm.training.checkpoint import BEST, LAST, State
+from mlssm.checkpoint import BEST, LAST, State
 
 MONITOR = "val/natural/rmse"
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mlssm.config import LossConfig
+from mlssm.data.batch import Batch
 from mlssm.data.plan import SamplingPlan
 from mlssm.training.balanced import BalancedMSE
-from mlssm.training.batch import Batch
 
 
 class StatesVariance(Protocol):

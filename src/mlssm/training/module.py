@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from mlssm.config import LossConfig, OptimiserConfig
+from mlssm.data.batch import Batch
 from mlssm.data.plan import SamplingPlan
-from mlssm.training.batch import Batch
+from mlssm.scores.sums import DISTRIBUTIONS, MeanLoss, ScoreSums, scores
 from mlssm.training.losses import TrainingLoss
-from mlssm.training.metrics import DISTRIBUTIONS, MeanLoss, ScoreSums, scores
 
 PROGRESS = ("val/natural/rmse", "val/natural/r2")
 

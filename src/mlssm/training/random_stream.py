@@ -10,9 +10,9 @@ import torch.distributed
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
+from mlssm.checkpoint import State
 from mlssm.data.datamodule import PatchDataModule
 from mlssm.errors import RunError
-from mlssm.training.checkpoint import State
 
 KEY = "random_stream"
 

@@ -7,7 +7,7 @@ import logging
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from mlssm.training.checkpoint import State
+from mlssm.checkpoint import State
 
 log = logging.getLogger(__name__)
 SETTINGS = ("lr", "weight_decay")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytorch_lightning as pl
 from torch import Tensor, nn
 
+from mlssm.checkpoint import BEST, State, check_fits, read_checkpoint
 from mlssm.errors import ConfigError, RunError
-from mlssm.training.checkpoint import BEST, State, check_fits, read_checkpoint
 from mlssm.training.random_stream import KEY
 
 log = logging.getLogger(__name__)

@@ -17,11 +17,11 @@ from pytorch_lightning.accelerators import CPUAccelerator, MPSAccelerator
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import Logger
 
+from mlssm.checkpoint import AtomicCheckpointIO
 from mlssm.config import OptimiserConfig
 from mlssm.errors import ConfigError
-from mlssm.training.checkpoint import AtomicCheckpointIO
 from mlssm.training.keepers import MONITOR, Best, Last, Patience
-from mlssm.training.noise import silence
+from mlssm.training.quiet import silence
 from mlssm.training.rates import ConfiguredRates
 
 log = logging.getLogger(__name__)

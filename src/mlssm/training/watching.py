@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from mlssm.training.checkpoint import State
+from mlssm.checkpoint import State
 from mlssm.training.keepers import MONITOR
 from mlssm.training.watch import Watch
 

@@ -20,7 +20,7 @@ TEMPERATURE, SNOW = VARIABLES.index("temperature"), VARIABLES.index("snow_depth"
 
 
 @dataclass(frozen=True)
-class Place:
+class AreaPixels:
     """Where an area's pixels lie.
 
     Attributes:
@@ -53,7 +53,7 @@ class WeatherField:
 
     weather: StationWeather
     station_xy: Floats
-    places: tuple[Place, ...]
+    places: tuple[AreaPixels, ...]
     config: WeatherConfig
     cache: WeightCache = dataclasses.field(default_factory=WeightCache, repr=False, compare=False)
 

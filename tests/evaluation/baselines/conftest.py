@@ -9,10 +9,11 @@ import pytest
 from torch.utils.data import default_collate
 
 from mlssm.data.assemble import Experiment
-from mlssm.data.dataset import PatchDataset, Place
-from mlssm.evaluation.baseline import Baseline
+from mlssm.data.batch import Batch
+from mlssm.data.dataset import PatchDataset
+from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines import fit_baselines
-from mlssm.training.batch import Batch
+from mlssm.evaluation.baselines.base import Baseline
 
 
 @pytest.fixture(scope="session")
@@ -61,12 +62,12 @@ def _training_labels(experiment: Experiment) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def batches() -> Callable[..., Iterator[tuple[list[Place], Batch]]]:
+def batches() -> Callable[..., Iterator[tuple[list[PatchPlace], Batch]]]:
     """A dataset in batches, with the patches' places."""
     return _batches
 
 
-def _batches(dataset: PatchDataset, size: int, order: Any = None) -> Iterator[tuple[list[Place], Batch]]:
+def _batches(dataset: PatchDataset, size: int, order: Any = None) -> Iterator[tuple[list[PatchPlace], Batch]]:
     positions = list(range(len(dataset))) if order is None else list(order)
     for start in range(0, len(positions), size):
         part = positions[start : start + size]

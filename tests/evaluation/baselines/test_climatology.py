@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlssm.data.assemble import Experiment
-from mlssm.data.dataset import Place
+from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines.climatology import Climatology, Season, year_phase
 from mlssm.evaluation.baselines.pixel_mean import PixelMean
 
@@ -70,9 +70,9 @@ def test_predictions_are_clipped_and_of_their_own_area() -> None:
     mean = PixelMean((np.array([[0.1, 0.5]]), np.array([[0.9]])))
     climatology = Climatology(mean, (_season((0.5, 9, -0.4)), _season((0.5, 9, 0.6))), np.array([0.5, 0.0]))
     rows, cols = slice(0, 2), slice(0, 2)
-    np.testing.assert_allclose(climatology.at(Place(0, 0, rows, cols)), [[0.0, 0.3]])
-    np.testing.assert_allclose(climatology.at(Place(1, 0, rows, cols)), [[1.0]])
-    np.testing.assert_allclose(climatology.at(Place(1, 1, rows, cols)), [[0.9]])
+    np.testing.assert_allclose(climatology.at(PatchPlace(0, 0, rows, cols)), [[0.0, 0.3]])
+    np.testing.assert_allclose(climatology.at(PatchPlace(1, 0, rows, cols)), [[1.0]])
+    np.testing.assert_allclose(climatology.at(PatchPlace(1, 1, rows, cols)), [[0.9]])
 
 
 def test_the_fit_is_that_of_pandas(
@@ -93,6 +93,6 @@ def test_the_fit_is_that_of_pandas(
             weight = np.exp(-(circular**2) / 450)
             below = (weight * dates["count"]).sum() + dates["count"].mean()
             anomaly = (weight * dates["sum"]).sum() / below if len(dates) else 0
-            ssm = found.at(Place(area, time, slice(2, 11), slice(0, 9)))
+            ssm = found.at(PatchPlace(area, time, slice(2, 11), slice(0, 9)))
             expected = np.clip(mean.maps[area][2:11, :9] + anomaly, 0, 1)
             np.testing.assert_allclose(ssm, expected, rtol=1e-9, atol=1e-12)

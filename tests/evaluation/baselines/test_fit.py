@@ -6,8 +6,8 @@ import torch
 
 from mlssm.data.assemble import Experiment
 from mlssm.data.dataset import PatchDataset
-from mlssm.evaluation.baseline import Baseline
 from mlssm.evaluation.baselines import BASELINE_NAMES, fit_baselines
+from mlssm.evaluation.baselines.base import Baseline
 
 NAMES = ("pixel mean", "climatology", "persistence", "antecedent rain", "ridge", "gradient boosting")
 

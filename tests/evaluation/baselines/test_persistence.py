@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mlssm.data.assemble import Experiment
-from mlssm.data.dataset import Place
+from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines.persistence import Persistence
 from mlssm.evaluation.baselines.pixel_mean import PixelMean
 from mlssm.retrieval.fit import Retrieval
@@ -44,7 +44,7 @@ def test_the_last_label_of_the_days_before_as_pandas_finds_it(missing: float) ->
     persistence = _persistence(ssm, days, mean)
     expected = _of_pandas(ssm, days.astype("datetime64[D]").astype("datetime64[s]"), mean)
     for time in rng.permutation(90):
-        found = persistence.at(Place(0, int(time), slice(1, 9), slice(0, 3)))
+        found = persistence.at(PatchPlace(0, int(time), slice(1, 9), slice(0, 3)))
         day = pd.Timestamp(days[time], unit="D")
         np.testing.assert_array_equal(found, expected.loc[day].to_numpy().reshape(4, 3)[1:])
 
@@ -53,7 +53,7 @@ def test_an_image_of_the_same_day_is_not_yet_known() -> None:
     ssm = np.array([0.1, 0.2, 0.3, 0.4]).reshape(4, 1, 1)
     persistence = _persistence(ssm, np.array([3, 4, 4, 5]), np.array([[0.9]]))
     everything = slice(0, 1)
-    found = [persistence.at(Place(0, time, everything, everything)).item() for time in range(4)]
+    found = [persistence.at(PatchPlace(0, time, everything, everything)).item() for time in range(4)]
     assert found == [0.9, 0.1, 0.1, 0.3]
 
 
@@ -67,5 +67,5 @@ def test_on_experiments_it_is_that_of_pandas(any_experiment: Experiment, fitted:
         labels = any_experiment.retrieval.labels(area, np.arange(len(days)), everything, everything).ssm
         expected = _of_pandas(labels, days.astype("datetime64[s]"), mean.maps[area])
         for time in range(len(days)):
-            found = persistence.at(Place(area, time, everything, everything))
+            found = persistence.at(PatchPlace(area, time, everything, everything))
             np.testing.assert_array_equal(found.ravel(), expected.loc[pd.Timestamp(days[time])])

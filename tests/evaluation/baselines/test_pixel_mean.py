@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 
 from mlssm.data.assemble import Experiment
-from mlssm.data.dataset import Place
+from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines.pixel_mean import PixelMean
 
 Table = Callable[[Experiment], pd.DataFrame]
@@ -55,5 +55,5 @@ def test_a_patch_gets_its_part_of_the_map_and_nothing_beyond(experiment: Experim
 def test_the_day_does_not_matter() -> None:
     mean = PixelMean((np.array([[0.2, 0.4]]), np.array([[0.6]])))
     everything = slice(0, 3)
-    np.testing.assert_array_equal(mean.at(Place(0, 5, everything, everything)), [[0.2, 0.4]])
-    np.testing.assert_array_equal(mean.at(Place(1, 9, everything, everything)), [[0.6]])
+    np.testing.assert_array_equal(mean.at(PatchPlace(0, 5, everything, everything)), [[0.2, 0.4]])
+    np.testing.assert_array_equal(mean.at(PatchPlace(1, 9, everything, everything)), [[0.6]])

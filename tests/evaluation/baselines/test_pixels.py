@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from mlssm.data.assemble import Experiment
+from mlssm.data.batch import Batch
 from mlssm.data.dataset import PatchDataset
 from mlssm.errors import SplitError
 from mlssm.evaluation.baselines import pixels
 from mlssm.evaluation.baselines.pixels import PixelRegression, PixelSample, draw_pixels, pixel_inputs
-from mlssm.training.batch import Batch
 
 
 def _batch() -> Batch:

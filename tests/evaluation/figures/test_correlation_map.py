@@ -3,8 +3,8 @@ import io
 import numpy as np
 import pytest
 
-from mlssm.evaluation import AnyFloats
 from mlssm.evaluation.figures import AreaCorrelation, temporal_correlation_map
+from mlssm.scores import AnyFloats
 
 NAN = float("nan")
 

@@ -10,11 +10,11 @@ import numpy as np
 from torch import Tensor
 
 from mlssm.data.assemble import Experiment
-from mlssm.data.dataset import Place
+from mlssm.data.batch import Batch
+from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines.placed import placed
 from mlssm.evaluation.baselines.training import WHOLE, LabelSums, pixel_means, wetness
 from mlssm.grid import Floats
-from mlssm.training.batch import Batch
 from mlssm.weather.interpolation import inverse_distance
 from mlssm.weather.stations import VARIABLES
 from mlssm.weather.windows import antecedent_precipitation_index
@@ -83,12 +83,12 @@ class AntecedentRain:
         """Fit every area; see `RainResponse.fit`."""
         return cls(tuple(RainResponse.fit(part, fallback) for part in sums), indices)
 
-    def at(self, place: Place) -> Floats:
+    def at(self, place: PatchPlace) -> Floats:
         """SSM of the part of a patch that lies in its area, 0..1 [h, w]."""
         api = float(self.indices[place.area, place.time])
         return self.responses[place.area].ssm(api, place.rows, place.cols)
 
-    def predict(self, places: Sequence[Place], batch: Batch) -> Tensor:
+    def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """See `Baseline.predict`."""
         return placed(places, batch, self.at)
 

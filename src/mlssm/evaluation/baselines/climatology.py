@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from mlssm.data.dataset import PatchDataset, Place
+from mlssm.data.batch import Batch
+from mlssm.data.dataset import PatchDataset
+from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines.pixel_mean import PixelMean
 from mlssm.evaluation.baselines.placed import placed
 from mlssm.evaluation.baselines.training import training_patches
 from mlssm.grid import Floats
-from mlssm.training.batch import Batch
 
 Days = npt.NDArray[np.datetime64]
 BANDWIDTH_DAYS = 15.0  # standard deviation of the kernel over the days of the year
@@ -86,12 +87,12 @@ class Climatology:
         seasons = (Season(phases[n > 0], n[n > 0], sums[n > 0]) for n, sums in zip(count, total, strict=True))
         return cls(mean, tuple(seasons), phases)
 
-    def at(self, place: Place) -> Floats:
+    def at(self, place: PatchPlace) -> Floats:
         """SSM of the part of a patch that lies in its area, 0..1 [h, w]."""
         anomaly = self.seasons[place.area].anomaly(float(self.phases[place.time]))
         return np.clip(self.mean.at(place) + anomaly, 0.0, 1.0)
 
-    def predict(self, places: Sequence[Place], batch: Batch) -> Tensor:
+    def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """See `Baseline.predict`."""
         return placed(places, batch, self.at)
 

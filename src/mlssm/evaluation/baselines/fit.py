@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from mlssm.data.assemble import Experiment
 from mlssm.data.dataset import PatchDataset
-from mlssm.evaluation.baseline import Baseline
 from mlssm.evaluation.baselines import boosting, ridge
 from mlssm.evaluation.baselines.antecedent_rain import AntecedentRain, precipitation_indices
+from mlssm.evaluation.baselines.base import Baseline
 from mlssm.evaluation.baselines.climatology import Climatology
 from mlssm.evaluation.baselines.persistence import Persistence
 from mlssm.evaluation.baselines.pixel_mean import PixelMean

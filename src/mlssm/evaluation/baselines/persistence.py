@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from mlssm.data.dataset import Place
+from mlssm.data.batch import Batch
+from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines.pixel_mean import PixelMean
 from mlssm.evaluation.baselines.placed import placed
 from mlssm.grid import Floats
 from mlssm.retrieval.fit import Retrieval
-from mlssm.training.batch import Batch
 
 MOST_AT_ONCE = 16
 
@@ -48,7 +48,7 @@ class Persistence:
         responsive = (np.logical_or.reduce([*area.usable.values()]) for area in retrieval.areas)
         return cls(retrieval, days, mean, tuple(responsive))
 
-    def at(self, place: Place) -> Floats:
+    def at(self, place: PatchPlace) -> Floats:
         """SSM of the part of a patch that lies in its area, 0..1 [h, w]."""
         rectangle = place.rows, place.cols
         responsive = self.responsive[place.area][rectangle]
@@ -60,7 +60,7 @@ class Persistence:
                 break
         return np.where(np.isnan(last), self.mean.at(place), last)
 
-    def predict(self, places: Sequence[Place], batch: Batch) -> Tensor:
+    def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """See `Baseline.predict`."""
         return placed(places, batch, self.at)
 

@@ -8,11 +8,11 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from mlssm.data.dataset import Place
+from mlssm.data.batch import Batch
+from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines.placed import placed
 from mlssm.evaluation.baselines.training import LabelSums, pixel_means
 from mlssm.grid import Floats
-from mlssm.training.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class PixelMean:
         """
         return cls(tuple(pixel_means(part.y, part.n, fallback) for part in sums))
 
-    def at(self, place: Place) -> Floats:
+    def at(self, place: PatchPlace) -> Floats:
         """SSM of the part of a patch that lies in its area, [h, w]."""
         return self.maps[place.area][place.rows, place.cols]
 
-    def predict(self, places: Sequence[Place], batch: Batch) -> Tensor:
+    def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """See `Baseline.predict`."""
         return placed(places, batch, self.at)

@@ -11,10 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mlssm.data.dataset import PatchDataset, Place
+from mlssm.data.batch import Batch
+from mlssm.data.dataset import PatchDataset
+from mlssm.data.place import PatchPlace
 from mlssm.errors import SplitError
 from mlssm.evaluation.baselines.training import regular_positions
-from mlssm.training.batch import Batch
 
 # pixels of a date repeat each other: what counts are dates, and more pixels than these cost time alone
 MOST_PIXELS = 50_000
@@ -61,7 +62,7 @@ class PixelRegression:
     name: str
     regressor: Regressor
 
-    def predict(self, places: Sequence[Place], batch: Batch) -> Tensor:
+    def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """See `Baseline.predict`; NaN where a pixel has no label."""
         found = torch.full(batch.valid.shape, torch.nan, dtype=torch.float64)
         if batch.valid.any():

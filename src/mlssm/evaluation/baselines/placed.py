@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlssm.data.dataset import Place
+from mlssm.data.batch import Batch
+from mlssm.data.place import PatchPlace
 from mlssm.grid import Floats
-from mlssm.training.batch import Batch
 
 
-def placed(places: Sequence[Place], batch: Batch, ssm_at: Callable[[Place], Floats]) -> Tensor:
+def placed(places: Sequence[PatchPlace], batch: Batch, ssm_at: Callable[[PatchPlace], Floats]) -> Tensor:
     """Fill a batch place by place.
 
     Args:

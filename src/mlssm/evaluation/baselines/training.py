@@ -9,10 +9,11 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.data.dataset import PatchDataset, Place
-from mlssm.evaluation import AnyFloats
+from mlssm.data.batch import Batch
+from mlssm.data.dataset import PatchDataset
+from mlssm.data.place import PatchPlace
 from mlssm.grid import Floats
-from mlssm.training.batch import Batch
+from mlssm.scores import AnyFloats
 
 WHOLE = slice(None)
 
@@ -25,7 +26,7 @@ class TrainingPatch(NamedTuple):
         batch: The patch, without a batch dimension.
     """
 
-    place: Place
+    place: PatchPlace
     batch: Batch
 
     def labels(self, shape: tuple[int, int]) -> Floats:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mlssm.errors import RunError
-from mlssm.evaluation.bootstrap import Interval, Intervals, Resampling, differs, intervals, resample
 from mlssm.evaluation.stream import NETWORK
 from mlssm.evaluation.sums_file import SavedSums, compare_runs
-from mlssm.training.metrics import scores
+from mlssm.scores.bootstrap import Interval, Intervals, Resampling, differs, intervals, resample
+from mlssm.scores.sums import scores
 
 SEED = 0  # of the bootstrap: the same draws for all runs
 

@@ -7,12 +7,11 @@ from mlssm.evaluation.figures.experiments import leakage_figure, paper_figure, t
 from mlssm.evaluation.figures.lags import scores_by_lag
 from mlssm.evaluation.figures.maps import AreaCorrelation, AreaMaps, map_triplet, temporal_correlation_map
 from mlssm.evaluation.figures.skill import seeds, skill_bars
-from mlssm.evaluation.figures.training import EpochPoint, loss_curves
+from mlssm.evaluation.figures.training import loss_curves
 
 __all__ = [
     "AreaCorrelation",
     "AreaMaps",
-    "EpochPoint",
     "by_bin",
     "by_date",
     "decomposition",

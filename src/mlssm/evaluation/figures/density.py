@@ -11,12 +11,12 @@ from matplotlib.patheffects import withStroke
 
 from mlssm.evaluation.cartography import INK
 from mlssm.evaluation.figures.style import TITLE_SIZE, number, say
-from mlssm.evaluation.histogram import DensityHistogram
+from mlssm.scores.histogram import DensityHistogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mlssm.training.metrics import Scores
+    from mlssm.scores.sums import Scores
 
 
 def density(histogram: DensityHistogram, title: str, scores: Scores) -> Figure:

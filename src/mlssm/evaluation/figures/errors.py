@@ -104,7 +104,7 @@ def decomposition(frame: pd.DataFrame, title: str) -> Figure:
     """What each model's mean square error is made of, and how much of it is the labels' own noise.
 
     Args:
-        frame: A row a model, the fields of `mlssm.evaluation.decomposition.Decomposition`: `model`, `bias_squared`,
+        frame: A row a model, the fields of `mlssm.scores.decomposition.Decomposition`: `model`, `bias_squared`,
             `variance_mismatch` and `correlation_part`, which add up to the mean square error, and `noise`, which is the
             same for all on the same pixels; SSM units squared. NaN = not defined.
         title: Title, e.g. `test, natural`.

@@ -12,7 +12,6 @@ from matplotlib import colormaps
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 
-from mlssm.evaluation import AnyFloats
 from mlssm.evaluation.cartography import (
     DIFFERENCE_COLOURS,
     DIFFERENCE_RANGE,
@@ -25,6 +24,7 @@ from mlssm.evaluation.cartography import (
     left_out,
 )
 from mlssm.evaluation.figures.style import BLUE, BROWN, say, tidy
+from mlssm.scores import AnyFloats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

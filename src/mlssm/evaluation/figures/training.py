@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,24 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 from mlssm.evaluation.cartography import INK
 from mlssm.evaluation.figures.style import BLUE, BROWN, TITLE_SIZE, tidy
+from mlssm.scores.epoch import EpochPoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-@dataclass(frozen=True)
-class EpochPoint:
-    """One epoch of a training.
-
-    Attributes:
-        epoch: Its number, from 1.
-        train_loss: Mean training loss; NaN = not computed.
-        val_rmse: RMSE on the validation split, SSM units; NaN = not computed.
-    """
-
-    epoch: int
-    train_loss: float
-    val_rmse: float
 
 
 def loss_curves(history: Sequence[EpochPoint]) -> Figure:

@@ -1,0 +1,32 @@
+"""Features and how training patches are drawn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mlssm.config.base import Strict
+
+
+class FeaturesConfig(Strict):
+    """What the model sees, and what happens where a value is missing."""
+
+    dynamic: tuple[Literal["precipitation", "evapotranspiration", "temperature", "vapour_pressure", "wind"], ...] = (
+        Field(min_length=1)
+    )
+    static: tuple[Literal["elevation", "slope", "soil", "ndvi"], ...]
+    on_missing: Literal["fill", "drop"]
+
+
+class SamplerConfig(Strict):
+    """How training patches are drawn, and whether the loss undoes it; only the training split is ever rebalanced."""
+
+    name: Literal["natural", "two_pass", "stratified", "density"]
+    reweight: bool = False
+    draws: int | None = Field(default=None, ge=1)
+    replacement: bool = True
+    bins: int = Field(default=10, ge=2, le=100)
+    weighting: Literal["dense_weight", "lds"] = "dense_weight"
+    alpha: float = Field(default=1.0, ge=0)
+    bandwidth: float = Field(default=0.05, gt=0, le=1)

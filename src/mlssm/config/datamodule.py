@@ -1,0 +1,67 @@
+"""The area and its sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from mlssm.config.base import Positive, Strict
+
+
+class BackscatterConfig(Strict):
+    """Where the backscatter images are and what their names and values mean."""
+
+    folder: str
+    pattern: str
+    units: Literal["linear", "dB"]
+    looks: float | None = Field(gt=0)
+    incidence_pattern: str | None
+
+
+class GridConfig(Strict):
+    """The one grid that everything is warped onto; what is null is taken from the backscatter images."""
+
+    crs: str | None
+    resolution_m: float | None = Field(gt=0)
+
+
+class SimulationConfig(Strict):
+    """The simulated watershed; see `mlssm.origins.simulation`."""
+
+    seed: int
+    size: int = Field(ge=40, le=4000)
+    pixel_m: float = Positive
+    first_season: int = Field(ge=2015, le=2100)
+    seasons: int = Field(ge=1, le=20)
+    revisit_days: int = Field(ge=1, le=48)
+    looks: float = Positive
+    speckle: bool
+    stations: int = Field(ge=1, le=500)
+    gap_fraction: float = Field(ge=0, lt=1)
+    vegetation_attenuation: float = Field(ge=0, lt=1)
+    angle_slope_db_per_deg: float = Field(le=0)
+
+
+class DatamoduleConfig(Strict):
+    """An area: its folder and the sources in it. A source that is null is left out."""
+
+    name: Literal["simulated", "opera_rtc", "geotiff"]
+    root: Path
+    cubes: Path
+    grid: GridConfig
+    backscatter: BackscatterConfig
+    weather: str
+    dem: str | None
+    soil: str | None
+    ndvi: str | None
+    ndvi_pattern: str
+    time_zone: str | None
+    simulation: SimulationConfig | None
+
+    @model_validator(mode="after")
+    def _simulation_belongs_to_simulated(self) -> Self:
+        if (self.simulation is not None) != (self.name == "simulated"):
+            raise ValueError("'simulation' is set for datamodule=simulated and for no other")
+        return self

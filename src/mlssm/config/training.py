@@ -1,0 +1,29 @@
+"""Loss and optimiser."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mlssm.config.base import Positive, Strict
+
+
+class LossConfig(Strict):
+    """The training loss, in SSM units."""
+
+    name: Literal["huber", "mse", "balanced_mse", "nll"]
+    delta: float = Field(default=0.1, gt=0)
+    noise: float = Field(default=0.1, gt=0)
+    learn_noise: bool = False
+
+
+class OptimiserConfig(Strict):
+    """AdamW, the training's length, and how much of it a killed process can lose."""
+
+    learning_rate: float = Positive
+    weight_decay: float = Field(ge=0)
+    batch_size: int = Field(ge=1)
+    patience: int = Field(ge=1)
+    workers: int = Field(ge=0)
+    checkpoint_steps: int | None = Field(default=None, ge=1)

@@ -1,0 +1,1 @@
+"""A trained network at work: made again from its bundle, served, and run over an area in tiles."""

@@ -1,0 +1,147 @@
+"""A trained run, opened on the area that is to be mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mlssm.bundle import Bundle, check_fit
+from mlssm.config import TrainConfig
+from mlssm.cube import Cube
+from mlssm.data.assemble import all_moments, has_weather
+from mlssm.data.features import AVAILABLE, FeatureSource, Moment
+from mlssm.data.layers import AreaLayers
+from mlssm.data.scaling import static_channels
+from mlssm.data.spec import FeatureSpec
+from mlssm.errors import ConfigError, RunError
+from mlssm.models.convlstm import ConvLSTM
+from mlssm.retrieval.masks import frozen_or_snowy
+from mlssm.retrieval.stack import Stack
+from mlssm.retrieval.water import open_water
+from mlssm.weather.stations import VARIABLES
+
+Days = npt.NDArray[np.datetime64]
+Booleans = npt.NDArray[np.bool_]
+DEVICES = {"cpu": "cpu", "gpu": "cuda", "cuda": "cuda", "mps": "mps"}
+
+
+@dataclass(frozen=True)
+class Mapper:
+    """All that maps need, whatever the date.
+
+    Attributes:
+        run_id: The run that the model comes from.
+        config: Its configuration.
+        cube: The area to map.
+        stack: Its multilooked backscatter, which tells water from land.
+        features: Makes the model's inputs.
+        network: The trained network, on its device.
+        evening: Whether a map shows the end of its day; else the end of the day before.
+    """
+
+    run_id: str
+    config: TrainConfig
+    cube: Cube
+    stack: Stack
+    features: FeatureSource
+    network: ConvLSTM
+    evening: bool
+
+    def moment(self, day: np.datetime64) -> Moment | None:
+        """Weather and NDVI of a day; None where something is missing everywhere that the model cannot do without."""
+        days = np.array([day], "datetime64[D]")
+        ends = days if self.evening else np.asarray(days - np.timedelta64(1, "D"), "datetime64[D]")
+        (moment,) = all_moments(self.cube, self.features.field, ends, days, self.config)
+        usable = has_weather(moment, self.config) and not missing_everywhere(self.features.spec, moment)
+        return moment if usable else None
+
+    def water(self) -> list[Booleans]:
+        """Open water of each area, [height, width]."""
+        below = self.config.retrieval.water_below_db
+        return [open_water(area, below) for area in self.stack.areas]
+
+    def frozen(self, day: np.datetime64) -> list[Booleans]:
+        """Frozen or snowy pixels of each area on a day, [height, width]."""
+        masks = frozen_or_snowy(self.features.field, np.array([day], "datetime64[D]"), self.config.retrieval)
+        first, everything = np.array([0]), slice(None)
+        return [masks.of(area, first, everything, everything)[0] for area in range(len(self.stack.areas))]
+
+
+def missing_everywhere(spec: FeatureSpec, moment: Moment) -> list[str]:
+    """Channels that a date lacks at every station or image, while the model was not trained to do without them."""
+    known = np.asarray(np.isfinite(moment.window).any(axis=1).all(axis=0))  # [variable], on every step
+    weather = [name for name in spec.dynamic if not name.endswith(AVAILABLE) and not known[VARIABLES.index(name)]]
+    layers = ["ndvi"] if "ndvi" in spec.static and moment.ndvi < 0 else []
+    return [name for name in (*weather, *layers) if name + AVAILABLE not in (*spec.dynamic, *spec.static)]
+
+
+def choose_device(accelerator: str) -> torch.device:
+    """The device of an accelerator's name: auto, cpu, gpu (or cuda), mps.
+
+    Raises:
+        ConfigError: The name is not known, or this machine has no such device.
+    """
+    if accelerator == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if accelerator not in DEVICES:
+        raise ConfigError(f"accelerator={accelerator} is not known; choose one of auto, {', '.join(DEVICES)}")
+    device = torch.device(DEVICES[accelerator])
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there[device.type]:
+        raise ConfigError(f"accelerator={accelerator}: this machine has no {device.type} device; set accelerator=cpu")
+    return device
+
+
+def check_pixel(cube: Cube, model: Bundle, trained: TrainConfig) -> None:
+    """Refuse an area whose pixels cannot be brought to the model's.
+
+    Raises:
+        RunError: The area's pixels differ from the model's, and no whole number of them makes a block of its size.
+    """
+    wanted, native, retrieval = model.pixel_m, cube.grid.pixel, trained.retrieval
+    in_blocks = retrieval.multilook == "block" and retrieval.multilook_m > 0
+    factor = max(round(wanted / native), 1) if in_blocks else 1
+    if not np.isclose(wanted, native * factor):
+        raise RunError(
+            f"the model was trained on {wanted:g} m pixels, which the area's of {native:g} m cannot be brought to; "
+            "train a model on this area, or give its images in another resolution"
+        )
+
+
+def fitting_layers(spec: FeatureSpec, layers: tuple[AreaLayers, ...], trained: TrainConfig) -> tuple[AreaLayers, ...]:
+    """The layers, once they are known to have the model's channels.
+
+    A soil class of the model that the area lacks covers nothing of it; a class that the model does not know is refused.
+
+    Raises:
+        RunError: Channels are missing or not known to the model.
+    """
+    filled = tuple(_with_absent_classes(area, spec.static) for area in layers)
+    dynamic, static = (tuple(n for n in names if not n.endswith(AVAILABLE)) for names in (spec.dynamic, spec.static))
+    found = static_channels(filled, trained.features)
+    check_fit(_Names(dynamic, static), _Names(tuple(trained.features.dynamic), tuple(found)))
+    return filled
+
+
+@dataclass(frozen=True)
+class _Names:
+    dynamic: tuple[str, ...]
+    static: tuple[str, ...]
+
+
+def _with_absent_classes(area: AreaLayers, wanted: Sequence[str]) -> AreaLayers:
+    known = next((values for name, values in area.fixed.items() if _is_class(name)), None)
+    if known is None:
+        return area
+    nothing = known * np.float32(0)  # NaN stays where the soil is not known
+    names = [name for name in wanted if name in area.fixed or _is_class(name)]
+    unknown = [name for name in area.fixed if name not in names]
+    return replace(area, fixed={name: area.fixed.get(name, nothing) for name in (*names, *unknown)})
+
+
+def _is_class(channel: str) -> bool:
+    return channel.startswith("soil_") and not channel.endswith(AVAILABLE)

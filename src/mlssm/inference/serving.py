@@ -1,0 +1,200 @@
+"""A trained network as a function of features in their physical units. Knows nothing of tracking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mlssm.config import ModelConfig
+from mlssm.data.features import AVAILABLE, channel_source, transform
+from mlssm.data.spec import FeatureSpec
+from mlssm.errors import RunError
+from mlssm.inference.restore import Restored, restore
+
+Array = npt.NDArray[np.float32]
+DYNAMIC = "dynamic"
+STATIC = "static"
+EXAMPLE_SIDE = 2  # pixels; as text a number takes up to 35 bytes in each of two files
+DIGITS = 4  # of the example's numbers
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Brings channels to what the network was trained on.
+
+    Attributes:
+        names: The channels, in order.
+        means: Training means, float32 [channel, 1, 1].
+        stds: Training standard deviations, float32 [channel, 1, 1].
+    """
+
+    names: tuple[str, ...]
+    means: Array
+    stds: Array
+
+    def scale(self, values: Array) -> Array:
+        """Scale channels, as in training: (x - mean) / std, of rain's logarithm log(1 + mm).
+
+        Where `<channel>_available` is 0 the channel takes its training mean, and may be NaN.
+
+        Args:
+            values: In physical units, [..., channel, height, width].
+
+        Raises:
+            RunError: A value is missing or not finite where it is said to be available, or no value of its channel.
+        """
+        scaled = np.empty(values.shape, np.float32)
+        for position, name in enumerate(self.names):
+            self._check(name, values[..., position, :, :])
+            known = transform(name, values[..., position, :, :])
+            scaled[..., position, :, :] = (known - self.means[position]) / self.stds[position]
+        for position, name in enumerate(self.names):
+            if name.endswith(AVAILABLE):
+                self._fill(scaled, values[..., position, :, :], name.removesuffix(AVAILABLE))
+        self._check_missing(scaled)
+        return scaled
+
+    def _check(self, name: str, values: Array) -> None:
+        if np.isinf(values).any():
+            raise RunError(f"channel '{name}' has infinite values; give finite ones")
+        if name.endswith(AVAILABLE) and not np.isin(values, (0, 1)).all():
+            raise RunError(f"channel '{name}' has values other than 0 and 1; give 1 where {name[: -len(AVAILABLE)]} is")
+        if name == "precipitation" and (values < 0).any():
+            raise RunError("channel 'precipitation' has negative values; give millimetres, not scaled values")
+
+    def _fill(self, scaled: Array, available: Array, source: str) -> None:
+        """Put the training mean where a source is not available; of several channels those that are known stay."""
+        own = [i for i, name in enumerate(self.names) if channel_source(name) == source]
+        for position in own:
+            channel = scaled[..., position, :, :]
+            missing = available == 0
+            channel[missing & np.isnan(channel) if len(own) > 1 else missing] = 0
+
+    def _check_missing(self, scaled: Array) -> None:
+        for position, name in enumerate(self.names):
+            missing = int(np.isnan(scaled[..., position, :, :]).sum())
+            if missing:
+                source = channel_source(name) + AVAILABLE
+                cure = f"set {source} to 0 there" if source in self.names else "leave such pixels and days out"
+                raise RunError(f"channel '{name}' has {missing} missing values (NaN); {cure}")
+
+
+class SoilMoistureModel:
+    """Predicts surface soil moisture from unscaled features.
+
+    Attributes:
+        restored: The network, its channels and scaling.
+        steps: Steps of the weather's window.
+    """
+
+    def __init__(self, restored: Restored) -> None:
+        """Prepare the scaling."""
+        self.restored = restored
+        self.steps = steps(restored.config.model)
+        spec = restored.bundle.features
+        count = len(spec.dynamic)
+        self._dynamic = Scaler(spec.dynamic, _column(spec.means[:count]), _column(spec.stds[:count]))
+        self._static = Scaler(spec.static, _column(spec.means[count:]), _column(spec.stds[count:]))
+
+    @classmethod
+    def load(cls, folder: Path) -> SoilMoistureModel:
+        """Read a model bundle.
+
+        Raises:
+            MlssmError: It cannot be read, or another version wrote it.
+        """
+        return cls(restore(folder))
+
+    def predict(self, inputs: Mapping[str, npt.ArrayLike]) -> Array:
+        """Map relative surface soil moisture.
+
+        Args:
+            inputs: In physical units, channels in the bundle's order: `dynamic` [batch, time, channel, height, width],
+                oldest step first; `static` [batch, channel, height, width], left out by a model that has none.
+
+        Returns:
+            SSM, 0..1, float32 [batch, height, width].
+
+        Raises:
+            RunError: An input is missing, unknown, of a wrong shape or not finite.
+        """
+        dynamic, static = self.scaled(inputs)
+        with torch.inference_mode():
+            ssm = self.restored.network(torch.from_numpy(dynamic), torch.from_numpy(static))
+        return np.asarray(ssm[:, 0].numpy())
+
+    def scaled(self, inputs: Mapping[str, npt.ArrayLike]) -> tuple[Array, Array]:
+        """What the network sees; arguments and errors as in `predict`."""
+        wanted = (DYNAMIC, STATIC) if self._static.names else (DYNAMIC,)
+        if set(inputs) != set(wanted):
+            raise RunError(f"the inputs are {_listed(sorted(inputs))}, the model takes {_listed(wanted)}")
+        dynamic = _array(DYNAMIC, inputs[DYNAMIC], 5)
+        batch, time, _, height, width = dynamic.shape
+        self._check_channels(DYNAMIC, dynamic.shape[2], self._dynamic.names)
+        if time != self.steps:
+            raise RunError(f"'{DYNAMIC}' has {time} steps, the model's window has {self.steps}")
+        if not self._static.names:
+            return self._dynamic.scale(dynamic), np.zeros((batch, 0, height, width), np.float32)
+        static = _array(STATIC, inputs[STATIC], 4)
+        self._check_channels(STATIC, static.shape[1], self._static.names)
+        if (static.shape[0], *static.shape[2:]) != (batch, height, width):
+            raise RunError(
+                f"'{STATIC}' {list(static.shape)} and '{DYNAMIC}' {list(dynamic.shape)} differ in batch or pixels"
+            )
+        return self._dynamic.scale(dynamic), self._static.scale(static)
+
+    def _check_channels(self, name: str, found: int, names: Sequence[str]) -> None:
+        if found != len(names):
+            raise RunError(f"'{name}' has {found} channels, the model takes {len(names)}: {', '.join(names)}")
+
+
+def steps(model: ModelConfig) -> int:
+    """Steps of the weather's window: a day each, or all days in one."""
+    return model.lag if model.window == "sequence" else 1
+
+
+def example(spec: FeatureSpec, model: ModelConfig) -> dict[str, Array]:
+    """Inputs like those of `SoilMoistureModel.predict`: the training means on a few pixels, all sources available."""
+    physical = _physical_means(spec)
+    dynamic, static = physical[: len(spec.dynamic)], physical[len(spec.dynamic) :]
+    plane = (EXAMPLE_SIDE, EXAMPLE_SIDE)
+    inputs = {DYNAMIC: np.broadcast_to(dynamic, (1, steps(model), *dynamic.shape[:1], *plane)).copy()}
+    if spec.static:
+        inputs[STATIC] = np.broadcast_to(static, (1, *static.shape[:1], *plane)).copy()
+    return inputs
+
+
+def _physical_means(spec: FeatureSpec) -> Array:
+    """[channel, 1, 1]; the first soil class covers all, since a class has no mean."""
+    names = spec.dynamic + spec.static
+    first_class = next((name for name in names if channel_source(name) == "soil" and not name.endswith(AVAILABLE)), "")
+    values = np.array(spec.means)
+    for position, name in enumerate(names):
+        if name == "precipitation":
+            values[position] = np.expm1(values[position])
+        elif name.endswith(AVAILABLE) or name == first_class:
+            values[position] = 1
+    return _column([float(f"{value:.{DIGITS}g}") for value in values])
+
+
+def _column(values: Sequence[float]) -> Array:
+    return np.array(values, np.float32).reshape(-1, 1, 1)
+
+
+def _array(name: str, values: npt.ArrayLike, dimensions: int) -> Array:
+    try:
+        found = np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise RunError(f"'{name}' is not an array of numbers: {error}") from None
+    if found.ndim != dimensions or 0 in found.shape:
+        raise RunError(f"'{name}' has the shape {list(found.shape)}; give {dimensions} dimensions, none of them empty")
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(f"'{name}'" for name in names) or "empty"

@@ -1,0 +1,1 @@
+"""What the commands do. Only here are training, evaluation, tracking and mapping brought together."""

@@ -1,0 +1,29 @@
+"""An area's cube, by its configuration: a simulated area is written first, as the files of a real one."""
+
+from __future__ import annotations
+
+import logging
+
+from mlssm.config import DatamoduleConfig
+from mlssm.cube import Cube
+from mlssm.prepare import prepare
+from mlssm.sources.faults import OnBadFile
+
+log = logging.getLogger(__name__)
+
+
+def open_area(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
+    """Find or make the cube of an area.
+
+    Raises:
+        DataError: A source is missing, unreadable or does not fit.
+    """
+    if config.simulation is not None:
+        from mlssm.origins.simulation import simulate
+
+        simulate(config.simulation, config.root)
+    cube = prepare(config, on_bad_file)
+    if skipped := cube.manifest.skipped:
+        # told again where the cube is not new
+        log.warning("%d bad files are left out of the cube: %s", len(skipped), ", ".join(skipped[:5]))
+    return cube

@@ -1,0 +1,180 @@
+"""From a trained run to maps: what `predict.py` does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mlssm import __version__
+from mlssm.config import DatamoduleConfig, PredictConfig
+from mlssm.data.features import FeatureSource, Moment
+from mlssm.data.layers import area_layers, area_places
+from mlssm.errors import DataError, RunError
+from mlssm.grid import Window
+from mlssm.inference.area import map_area
+from mlssm.inference.mapper import Booleans, Days, Mapper, check_pixel, choose_device, fitting_layers
+from mlssm.inference.restore import restore
+from mlssm.inference.tiles import plan_tiles
+from mlssm.jobs.area import open_area
+from mlssm.mapping.days import parse_days
+from mlssm.mapping.geotiff import Block, write_cog
+from mlssm.mapping.preview import MapPanel, write_preview
+from mlssm.progress import track
+from mlssm.retrieval.stack import load_stack
+from mlssm.tracking.find import download, find_run
+from mlssm.tracking.opening import open_store
+from mlssm.tracking.tags import BUNDLE_FOLDER
+from mlssm.weather.field import WeatherField
+
+log = logging.getLogger(__name__)
+
+
+def predict(config: PredictConfig) -> list[Path]:
+    """Map SSM of each day: one Cloud-Optimised GeoTIFF and one PNG preview a day.
+
+    Returns:
+        The GeoTIFFs.
+
+    Raises:
+        MlssmError: The run, the model or the area do not allow it; the message says what to do.
+    """
+    days = parse_days(config.dates)
+    plan_tiles(config.tile, config.tile, config.tile, config.overlap)  # refuses what does not fit before any work
+    mapper = load_mapper(config)
+    moments = known_moments(mapper, days)
+    water = mapper.water()
+    written = []
+    for day in track(sorted(moments), "maps"):
+        masks = [sea | frozen for sea, frozen in zip(water, mapper.frozen(day), strict=True)]
+        written.append(_write_map(mapper, config, day, moments[day], masks))
+        log.info("wrote %s", written[-1])
+    return written
+
+
+def known_moments(mapper: Mapper, days: Days) -> dict[np.datetime64, Moment]:
+    """Weather and NDVI of the days that can be mapped; the log names those that cannot.
+
+    Raises:
+        DataError: No day can be mapped.
+    """
+    first, last = mapper.cube.weather.days[[0, -1]]
+    lag = mapper.config.model.lag
+    # a window that ends later than this has no weather in it at all
+    near = days[(days >= first) & (days <= last + np.timedelta64(lag, "D"))]
+    moments = {day: moment for day in near if (moment := mapper.moment(day)) is not None}
+    record = f"the stations have {first} to {last}"
+    if not moments:
+        raise DataError(
+            f"dates: none of the {len(days)} days ({_span(days)}) has all the weather that the model needs in its "
+            f"window of {lag} days; {record}"
+        )
+    without = [str(day) for day in days if day not in moments]
+    if without:
+        shown = ", ".join(without[:5]) + (", ..." if len(without) > 5 else "")
+        text = "%d of %d days are left out, as weather that the model needs is missing in their window (%s): %s"
+        log.warning(text, len(without), len(days), record, shown)
+    return moments
+
+
+def _span(days: Days) -> str:
+    return str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
+def _write_map(
+    mapper: Mapper, config: PredictConfig, day: np.datetime64, moment: Moment, masks: Sequence[Booleans]
+) -> Path:
+    working, date = mapper.stack.working, day.astype(dt.date)
+    blocks: list[Block] = []
+    panels: list[MapPanel] = []
+    for area, window in enumerate(working.areas):
+        ssm = map_area(mapper.network, mapper.features, area, moment, config.tile, config.overlap)
+        ssm[masks[area]] = np.nan
+        panels.append(MapPanel(f"area {area + 1}", ssm, working.grid.crop(window)))
+        blocks.append(onto_grid(ssm, window, working.factor, mapper.cube.areas[area]))
+    if all(np.isnan(panel.values).all() for panel in panels):
+        log.warning("the map of %s has no value: all its pixels are water, frozen, snowy or lack an input", date)
+    path = config.output / f"ssm_{date:%Y%m%d}.tif"
+    write_cog(path, blocks, mapper.cube.grid, _tags(mapper, date), f"surface soil moisture, relative, {date}")
+    write_preview(path.with_suffix(".png"), panels, date, "Surface soil moisture")
+    return path
+
+
+def onto_grid(ssm: npt.NDArray[np.float32], window: Window, factor: int, area: Window) -> Block:
+    """A map on the working grid brought onto the area's own pixels: each block's value stands on all its pixels.
+
+    Args:
+        ssm: [height, width] of `window`.
+        window: On the working grid.
+        factor: Area pixels along a working pixel.
+        area: The area on its own grid; what reaches past it is cut.
+
+    Returns:
+        A window of the area's grid and its values.
+    """
+    fine = window.refine(factor)
+    values = np.repeat(np.repeat(ssm, factor, axis=0), factor, axis=1)
+    row, col = max(fine.row, area.row), max(fine.col, area.col)
+    bottom = min(fine.row + fine.height, area.row + area.height)
+    right = min(fine.col + fine.width, area.col + area.width)
+    common = Window(row, col, bottom - row, right - col)
+    return common, np.ascontiguousarray(values[common.within(fine).slices])
+
+
+def _tags(mapper: Mapper, date: dt.date) -> dict[str, str]:
+    retrieval, working = mapper.config.retrieval, mapper.stack.working
+    return {
+        "date": date.isoformat(),
+        "time_zone": mapper.cube.manifest.time_zone,
+        "state_at": "end of the day" if mapper.evening else "end of the day before",
+        "run_id": mapper.run_id,
+        "model": "ConvLSTM",
+        "lag_days": str(mapper.config.model.lag),
+        "support_m": f"{working.window_pixels * mapper.cube.grid.pixel:g} ({retrieval.multilook})",
+        "software": f"mlssm {__version__}",
+    }
+
+
+def load_mapper(config: PredictConfig) -> Mapper:
+    """Load a run's model and open the area to map.
+
+    Raises:
+        ConfigError: There is no such accelerator.
+        RunError: There is no such run or model, or it does not fit the area.
+        DataError: The area's files are missing or bad.
+    """
+    device = choose_device(config.accelerator)
+    store = open_store(config.tracking)
+    run = find_run(store, config.run)
+    with tempfile.TemporaryDirectory() as folder:
+        restored = restore(download(store, run.run_id, BUNDLE_FOLDER, Path(folder)))
+    model, trained = restored.bundle, restored.config
+    cube = open_area(_area_config(trained.datamodule, config.root), config.on_bad_file)
+    check_pixel(cube, model, trained)
+    stack = load_stack(cube, trained.retrieval)
+    layers = fitting_layers(model.features, area_layers(cube, stack.working, trained.features.static), trained)
+    field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), trained.weather)
+    features = FeatureSource(field, layers, model.features)
+    return Mapper(run.run_id, trained, cube, stack, features, restored.network.to(device), model.pass_is_evening)
+
+
+def _area_config(trained: DatamoduleConfig, root: Path | None) -> DatamoduleConfig:
+    """The area that the run was trained on, or another one with the same kind of files."""
+    if root is None:
+        return trained
+    if not root.is_dir():
+        raise DataError(f"root={root} is not a folder; set it to the folder of the area to map")
+    for name in ("dem", "soil", "ndvi"):
+        source = getattr(trained, name)
+        if source is not None and not (root / source).exists():
+            raise RunError(
+                f"the model was trained with {name}, and root={root} has no {source}; add it, "
+                f"or train without it: datamodule.{name}=null"
+            )
+    name = "opera_rtc" if trained.name == "simulated" else trained.name
+    return trained.model_copy(update={"root": root, "name": name, "simulation": None})

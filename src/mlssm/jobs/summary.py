@@ -1,0 +1,124 @@
+"""What a sweep leaves in its parent run beside the plain comparison, read from what its children kept."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlssm.tracking.find import Run, download
+from mlssm.tracking.run import TrackedRun
+from mlssm.tracking.tags import BUNDLE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlssm.evaluation.experiments.artifacts import Artifacts
+    from mlssm.evaluation.experiments.runs import Children
+
+log = logging.getLogger(__name__)
+SCORES = "scores.csv"
+LAG, TRIAL = "model.lag", "trial.number"
+MOST_SERIES = 8  # lines that can be told apart in one figure
+
+
+def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> None:
+    """Write a sweep's summary to its parent run.
+
+    Args:
+        comparison: `paper_table` and `leakage`: tables, figures and page of that experiment; `children`: the scores
+            against the lag where it was varied, and whether the runs differ from the one that is best on validation.
+        parent: The sweep's run.
+        runs: Its children, those that failed too.
+
+    Raises:
+        RunError: What a child kept cannot be read.
+    """
+    if not runs:
+        return
+    if comparison == "children":
+        _log_lags(parent, runs)
+        _log_differences(parent, runs)
+        return
+    _log_artifacts(parent, _artifacts(comparison, _children(parent, runs), runs))
+
+
+def _artifacts(comparison: str, children: Children, runs: Sequence[Run]) -> Artifacts:
+    from mlssm.evaluation.experiments.leakage import leakage
+    from mlssm.evaluation.experiments.paper_table import paper_table
+
+    if comparison == "leakage":
+        return leakage(children)
+    held_out = [run.params["split.name"] for run in runs if run.params.get("protocol") == "held_out"]
+    return paper_table(children, held_out[0] if held_out else "by_season")
+
+
+def _log_artifacts(parent: TrackedRun, artifacts: Artifacts) -> None:
+    from mlssm.evaluation.page import render
+
+    for table in artifacts.tables:
+        parent.log_table(table.frame, table.stem)
+    for figure in artifacts.figures:
+        parent.log_figure(figure.figure, f"figures/{figure.stem}.png")
+    parent.log_text(render(artifacts.page), "report.html")
+    parent.log_text(artifacts.summary + "\n", "summary.txt")
+    for paragraph in artifacts.summary.split("\n\n"):
+        log.info("%s", paragraph)
+
+
+def _children(parent: TrackedRun, runs: Sequence[Run]) -> Children:
+    from mlssm.evaluation.experiments.runs import Children, FailedRun, TrainedRun
+
+    trained, failed = [], []
+    for run in runs:
+        setting = int(run.params["model.lag"]), run.params["sampler.name"], run.params["split.name"]
+        if run.status == "FINISHED":
+            trained.append(TrainedRun(*setting, _scores(parent, run)))
+        else:
+            failed.append(FailedRun(*setting, f"run {run.name} is {run.status}, see its error.txt"))
+    return Children(tuple(trained), tuple(failed))
+
+
+def _scores(parent: TrackedRun, run: Run) -> pd.DataFrame:
+    import pandas as pd
+
+    with tempfile.TemporaryDirectory() as folder:
+        return pd.read_csv(download(parent.store, run.run_id, SCORES, Path(folder)))
+
+
+def _log_lags(parent: TrackedRun, runs: Sequence[Run]) -> None:
+    from mlssm.evaluation.figures import scores_by_lag
+    from mlssm.tracking.comparison import changed_parameters, compare
+
+    changed = changed_parameters(runs)
+    if LAG not in changed or any(TRIAL in run.params for run in runs):  # a search's figures are its own
+        return
+    table = compare(runs)
+    others = [key for key in changed if key not in (LAG, "seed")]
+    table["series"] = [" ".join(str(run.params[key]) for key in others if key in run.params) for run in runs]
+    if table["series"].nunique() > MOST_SERIES:
+        log.info("figures/lags.png is not drawn: %d combinations beside the lag", table["series"].nunique())
+        return
+    table["lag"] = table[LAG].astype("Float64")
+    parent.log_figure(scores_by_lag(table[table["lag"].notna()], "Scores by antecedent window"), "figures/lags.png")
+
+
+def _log_differences(parent: TrackedRun, runs: Sequence[Run]) -> None:
+    from mlssm.evaluation.experiments.differences import Scored, differences
+    from mlssm.evaluation.sums_file import FILE, load_sums
+
+    finished = [run for run in runs if BUNDLE in run.tags]  # a run with a model is a run that has everything
+    if len(finished) < 2:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        scored = []
+        for run in finished:
+            path = download(parent.store, run.run_id, FILE, Path(folder) / run.run_id)
+            level, draws = float(run.params["evaluation.level"]), int(run.params["evaluation.draws"])
+            scored.append(Scored(run.name, run.run_id, run.metrics["val/natural/rmse"], load_sums(path), draws, level))
+        table = differences(scored)
+    parent.log_table(table, "differences")
+    for row in table[table["differs"] != ""].itertuples():
+        log.info("%s: %s", row.run, row.differs)

@@ -1,0 +1,100 @@
+"""From configuration to tracked run: what `train.py` does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+
+from mlssm.checkpoint import CHECKPOINTS, LAST
+from mlssm.config import TrainConfig
+from mlssm.data.assemble import Experiment, assemble
+from mlssm.distributed.group import check_processes
+from mlssm.errors import Pruned
+from mlssm.jobs.area import open_area
+from mlssm.jobs.artifacts import say
+from mlssm.jobs.continuation import Beginning, begin
+from mlssm.jobs.outcome import Outcome
+from mlssm.jobs.seeds import train_seeds
+from mlssm.jobs.single import COST, RMSE, cost, rank, record, train_one
+from mlssm.jobs.sweep import parent_run_id
+from mlssm.tracking.earlier import JOB, SUPERSEDED, Earlier, earlier_run, job_key
+from mlssm.tracking.find import Run
+from mlssm.tracking.names import job_name
+from mlssm.tracking.opening import open_store
+from mlssm.tracking.run import TrackedRun
+from mlssm.tracking.store import Store
+from mlssm.tracking.tags import FOLDER
+
+log = logging.getLogger(__name__)
+
+
+def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
+    """Prepare the area, train, score, and record it all as one run.
+
+    With `seeds` above 1 it trains as many times, each as a run under the one that shows their mean and spread. With
+    `resume`, `fork` or `warm_start` it takes up another run, see `mlssm.jobs.continuation`. A search's trial is
+    scored on validation alone.
+
+    Args:
+        config: The typed configuration.
+        values: The same as plain containers, for the record.
+
+    Returns:
+        What it came to.
+
+    Raises:
+        MlssmError: The input or the configuration does not allow it; the message says what to do.
+    """
+    if rank() > 0:
+        logging.getLogger("mlssm").setLevel(logging.ERROR)  # the first process says it all
+    store = open_store(config.tracking)
+    parent = parent_run_id()
+    earlier = earlier_run(store, parent) if parent is not None and config.sweep.resume else None
+    if earlier is not None and earlier.finished:
+        log.info("done already: run %s, %s", earlier.run.run_id, earlier.run.name)
+        return Outcome(earlier.run.metrics[RMSE], earlier.run.metrics[COST], earlier.run.run_id)
+    beginning = _begin(store, config, values, earlier)
+    check_processes(beginning.config)
+    cube = open_area(beginning.config.datamodule, beginning.config.on_bad_file)
+    run: TrackedRun | None = None
+    try:
+        with record(beginning, cube, job_name(beginning.config), parent, place=_place(parent)) as run:
+            if earlier is not None and run is not None and run.run_id != earlier.run.run_id:
+                store.client.set_tag(earlier.run.run_id, SUPERSEDED, run.run_id)
+            return _train(assemble(cube, beginning.config), beginning, run)
+    except Pruned as pruned:
+        log.info("%s", pruned)
+        return Outcome(float("nan"), float("nan"), "" if run is None else run.run_id, pruned.epoch)
+
+
+def output_folder() -> Path:
+    """The folder that Hydra made for this job."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def _train(experiment: Experiment, job: Beginning, run: TrackedRun | None) -> Outcome:
+    if job.config.seeds > 1:
+        return train_seeds(experiment, job, run)
+    trained, evaluation = train_one(experiment, job, run)
+    if run is not None and evaluation is not None:
+        say(evaluation, run)
+    return Outcome(trained.history.best, cost(experiment, trained.network), "" if run is None else run.run_id)
+
+
+def _begin(store: Store, config: TrainConfig, values: Mapping[str, Any], earlier: Earlier | None) -> Beginning:
+    if earlier is not None and (config.seeds > 1 or _has_checkpoint(earlier.run)):
+        config = config.model_copy(update={"resume": earlier.run.run_id})
+    return begin(store, config, values, output_folder(), list(HydraConfig.get().overrides.task))
+
+
+def _place(parent: str | None) -> dict[str, str]:
+    return {} if parent is None else {JOB: job_key()}
+
+
+def _has_checkpoint(run: Run) -> bool:
+    folder = run.tags.get(FOLDER)
+    return folder is not None and (Path(folder) / CHECKPOINTS / LAST).is_file()

@@ -1,0 +1,56 @@
+"""What is kept of a stream of predictions: sums and a digest, neither of which grows with the number of patches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mlssm.scores.cells import LabelledPixels, Layout
+from mlssm.scores.sums import SUMS, bin_of, terms
+
+
+class ScoreTally:
+    """The sums of `mlssm.scores.sums` of each model, by date, spatial block and SSM bin."""
+
+    def __init__(self, models: Sequence[str], dates: int, layout: Layout, bins: int) -> None:
+        """Start with no pixel.
+
+        Args:
+            models: Their names.
+            dates: Number of dates.
+            layout: The blocks.
+            bins: Number of equal SSM bins over [0, 1].
+        """
+        self._shape = (dates, len(layout.blocks), bins)
+        cells = torch.Size(self._shape).numel()
+        self._sums = {name: torch.zeros(len(SUMS), cells, dtype=torch.float64) for name in models}
+        self._digest = hashlib.sha256(f"{layout.shapes} {layout.side} {self._shape}".encode())
+
+    def cell(self, pixels: LabelledPixels) -> Tensor:
+        """Where the sums of each pixel go, the same for all models; int64 [pixels]."""
+        _, blocks, bins = self._shape
+        return (pixels.date * blocks + pixels.block) * bins + bin_of(pixels.target, bins)
+
+    def add_labels(self, pixels: LabelledPixels) -> None:
+        """Remember which labels were scored, in the order in which they come."""
+        # a pixel after the other, whatever the batches; floats by their bits
+        floats = (values.numpy().view(np.int64) for values in (pixels.target, pixels.standard_error))
+        self._digest.update(np.column_stack((pixels.date.numpy(), pixels.pixel.numpy(), *floats)).tobytes())
+
+    def add(self, model: str, pixels: LabelledPixels, cell: Tensor, prediction: Tensor) -> None:
+        """Add a model's predictions, float64 [pixels]."""
+        self._sums[model].index_add_(1, cell, terms(prediction, pixels.target, pixels.standard_error))
+
+    @property
+    def sums(self) -> dict[str, Tensor]:
+        """By model, float64 [dates, blocks, bins, len(SUMS)]."""
+        return {name: sums.T.reshape(*self._shape, len(SUMS)).contiguous() for name, sums in self._sums.items()}
+
+    @property
+    def digest(self) -> str:
+        """Of the labels, their places and dates: equal for two runs that were scored on the same."""
+        return self._digest.hexdigest()

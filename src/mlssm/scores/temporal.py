@@ -1,0 +1,75 @@
+"""Correlation over time at each pixel, apart from the one that pools pixels and dates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mlssm.scores.cells import LabelledPixels
+from mlssm.scores.sums import correlation
+
+LEAST_DATES = 5
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """What many correlations come to.
+
+    Attributes:
+        n: How many are defined.
+        q25: Lower quartile.
+        median: Median.
+        q75: Upper quartile.
+        reason: Why there is none; empty where there is.
+    """
+
+    n: int
+    q25: float
+    median: float
+    q75: float
+    reason: str
+
+    @classmethod
+    def of(cls, values: npt.NDArray[np.float64], reason: str) -> Quartiles:
+        """Of the values that are not NaN; `reason` says why there may be none."""
+        known = values[np.isfinite(values)]
+        if not known.size:
+            return cls(0, np.nan, np.nan, np.nan, reason)
+        low, middle, high = np.quantile(known, [0.25, 0.5, 0.75]).tolist()
+        return cls(int(known.size), low, middle, high, "")
+
+
+class TemporalSums:
+    """Sums over the dates of each pixel: three maps of the labels, and three of each model."""
+
+    def __init__(self, pixels: int, models: tuple[str, ...]) -> None:
+        """Start with no date.
+
+        Args:
+            pixels: Number of pixels of all areas.
+            models: Names of the models.
+        """
+        self._labels = torch.zeros(3, pixels, dtype=torch.float64)  # n, y, y^2
+        self._models = {name: torch.zeros(3, pixels, dtype=torch.float64) for name in models}  # p, p^2, p y
+
+    def add_labels(self, pixels: LabelledPixels) -> None:
+        """Add the labels of a batch."""
+        y = pixels.target
+        self._labels.index_add_(1, pixels.pixel, torch.stack((torch.ones_like(y), y, y * y)))
+
+    def add(self, model: str, pixels: LabelledPixels, prediction: Tensor) -> None:
+        """Add a model's predictions, float64 [pixels], for the same batch."""
+        p, y = prediction, pixels.target
+        self._models[model].index_add_(1, pixels.pixel, torch.stack((p, p * p, p * y)))
+
+    def correlation(self, model: str) -> npt.NDArray[np.float64]:
+        """Pearson's correlation over the dates of each pixel; NaN below 5 dates, or where either is constant."""
+        n, y, yy = self._labels
+        p, pp, py = self._models[model] / n
+        found = correlation(y / n, p, yy / n, pp, py)
+        kept: npt.NDArray[np.float64] = torch.where(n >= LEAST_DATES, found, torch.nan).numpy()
+        return kept

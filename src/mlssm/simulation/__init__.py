@@ -1,5 +1,0 @@
-"""A simulated watershed: it writes the same files that a real area has, and the true soil moisture beside them."""
-
-from mlssm.simulation.simulate import SIMULATOR_VERSION, simulate
-
-__all__ = ["SIMULATOR_VERSION", "simulate"]

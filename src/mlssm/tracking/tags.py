@@ -1,0 +1,13 @@
+"""The names of tags and artifacts by which runs know each other."""
+
+from __future__ import annotations
+
+KIND = "mlssm.kind"  # training, seed, sweep
+BUNDLE = "mlssm.bundle"  # the artifact folder of the model bundle, set once it is complete
+BUNDLE_FOLDER = "model"
+PARENT = "mlflow.parentRunId"
+FOLDER = "mlssm.folder"  # of the job; its checkpoints lie in `checkpoints`
+DIED = "mlssm.died"  # why the run is known to have ended without a word
+PRUNED = "mlssm.pruned"  # the epoch, counted from 1, after which a search stopped the trial
+RESUMED = "mlssm.resumed"  # how often
+ERROR = "error.txt"

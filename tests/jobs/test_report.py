@@ -1,0 +1,125 @@
+from dataclasses import asdict, dataclass, field
+from dataclasses import replace as copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from mlssm.config import TrainConfig
+from mlssm.data.assemble import Experiment
+from mlssm.evaluation.breakdown import spatial_correlation
+from mlssm.evaluation.evaluate import NETWORK, Evaluation
+from mlssm.evaluation.run_figures import area_maps, median_date
+from mlssm.evaluation.sums_file import SavedSums, load_sums
+from mlssm.jobs.report import final_metrics, report
+from mlssm.scores.detection import detections
+from mlssm.scores.epoch import EpochPoint
+from mlssm.scores.sums import scores
+
+
+@dataclass
+class Notebook:
+    """Keeps what a run would keep."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    files: dict[str, SavedSums] = field(default_factory=dict)
+
+    def log_metrics(self, values: dict[str, float]) -> None:
+        self.metrics |= values
+
+    def log_figure(self, figure: Any, path: str) -> None:
+        self.figures[path] = figure
+
+    def log_text(self, text: str, path: str) -> None:
+        self.texts[path] = text
+
+    def log_table(self, frame: pd.DataFrame, stem: str) -> None:
+        self.tables[stem] = frame
+
+    def log_file(self, path: Path) -> None:
+        self.files[path.name] = load_sums(path)
+
+
+def test_a_run_keeps_metrics_tables_sums_figures_and_a_report(
+    experiment: Experiment, config: TrainConfig, network: nn.Module, evaluation: Evaluation
+) -> None:
+    run: Any = Notebook()
+    report(run, experiment, config, network, evaluation, [EpochPoint(1, 0.1, 0.2), EpochPoint(2, 0.1, 0.3)])
+    assert run.metrics == pytest.approx(final_metrics(evaluation), nan_ok=True)
+    assert {f"figures/{name}.png" for name in ("loss", "density_val", "density_test", "maps_test")} <= set(run.figures)
+    day = experiment.cube.local_days[median_date(evaluation)]
+    assert str(day) in run.figures["figures/maps_test.png"].get_suptitle()
+    assert set(run.texts) == {"scores.csv", "scores.md", "report.html"}
+    assert evaluation.verdict in run.texts["report.html"]
+    assert run.texts["scores.md"].splitlines()[-1] == evaluation.verdict
+    names = {"scores_by_date", "scores_by_bin", "scores_by_area", "detection", "decomposition", "correlation"}
+    assert set(run.tables) == names
+    assert all(len(table) for table in run.tables.values())
+    assert run.files["sums.npz"].digest == evaluation.splits["test"].digest
+
+
+def _place(model: str, kind: str) -> str:
+    names = {"ConvLSTM, no weather": "no_weather", "ConvLSTM, shuffled space": "shuffled_space"}
+    return "" if kind == "network" else f"{kind}/{names.get(model, model.replace(' ', '_'))}/"
+
+
+def test_metrics_are_the_table(evaluation: Evaluation) -> None:
+    metrics = final_metrics(evaluation)
+    for row in evaluation.rows:
+        place = f"{_place(row.model, row.kind)}{row.split}"
+        values = asdict(row.scores) | {"skill": row.skill}
+        n = values.pop("n")
+        assert metrics[f"{place}/two_pass/n" if row.distribution == "two_pass" else f"{place}/n"] == n
+        for name, value in values.items():
+            assert metrics[f"{place}/{row.distribution}/{name}"] == value
+    assert {"baseline/antecedent_rain/val/balanced/rmse", "control/no_weather/test/natural/r2"} <= metrics.keys()
+
+
+def test_metrics_have_the_networks_interval_detection_and_correlations(evaluation: Evaluation) -> None:
+    metrics = final_metrics(evaluation)
+    for split, part in evaluation.splits.items():
+        (row,) = (row for row in evaluation.rows if row.labels == (NETWORK, split, "natural"))
+        assert metrics[f"{split}/natural/r2_low"] == row.intervals.r2.low
+        assert metrics[f"{split}/natural/r2_high"] == row.intervals.r2.high
+        middle = detections(part.wet[NETWORK], (0.5, 0.6, 0.8))[1]
+        assert metrics[f"{split}/detection/pod_0.6"] == pytest.approx(middle.pod, nan_ok=True)
+        assert metrics[f"{split}/detection/csi_0.6"] == middle.csi
+        assert metrics[f"{split}/temporal_corr"] == part.temporal[NETWORK].median
+        assert metrics[f"{split}/spatial_corr"] == spatial_correlation(part.sums[NETWORK]).median
+    assert not any("r2_low" in name for name in metrics if name.startswith(("baseline/", "control/")))
+
+
+def test_the_date_that_is_shown_is_neither_the_best_nor_the_worst(evaluation: Evaluation) -> None:
+    test = evaluation.splits["test"]
+    errors = {time: scores(sums).rmse for time, sums in zip(test.times, test.sums[NETWORK], strict=True)}
+    shown = errors[median_date(evaluation)]
+    assert sum(error < shown for error in errors.values()) == len(errors) // 2
+
+
+def test_a_date_without_labels_is_not_shown(evaluation: Evaluation) -> None:
+    test = evaluation.splits["test"]
+    sums = test.sums[NETWORK].clone()
+    sums[1:] = 0
+    one = copy(test, sums={**test.sums, NETWORK: sums})
+    assert median_date(copy(evaluation, splits={"test": one})) == test.times[0]
+    none = copy(test, sums={**test.sums, NETWORK: torch.zeros_like(sums)})
+    with pytest.raises(ValueError, match="no test date"):
+        median_date(copy(evaluation, splits={"test": none}))
+
+
+def test_maps_of_a_date_show_labels_beside_predictions(experiment: Experiment, network: nn.Module) -> None:
+    time = int(experiment.datasets["test"].times[0])
+    (maps,) = area_maps(experiment, network, time)
+    assert maps.retrieved.shape == maps.predicted.shape == (20, 20)
+    assert maps.pixel_m == 90
+    everything = slice(None)
+    labels = experiment.retrieval.labels(0, np.array([time]), everything, everything).ssm[0]
+    np.testing.assert_array_equal(maps.retrieved, labels)
+    assert np.isfinite(maps.predicted).mean() > 0.9

@@ -1,0 +1,24 @@
+import numpy as np
+
+from mlssm.cube import pack
+from mlssm.retrieval.stack import AreaStack
+from mlssm.retrieval.water import open_water
+
+
+def _stack(sigma: list[list[float]]) -> AreaStack:
+    """One row of pixels; a line is a date."""
+    values = np.array(sigma, np.float32)[:, None, :]
+    return AreaStack(pack(values, 0.01), np.ones(values.shape, np.uint16))
+
+
+def test_water_is_where_the_mean_of_all_images_is_low() -> None:
+    nan = float("nan")
+    stack = _stack([[-22, -12, -10, nan, nan, -20], [-21, -24, nan, -23, nan, -20]])
+    assert open_water(stack, -20).tolist() == [[True, False, False, True, False, True]]
+
+
+def test_all_rows_of_a_tall_area_are_looked_at() -> None:
+    sigma = np.full((2, 600, 3), -10, np.float32)
+    sigma[:, 599, 1] = -25
+    stack = AreaStack(pack(sigma, 0.01), np.ones(sigma.shape, np.uint16))
+    assert np.argwhere(open_water(stack, -20)).tolist() == [[599, 1]]

@@ -1,0 +1,114 @@
+import datetime as dt
+import logging
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from mlssm.errors import DataError
+from mlssm.sources.stations import EvapotranspirationDays, load_weather
+from mlssm.weather.stations import VARIABLES
+from mlssm.weather.windows import antecedent, window_end
+
+HEADER = "STATION,DATE,LATITUDE,LONGITUDE,ELEVATION,PRCP,TMAX,TMIN,AWND,RHAV"
+
+
+def write(folder: Path, name: str, *days: str) -> None:
+    lines = [f"{name},{day[:10]},34.4,-119.8,5,{day[11:]}" for day in days]
+    (folder / f"{name}.csv").write_text("\n".join([HEADER, *lines]) + "\n")
+
+
+def test_stations_share_the_union_of_their_days(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, "B", "2020-01-04,30,200,100,,", "2020-01-02,10,200,100,20,50")
+    write(tmp_path, "A", "2020-01-01,0,150,50,,")
+    with caplog.at_level(logging.INFO):
+        weather, report = load_weather(tmp_path, "error")
+    assert weather.ids == ("A", "B")
+    np.testing.assert_array_equal(weather.days, np.arange("2020-01-01", "2020-01-05", dtype="datetime64[D]"))
+    values = dict(zip(VARIABLES, weather.values.transpose(2, 1, 0), strict=True))
+    nan = np.nan
+    np.testing.assert_allclose(values["precipitation"], [[0, nan, nan, nan], [nan, 1, nan, 3]])
+    np.testing.assert_allclose(values["temperature"], [[10, nan, nan, nan], [nan, 15, nan, 15]])
+    np.testing.assert_allclose(values["vapour_pressure"][1], [nan, 1.705 / 2, nan, nan], atol=5e-4)
+    np.testing.assert_allclose(values["wind"][1], [nan, 2, nan, nan])  # as measured
+    assert list(np.isfinite(values["evapotranspiration"][1])) == [False, True, False, True]
+    assert report.evapotranspiration == (EvapotranspirationDays("A", 0, 1, 0), EvapotranspirationDays("B", 1, 1, 1))
+    assert (
+        "B: evapotranspiration by FAO-56 (radiation from eq. 50) on 1 days, Hargreaves on 1, missing on 1"
+        in caplog.messages
+    )
+
+
+def test_what_quality_rejects_is_missing_and_reported(tmp_path: Path) -> None:
+    normal = [f"{dt.date(2020, 1, 1) + dt.timedelta(day)},{day % 5},{200 + day % 3},100,20,50" for day in range(200)]
+    normal[100] = normal[100].replace(",200,100,", ",90,100,").replace(",201,100,", ",90,100,")
+    normal[100] = normal[100].replace(",202,100,", ",90,100,")
+    write(tmp_path, "A", *normal)
+    weather, report = load_weather(tmp_path, "error")
+    assert report.quality[0].inverted == 2
+    missing = [name for name, lost in zip(VARIABLES, np.isnan(weather.values[100, 0]), strict=True) if lost]
+    assert missing == ["evapotranspiration", "temperature", "vapour_pressure", "snow_depth"]
+
+
+@pytest.mark.parametrize(("name", "message"), [("absent", "does not exist"), (".", r"no \*\.csv")])
+def test_a_missing_or_empty_folder(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load_weather(tmp_path / name, "skip")
+
+
+def test_a_bad_file_stops_or_is_skipped_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, "A", "2020-01-01,0,150,50,,")
+    write(tmp_path, "B", "2020-01-01,x,150,50,,")
+    with pytest.raises(DataError, match=r"B\.csv, line 2: PRCP 'x'"):
+        load_weather(tmp_path, "error")
+    weather, report = load_weather(tmp_path, "skip")
+    assert weather.ids == ("A",)
+    assert report.skipped == ("B.csv",)
+    assert [line.levelno for line in caplog.records if "B.csv, line 2" in line.getMessage()] == [logging.WARNING]
+
+
+def test_a_folder_of_bad_files_only_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, "B", "2020-01-01,x,150,50,,")
+    with pytest.raises(DataError, match="none of the 1 station files"):
+        load_weather(tmp_path, "skip")
+
+
+def test_a_station_in_two_files_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, "A", "2020-01-01,0,150,50,,")
+    (tmp_path / "copy.csv").write_text((tmp_path / "A.csv").read_text())
+    with pytest.raises(DataError, match=r"copy\.csv: station A is in another file too"):
+        load_weather(tmp_path, "error")
+
+
+def acquisitions(shared: Path) -> list[dt.datetime]:
+    """The images' acquisition in local time, from their names."""
+    stamps = {path.name.split("_")[4] for path in (shared / "santa_barbara" / "sentinel1").glob("*292319*_VV.tif")}
+    utc = [dt.datetime.strptime(stamp, "%Y%m%dT%H%M%S%z") for stamp in sorted(stamps)]
+    return [time.astimezone(ZoneInfo("America/Los_Angeles")) for time in utc]
+
+
+def test_santa_barbara_has_rain_for_all_images_and_no_wind_or_humidity_for_the_last_two(shared: Path) -> None:
+    weather, report = load_weather(shared / "santa_barbara" / "weather", "error")
+    assert sum(quality.rejected for quality in report.quality) == 0
+    ends = np.array([window_end(time) for time in acquisitions(shared)], "datetime64[D]")
+    assert len(ends) == 22
+    assert ends[-2:].astype(str).tolist() == ["2024-12-20", "2025-01-01"]  # 2024-12-21 and 2025-01-02 in UTC
+    for lag in (1, 2, 3, 7, 15, 30):
+        window = antecedent(weather, ends, lag, "aggregate", 0.8)[:, 0]
+        known = dict(zip(VARIABLES, np.isfinite(window).any(axis=1).T, strict=True))
+        assert known["precipitation"].all()
+        for name in ("wind", "vapour_pressure"):
+            assert known[name][:-2].all()
+            assert not known[name][-2:].any()
+
+
+def test_santa_barbara_rain_before_new_year_2023_is_that_in_the_file(shared: Path) -> None:
+    folder = shared / "santa_barbara" / "weather"
+    weather, _ = load_weather(folder, "error")
+    lines = (folder / "USW00053152.csv").read_text().splitlines()
+    rain = {line.split(",")[1]: line.split('",')[1].split(",")[0] for line in lines[1:]}
+    by_hand = sum(int(rain[day]) for day in ("2022-12-29", "2022-12-30", "2022-12-31")) / 10
+    window = antecedent(weather, np.array(["2022-12-31"], "datetime64[D]"), 3, "aggregate", 1.0)
+    assert by_hand > 0
+    assert window[0, 0, weather.ids.index("USW00053152"), 0] == pytest.approx(by_hand)
