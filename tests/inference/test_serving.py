@@ -12,7 +12,6 @@ from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
 from mlssm.inference.restore import restore
 from mlssm.inference.serving import Scaler, SoilMoistureModel, example
-from mlssm.training.fit import build_network
 
 SMALL = ("model.hidden=[4]", "model.lag=2", "retrieval.multilook_m=90", "patches.size=10")
 

@@ -6,9 +6,9 @@ import math
 import optuna
 import pytest
 from hydra.errors import HydraException
+from mlssm.jobs.search import Outcome
 
 from mlssm.errors import ConfigError, DataError, MlssmError
-from mlssm.jobs.outcome import Outcome
 
 LAGS = "model.lag=range(1,30)"
 

@@ -3,12 +3,12 @@
 import optuna
 import pytest
 from hydra.utils import instantiate
+from mlssm.jobs.search import Outcome
 from omegaconf import OmegaConf
 
 from hydra_plugins.mlssm_optuna._storage import STORAGE
 from hydra_plugins.mlssm_optuna.watch import TrialWatch
 from mlssm.errors import RunError
-from mlssm.jobs.outcome import Outcome
 
 
 def trained(config) -> Outcome:

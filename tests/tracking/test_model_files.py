@@ -20,7 +20,6 @@ from mlssm.bundle import Bundle
 from mlssm.data.spec import FeatureSpec
 from mlssm.inference.serving import SoilMoistureModel, example
 from mlssm.tracking.model_files import pyfunc, unit, write_model_files
-from mlssm.training.fit import build_network
 
 SPEC = FeatureSpec(
     dynamic=("precipitation", "temperature"),

@@ -26,7 +26,6 @@ from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation
 from mlssm.evaluation.page import render
 from mlssm.evaluation.run_figures import run_figures
 from mlssm.evaluation.run_page import run_page
-from mlssm.evaluation.stream import NETWORK
 from mlssm.evaluation.sums_file import FILE, save_sums
 from mlssm.evaluation.table import Kind, as_csv, as_markdown
 from mlssm.scores.detection import detections
@@ -102,7 +101,7 @@ def final_metrics(evaluation: Evaluation) -> dict[str, float]:
     """
     metrics: dict[str, float] = {}
     for row in evaluation.rows:
-        prefix, found = _prefix(row.model, row.kind), asdict(row.scores)
+        prefix, found = _prefix(row.model, row.kind, evaluation.network), asdict(row.scores)
         n = found.pop("n")
         if row.distribution == "natural":
             metrics[f"{prefix}{row.split}/n"] = n  # the same in the balanced one
@@ -115,10 +114,10 @@ def final_metrics(evaluation: Evaluation) -> dict[str, float]:
     return metrics | _detection_metrics(evaluation) | _correlation_metrics(evaluation)
 
 
-def _prefix(model: str, kind: Kind) -> str:
+def _prefix(model: str, kind: Kind, network: str) -> str:
     if kind == "network":
         return ""
-    name = model.removeprefix(f"{NETWORK}, ").replace(" ", "_")
+    name = model.removeprefix(f"{network}, ").replace(" ", "_")
     return f"{kind}/{name}/"
 
 
@@ -126,14 +125,14 @@ def _detection_metrics(evaluation: Evaluation) -> dict[str, float]:
     return {
         f"{split}/detection/{name}_{found.threshold:g}": getattr(found, name)
         for split, part in evaluation.splits.items()
-        for found in detections(part.wet[NETWORK], evaluation.config.wet_thresholds)
+        for found in detections(part.wet[evaluation.network], evaluation.config.wet_thresholds)
         for name in ("pod", "far", "csi")
     }
 
 
 def _correlation_metrics(evaluation: Evaluation) -> dict[str, float]:
-    metrics = {}
+    metrics, network = {}, evaluation.network
     for split, part in evaluation.splits.items():
-        metrics[f"{split}/temporal_corr"] = part.temporal[NETWORK].median
-        metrics[f"{split}/spatial_corr"] = spatial_correlation(part.sums[NETWORK]).median
+        metrics[f"{split}/temporal_corr"] = part.temporal[network].median
+        metrics[f"{split}/spatial_corr"] = spatial_correlation(part.sums[network]).median
     return metrics
