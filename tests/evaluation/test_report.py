@@ -13,7 +13,7 @@ from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation import picture
 from mlssm.evaluation.breakdown import spatial_correlation
-from mlssm.evaluation.evaluate import NETWORK, Evaluation
+from mlssm.evaluation.evaluate import Evaluation
 from mlssm.evaluation.run_figures import area_maps, median_date
 from mlssm.evaluation.sums_file import SavedSums, load_sums
 from mlssm.jobs.report import final_metrics, report
@@ -21,6 +21,8 @@ from mlssm.jobs.seeds_report import mean_metrics
 from mlssm.scores.detection import detections
 from mlssm.scores.epoch import EpochPoint
 from mlssm.scores.sums import scores
+
+NETWORK = "ConvLSTM"
 
 
 @dataclass

@@ -23,7 +23,7 @@ from hydra_plugins.mlssm_optuna._figures import Pictures, pictures
 from hydra_plugins.mlssm_optuna._storage import STORAGE, open_storage
 from hydra_plugins.mlssm_optuna._workers import WORKER
 from mlssm.jobs import search as record
-from mlssm.jobs.outcome import Outcome
+from mlssm.jobs.search import Outcome
 
 SHIPPED = Path(__file__).resolve().parents[2] / "conf" / "hydra" / "sweeper" / "optuna.yaml"
 CONF = """
@@ -46,7 +46,7 @@ from pathlib import Path
 import hydra
 from mlssm.errors import MlssmError
 from mlssm.jobs import search, sweep
-from mlssm.jobs.outcome import Outcome
+from mlssm.jobs.search import Outcome
 for name, double in {"set_study": lambda name: None, "leave_running": lambda: None,
                      "current_parent": lambda: None}.items():
     setattr(sweep, name, double)

@@ -8,7 +8,7 @@ import pytest
 from hydra.errors import HydraException
 
 from mlssm.errors import ConfigError, DataError, MlssmError
-from mlssm.jobs.outcome import Outcome
+from mlssm.jobs.search import Outcome
 
 LAGS = "model.lag=range(1,30)"
 

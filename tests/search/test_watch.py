@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from hydra_plugins.mlssm_optuna._storage import STORAGE
 from hydra_plugins.mlssm_optuna.watch import TrialWatch
 from mlssm.errors import RunError
-from mlssm.jobs.outcome import Outcome
+from mlssm.jobs.search import Outcome
 
 
 def trained(config) -> Outcome:

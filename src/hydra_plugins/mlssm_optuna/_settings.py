@@ -64,7 +64,7 @@ class Settings(Strict):
 
 def objective_names() -> list[str]:
     """What a training comes to that can be minimised."""
-    from mlssm.jobs.outcome import Outcome
+    from mlssm.jobs.search import Outcome
 
     return [item.name for item in dataclasses.fields(Outcome) if item.type == "float"]
 

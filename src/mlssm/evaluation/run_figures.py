@@ -30,7 +30,6 @@ from mlssm.evaluation.figures import (
 )
 from mlssm.evaluation.picture import NamedFigure
 from mlssm.evaluation.rows import best_baseline
-from mlssm.evaluation.stream import NETWORK
 from mlssm.inference.area import map_area
 from mlssm.scores.epoch import EpochPoint
 from mlssm.scores.sums import per_date, scores
@@ -114,7 +113,7 @@ def median_date(evaluation: Evaluation) -> int:
         ValueError: No test date has a labelled pixel.
     """
     test = evaluation.splits["test"]
-    errors = np.array([date.rmse for date in per_date(test.sums[NETWORK])])
+    errors = np.array([date.rmse for date in per_date(test.sums[evaluation.network])])
     known = np.flatnonzero(np.isfinite(errors))
     if not known.size:
         raise ValueError("no test date has a labelled pixel")
@@ -136,7 +135,7 @@ def area_maps(experiment: Experiment, network: nn.Module, time: int) -> list[Are
 def _shown(evaluation: Evaluation) -> list[str]:
     """The network and the best baseline: more lines than two hide each other."""
     best = best_baseline(evaluation.rows, "test", "natural")
-    return [NETWORK] if best is None else [NETWORK, best.model]
+    return [evaluation.network] if best is None else [evaluation.network, best.model]
 
 
 def _of_test(frame: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
@@ -166,7 +165,8 @@ def _maps(experiment: Experiment, network: nn.Module, evaluation: Evaluation) ->
 
 def _density(evaluation: Evaluation, split: str) -> Figure:
     found = evaluation.splits[split]
-    return density(found.histogram, f"{NETWORK}, {split}, natural", scores(found.sums[NETWORK]))
+    network = evaluation.network
+    return density(found.histogram, f"{network}, {split}, natural", scores(found.sums[network]))
 
 
 def _over_time(experiment: Experiment, evaluation: Evaluation) -> Figure:

@@ -15,7 +15,6 @@ from mlssm.evaluation.breakdown import Breakdown
 from mlssm.evaluation.evaluate import Evaluation
 from mlssm.evaluation.experiments.paper import implied_variance
 from mlssm.evaluation.page import Block, FigureBlock, Page, Section, TableBlock, Text
-from mlssm.evaluation.stream import NETWORK
 from mlssm.evaluation.table import RowDistribution, as_csv
 from mlssm.scores.sums import DISTRIBUTIONS, Scores
 
@@ -74,10 +73,10 @@ def run_title(config: TrainConfig) -> tuple[str, str]:
     support = f"{config.retrieval.multilook_m:g} m" if config.retrieval.multilook_m else "single pixels"
     control = "" if config.control == "none" else f", control {config.control}"
     subtitle = (
-        f"lag {config.model.lag} days, sampler {config.sampler.name}, loss {config.loss.name}, "
+        f"lag {config.window.lag} days, sampler {config.sampler.name}, loss {config.loss.name}, "
         f"split {config.split.name}, {support}, seed {config.seed}{control}"
     )
-    return f"{NETWORK} on {config.datamodule.root.name}", subtitle
+    return f"{config.model.title} on {config.datamodule.root.name}", subtitle
 
 
 def _outcome(config: TrainConfig, evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> tuple[Block, ...]:
@@ -99,7 +98,8 @@ def _dates(days: npt.NDArray[np.datetime64]) -> str:
 
 def _square(config: TrainConfig, evaluation: Evaluation) -> TableBlock:
     """This training's row of the 2 x 2, and how to fill the other one."""
-    found = {row.distribution: row.scores for row in evaluation.rows if (row.model, row.split) == (NETWORK, "test")}
+    own = (evaluation.network, "test")
+    found = {row.distribution: row.scores for row in evaluation.rows if (row.model, row.split) == own}
     plain = config.sampler.name == "natural"
     other = "two_pass" if plain else "natural"
     both = f"natural,{other if plain else config.sampler.name}"
@@ -121,7 +121,7 @@ def _square_row(sampler: str, found: Mapping[RowDistribution, Scores], reason: s
 
 
 def _tables(evaluation: Evaluation, tables: Breakdown) -> tuple[Block, ...]:
-    network = [NETWORK]
+    network = [evaluation.network]
     everyone = list(evaluation.kinds)
     return (
         TableBlock("Detection of wet states", _test(tables.detection, everyone), READ_DETECTION),

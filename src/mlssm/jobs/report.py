@@ -18,7 +18,6 @@ from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation
 from mlssm.evaluation.page import render
 from mlssm.evaluation.run_figures import run_figures
 from mlssm.evaluation.run_page import run_page
-from mlssm.evaluation.stream import NETWORK
 from mlssm.evaluation.sums_file import FILE, save_sums
 from mlssm.evaluation.table import ScoreRow, as_csv, as_markdown
 from mlssm.scores.detection import detections
@@ -114,9 +113,9 @@ def _row_metrics(row: ScoreRow) -> dict[str, float]:
 def _split_metrics(split: str, part: SplitEvaluation, evaluation: Evaluation) -> dict[str, float]:
     metrics = {
         f"{split}/detection/{name}_{found.threshold:g}": getattr(found, name)
-        for found in detections(part.wet[NETWORK], evaluation.config.wet_thresholds)
+        for found in detections(part.wet[evaluation.network], evaluation.config.wet_thresholds)
         for name in ("pod", "far", "csi")
     }
-    metrics[f"{split}/temporal_corr"] = part.temporal[NETWORK].median
-    metrics[f"{split}/spatial_corr"] = spatial_correlation(part.sums[NETWORK]).median
+    metrics[f"{split}/temporal_corr"] = part.temporal[evaluation.network].median
+    metrics[f"{split}/spatial_corr"] = spatial_correlation(part.sums[evaluation.network]).median
     return metrics

@@ -20,7 +20,6 @@ from mlssm.evaluation.page import FigureBlock, Page, Section, TableBlock, Text, 
 from mlssm.evaluation.picture import NamedFigure
 from mlssm.evaluation.run_page import run_title
 from mlssm.evaluation.seeds import seed_split, spread
-from mlssm.evaluation.stream import NETWORK
 from mlssm.jobs.report import final_metrics, log_scores, log_sums
 from mlssm.tracking.run import TrackedRun
 
@@ -107,7 +106,7 @@ def _seed_splits(experiment: Experiment, config: TrainConfig, networks: Sequence
 
 
 def _by_seed(config: TrainConfig, evaluations: Sequence[Evaluation]) -> pd.DataFrame:
-    wanted = (NETWORK, "test", "natural")
+    wanted = (config.model.title, "test", "natural")
     rows = [next(row for row in found.rows if row.labels == wanted) for found in evaluations]
     return pd.DataFrame({"seed": config.seed + place, **asdict(row.scores)} for place, row in enumerate(rows))
 
@@ -116,7 +115,7 @@ def _page(
     config: TrainConfig, together: Evaluation, spreads: pd.DataFrame, parts: pd.DataFrame, figure: NamedFigure
 ) -> Page:
     title, subtitle = run_title(config)
-    shown = spreads[(spreads["model"] == NETWORK) & spreads["split"].isin(SCORED)]
+    shown = spreads[(spreads["model"] == together.network) & spreads["split"].isin(SCORED)]
     verdict = f"All {config.seeds} seeds taken together: {together.verdict}."
     blocks = (
         Text(verdict),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.config import RetrievalConfig
+from mlssm.config import ImagesConfig
 from mlssm.retrieval.stack import Places, row_bands
 from mlssm.weather.field import SNOW, TEMPERATURE, WeatherField
 from mlssm.weather.stations import Floats
@@ -49,7 +49,7 @@ class DateMasks:
         return np.stack([self.masked.get((area, int(time)), clear)[rows, cols] for time in times])
 
 
-def frozen_or_snowy(field: WeatherField, days: npt.NDArray[np.datetime64], config: RetrievalConfig) -> DateMasks:
+def frozen_or_snowy(field: WeatherField, days: npt.NDArray[np.datetime64], config: ImagesConfig) -> DateMasks:
     """Find frozen and snowy pixels from the mean air temperature and the snow depth of the acquisition's local day.
 
     A day without temperature at any station is not masked; the log says how many there are.
@@ -72,7 +72,7 @@ def frozen_or_snowy(field: WeatherField, days: npt.NDArray[np.datetime64], confi
     return DateMasks(masked, tuple(place.shape for place in field.places))
 
 
-def _mask(field: WeatherField, window: Floats, area: int, config: RetrievalConfig) -> Booleans:
+def _mask(field: WeatherField, window: Floats, area: int, config: ImagesConfig) -> Booleans:
     snowy = bool((window[0, :, SNOW] > config.snow_above_mm).any())
     if not snowy and field.coldest(window[0], area) >= config.frozen_below_c:
         return np.zeros(field.places[area].shape, bool)

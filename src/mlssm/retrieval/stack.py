@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.config import RetrievalConfig
+from mlssm.config import ImagesConfig
 from mlssm.cube import BACKSCATTER_SCALE, Cube, pack, unpack
 from mlssm.errors import DataError
 from mlssm.files import whole_or_nothing
@@ -61,7 +61,7 @@ class Stack:
     areas: tuple[AreaStack, ...]
 
 
-def load_stack(cube: Cube, config: RetrievalConfig) -> Stack:
+def load_stack(cube: Cube, config: ImagesConfig) -> Stack:
     """Multilook a cube's backscatter, or find what was multilooked before.
 
     Raises:
@@ -80,14 +80,14 @@ def load_stack(cube: Cube, config: RetrievalConfig) -> Stack:
     return Stack(working, tuple(_open_area(folder, number) for number in range(len(cube.areas))))
 
 
-def stack_folder(cube: Cube, config: RetrievalConfig) -> Path:
+def stack_folder(cube: Cube, config: ImagesConfig) -> Path:
     """Where a multilook of a cube is kept, with what is learnt from it."""
     pixels = working_grid(cube, config).window_pixels
     kind = f"{config.polarisation}-{pixels}px-{config.multilook}-{config.min_valid_fraction:g}-v{VERSION}"
     return cube.path.with_suffix(".multilook") / kind
 
 
-def _multilook_area(cube: Cube, config: RetrievalConfig, working: WorkingGrid, number: int, folder: Path) -> None:
+def _multilook_area(cube: Cube, config: ImagesConfig, working: WorkingGrid, number: int, folder: Path) -> None:
     area, window = cube.areas[number], working.areas[number]
     shape = (len(cube.times), *window.shape)
     packed = np.lib.format.open_memmap(_packed(folder, number), "w+", np.int16, shape)
