@@ -6,9 +6,14 @@ import math
 import optuna
 import pytest
 from hydra.errors import HydraException
+from mlflow.entities import ViewType
 
+from mlssm.config import TrackingConfig
 from mlssm.errors import ConfigError, DataError, MlssmError
+from mlssm.jobs import search as record
+from mlssm.jobs import sweep
 from mlssm.jobs.outcome import Outcome
+from mlssm.tracking.opening import open_store
 
 LAGS = "model.lag=range(1,30)"
 
@@ -199,3 +204,15 @@ def test_other_data_make_another_study(app) -> None:
     app.search(LAGS, n_trials(1), "hydra.sweeper.champion=false", "data=there")
     assert len(app.jobs) == 1
     assert app.studies[0] != app.studies[1]
+
+
+def test_a_search_that_is_resumed_goes_on_under_its_one_parent_run(app) -> None:
+    app.monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    app.monkeypatch.setattr(record, "join", sweep.set_study)
+    told = ["+tracking.experiment=mine", "+tracking.uri=null", "+tracking.run_name=null"]
+    told += ["+hydra.callbacks.sweep_parent._target_=mlssm.jobs.sweep.SweepParent", "hydra.sweeper.champion=false"]
+    for trials in (3, 5):
+        app.search(LAGS, n_trials(trials), *told)
+    store = open_store(TrackingConfig(experiment="mine", folder=app.folder / "kept", uri=None, run_name=None))
+    runs = store.client.search_runs([store.experiment_id], run_view_type=ViewType.ALL)
+    assert [(run.info.status, run.info.lifecycle_stage) for run in runs] == [("FINISHED", "active")]
