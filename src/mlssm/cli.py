@@ -126,11 +126,12 @@ def explain(error: Exception) -> str:
 
 
 def _unknown_key(key: str, error: Exception) -> str:
-    parent = getattr(error.__cause__, "parent_node", None)
+    cause = error.__cause__
+    parent = getattr(cause, "parent_node", None)
     if not isinstance(parent, DictConfig) or not len(parent):
         return f"unknown configuration key '{key}'"
     known = [str(name) for name in parent if name != "hydra"]
-    section = str(parent._get_full_key(None))
+    section = str(getattr(cause, "full_key", "")).removesuffix(str(getattr(cause, "key", ""))).rstrip(".")
     wrong, *rest = key.removeprefix(f"{section}.").split(".")
     guess = difflib.get_close_matches(wrong, known, n=1)
     meant = ".".join([*([section] if section else []), *guess, *rest])

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from mlssm.config import TrackingConfig, parse
 from mlssm.distributed.tasks import check_sweep
 from mlssm.errors import MlssmError, RunError
+from mlssm.jobs.outcome import job_result
 from mlssm.tracking.names import overrides_file
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class SweepParent(Callback):
         from mlssm.tracking.parent import FAILED_JOB
         from mlssm.tracking.run import TrackedRun
 
-        error = job_return._return_value  # the property would raise it
+        _, error = job_result(job_return)
         overrides = " ".join(job_return.overrides or ())
         parent = _parent_file(config.hydra).read_text(encoding="utf-8")
         message = without_password(f"{overrides}: {type(error).__name__}: {error}")
