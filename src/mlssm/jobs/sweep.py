@@ -46,7 +46,10 @@ class SweepParent(Callback):
         self.others_run = False
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Create the parent run; a search has the one of its study, see `join`. Hydra only warns of a callback's exceptions, so a store that fails exits here."""
+        """Create the parent run; that of a search is its study's, see `join`.
+
+        Hydra only warns of a callback's exceptions, so a store that fails exits here.
+        """
         self._file = _parent_file(config.hydra)
         self._overrides = list(config.hydra.overrides.task)
         try:
