@@ -20,8 +20,8 @@ def markdown(frame: pd.DataFrame, right: Collection[str] = ()) -> str:
     texts = frame.map(_cell).rename(columns=_cell)
     # a text column is not padded: one long cell would make all rows long
     aligned = ["right" if name in right or kind.kind in "fiu" else None for name, kind in frame.dtypes.items()]
-    options = {"disable_numparse": True, "colalign": aligned, "stralign": None}
-    return f"{texts.to_markdown(index=False, tablefmt='pipe', **options)}\n"
+    text = texts.to_markdown(index=False, tablefmt="pipe", disable_numparse=True, colalign=aligned, stralign=None)
+    return f"{text}\n"
 
 
 def _cell(value: Any) -> str:

@@ -100,7 +100,7 @@ def test_an_interrupted_trial_is_tried_again(app) -> None:
     assert app.lags[0] == lag
     trials = app.study().trials
     assert [trial.state.name for trial in trials] == ["FAIL", "COMPLETE", "COMPLETE"]
-    assert trials[1].user_attrs["retry_of"] == 0
+    assert list(app.shown[-1][2]["retry_of"])[1] == 0
 
 
 def test_two_objectives(app) -> None:

@@ -2,82 +2,64 @@
 
 from __future__ import annotations
 
-import logging
-import time
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from hydra_plugins.mlssm_optuna._ledger import Ledger
-from hydra_plugins.mlssm_optuna._owner import OWNER, Owner
+from hydra_plugins.mlssm_optuna._trials import Trials, ask
 
 if TYPE_CHECKING:
-    from optuna import Study
     from optuna.trial import FrozenTrial
 
-log = logging.getLogger(__name__)
-
 CHAMPION = "champion"
-CLAIM_SECONDS = 10  # within which a worker that claims has said who it is
 
 
-def best_trial(ledger: Ledger) -> FrozenTrial | None:
+def best_trial(trials: Trials) -> FrozenTrial | None:
     """The complete trial of lowest value; of several objectives, the one of lowest RMSE on the Pareto front."""
-    if not any(trial.state.name == "COMPLETE" for trial in ledger.trials()):
+    if not trials.complete():
         return None
-    names = ledger.settings.objectives
+    names = trials.settings.objectives
     place = names.index("rmse") if "rmse" in names else 0
-    return min(ledger.study.best_trials, key=lambda trial: (trial.values[place], trial.number))
+    return min(trials.study.best_trials, key=lambda trial: (trial.values[place], trial.number))
 
 
-def crowned(ledger: Ledger) -> bool:
+def has_champion(trials: Trials) -> bool:
     """Whether the study, as long as it is now, has its champion."""
-    kept: dict[str, Any] = ledger.study.user_attrs.get(CHAMPION, {})
-    return kept.get("trials") == len(ledger.counted())
+    kept: dict[str, Any] = trials.study.user_attrs.get(CHAMPION, {})
+    return kept.get("trials") == len(trials.counted())
 
 
-def keep_champion(ledger: Ledger, trial: FrozenTrial, run_id: str, version: int) -> None:
+def save_champion(trials: Trials, trial: FrozenTrial, run_id: str, version: int) -> None:
     """Write to the study which trial's point was trained again, and what it came to."""
-    kept = {"trials": len(ledger.counted()), "trial": trial.number, "run_id": run_id, "version": version}
-    ledger.study.set_user_attr(CHAMPION, kept)
+    kept = {"trials": len(trials.counted()), "trial": trial.number, "run_id": run_id, "version": version}
+    trials.study.set_user_attr(CHAMPION, kept)
 
 
 class Claim:
-    """The right to train the champion: a study of its own in the storage, which only one worker can make."""
+    """The right to train the champion: a running trial in a study of its own, of which the lowest number counts."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        """Nothing is claimed yet."""
-        self._ledger = ledger
-        self._held: list[Study] = []
-
-    def take(self) -> bool:
-        """Whether this worker has the right; one that was killed loses it."""
+    def __init__(self, trials: Trials) -> None:
+        """Claim it; a claim of a worker that was killed counts no more."""
         import optuna
 
-        for attempt in range(1000):
-            name = f"{self._ledger.study.study_name} champion {len(self._ledger.counted())}.{attempt}"
-            try:
-                study = optuna.create_study(study_name=name, storage=self._ledger.study._storage)
-            except optuna.exceptions.DuplicatedStudyError:
-                study = optuna.load_study(study_name=name, storage=self._ledger.study._storage)
-                if self._alive(study):
-                    return False
-                self._held.append(study)
-                continue
-            study.set_user_attr(OWNER, Owner.here().keep())
-            self._held.append(study)
-            return True
-        return False
+        self._heartbeat = trials.heartbeat
+        self._study = optuna.create_study(
+            study_name=f"{trials.study.study_name} {CHAMPION}", storage=trials.heartbeat.storage, load_if_exists=True
+        )
+        self._number = ask(self._study).number
+        self._heartbeat.begin(self._study, self._number)
+
+    def holds(self) -> bool:
+        """Whether this worker has the right."""
+        self._heartbeat.fail_stale(self._study)
+        running = [trial.number for trial in self._study.get_trials(deepcopy=False) if trial.state.name == "RUNNING"]
+        return self._number == min(running, default=None)
+
+    def kept(self) -> AbstractContextManager[None]:
+        """Keep the claim while the block runs."""
+        return self._heartbeat.beating(self._study, [self._number])
 
     def drop(self) -> None:
-        """Leave it to others; those of dead workers go too."""
-        import optuna
+        """Leave it to others."""
+        from optuna.trial import TrialState
 
-        for study in self._held:
-            optuna.delete_study(study_name=study.study_name, storage=study._storage)
-        self._held.clear()
-
-    def _alive(self, study: Study) -> bool:
-        end = time.monotonic() + CLAIM_SECONDS
-        while not study.user_attrs and time.monotonic() < end:
-            time.sleep(0.1)
-        owner = Owner.read(study.user_attrs.get(OWNER))
-        return owner is not None and owner.alive(self._ledger.settings.grace_s)
+        self._study.tell(self._number, state=TrialState.FAIL, skip_if_finished=True)

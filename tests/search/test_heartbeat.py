@@ -1,0 +1,139 @@
+"""Signs of life, in a database and in a journal, without waiting for them to fail."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pytest
+
+from hydra_plugins.mlssm_optuna import _heartbeat
+from hydra_plugins.mlssm_optuna._champion import Claim
+from hydra_plugins.mlssm_optuna._heartbeat import SIGN, Heartbeat, retries
+from hydra_plugins.mlssm_optuna._space import Choice, Space
+from hydra_plugins.mlssm_optuna._storage import open_storage
+from hydra_plugins.mlssm_optuna._trials import DIED, ERROR, Trials, ask
+
+SETTINGS: Any = SimpleNamespace(heartbeat_s=10, grace_s=60, max_retries=2, n_trials=9)
+SPACE = Space({"lag": Choice((1, 2, 3), ("1", "2", "3"))})
+DIES = 3600  # seconds
+
+
+@pytest.fixture(params=["sqlite", "journal"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return {"sqlite": f"sqlite:///{tmp_path / 'study.db'}", "journal": f"journal:{tmp_path / 'study.journal'}"}[
+        request.param
+    ]
+
+
+@pytest.fixture
+def trials(address: str) -> Trials:
+    storage = open_storage(address, SETTINGS)
+    study = optuna.create_study(study_name="study", storage=storage)
+    return Trials(study, Heartbeat(storage, SETTINGS), SPACE, SETTINGS)
+
+
+@pytest.fixture
+def an_hour_passes(address: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    def passes() -> None:
+        later = time.time() + DIES
+        monkeypatch.setattr(_heartbeat.time, "time", lambda: later)
+        if address.startswith("sqlite"):  # whose own clock tells how old a sign is
+            with sqlite3.connect(address.removeprefix("sqlite:///")) as database:
+                database.execute("update trial_heartbeats set heartbeat = datetime(heartbeat, '-1 hour')")
+
+    return passes
+
+
+def begun(trials: Trials) -> int:
+    number = ask(trials.study, SPACE.distributions()).number
+    trials.heartbeat.begin(trials.study, number)
+    return number
+
+
+def states(trials: Trials) -> list[str]:
+    return [trial.state.name for trial in trials.all()]
+
+
+def test_a_trial_that_gives_signs_runs_and_one_that_gives_none_is_tried_again(trials: Trials, an_hour_passes) -> None:
+    silent = begun(trials)
+    assert [trial.number for trial in trials.running()] == [silent]
+    an_hour_passes()
+    alive = begun(trials)
+    assert [trial.number for trial in trials.running()] == [alive]
+    assert states(trials) == ["FAIL", "RUNNING", "WAITING"]
+    dead, _, waiting = trials.all()
+    assert (waiting.params, waiting.user_attrs, retries(waiting)) == (dead.params, {}, [silent])
+    assert trials.failure(dead) == (DIED, "its process ended")
+    assert trials.counted() == [trials.by_number(alive)]
+    assert ask(trials.study, SPACE.distributions()).params == dead.params
+
+
+def test_a_trial_that_was_killed_before_its_first_sign_is_noticed_too(trials: Trials, an_hour_passes) -> None:
+    ask(trials.study, SPACE.distributions())
+    assert len(trials.running()) == 1
+    an_hour_passes()
+    assert trials.running() == []
+    assert states(trials) == ["FAIL", "WAITING"]
+
+
+def test_a_point_is_given_up_after_its_retries_and_counts(trials: Trials, an_hour_passes) -> None:
+    for _ in range(SETTINGS.max_retries + 1):
+        begun(trials)
+        an_hour_passes()
+        trials.heartbeat.fail_stale(trials.study)
+    assert states(trials) == ["FAIL"] * 3
+    assert [trials.failure(trial)[0] for trial in trials.all()] == [DIED, DIED, ERROR]
+    assert trials.failure(trials.all()[2])[1] == "its process ended, 3 times in a row"
+    assert len(trials.counted()) == 1
+    assert len({tuple(trial.params.items()) for trial in trials.all()}) == 1
+
+
+def test_signs_are_given_while_a_block_runs_and_a_storage_that_fails_is_tried_again(
+    trials: Trials, an_hour_passes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    number = begun(trials)
+    an_hour_passes()
+    quick = Heartbeat(trials.heartbeat.storage, SimpleNamespace(**vars(SETTINGS) | {"heartbeat_s": 0.01}))
+    real, broken = quick._give, [OSError("the disk is away"), optuna.exceptions.StorageInternalError("so is the other")]
+
+    def sometimes(trial_id: int) -> None:
+        if broken:
+            raise broken.pop(0)
+        real(trial_id)
+
+    monkeypatch.setattr(quick, "_give", sometimes)
+    with caplog.at_level(logging.WARNING), quick.beating(trials.study, [number]):
+        end = time.monotonic() + 10
+        while broken or time.monotonic() < end - 9.7:
+            time.sleep(0.02)
+            assert time.monotonic() < end
+    assert [trial.number for trial in trials.running()] == [number]
+    assert "trial 0: no sign of life could be given: the disk is away" in caplog.text
+
+
+def test_a_stopped_trial_is_tried_again_at_once_and_only_once(trials: Trials) -> None:
+    number = begun(trials)
+    trial = trials.by_number(number)
+    trials.release([number])
+    trials.heartbeat.fail(trials.study, trial)  # as a worker that was slower
+    assert states(trials) == ["FAIL", "WAITING"]
+    assert trials.tell(number, "COMPLETE", [0.1], {}) is False
+
+
+def test_one_worker_at_a_time_has_the_right_to_train_the_champion(trials: Trials, an_hour_passes) -> None:
+    first, second = Claim(trials), Claim(trials)
+    assert (first.holds(), second.holds()) == (True, False)
+    second.drop()
+    first.drop()
+    killed = Claim(trials)
+    assert killed.holds()
+    an_hour_passes()
+    assert Claim(trials).holds()
+    assert SIGN not in trials.study.user_attrs
