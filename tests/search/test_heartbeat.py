@@ -14,11 +14,11 @@ import optuna
 import pytest
 
 from hydra_plugins.mlssm_optuna import _heartbeat
-from hydra_plugins.mlssm_optuna._champion import Claim
+from hydra_plugins.mlssm_optuna._champion import claimed
 from hydra_plugins.mlssm_optuna._heartbeat import SIGN, Heartbeat, retries
 from hydra_plugins.mlssm_optuna._space import Choice, Space
 from hydra_plugins.mlssm_optuna._storage import open_storage
-from hydra_plugins.mlssm_optuna._trials import DIED, ERROR, Trials, ask
+from hydra_plugins.mlssm_optuna._trials import DIED, ERROR, Trials
 
 SETTINGS: Any = SimpleNamespace(heartbeat_s=10, grace_s=60, max_retries=2, n_trials=9)
 SPACE = Space({"lag": Choice((1, 2, 3), ("1", "2", "3"))})
@@ -52,7 +52,7 @@ def an_hour_passes(address: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[]
 
 
 def begun(trials: Trials) -> int:
-    number = ask(trials.study, SPACE.distributions()).number
+    number = trials.study.ask(SPACE.distributions()).number
     trials.heartbeat.begin(trials.study, number)
     return number
 
@@ -69,14 +69,14 @@ def test_a_trial_that_gives_signs_runs_and_one_that_gives_none_is_tried_again(tr
     assert [trial.number for trial in trials.running()] == [alive]
     assert states(trials) == ["FAIL", "RUNNING", "WAITING"]
     dead, _, waiting = trials.all()
-    assert (waiting.params, waiting.user_attrs, retries(waiting)) == (dead.params, {}, [silent])
+    assert (waiting.params, retries(waiting)) == (dead.params, [silent])
     assert trials.failure(dead) == (DIED, "its process ended")
     assert trials.counted() == [trials.by_number(alive)]
-    assert ask(trials.study, SPACE.distributions()).params == dead.params
+    assert trials.study.ask(SPACE.distributions()).params == dead.params
 
 
 def test_a_trial_that_was_killed_before_its_first_sign_is_noticed_too(trials: Trials, an_hour_passes) -> None:
-    ask(trials.study, SPACE.distributions())
+    trials.study.ask(SPACE.distributions())
     assert len(trials.running()) == 1
     an_hour_passes()
     assert trials.running() == []
@@ -101,21 +101,23 @@ def test_signs_are_given_while_a_block_runs_and_a_storage_that_fails_is_tried_ag
     number = begun(trials)
     an_hour_passes()
     quick = Heartbeat(trials.heartbeat.storage, SimpleNamespace(**vars(SETTINGS) | {"heartbeat_s": 0.01}))
+    given: list[int] = []
     real, broken = quick._give, [OSError("the disk is away"), optuna.exceptions.StorageInternalError("so is the other")]
 
     def sometimes(trial_id: int) -> None:
         if broken:
             raise broken.pop(0)
         real(trial_id)
+        given.append(trial_id)
 
     monkeypatch.setattr(quick, "_give", sometimes)
     with caplog.at_level(logging.WARNING), quick.beating(trials.study, [number]):
         end = time.monotonic() + 10
-        while broken or time.monotonic() < end - 9.7:
+        while not given:
             time.sleep(0.02)
             assert time.monotonic() < end
     assert [trial.number for trial in trials.running()] == [number]
-    assert "trial 0: no sign of life could be given: the disk is away" in caplog.text
+    assert "trials [0]: no sign of life could be given: the disk is away" in caplog.text
 
 
 def test_a_stopped_trial_is_tried_again_at_once_and_only_once(trials: Trials) -> None:
@@ -128,12 +130,21 @@ def test_a_stopped_trial_is_tried_again_at_once_and_only_once(trials: Trials) ->
 
 
 def test_one_worker_at_a_time_has_the_right_to_train_the_champion(trials: Trials, an_hour_passes) -> None:
-    first, second = Claim(trials), Claim(trials)
-    assert (first.holds(), second.holds()) == (True, False)
-    second.drop()
-    first.drop()
-    killed = Claim(trials)
-    assert killed.holds()
+    with claimed(trials) as first, claimed(trials) as second:
+        assert (first, second) == (True, False)
+    killed = claimed(trials)
+    assert killed.__enter__()
     an_hour_passes()
-    assert Claim(trials).holds()
-    assert SIGN not in trials.study.user_attrs
+    with claimed(trials) as after:
+        assert after
+
+
+def test_a_retried_trial_that_is_killed_before_its_first_sign_is_noticed_too(trials: Trials, an_hour_passes) -> None:
+    begun(trials)
+    an_hour_passes()
+    trials.heartbeat.fail_stale(trials.study)
+    again = trials.study.ask(SPACE.distributions())
+    assert SIGN in again.user_attrs, "Optuna copies that of the one before, which says nothing of this one"
+    an_hour_passes()
+    assert trials.running() == []
+    assert states(trials) == ["FAIL", "FAIL", "WAITING"]

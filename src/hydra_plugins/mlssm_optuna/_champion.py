@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from hydra_plugins.mlssm_optuna._trials import Trials, ask
+from hydra_plugins.mlssm_optuna._trials import Trials
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -24,8 +25,7 @@ def best_trial(trials: Trials) -> FrozenTrial | None:
 
 def has_champion(trials: Trials) -> bool:
     """Whether the study, as long as it is now, has its champion."""
-    kept: dict[str, Any] = trials.study.user_attrs.get(CHAMPION, {})
-    return kept.get("trials") == len(trials.counted())
+    return bool(trials.study.user_attrs.get(CHAMPION, {}).get("trials") == len(trials.counted()))
 
 
 def save_champion(trials: Trials, trial: FrozenTrial, run_id: str, version: int) -> None:
@@ -34,32 +34,21 @@ def save_champion(trials: Trials, trial: FrozenTrial, run_id: str, version: int)
     trials.study.set_user_attr(CHAMPION, kept)
 
 
-class Claim:
-    """The right to train the champion: a running trial in a study of its own, of which the lowest number counts."""
+@contextmanager
+def claimed(trials: Trials) -> Iterator[bool]:
+    """Whether this worker has the right to train the champion, which it keeps while the block runs.
 
-    def __init__(self, trials: Trials) -> None:
-        """Claim it; a claim of a worker that was killed counts no more."""
-        import optuna
+    A claim is a running trial in a study of its own, of which that of the lowest number counts.
+    """
+    import optuna
 
-        self._heartbeat = trials.heartbeat
-        self._study = optuna.create_study(
-            study_name=f"{trials.study.study_name} {CHAMPION}", storage=trials.heartbeat.storage, load_if_exists=True
-        )
-        self._number = ask(self._study).number
-        self._heartbeat.begin(self._study, self._number)
-
-    def holds(self) -> bool:
-        """Whether this worker has the right."""
-        self._heartbeat.fail_stale(self._study)
-        running = [trial.number for trial in self._study.get_trials(deepcopy=False) if trial.state.name == "RUNNING"]
-        return self._number == min(running, default=None)
-
-    def kept(self) -> AbstractContextManager[None]:
-        """Keep the claim while the block runs."""
-        return self._heartbeat.beating(self._study, [self._number])
-
-    def drop(self) -> None:
-        """Leave it to others."""
-        from optuna.trial import TrialState
-
-        self._study.tell(self._number, state=TrialState.FAIL, skip_if_finished=True)
+    name, heartbeat = f"{trials.study.study_name} {CHAMPION}", trials.heartbeat
+    study = optuna.create_study(study_name=name, storage=heartbeat.storage, load_if_exists=True)
+    number = study.ask().number
+    heartbeat.begin(study, number)
+    try:
+        with heartbeat.beating(study, [number]):
+            heartbeat.fail_stale(study)
+            yield number == min(item.number for item in study.get_trials() if item.state.name == "RUNNING")
+    finally:
+        study.tell(number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)

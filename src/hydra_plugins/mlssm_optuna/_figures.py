@@ -108,10 +108,8 @@ def _value(place: int) -> Callable[[Any], float]:
 
 def _draw(plot: Callable[..., Any], trials: Trials, options: dict[str, Any]) -> Figure:
     from matplotlib import pyplot
-    from optuna.exceptions import ExperimentalWarning
 
     with warnings.catch_warnings(), pyplot.rc_context({"figure.figsize": INCHES}):
-        warnings.simplefilter("ignore", ExperimentalWarning)
         # it says that low values are the good ones, which they are
         warnings.filterwarnings("ignore", "PedAnovaImportanceEvaluator computes", UserWarning)
         axes = plot(trials.study, **options)

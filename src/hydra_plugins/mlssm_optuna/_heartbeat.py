@@ -1,16 +1,14 @@
 """Signs of life of running trials; a trial that gives none has failed, and its point is tried again.
 
 Optuna's own heartbeat is kept by `RDBStorage` alone, that is by SQLite and PostgreSQL. A journal file has none, and no
-storage has one for a trial that was killed before its first sign: there the same is done with a user attribute.
+storage has one for a trial that was killed before its first sign: there a user attribute does the same.
 """
 
 from __future__ import annotations
 
-import copy
 import logging
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -25,35 +23,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SIGN = "heartbeat"  # when a trial gave its first sign of life, in a journal its last one; seconds since 1970
-Retry = Callable[["Study", "FrozenTrial"], None]
 
 
-@contextmanager
-def experimental() -> Iterator[None]:
-    """Call what Optuna says may still change, without a warning each time."""
-    from optuna.exceptions import ExperimentalWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield
-
-
-def retry_callback(max_retries: int) -> Retry:
-    """Queue the point of a trial that died once more, at most so many times."""
+def retry_callback(max_retries: int) -> Callable[[Study, FrozenTrial], None]:
+    """Queue the point of a trial that died, unless it has died so many times before."""
     from optuna.storages import RetryHeartbeatStaleTrialCallback
 
-    with experimental():
-        queue = RetryHeartbeatStaleTrialCallback(max_retry=max_retries)
+    queue = RetryHeartbeatStaleTrialCallback(max_retry=max_retries)
 
     def retry(study: Study, trial: FrozenTrial) -> None:
-        again = len(retries(trial)) < max_retries
-        log.warning(
-            "study %s: trial %d FAIL: its process ended; its point is %s",
-            *(study.study_name, trial.number, "tried again" if again else "given up"),
-        )
-        found = copy.deepcopy(trial)  # the callback writes into it
-        found.user_attrs = {}  # what the trial that died said of itself
-        queue(study, found)
+        end = "tried again" if len(retries(trial)) < max_retries else "given up"
+        log.warning("study %s: trial %d FAIL: its process ended; its point is %s", study.study_name, trial.number, end)
+        queue(study, trial)
 
     return retry
 
@@ -62,20 +43,14 @@ def retries(trial: FrozenTrial) -> list[int]:
     """The trials that had a trial's point before it and died, oldest first."""
     from optuna.storages import RetryHeartbeatStaleTrialCallback
 
-    with experimental():
-        return RetryHeartbeatStaleTrialCallback.retry_history(trial)
+    return RetryHeartbeatStaleTrialCallback.retry_history(trial)
 
 
 class Heartbeat:
     """The signs of life that trials of a storage give and that others look for."""
 
     def __init__(self, storage: BaseStorage, settings: Settings) -> None:
-        """Nothing is written yet.
-
-        Args:
-            storage: Opened by `open_storage` with the same settings.
-            settings: How often to give a sign, and how long to wait for one.
-        """
+        """Take a storage that `open_storage` opened with the same settings."""
         from optuna.storages import RDBStorage
 
         self.storage = storage
@@ -97,12 +72,18 @@ class Heartbeat:
     @contextmanager
     def beating(self, study: Study, numbers: Sequence[int]) -> Iterator[None]:
         """Give signs for running trials while the block runs; a storage that fails meanwhile is tried again."""
+        from optuna.exceptions import OptunaError
+        from sqlalchemy.exc import SQLAlchemyError
+
         ids, done = [self.trial_id(study, number) for number in numbers], threading.Event()
 
         def beat() -> None:
             while not done.wait(self._settings.heartbeat_s):
-                for trial_id, number in zip(ids, numbers, strict=True):
-                    self._try_to_give(trial_id, number)
+                try:
+                    for trial_id in ids:
+                        self._give(trial_id)
+                except (OptunaError, SQLAlchemyError, OSError) as error:
+                    log.warning("trials %s: no sign of life could be given: %s", numbers, str(error)[:300])
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()
@@ -116,9 +97,8 @@ class Heartbeat:
         """Tell FAIL for trials that give no sign of life, and queue their points again."""
         from optuna.storages import fail_stale_trials
 
-        with experimental():
-            fail_stale_trials(study)  # does nothing in a journal
-        for trial in study.get_trials(deepcopy=False):
+        fail_stale_trials(study)  # does nothing in a journal
+        for trial in study.get_trials():
             if trial.state.name == "RUNNING" and self._is_silent(trial):
                 self.fail(study, trial)
 
@@ -139,18 +119,9 @@ class Heartbeat:
         else:
             self.storage.set_trial_user_attr(trial_id, SIGN, time.time())
 
-    def _try_to_give(self, trial_id: int, number: int) -> None:
-        from optuna.exceptions import OptunaError
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            self._give(trial_id)
-        except (OptunaError, SQLAlchemyError, OSError) as error:
-            log.warning("trial %d: no sign of life could be given: %s", number, str(error)[:300])
-
     def _is_silent(self, trial: FrozenTrial) -> bool:
         """Whether a running trial gives no sign, of those that Optuna does not look after."""
-        sign = trial.user_attrs.get(SIGN)
-        if trial.datetime_start is None or (sign is not None and self._database is not None):
-            return False
-        return time.time() - max(sign or 0.0, trial.datetime_start.timestamp()) > self._settings.grace_s
+        start = trial.datetime_start.timestamp() if trial.datetime_start else time.time()
+        sign = trial.user_attrs.get(SIGN, 0.0)  # one before the start is of the trial that had the point before
+        looked_after = self._database is not None and sign >= start
+        return not looked_after and time.time() - max(sign, start) > self._settings.grace_s

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import time
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from hydra_plugins.mlssm_optuna._heartbeat import experimental, retry_callback
+from hydra_plugins.mlssm_optuna._heartbeat import retry_callback
 from hydra_plugins.mlssm_optuna._settings import Settings
 from mlssm.errors import ConfigError, RunError
 from mlssm.tracking.address import without_password
@@ -65,6 +66,9 @@ def open_storage(address: str, settings: Settings | None = None) -> BaseStorage:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # so it calls its heartbeat
+    # which it gives by itself in optimize alone; the trials that are asked for here have `Heartbeat`
+    warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used with Study.optimize")
     try:
         if address.startswith("journal:"):
             return _journal(Path(address.removeprefix("journal:")))
@@ -120,8 +124,7 @@ def _database(address: str, settings: Settings | None) -> BaseStorage:
     options = {"connect_args": wait} | ({} if sqlite else {"poolclass": NullPool})
     for attempt in range(CREATIONS):
         try:
-            with experimental():
-                return RDBStorage(address, options, **_signs_of_life(settings))
+            return RDBStorage(address, options, **_signs_of_life(settings))
         except (IntegrityError, ProgrammingError):
             if attempt == CREATIONS - 1:
                 raise

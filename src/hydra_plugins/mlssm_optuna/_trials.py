@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,6 @@ from hydra_plugins.mlssm_optuna._space import Point, Space
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
-    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 log = logging.getLogger(__name__)
@@ -28,13 +26,6 @@ log = logging.getLogger(__name__)
 FAILED, TEXT = "failed", "error"  # why a trial is FAIL, in a word and in a sentence
 ERROR, DIED, DUPLICATE, SURPLUS = "error", "died", "duplicate", "surplus"  # only the first one counts
 ASKING_SECONDS = 10  # within which a worker that asks for a trial knows its point
-
-
-def ask(study: Study, distributions: dict[str, BaseDistribution] | None = None) -> Trial:
-    """Optuna's `ask`; the signs of life, which it knows of `optimize` alone, are given by `Heartbeat`."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used with Study.optimize")
-        return study.ask(distributions)
 
 
 @dataclass(frozen=True)
@@ -96,10 +87,6 @@ class Trials:
         trials, size = self.all(), self.space.size
         return size is not None and not any(map(_waits, trials)) and len(self.tried(trials)) >= size
 
-    def ended(self) -> bool:
-        """Whether nothing is left to run, here or elsewhere."""
-        return not self.running() and (self.budget() == 0 or self.exhausted())
-
     def next(self) -> Trial | None:
         """The next trial, this worker's own; None where there is none left to begin."""
         while True:
@@ -109,7 +96,7 @@ class Trials:
             trials = self.all()
             uncounted = sum(not self.counts(trial) for trial in trials)
             self.study.sampler = untried_sampler(Draw(self.settings, self.space, self.tried(trials), uncounted))
-            trial = ask(self.study, self.space.distributions())
+            trial = self.study.ask(self.space.distributions())
             self.heartbeat.begin(self.study, trial.number)
             reason = self._not_needed(trial)
             if reason is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hydra.plugins.launcher import Launcher
 
-from hydra_plugins.mlssm_optuna._champion import Claim, best_trial, has_champion, save_champion
+from hydra_plugins.mlssm_optuna._champion import best_trial, claimed, has_champion, save_champion
 from hydra_plugins.mlssm_optuna._figures import draw_study, summary_tags, trials_table
 from hydra_plugins.mlssm_optuna._outcome import tell_outcome
 from hydra_plugins.mlssm_optuna._storage import STORAGE
@@ -76,17 +76,15 @@ class Worker:
 
     def _run_all(self) -> None:
         """Run trials, those of workers that die meanwhile too: the end of the others' is waited for."""
-        waits = False
-        while True:
-            if batch := self._next_batch():
+        told = False
+        while (batch := self._next_batch()) or (running := self.trials.running()):
+            if batch:
                 self._run(batch)
-            elif not (running := self.trials.running()):
-                return
-            else:
-                if not waits:
-                    log.info("waiting for %d trials that run in other workers", len(running))
-                waits = True
-                time.sleep(POLL_S)
+                continue
+            if not told:
+                log.info("waiting for %d trials that run in other workers", len(running))
+            told = True
+            time.sleep(POLL_S)
 
     def _next_batch(self) -> list[Trial]:
         wanted = 1 if self.here else self.trials.settings.n_jobs
@@ -127,21 +125,14 @@ class Worker:
             log.info("all %d points of the space are tried: the search ends before %d trials", *known)
         best = best_trial(trials)
         if trials.settings.champion and best is not None and not has_champion(trials):
-            self._claim_champion(best)
+            with claimed(trials) as mine:
+                if not mine:
+                    log.info("the champion is trained in another worker, which closes the study")
+                    record.leave_running()
+                elif not has_champion(trials):  # another worker's may have ended in between
+                    self._train_champion(best)
         shown = draw_study(trials)
         record.show(shown.figures, shown.missing, trials_table(trials), summary_tags(trials))
-
-    def _claim_champion(self, best: FrozenTrial) -> None:
-        claim = Claim(self.trials)
-        try:
-            if not claim.holds():
-                log.info("the champion is trained in another worker, which closes the study")
-                record.leave_running()
-            elif not has_champion(self.trials):
-                with claim.kept():
-                    self._train_champion(best)
-        finally:
-            claim.drop()
 
     def _train_champion(self, best: FrozenTrial) -> None:
         overrides = [*self.fixed, *self.trials.space.overrides(best.params)]
