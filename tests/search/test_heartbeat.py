@@ -57,16 +57,21 @@ def begun(trials: Trials) -> int:
     return number
 
 
+def alive_numbers(trials: Trials) -> list[int]:
+    trials.heartbeat.fail_stale(trials.study)
+    return [trial.number for trial in trials.running()]
+
+
 def states(trials: Trials) -> list[str]:
     return [trial.state.name for trial in trials.all()]
 
 
 def test_a_trial_that_gives_signs_runs_and_one_that_gives_none_is_tried_again(trials: Trials, an_hour_passes) -> None:
     silent = begun(trials)
-    assert [trial.number for trial in trials.running()] == [silent]
+    assert alive_numbers(trials) == [silent]
     an_hour_passes()
     alive = begun(trials)
-    assert [trial.number for trial in trials.running()] == [alive]
+    assert alive_numbers(trials) == [alive]
     assert states(trials) == ["FAIL", "RUNNING", "WAITING"]
     dead, _, waiting = trials.all()
     assert (waiting.params, retries(waiting)) == (dead.params, [silent])
@@ -77,9 +82,9 @@ def test_a_trial_that_gives_signs_runs_and_one_that_gives_none_is_tried_again(tr
 
 def test_a_trial_that_was_killed_before_its_first_sign_is_noticed_too(trials: Trials, an_hour_passes) -> None:
     trials.study.ask(SPACE.distributions())
-    assert len(trials.running()) == 1
+    assert alive_numbers(trials) == [0]
     an_hour_passes()
-    assert trials.running() == []
+    assert alive_numbers(trials) == []
     assert states(trials) == ["FAIL", "WAITING"]
 
 
@@ -116,7 +121,7 @@ def test_signs_are_given_while_a_block_runs_and_a_storage_that_fails_is_tried_ag
         while not given:
             time.sleep(0.02)
             assert time.monotonic() < end
-    assert [trial.number for trial in trials.running()] == [number]
+    assert alive_numbers(trials) == [number]
     assert "trials [0]: no sign of life could be given: the disk is away" in caplog.text
 
 
@@ -146,5 +151,15 @@ def test_a_retried_trial_that_is_killed_before_its_first_sign_is_noticed_too(tri
     again = trials.study.ask(SPACE.distributions())
     assert SIGN in again.user_attrs, "Optuna copies that of the one before, which says nothing of this one"
     an_hour_passes()
-    assert trials.running() == []
+    assert alive_numbers(trials) == []
     assert states(trials) == ["FAIL", "FAIL", "WAITING"]
+
+
+def test_a_worker_that_looks_whether_others_run_takes_no_point_from_the_one_that_asks_next(
+    trials: Trials, an_hour_passes
+) -> None:
+    dead = trials.by_number(begun(trials))
+    an_hour_passes()
+    assert [trial.number for trial in trials.running()] == [dead.number], "it waits on"
+    trials.heartbeat.fail_stale(trials.study)
+    assert trials.study.ask(SPACE.distributions()).params == dead.params

@@ -50,8 +50,7 @@ class Trials:
         return [trial for trial in self.all() if trial.state.name == "COMPLETE"]
 
     def running(self) -> list[FrozenTrial]:
-        """Trials that give signs of life."""
-        self.heartbeat.fail_stale(self.study)
+        """Trials that run; those whose process ended among them, until `next` looks for signs of life."""
         return [trial for trial in self.all() if trial.state.name == "RUNNING"]
 
     def counts(self, trial: FrozenTrial) -> bool:
