@@ -187,6 +187,7 @@ def test_a_task_is_read_as_written(tmp_path: Path) -> None:
         ((), {"WORLD_SIZE": "2", "LOCAL_RANK": "0"}, "in 2 processes, but trainer.devices x trainer.num_nodes is 1"),
         (TWO, {"SLURM_STEP_NUM_TASKS": "4"}, "in 4 processes, but trainer.devices x trainer.num_nodes is 2"),
         ((*TWO, "trainer.strategy=ddp_spawn"), {}, "trainer.strategy=ddp_spawn is not supported"),
+        ((*TWO, "trainer.strategy=ddp_fork"), {}, "trainer.strategy=ddp_fork is not supported"),
         ((*TWO, "+trainer.num_nodes=2"), {}, "trainer.num_nodes=2: start the command by torchrun or srun"),
     ],
 )

@@ -37,8 +37,8 @@ class Settings(Strict):
     objectives: tuple[str, ...] = Field(min_length=1)
     pruner: Literal["none", "median", "hyperband"]
     pruning: Pruning
-    heartbeat_s: float = Field(gt=0)
-    grace_s: float = Field(gt=0)
+    heartbeat_s: int = Field(ge=1)
+    grace_s: int = Field(ge=1)
     max_retries: int = Field(ge=0)
     champion: bool
     params: dict[str, Any]
@@ -54,6 +54,12 @@ class Settings(Strict):
         return self
 
     @model_validator(mode="after")
+    def _a_sign_comes_within_the_grace(self) -> Self:
+        if self.grace_s <= self.heartbeat_s:
+            raise ValueError(f"grace_s={self.grace_s} must be above heartbeat_s={self.heartbeat_s}")
+        return self
+
+    @model_validator(mode="after")
     def _one_objective_where_it_must_be(self) -> Self:
         if len(self.objectives) > 1 and self.pruner != "none":
             raise ValueError(f"pruner={self.pruner} knows one objective; set pruner=none or name one objective")
@@ -64,7 +70,7 @@ class Settings(Strict):
 
 def objective_names() -> list[str]:
     """What a training comes to that can be minimised."""
-    from mlssm.jobs.search import Outcome
+    from mlssm.jobs.outcome import Outcome
 
     return [item.name for item in dataclasses.fields(Outcome) if item.type == "float"]
 

@@ -15,7 +15,6 @@ import torch.distributed as dist
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from pytorch_lightning.strategies import DDPStrategy, ParallelStrategy
-from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
 from mlssm.config import TrainConfig
 from mlssm.distributed.rank_job import RankTask
@@ -25,6 +24,7 @@ from mlssm.errors import ConfigError
 from mlssm.training.trainer import build_trainer
 
 PLACE = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "NODE_RANK", "LOCAL_RANK")
+COPYING = ("spawn", "fork", "notebook")  # in the names of those ddp strategies that copy this process into the others
 # by these Lightning would take a cluster's single task for the whole group
 CLUSTER = ("TORCHELASTIC_RUN_ID", "RANK", "GROUP_RANK", "SLURM_NTASKS")
 
@@ -45,9 +45,11 @@ def check_processes(config: TrainConfig) -> None:
             f"the command was started in {started} processes, but trainer.devices x trainer.num_nodes is {wanted}; "
             "set trainer=ddp, trainer.devices to the processes a machine and +trainer.num_nodes to the machines"
         )
-    if isinstance(trainer.strategy, ParallelStrategy) and not _is_ddp(trainer):
+    strategy = str(config.trainer.get("strategy", "auto"))
+    copies = any(word in strategy for word in COPYING)
+    if isinstance(trainer.strategy, ParallelStrategy) and (copies or not _is_ddp(trainer)):
         raise ConfigError(
-            f"trainer.strategy={config.trainer.get('strategy', 'auto')} is not supported: gradients and scores are "
+            f"trainer.strategy={strategy} is not supported: gradients and scores are "
             "joined, and processes started, for ddp; set trainer.strategy=ddp"
         )
     if started == 1 and trainer.num_nodes > 1:
@@ -143,9 +145,7 @@ def _trainer(config: TrainConfig) -> pl.Trainer:
 
 
 def _is_ddp(trainer: pl.Trainer) -> bool:
-    return isinstance(trainer.strategy, DDPStrategy) and isinstance(
-        trainer.strategy.launcher, _SubprocessScriptLauncher
-    )
+    return isinstance(trainer.strategy, DDPStrategy)
 
 
 def _free_port() -> int:

@@ -132,8 +132,8 @@ class LocalRanks:
         """Give the main thread time to notice, then make it, then leave without it."""
         if self._over.wait(GRACE_S):
             return True
-        if dist.is_initialized() and dist.get_backend() == "nccl":
-            dist.distributed_c10d._abort_process_group()
+        if dist.is_initialized() and dist.get_backend() == "nccl" and dist.group.WORLD is not None:
+            dist.group.WORLD.abort()
             if self._over.wait(GRACE_S):
                 return True
         log.critical("%s; this process waits for it in vain and ends", self._dead[0].last_words())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlssm.errors import RunError
@@ -20,23 +19,6 @@ log = logging.getLogger(__name__)
 
 REGISTERED, ALIAS = "mlssm", "champion"
 FOLDER = "study"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The end of a training; plain values, so that it can come from another process.
-
-    Attributes:
-        rmse: Lowest RMSE on the natural validation split, SSM units; the mean over seeds.
-        cost: Floating-point operations for a pixel of one map.
-        run_id: The MLflow run; empty in a process that keeps none.
-        pruned_epoch: The epoch (from 1) after which the search stopped it; None where it came to its end.
-    """
-
-    rmse: float
-    cost: float
-    run_id: str
-    pruned_epoch: int | None = None
 
 
 def join(study: str) -> None:

@@ -12,7 +12,7 @@ from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation
 from mlssm.jobs.artifacts import keep_bundle, print_scores
 from mlssm.jobs.continuation import TrainingJob, resume
-from mlssm.jobs.search import Outcome
+from mlssm.jobs.outcome import Outcome
 from mlssm.jobs.seeds_report import report_seeds
 from mlssm.jobs.single import COST, cost, peak_memory_gb, record, train_one
 from mlssm.tracking.find import children

@@ -17,7 +17,7 @@ from mlssm.errors import Pruned
 from mlssm.jobs.area import open_area
 from mlssm.jobs.artifacts import print_scores
 from mlssm.jobs.continuation import TrainingJob, find_job
-from mlssm.jobs.search import Outcome
+from mlssm.jobs.outcome import Outcome
 from mlssm.jobs.seeds import train_seeds
 from mlssm.jobs.single import COST, RMSE, cost, rank, record, train_one
 from mlssm.jobs.sweep import parent_run_id
