@@ -203,7 +203,7 @@ def test_another_input_is_another_cube(area: Any, speckled: Any, change: str) ->
         path = next((area.root / "soil").iterdir())
         path.with_name(path.name + ".aux.xml").write_text("<PAMDataset></PAMDataset>")
     elif change == "another file":
-        area.raster("dem/another.tif", np.full((4, 4), 5, np.float32))
+        area.raster("dem/another.tif", np.full((4, 4), 140, np.float32))
     elif change == "units":
         changes = {"backscatter": {"looks": 7.0}}
     elif change == "time zone":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlssm.errors import ConfigError, DataError
-from mlssm.sources.dated import compile_pattern, index_dated
+from mlssm.sources.dated import by_pattern, compile_pattern, index_dated
 from mlssm.sources.faults import BadFiles
 
 DAY = re.compile(r"ndvi (?P<date>[\d-]+)(?:_(?P<tile>\w+))?\.tif")
@@ -17,7 +17,7 @@ def test_rasters_are_found_by_their_whole_name_in_the_order_of_time(area_files: 
     values = np.ones((4, 4), np.float32)
     names = ["ndvi 20230202_B.tif", "ndvi 2023-01-01.tif", "ndvi 20230202_A.tif", "an ndvi 20230101.tif", "x.tif"]
     paths = [area_files.raster(name, values) for name in names]
-    found = index_dated(paths, DAY, FORMATS, BadFiles("error"))
+    found = index_dated(paths, by_pattern(DAY), FORMATS, BadFiles("error"))
     assert [raster.info.path.name for raster in found] == [names[1], names[2], names[0]]
     assert [raster.time for raster in found[:2]] == [
         dt.datetime(2023, 1, 1, tzinfo=dt.UTC),
@@ -30,9 +30,9 @@ def test_rasters_are_found_by_their_whole_name_in_the_order_of_time(area_files: 
 def test_a_day_that_does_not_exist_is_named(area_files: Any) -> None:
     path = area_files.raster("ndvi 20230231.tif", np.ones((4, 4), np.float32))
     with pytest.raises(DataError, match=r"ndvi 20230231\.tif: '20230231' in its name is not a date written %Y%m%d"):
-        index_dated([path], DAY, FORMATS, BadFiles("error"))
+        index_dated([path], by_pattern(DAY), FORMATS, BadFiles("error"))
     skip = BadFiles("skip")
-    assert index_dated([path], DAY, FORMATS, skip) == []
+    assert index_dated([path], by_pattern(DAY), FORMATS, skip) == []
     assert skip.skipped == [path.name]
 
 

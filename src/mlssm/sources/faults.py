@@ -1,4 +1,4 @@
-"""What can be wrong with a source file, and what happens then."""
+"""What happens to a source file with a fault: it stops the run, is left out, or is corrected, and each is said."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ OnBadFile = Literal["error", "skip"]
 
 @dataclass
 class BadFiles:
-    """What happens to a file that cannot be read, and which ones did.
+    """What happens to files with faults, and which ones had some.
 
     Attributes:
         policy: "error" stops the run; "skip" logs the file, counts it and goes on.
         skipped: Names of the files that were left out, each once.
+        corrected: What was corrected, and the files in which it was.
     """
 
     policy: OnBadFile
     skipped: list[str] = field(default_factory=list)
+    corrected: dict[str, list[str]] = field(default_factory=dict)
+    _said: set[str] = field(default_factory=set)
 
     @contextmanager
     def handled(self, path: Path) -> Iterator[None]:
@@ -43,6 +46,23 @@ class BadFiles:
             if path.name not in self.skipped:
                 self.skipped.append(path.name)
                 log.warning("skipped a bad file: %s", error)
+
+    def correct(self, path: Path, what: str) -> None:
+        """Remember that something was corrected in a file; `tell_corrected` says it, one line a kind."""
+        names = self.corrected.setdefault(what, [])
+        if path.name not in names:
+            names.append(path.name)
+
+    def tell_corrected(self) -> None:
+        """Log one line for each kind of correction."""
+        for what, names in self.corrected.items():
+            log.warning("%s: in %d files (first: %s)", what, len(names), names[0])
+
+    def say(self, line: str) -> None:
+        """Log a line, once however often a folder is listed."""
+        if line not in self._said:
+            self._said.add(line)
+            log.warning(line)
 
 
 @dataclass(frozen=True)

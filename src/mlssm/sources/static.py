@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from rasterio.enums import Resampling
 from scipy import ndimage
 
 from mlssm.grid import Grid, Window
-from mlssm.sources.faults import Array, BadFiles, Limits
+from mlssm.sources.checks import incidence, soil, terrain
+from mlssm.sources.faults import Array, BadFiles
 from mlssm.sources.raster import mosaic
 
-# from below the Dead Sea's shore to above Everest, metres
-ELEVATION = Limits("elevation", -500, 9000, "declare its nodata value, e.g. `rio edit-info --nodata -9999`")
-INCIDENCE = Limits("the incidence angle", 0, 90, "declare its nodata value, or convert it to degrees")
+Floats = npt.NDArray[np.float64]
 
 
 def read_elevation(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles) -> tuple[Array, Array]:
@@ -35,9 +35,29 @@ def read_elevation(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFile
     """
     # one pixel more on each side, so that the slope reaches the area's edge
     wider = Window(area.row - 1, area.col - 1, area.height + 2, area.width + 2)
-    elevation = mosaic(paths, grid, wider, Resampling.bilinear, bad, ELEVATION)
+    elevation = mosaic(paths, grid, wider, Resampling.bilinear, bad, terrain.LAYER, terrain.disagree)
     inner = slice(1, -1), slice(1, -1)
-    return elevation[inner], slope_degrees(elevation, grid.pixel)[inner]
+    slope = slope_degrees(elevation, grid.pixel)[inner]
+    terrain.check_steepness(paths[0], slope)
+    return elevation[inner], slope
+
+
+def elevation_at(paths: Sequence[Path], grid: Grid, x: Floats, y: Floats, bad: BadFiles) -> Floats:
+    """Elevation at points, metres, [point]; NaN where the rasters do not reach.
+
+    Args:
+        paths: Elevation rasters.
+        grid: The grid, which the points may lie outside of.
+        x: Eastings on the grid's CRS, metres.
+        y: Northings.
+        bad: As in `read_elevation`.
+    """
+    found = np.full(len(x), np.nan)
+    for number, (east, north) in enumerate(zip(x, y, strict=True)):
+        if np.isfinite((east, north)).all():
+            row, col = int((grid.origin[1] - north) // grid.pixel), int((east - grid.origin[0]) // grid.pixel)
+            found[number] = mosaic(paths, grid, Window(row, col, 1, 1), Resampling.bilinear, bad, terrain.LAYER)[0, 0]
+    return found
 
 
 def slope_degrees(elevation: Array, pixel: float) -> Array:
@@ -57,9 +77,9 @@ def slope_degrees(elevation: Array, pixel: float) -> Array:
 
 def read_soil(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles) -> Array:
     """Soil class codes of an area, float32 [height, width] of whole numbers, NaN where there is none."""
-    return mosaic(paths, grid, area, Resampling.nearest, bad)
+    return mosaic(paths, grid, area, Resampling.nearest, bad, soil.LAYER, soil.disagree)
 
 
 def read_incidence(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles) -> Array:
     """Incidence angle of one relative orbit in degrees, float32 [height, width], NaN where it does not look."""
-    return mosaic(paths, grid, area, Resampling.bilinear, bad, INCIDENCE)
+    return mosaic(paths, grid, area, Resampling.bilinear, bad, incidence.LAYER, incidence.disagree)
