@@ -53,6 +53,7 @@ class Manifest(BaseModel):
         digest: Of all inputs and of what decides how they are read.
         files: Digest (SHA-256) of each source file, by its path below the area's folder.
         skipped: Source files that were left out because they are bad.
+        corrected: What was corrected in source files, a line a kind.
         crs: The grid's CRS, WKT or authority code.
         origin: Easting and northing of the grid's upper-left corner, metres.
         pixel: Pixel size, metres.
@@ -75,6 +76,7 @@ class Manifest(BaseModel):
     digest: str
     files: dict[str, str]
     skipped: tuple[str, ...]
+    corrected: tuple[str, ...] = ()
     crs: str
     origin: tuple[float, float]
     pixel: float

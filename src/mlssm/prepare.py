@@ -64,7 +64,10 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
     _tell_left_out(config)
     if path.is_dir():
         log.info("cube %s is there already: nothing to prepare", path)
-        return Cube.open(path)
+        found = Cube.open(path)
+        for line in found.manifest.corrected:
+            log.warning(line)
+        return found
     # a folder of thousands of images is not to be listed anew for each
     with whole_or_nothing(path) as partial, rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE"):
         _write(partial, config, identity, files, bad)
@@ -77,6 +80,8 @@ def _digests(root: Path, paths: Sequence[Path], bad: BadFiles) -> dict[str, str]
     found: dict[str, str] = {}
     for path in sorted(paths):
         with bad.handled(path):
+            if not path.is_file():
+                raise DataError(f"{path} is a folder, a pipe or a dead link, no file; take it away")
             try:
                 found |= file_digests(root, [path])
             except OSError as error:
@@ -127,6 +132,7 @@ def _write(path: Path, config: DatamoduleConfig, identity: str, files: dict[str,
         digest=identity,
         files=files,
         skipped=tuple(dict.fromkeys((*bad.skipped, *report.skipped))),
+        corrected=bad.corrections(),
         crs=index.grid.crs,
         origin=index.grid.origin,
         pixel=index.grid.pixel,
@@ -143,7 +149,8 @@ def _write(path: Path, config: DatamoduleConfig, identity: str, files: dict[str,
         weather_notes=_weather_notes(weather, report, index.grid),
     )
     writer.finish(manifest)
-    bad.tell_corrected()
+    for line in manifest.corrected:
+        log.warning(line)
 
 
 def _write_backscatter(

@@ -48,15 +48,14 @@ class BadFiles:
                 log.warning("skipped a bad file: %s", error)
 
     def correct(self, path: Path, what: str) -> None:
-        """Remember that something was corrected in a file; `tell_corrected` says it, one line a kind."""
+        """Remember that something was corrected in a file; `corrections` has one line a kind."""
         names = self.corrected.setdefault(what, [])
         if path.name not in names:
             names.append(path.name)
 
-    def tell_corrected(self) -> None:
-        """Log one line for each kind of correction."""
-        for what, names in self.corrected.items():
-            log.warning("%s: in %d files (first: %s)", what, len(names), names[0])
+    def corrections(self) -> tuple[str, ...]:
+        """One line for each kind of correction."""
+        return tuple(f"{what}: in {len(names)} files (first: {names[0]})" for what, names in self.corrected.items())
 
     def say(self, line: str) -> None:
         """Log a line, once however often a folder is listed."""

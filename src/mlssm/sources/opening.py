@@ -21,6 +21,9 @@ from mlssm.grid import Bounds
 
 # what one reading may hold in memory: more than a whole Sentinel-1 scene at 10 m
 MAX_PIXELS = 500_000_000
+# GDAL opens these beside a raster, by any driver: one that is no TIFF could lead it to other files and hosts
+COMPANIONS = (".msk", ".MSK", ".ovr", ".OVR")
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # a raster on Earth in metres: no pixel is finer than a hand, nothing lies farther than a pole from the equator
 FINEST_METRES, FARTHEST_METRES = 0.05, 4e7
 
@@ -78,6 +81,7 @@ def opened(path: Path) -> Iterator[Any]:
         DataError: The file cannot be read, holds complex values, or its place is not told or not possible.
     """
     try:
+        _check_companions(path)
         with warnings.catch_warnings():
             # a file without georeference is refused below, in our words
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -90,6 +94,14 @@ def opened(path: Path) -> Iterator[Any]:
         reason = reason.replace(f"{path.name}, ", "").replace(f"'{path}' ", "")  # the name is said once
         cure = "replace the file, or leave it out with on_bad_file=skip"
         raise DataError(f"{path} cannot be read ({reason}); {cure}") from error
+
+
+def _check_companions(path: Path) -> None:
+    for companion in (path.with_name(path.name + suffix) for suffix in COMPANIONS):
+        if companion.is_file():
+            with companion.open("rb") as stream:
+                if stream.read(4) not in TIFF_STARTS:
+                    raise DataError(f"{companion}, which {path.name} would be read with, is no TIFF; take it away")
 
 
 def refuse_too_large(path: Path, height: int, width: int, cure: str) -> None:

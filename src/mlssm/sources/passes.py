@@ -73,7 +73,7 @@ def newest_processing(dated: Iterable[DatedRaster]) -> list[DatedRaster]:
     """
     groups: dict[tuple[str, str], list[DatedRaster]] = defaultdict(list)
     for raster in sorted(dated, key=lambda raster: raster.time):
-        groups[raster.groups.get("burst", raster.info.path.name), raster.groups["polarisation"]].append(raster)
+        groups[_scene(raster), raster.groups["polarisation"]].append(raster)
     kept = []
     for rasters in groups.values():
         for same in _runs(rasters):
@@ -90,15 +90,30 @@ def _processing(raster: DatedRaster) -> tuple[str, str]:
     return raster.groups.get("processed", ""), raster.info.path.name
 
 
+def _scene(raster: DatedRaster) -> str:
+    """What stays the same when a scene is processed anew: its burst, or else its orbit; without either, its name."""
+    groups = raster.groups
+    return groups.get("burst") or (groups.get("orbit", "") if "processed" in groups else raster.info.path.name)
+
+
 def _runs(rasters: Sequence[DatedRaster]) -> list[list[DatedRaster]]:
-    """Split rasters that are sorted by time where more than a pass lies between a run's first and the next."""
+    """Put those of rasters, sorted by time, together that are of one pass and one ground."""
     runs: list[list[DatedRaster]] = []
     for raster in rasters:
-        if runs and raster.time - runs[-1][0].time <= SAME_PASS:
-            runs[-1].append(raster)
-        else:
+        run = next((run for run in reversed(runs) if _is_same(run[0], raster)), None)
+        if run is None:
             runs.append([raster])
+        else:
+            run.append(raster)
     return runs
+
+
+def _is_same(first: DatedRaster, second: DatedRaster) -> bool:
+    if second.time - first.time > SAME_PASS:
+        return False
+    if "burst" in second.groups:
+        return True
+    return first.info.crs == second.info.crs and _shared(first.info.bounds, second.info.bounds) > SAME_GROUND
 
 
 def group_passes(images: Iterable[Image]) -> tuple[Pass, ...]:

@@ -60,16 +60,18 @@ def read_onto(path: Path, grid: Grid, window: Window, resampling: Resampling, la
         if part is None:
             return np.full(window.shape, np.nan, np.float32)
         refuse_too_large(path, *part.shape, COARSER)
-        values = _stored(source, band.number, part)
+        values = _stored(source, band, part)
         transform, crs = _shifted(source.transform, part), source.crs
     return _warped(layer.values(path, values, band), transform, crs, target, resampling)
 
 
-def _stored(source: Any, number: int, part: Window) -> Array:
+def _stored(source: Any, band: Band, part: Window) -> Array:
     """A part of a band, scaled, float32 with NaN where the file declares it missing."""
-    pixels = rasterio.windows.Window.from_slices(*part.slices)
+    number, pixels = band.number, rasterio.windows.Window.from_slices(*part.slices)
     with np.errstate(over="ignore"):  # what passes float32 becomes infinite, and no quantity is
         values = source.read(number, window=pixels, masked=True).astype(np.float32).filled(np.nan)
+    for validity in band.validity:
+        values[source.read(validity, window=pixels) == 0] = np.nan
     return np.asarray(values * np.float32(source.scales[number - 1]) + np.float32(source.offsets[number - 1]))
 
 

@@ -77,9 +77,9 @@ def slope_degrees(elevation: Array, pixel: float) -> Array:
 
 def read_soil(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles) -> Array:
     """Soil class codes of an area, float32 [height, width] of whole numbers, NaN where there is none."""
-    return mosaic(paths, grid, area, Resampling.nearest, bad, soil.LAYER, soil.disagree)
+    return mosaic(paths, grid, area, Resampling.nearest, bad, soil.soil_layer(bad), soil.disagree)
 
 
 def read_incidence(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles) -> Array:
     """Incidence angle of one relative orbit in degrees, float32 [height, width], NaN where it does not look."""
-    return mosaic(paths, grid, area, Resampling.bilinear, bad, incidence.LAYER, incidence.disagree)
+    return mosaic(paths, grid, area, Resampling.bilinear, bad, incidence.incidence_layer(bad), incidence.disagree)

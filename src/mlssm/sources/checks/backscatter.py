@@ -27,6 +27,8 @@ NEVER_ABOVE, NEVER_BELOW = 60.0, -400.0
 MIDDLE = (-40.0, 5.0)
 # thermal noise that was subtracted leaves power below zero, but little of it
 LEAST_POWER = -1.0
+# nearly all of an image lies closer to 0 than this only where it is linear, or dB that were divided
+LEAST_SPREAD = 3.0
 # pixels without positive power are lost to the dB scale: this share is told, and this one biases what is left
 LOST_TOLD, LOST_REFUSED = 0.01, 0.2
 # a cross-polarised image this much above the co-polarised one is the other one, dB
@@ -50,8 +52,8 @@ HYP3_SCALE = re.compile(r"_RTC\d+_[A-Z]_[gs](?P<scale>[pad])[um][nf][ec][dm]_")
 
 def backscatter_layer(polarisation: str, units: Units, bad: BadFiles) -> Layer:
     """How images of one polarisation are read: to linear power, so that warping averages power."""
-    convert = _from_linear if units == "linear" else partial(_from_decibel, bad=bad)
-    return Layer(partial(_band, polarisation=polarisation, units=units, bad=bad), convert)
+    convert = _from_linear if units == "linear" else _from_decibel
+    return Layer(partial(_band, polarisation=polarisation, units=units, bad=bad), partial(convert, bad=bad))
 
 
 def _band(path: Path, source: Any, polarisation: str, units: Units, bad: BadFiles) -> Band:
@@ -80,7 +82,7 @@ def _hyp3_scale(path: Path) -> str:
     return {"p": "power", "a": "amplitude", "d": "dB"}[match["scale"]] if match else ""
 
 
-def _from_linear(path: Path, values: Array, band: Band) -> Array:
+def _from_linear(path: Path, values: Array, band: Band, bad: BadFiles) -> Array:
     """Linear power, NaN where missing; below zero, where noise was subtracted, it stays: it averages to the truth.
 
     Raises:
@@ -93,6 +95,10 @@ def _from_linear(path: Path, values: Array, band: Band) -> Array:
             f"{path} holds {known.min():g}, no linear power; set datamodule.backscatter.units=dB?{_or_declare(band)}"
         )
     _check_levels(path, 10 * np.log10(known[known > 0].astype(float)), known.size, band)
+    border = values == 1
+    if np.count_nonzero(border) > max(SINGLE_PIXELS, SINGLE_SHARE * known.size):
+        bad.correct(path, "a power of exactly 1, from a border of 0 dB, was taken as missing")
+        values = np.where(border, np.nan, values)
     return np.where(np.isfinite(values) & (values != 0), values, np.nan).astype(np.float32)
 
 
@@ -106,7 +112,7 @@ def _from_decibel(path: Path, values: Array, band: Band, bad: BadFiles) -> Array
         bad.correct(path, "exactly 0 dB, a missing value that is not declared, was taken as missing")
     values = np.where(np.isfinite(values) & (values != 0), values, np.nan)
     known = values[np.isfinite(values)].astype(float)
-    if known.size and (known.min() > 0 or np.percentile(np.abs(known), 75) < 1):
+    if known.size and (known.min() > 0 or np.percentile(np.abs(known), 95) < LEAST_SPREAD):
         raise DataError(f"{path} holds {known.min():g} dB and more; set datamodule.backscatter.units=linear?")
     _check_levels(path, known, known.size, band)
     with np.errstate(over="ignore"):

@@ -14,8 +14,8 @@ from rasterio.enums import ColorInterp
 from mlssm.errors import DataError
 from mlssm.sources.faults import Array
 
-# bands that say of others what is valid; GDAL applies an alpha band by itself
-NO_DATA_BAND = re.compile(r"mask|alpha|valid|quality|\bqa\b|cloud", re.IGNORECASE)
+# a band that says by 0 where the others have no value
+VALIDITY = re.compile(r"alpha|valid", re.IGNORECASE)
 UNIT_TAGS = ("UNITS", "UNIT", "UNITTYPE")
 SCALE_TAGS = {"SCALE_FACTOR": "scales", "SCALE": "scales", "ADD_OFFSET": "offsets", "OFFSET": "offsets"}
 
@@ -28,13 +28,13 @@ class Band:
         number: Counted from 1.
         dtype: How it is stored, e.g. "uint8".
         scaled: Whether the file states a scale or an offset for it.
-        missing: Stored values that its metadata show to be missing, beside the declared one.
+        validity: Numbers of the bands that are 0 where it is missing.
     """
 
     number: int
     dtype: str
     scaled: bool = False
-    missing: tuple[float, ...] = ()
+    validity: tuple[int, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -73,14 +73,18 @@ class Layer:
 
 
 def data_bands(source: Any) -> list[int]:
-    """Numbers of the bands that hold data: no alpha, no mask."""
+    """Numbers of the bands that hold data, and do not say where others do."""
+    validity = _validity_bands(source)
+    return [number for number in source.indexes if number not in validity] or [1]
+
+
+def _validity_bands(source: Any) -> tuple[int, ...]:
     interpreted = zip(source.indexes, source.colorinterp, source.descriptions, strict=True)
-    found = [
+    return tuple(
         number
         for number, colour, description in interpreted
-        if colour is not ColorInterp.alpha and not NO_DATA_BAND.search(description or "")
-    ]
-    return found or [1]
+        if colour is ColorInterp.alpha or VALIDITY.search(description or "")
+    )
 
 
 def find_band(path: Path, source: Any, kind: Kind) -> Band:
@@ -105,7 +109,8 @@ def find_band(path: Path, source: Any, kind: Kind) -> Band:
     check_unit(path, unit_of(source, number), kind)
     _check_scale_tags(path, source, number)
     scaled = (source.scales[number - 1], source.offsets[number - 1]) != (1, 0)
-    return Band(number, source.dtypes[number - 1], scaled, _transparent(source, number))
+    validity = tuple(other for other in _validity_bands(source) if other != number)
+    return Band(number, source.dtypes[number - 1], scaled, validity)
 
 
 def unit_of(source: Any, number: int) -> str:
@@ -160,10 +165,3 @@ def _check_scale_tags(path: Path, source: Any, number: int) -> None:
                 f"{path} has the tag {tag.lower()}={text}, but its band another; "
                 f"declare it with `gdal_edit.py {option} {text}`, or take the tag away"
             )
-
-
-def _transparent(source: Any, number: int) -> tuple[float, ...]:
-    """Values that the band's colour table leaves unseen."""
-    if source.colorinterp[number - 1] is not ColorInterp.palette:
-        return ()
-    return tuple(float(value) for value, colour in source.colormap(number).items() if colour[3] == 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from mlssm.errors import DataError
 from mlssm.sources.checks.header import Band, Kind, Layer, find_band
-from mlssm.sources.faults import Array, Limits
+from mlssm.sources.faults import Array, BadFiles, Limits
 
 INCIDENCE = Limits("the incidence angle", 0, 90, "declare its nodata value, or convert it to degrees")
 RADIANS = "convert it to degrees (radians times 57.2958)"
@@ -22,8 +23,16 @@ def _band(path: Path, source: Any) -> Band:
     return find_band(path, source, KIND)
 
 
-def _values(path: Path, values: Array, band: Band) -> Array:
+def incidence_layer(bad: BadFiles) -> Layer:
+    """How incidence angles are read; `bad` takes note of what is corrected."""
+    return Layer(_band, partial(_values, bad=bad))
+
+
+def _values(path: Path, values: Array, band: Band, bad: BadFiles) -> Array:
     values = INCIDENCE.checked(path, values)
+    if (values == 0).any():
+        bad.correct(path, "an incidence angle of exactly 0, under which no radar looks, was taken as missing")
+        values = np.where(values == 0, np.nan, values).astype(np.float32)
     known = values[np.isfinite(values)]
     if known.size and not MIDDLE[0] <= np.median(known) <= MIDDLE[1]:
         raise DataError(
@@ -31,9 +40,6 @@ def _values(path: Path, values: Array, band: Band) -> Array:
             f"{MIDDLE[0]:g}..{MIDDLE[1]:g}: radians or a cosine? Convert it to degrees, or declare its missing value"
         )
     return values
-
-
-LAYER = Layer(_band, _values)
 
 
 def disagree(first: Array, second: Array) -> bool:

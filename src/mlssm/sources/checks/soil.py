@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from mlssm.errors import DataError
 from mlssm.sources.checks.header import Band, Kind, Layer, find_band
-from mlssm.sources.faults import Array
+from mlssm.sources.faults import Array, BadFiles
 
 KIND = Kind("soil classes", r"soil|class|texture|hydrologic|mukey", classes=True)
 # each class is a channel of the model
@@ -26,14 +27,19 @@ def _band(path: Path, source: Any) -> Band:
     return find_band(path, source, KIND)
 
 
-def _values(path: Path, values: Array, band: Band) -> Array:
-    for missing in band.missing:
-        values = np.where(values == missing, np.nan, values).astype(np.float32)
+def soil_layer(bad: BadFiles) -> Layer:
+    """How soil classes are read; `bad` takes note of what is doubtful."""
+    return Layer(_band, partial(_values, bad=bad))
+
+
+def _values(path: Path, values: Array, band: Band, bad: BadFiles) -> Array:
     known = np.unique(values[np.isfinite(values)])
-    for strange in (*known[known < 0], *known[known >= EXACT], *known[np.isin(known, FILLS)]):
+    strange = known[(known < 0) | (known >= EXACT) | np.isin(known, FILLS)]
+    if strange.size:
+        code = _exact(strange[0])
         raise DataError(
-            f"{path} holds {strange:.0f}, no soil class; declare it as missing, e.g. `rio edit-info --nodata "
-            f"{strange:.0f}`, or give the classes other codes"
+            f"{path} holds {code}, no soil class; declare it as missing, e.g. `rio edit-info --nodata {code}`, "
+            "or give the classes other codes"
         )
     if (known != np.round(known)).any():
         broken = known[known != np.round(known)][0]
@@ -42,11 +48,17 @@ def _values(path: Path, values: Array, band: Band) -> Array:
         raise DataError(
             f"{path} holds 0 beside codes from {known[1]:.0f}; declare it as missing with `rio edit-info --nodata 0`"
         )
+    if known.size and known[0] == 0:
+        bad.correct(path, "soil class 0, which nothing declares as missing, was taken as a class")
     check_class_count(path, known)
     return values
 
 
-LAYER = Layer(_band, _values)
+def _exact(code: float) -> str:
+    """The code as it is stored: float32 rounds the largest integers up by one."""
+    if abs(code) > 2**32:
+        return f"{code:g}"
+    return str(next((largest for largest in (2**31 - 1, 2**32 - 1) if np.float32(largest) == code), int(code)))
 
 
 def check_class_count(path: Path, codes: Iterable[float]) -> None:

@@ -42,6 +42,8 @@ CLIFF = 50.0
 STEEPEST_MEDIAN = 55.0
 # what elevation is mistaken for, by its ratio to metres
 FACTORS = {"feet": 3.2808, "decimetres": 10.0, "centimetres": 100.0, "kilometres": 0.001}
+# stations' coordinates are rounded; on a slope that is not worth more than this, metres
+FAR = 150.0
 # two rasters of one surface differ by less than this, metres
 SAME_SURFACE = 20.0
 
@@ -52,7 +54,10 @@ def elevation_files(paths: Sequence[Path], bad: BadFiles) -> list[Path]:
     Where no other file is there, those are kept: their values decide.
     """
     derived = [path for path in paths if DERIVED.search(path.stem)]
-    if not derived or len(derived) == len(paths):
+    if not derived:
+        return list(paths)
+    if len(derived) == len(paths):
+        bad.say(f"{derived[0]} holds no elevation by its name; it is used, as nothing else is there")
         return list(paths)
     names = ", ".join(path.name for path in derived[:3])
     bad.say(f"{len(derived)} rasters in {paths[0].parent} hold no elevation by their names: not used ({names})")
@@ -128,8 +133,16 @@ def check_stations(path: Path, elevation: npt.NDArray[np.float64], stations: npt
         near = np.abs(ratio / factor - 1) < 0.1
         if not near.size or near.mean() < 0.75:
             continue
-        told = f"{path} has {elevation[usable][0]:g} where a weather station states {stations[usable][0]:g} m"
+        told = _told(path, elevation[usable], stations[usable])
         if near.sum() > 1:
             raise DataError(f"{told}: it is in {unit}; convert it to metres")
         return f"{told}: is it in {unit}? Only one station can tell"
+    far = np.abs(elevation - stations)[usable] > np.maximum(FAR, stations[usable] / 2)
+    if far.sum() > 1 and far.all():
+        raise DataError(f"{_told(path, elevation[usable], stations[usable])}: it holds no elevation; give another DEM")
     return None
+
+
+def _told(path: Path, elevation: npt.NDArray[np.float64], stations: npt.NDArray[np.float64]) -> str:
+    """What the DEM and the first station say of one place."""
+    return f"{path} has {elevation[0]:g} where a weather station states {stations[0]:g} m"
