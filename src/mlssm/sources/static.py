@@ -13,7 +13,8 @@ from scipy import ndimage
 from mlssm.grid import Grid, Window
 from mlssm.sources.checks import incidence, soil, terrain
 from mlssm.sources.faults import Array, BadFiles
-from mlssm.sources.raster import mosaic
+from mlssm.sources.opening import inspect, projected
+from mlssm.sources.raster import mosaic, read_onto
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,10 +54,17 @@ def elevation_at(paths: Sequence[Path], grid: Grid, x: Floats, y: Floats, bad: B
         bad: As in `read_elevation`.
     """
     found = np.full(len(x), np.nan)
-    for number, (east, north) in enumerate(zip(x, y, strict=True)):
-        if np.isfinite((east, north)).all():
-            row, col = int((grid.origin[1] - north) // grid.pixel), int((east - grid.origin[0]) // grid.pixel)
-            found[number] = mosaic(paths, grid, Window(row, col, 1, 1), Resampling.bilinear, bad, terrain.LAYER)[0, 0]
+    for path in paths:
+        with bad.handled(path):
+            info = inspect(path)
+            bounds = projected(info.crs, grid.crs, info.bounds)
+            if bounds is None:
+                continue
+            inside = (x >= bounds[0]) & (x <= bounds[2]) & (y >= bounds[1]) & (y <= bounds[3])
+            for number in np.flatnonzero(inside & np.isnan(found)):
+                row, col = (grid.origin[1] - y[number]) // grid.pixel, (x[number] - grid.origin[0]) // grid.pixel
+                pixel = Window(int(row), int(col), 1, 1)
+                found[number] = read_onto(path, grid, pixel, Resampling.bilinear, terrain.LAYER)[0, 0]
     return found
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyproj import CRS
 from rasterio.enums import ColorInterp
 
 from mlssm.errors import DataError
@@ -114,7 +113,7 @@ def find_band(path: Path, source: Any, kind: Kind) -> Band:
 
 
 def unit_of(source: Any, number: int) -> str:
-    """The unit that the file states for a band; empty where it states none."""
+    """The unit that the file states for a band, or its vertical datum for heights; empty where it states none."""
     stated = [source.units[number - 1], *(_tags(source, number).get(name) for name in UNIT_TAGS)]
     return next((unit.strip() for unit in stated if unit and unit.strip()), "")
 
@@ -128,18 +127,6 @@ def check_unit(path: Path, unit: str, kind: Kind) -> None:
     for pattern, cure in kind.other_units:
         if re.fullmatch(pattern, unit, re.IGNORECASE):
             raise DataError(f"{path} gives {kind.quantity} in {unit!r}; {cure}")
-
-
-def check_vertical_unit(path: Path, source: Any, kind: Kind) -> None:
-    """Refuse heights whose CRS says that they are not in metres.
-
-    Raises:
-        DataError: The CRS has a vertical axis in another unit.
-    """
-    for part in CRS.from_wkt(source.crs.to_wkt()).sub_crs_list:
-        unit = part.axis_info[0].unit_name if part.is_vertical and part.axis_info else "metre"
-        if unit not in ("metre", "meter"):
-            raise DataError(f"{path} gives {kind.quantity} in {unit!r} by its CRS; convert it to metres")
 
 
 def _tags(source: Any, number: int) -> dict[str, str]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from mlssm.errors import DataError
-from mlssm.sources.checks.header import Band, Kind, Layer, check_vertical_unit, find_band
+from mlssm.sources.checks.header import Band, Kind, Layer, find_band
 from mlssm.sources.faults import Array, BadFiles, Limits
 
 # from below the Dead Sea's shore to above Everest, metres
@@ -66,7 +66,6 @@ def elevation_files(paths: Sequence[Path], bad: BadFiles) -> list[Path]:
 
 def _band(path: Path, source: Any) -> Band:
     band = find_band(path, source, KIND)
-    check_vertical_unit(path, source, KIND)
     if band.dtype in ("uint8", "int8"):
         raise DataError(
             f"{path} holds {band.dtype} values: a picture, a hillshade or classes; give elevation in metres"
