@@ -64,7 +64,7 @@ def test_an_area_with_every_source(area: Any, speckled: Any) -> None:
 
 
 def test_an_area_with_backscatter_and_weather_alone(area: Any, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "mlssm.prepare"):
+    with caplog.at_level(logging.INFO, "mlssm"):
         cube = prepare(area.config(), "error")
     assert cube.manifest.features == ()
     assert cube.manifest.left_out == ("dem", "soil", "ndvi")
@@ -79,7 +79,7 @@ def test_what_is_used_or_not_there_is_not_called_left_out(area: Any, caplog: pyt
     for path in (area.root / "soil").iterdir():
         path.unlink()
     (area.root / "soil").rmdir()
-    with caplog.at_level(logging.INFO, "mlssm.prepare"):
+    with caplog.at_level(logging.INFO, "mlssm"):
         prepare(area.config(dem="dem", ndvi="ndvi"), "error")
     assert not [message for message in caplog.messages if "leaves it out" in message]
 
@@ -445,8 +445,6 @@ def test_a_source_with_gaps_is_told(area: Any, caplog: pytest.LogCaptureFixture)
     prepare(area.config(dem="dem"), "error")
     told = "dem.tif reaches 50 % of the images' pixels; elsewhere dem is missing"
     assert any(told in message for message in caplog.messages)
-        "dem.tif reaches 50 % of the images' pixels; elsewhere dem is missing" in said for said in caplog.messages
-    )
 
 
 def test_classes_are_counted_over_all_areas(area_files: Any) -> None:

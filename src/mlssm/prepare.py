@@ -19,13 +19,14 @@ from mlssm.errors import ConfigError, DataError
 from mlssm.files import whole_or_nothing
 from mlssm.grid import Grid, Window
 from mlssm.progress import track
-from mlssm.provenance import digest, file_digests
+from mlssm.provenance import digest
 from mlssm.sources.backscatter import BackscatterIndex, index_backscatter, read_pass
 from mlssm.sources.checks.backscatter import Units, check_polarisations
 from mlssm.sources.checks.soil import check_class_count
 from mlssm.sources.checks.terrain import check_stations, elevation_files
 from mlssm.sources.faults import BadFiles, OnBadFile
 from mlssm.sources.folder import raster_files
+from mlssm.sources.inventory import OPTIONAL, source_digests, tell_left_out
 from mlssm.sources.ndvi import NdviImage, index_ndvi, read_ndvi
 from mlssm.sources.passes import Pass
 from mlssm.sources.static import elevation_at, read_elevation, read_incidence, read_soil
@@ -36,9 +37,6 @@ from mlssm.weather.windows import window_end
 
 log = logging.getLogger(__name__)
 
-OPTIONAL = ("dem", "soil", "ndvi")
-# files beside a raster in which GDAL looks for its CRS, its missing value or its mask
-SIDECARS = (".aux.xml", ".msk")
 # a source that reaches fewer of the images' pixels is said to have gaps
 WHOLE = 0.99
 
@@ -57,11 +55,11 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
     if not config.root.is_dir():
         raise DataError(f"datamodule.root={config.root} is not a folder; set it to the area's folder")
     bad = BadFiles(on_bad_file)
-    files = _digests(config.root, _source_files(config, bad), bad)
+    files = source_digests(config, bad)
     settings = config.model_dump(mode="json", exclude={"root", "cubes", "simulation"})
     identity = digest({"format": cube.FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file})
     path = config.cubes / f"{config.root.resolve().name}-{identity[:12]}.zarr"
-    _tell_left_out(config)
+    tell_left_out(config)
     if path.is_dir():
         log.info("cube %s is there already: nothing to prepare", path)
         found = Cube.open(path)
@@ -73,42 +71,6 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
         _write(partial, config, identity, files, bad)
     log.info("cube %s written", path)
     return Cube.open(path)
-
-
-def _digests(root: Path, paths: Sequence[Path], bad: BadFiles) -> dict[str, str]:
-    """SHA-256 of each file by its path; one that cannot be read stops the run or is left out."""
-    found: dict[str, str] = {}
-    for path in sorted(paths):
-        with bad.handled(path):
-            if not path.is_file():
-                raise DataError(f"{path} is a folder, a pipe or a dead link, no file; take it away")
-            try:
-                found |= file_digests(root, [path])
-            except OSError as error:
-                cure = "replace it, or leave it out with on_bad_file=skip"
-                raise DataError(f"{path} cannot be read ({error.strerror}); {cure}") from error
-    return found
-
-
-def _source_files(config: DatamoduleConfig, bad: BadFiles) -> list[Path]:
-    weather = config.root / config.weather
-    if not weather.is_dir():
-        raise DataError(f"weather folder {weather} is missing; put the stations' CSV files there")
-    rasters = raster_files(config.root / config.backscatter.folder, bad)
-    for name in (config.dem, config.soil, config.ndvi):
-        if name is not None:
-            rasters += raster_files(config.root / name, bad)
-    beside = (path.with_name(path.name + suffix) for path in rasters for suffix in SIDECARS)
-    return [*rasters, *(path for path in beside if path.is_file()), *weather.glob("*.csv")]
-
-
-def _tell_left_out(config: DatamoduleConfig) -> None:
-    for name in OPTIONAL:
-        if getattr(config, name) is None and (config.root / name).exists():
-            log.info(
-                "%s is there, but datamodule.%s=null leaves it out; datamodule.%s=%s uses it",
-                *(config.root / name, name, name, name),
-            )
 
 
 def _write(path: Path, config: DatamoduleConfig, identity: str, files: dict[str, str], bad: BadFiles) -> None:

@@ -1,0 +1,67 @@
+"""The files of an area, which its cube is known by."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from mlssm.config import DatamoduleConfig
+from mlssm.errors import DataError
+from mlssm.provenance import file_digests
+from mlssm.sources.faults import BadFiles
+from mlssm.sources.folder import raster_files
+
+log = logging.getLogger(__name__)
+
+OPTIONAL = ("dem", "soil", "ndvi")
+# files beside a raster in which GDAL looks for its CRS, its missing value or its mask
+SIDECARS = (".aux.xml", ".msk")
+
+
+def source_digests(config: DatamoduleConfig, bad: BadFiles) -> dict[str, str]:
+    """SHA-256 of each file of an area's sources, by its path below the area's folder.
+
+    Args:
+        config: The area.
+        bad: Whether a file that cannot be read stops the run or is left out.
+
+    Raises:
+        DataError: A folder is missing, or a file cannot be read and the policy is "error".
+    """
+    found: dict[str, str] = {}
+    for path in sorted(_source_files(config, bad)):
+        with bad.handled(path):
+            found |= _digest(config.root, path)
+    return found
+
+
+def _digest(root: Path, path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise DataError(f"{path} is a folder, a pipe or a dead link, no file; take it away")
+    try:
+        return file_digests(root, [path])
+    except OSError as error:
+        cure = "replace it, or leave it out with on_bad_file=skip"
+        raise DataError(f"{path} cannot be read ({error.strerror}); {cure}") from error
+
+
+def _source_files(config: DatamoduleConfig, bad: BadFiles) -> list[Path]:
+    weather = config.root / config.weather
+    if not weather.is_dir():
+        raise DataError(f"weather folder {weather} is missing; put the stations' CSV files there")
+    rasters = raster_files(config.root / config.backscatter.folder, bad)
+    for name in (config.dem, config.soil, config.ndvi):
+        if name is not None:
+            rasters += raster_files(config.root / name, bad)
+    beside = (path.with_name(path.name + suffix) for path in rasters for suffix in SIDECARS)
+    return [*rasters, *(path for path in beside if path.is_file()), *weather.glob("*.csv")]
+
+
+def tell_left_out(config: DatamoduleConfig) -> None:
+    """Log the sources that are there, but are not used."""
+    for name in OPTIONAL:
+        if getattr(config, name) is None and (config.root / name).exists():
+            log.info(
+                "%s is there, but datamodule.%s=null leaves it out; datamodule.%s=%s uses it",
+                *(config.root / name, name, name, name),
+            )
