@@ -456,3 +456,12 @@ def test_classes_are_counted_over_all_areas(area_files: Any) -> None:
         area_files.raster(f"soil/{number}.tif", classes, corner=corner, nodata=0)
     with pytest.raises(DataError, match=r"soil holds 40 classes \(1\.\.40\), more than 30"):
         prepare(area_files.config(soil="soil"), "error")
+
+
+def test_one_image_under_two_dates_is_told(area: Any, speckled: Any, caplog: pytest.LogCaptureFixture) -> None:
+    area.image(speckled * 1.5, "20230125T015902")
+    prepare(area.config(), "error")
+    (line,) = [message for message in caplog.messages if "under another name" in message]
+    assert line.startswith("2 rasters are copies of others under another name (first: sentinel1/OPERA")
+    assert "20230113T015902Z" in line
+    assert "20230101T015902Z" in line

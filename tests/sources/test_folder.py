@@ -69,6 +69,17 @@ def test_what_is_not_used_is_said_once(folder: Path, name: str, said: str, caplo
     assert [message.startswith(said.format(folder=folder)) for message in caplog.messages] == [True]
 
 
+def test_a_linked_folder_is_looked_into_but_not_walked(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("disk/a.tif", "disk/deep/b.tif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (folder / "link").symlink_to(tmp_path / "disk")
+    raster_files(folder, BadFiles("error"))
+    assert caplog.messages[0].startswith(f"1 GeoTIFFs in subfolders of {folder} (first: link/a.tif)")
+
+
 def test_companions_need_no_word(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("dem.tif.aux.xml", "dem.tif.ovr", "dem.tif.msk", "dem.tfw", "README.md", ".DS_Store", "dem.TXT"):
         (folder / name).write_text("x")

@@ -90,6 +90,18 @@ def test_a_raster_that_memory_does_not_hold_is_refused_before_it_is_read(area_fi
     assert MAX_PIXELS > 26_000 * 17_000  # a whole Sentinel-1 scene at 10 m
 
 
+def test_a_block_that_memory_does_not_hold_is_refused(area_files: Any) -> None:
+    path = area_files.root / "strip.tif"
+    path.parent.mkdir(parents=True)
+    place = {"crs": "EPSG:32611", "transform": Affine(0.1, 0, 240000, 0, -0.1, 3816000)}
+    shape = {"width": 40_000, "height": 40_000, "count": 1, "dtype": "uint8"}
+    shape |= {"tiled": True, "blockxsize": 32_000, "blockysize": 32_000}
+    with rasterio.open(path, "w", driver="GTiff", sparse_ok=True, **shape, **place):
+        pass
+    with pytest.raises(DataError, match=r"strip\.tif: 32000 x 32000 pixels .*TILED=YES"):
+        inspect(path)
+
+
 @pytest.mark.parametrize(
     ("place", "said"),
     [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from mlssm.errors import DataError
@@ -81,8 +82,13 @@ def _say_unused(folder: Path, entries: Sequence[Path], bad: BadFiles) -> None:
 
 
 def _rasters_below(path: Path, folder: Path) -> list[str]:
-    below = ((Path(here) / name) for here, _, names in os.walk(path) for name in names)
+    below = [Path(here) / name for here, _, names in _walk(path) for name in names]
     return sorted(str(file.relative_to(folder)) for file in below if _is_named_raster(file))
+
+
+def _walk(path: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """The folders below one; of a linked folder that one alone: a link may lead to the root of a disk."""
+    return islice(os.walk(path), 1) if path.is_symlink() else os.walk(path)
 
 
 def _ends(name: str, suffixes: Sequence[str]) -> bool:

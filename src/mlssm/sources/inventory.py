@@ -9,7 +9,7 @@ from mlssm.config import DatamoduleConfig
 from mlssm.errors import DataError
 from mlssm.provenance import file_digests
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.folder import raster_files
+from mlssm.sources.folder import SUFFIXES, raster_files
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,20 @@ def source_digests(config: DatamoduleConfig, bad: BadFiles) -> dict[str, str]:
     for path in sorted(_source_files(config, bad)):
         with bad.handled(path):
             found |= _digest(config.root, path)
+    _say_copies(found, bad)
     return found
+
+
+def _say_copies(digests: dict[str, str], bad: BadFiles) -> None:
+    """Say which rasters hold the same bytes: one image under two dates is two observations that are none."""
+    first: dict[str, str] = {}
+    copies = [
+        f"{name} and {first[content]}"
+        for name, content in digests.items()
+        if name.lower().endswith(SUFFIXES) and first.setdefault(content, name) != name
+    ]
+    if copies:
+        bad.say(f"{len(copies)} rasters are copies of others under another name (first: {copies[0]}); is that right?")
 
 
 def _digest(root: Path, path: Path) -> dict[str, str]:

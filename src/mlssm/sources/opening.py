@@ -147,6 +147,8 @@ def _check_values_stored(path: Path, source: Any) -> None:
     kinds = [kind for kind in source.dtypes if kind.startswith("complex")]
     if kinds:
         raise DataError(f"{path} holds {kinds[0]} values (an SLC?); give calibrated, terrain-corrected real values")
+    for height, width in source.block_shapes:
+        refuse_too_large(path, height, width, "write it in tiles, e.g. `gdal_translate -co TILED=YES`")
     factors = (*source.scales, *source.offsets)
     if not np.isfinite(factors).all() or 0 in source.scales:
         raise DataError(f"{path} has the scale {source.scales[0]:g} and offset {source.offsets[0]:g}; correct its tags")

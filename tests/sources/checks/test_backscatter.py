@@ -125,6 +125,24 @@ def test_a_border_of_0_db_that_was_taken_to_power_is_missing_with_a_line(
     )
 
 
+def test_some_pixels_of_0_db_are_measured_where_values_come_in_steps(
+    area_files: Any, read: Any, decibels: Floats
+) -> None:
+    stored = np.round(decibels * 100)
+    stored[4, 4] = 0
+    path = written(area_files, stored, "int16")
+    with rasterio.open(path, "r+") as file:
+        file.scales = (0.01,)
+    found, bad = read(path)
+    assert found[4, 4] == 0
+    assert not bad.corrected
+    stored[BORDER] = 0
+    path = written(area_files, stored, "int16")
+    with rasterio.open(path, "r+") as file:
+        file.scales = (0.01,)
+    assert np.isnan(read(path)[0][BORDER]).all()
+
+
 def test_good_images_stay(area_files: Any, read: Any, decibels: Floats) -> None:
     decibels[3, 3], decibels[9, 9] = 25, -55  # a ship and a shadow
     found, bad = read(written(area_files, decibels))

@@ -108,9 +108,12 @@ def _from_decibel(path: Path, values: Array, band: Band, bad: BadFiles) -> Array
     Raises:
         DataError: The values are no decibels.
     """
-    if (values == 0).any():
+    border = values == 0
+    # of values in steps some are 0; of others none
+    if np.count_nonzero(border) > (0 if "float" in band.dtype else SINGLE_SHARE * values.size):
         bad.correct(path, "exactly 0 dB, a missing value that is not declared, was taken as missing")
-    values = np.where(np.isfinite(values) & (values != 0), values, np.nan)
+        values = np.where(border, np.nan, values)
+    values = np.where(np.isfinite(values), values, np.nan)
     known = values[np.isfinite(values)].astype(float)
     if known.size and (known.min() > 0 or np.percentile(np.abs(known), 95) < LEAST_SPREAD):
         raise DataError(f"{path} holds {known.min():g} dB and more; set datamodule.backscatter.units=linear?")
