@@ -45,6 +45,15 @@ def test_what_has_a_rasters_name_and_is_no_file(
     assert len([message for message in caplog.messages if "skipped a bad file" in message]) == 1
 
 
+def test_a_name_that_is_no_text_is_named(folder: Path) -> None:
+    (folder / os.fsdecode(b"d\xe9m.tif")).write_bytes(b"x")
+    with pytest.raises(DataError, match=r"d\\udce9m\.tif has a name that is not UTF-8; rename it"):
+        raster_files(folder, BadFiles("error"))
+    skip = BadFiles("skip")
+    assert [path.name for path in raster_files(folder, skip)] == ["dem.tif"]
+    assert skip.skipped == [r"d\udce9m.tif"]
+
+
 def test_a_link_that_leads_somewhere_is_a_file(folder: Path) -> None:
     (folder / "link.tif").symlink_to(folder / "dem.tif")
     assert [path.name for path in raster_files(folder, BadFiles("error"))] == ["dem.tif", "link.tif"]

@@ -108,6 +108,9 @@ def test_one_orbit_without_a_number_stays_and_numbers_that_are_known_too(caplog:
     known = [image(times[0], 137), image(times[0] + dt.timedelta(hours=12), 64)]
     assert [overpass.orbit for overpass in derive_orbits(group_passes(known))] == [137, 64]
     assert not caplog.messages
+    mixed = [*known, image(times[1])]
+    assert [overpass.orbit for overpass in derive_orbits(group_passes(mixed))] == [137, 64, 0]
+    assert caplog.messages[0].startswith("1 of 3 passes have no orbit number")
 
 
 def test_an_orbit_that_the_file_states_is_taken(area_files: Any) -> None:

@@ -100,7 +100,7 @@ def _dated(
 ) -> list[DatedRaster]:
     pattern = compile_pattern(config.pattern, "backscatter.pattern", ("date", "polarisation"))
     named = [path for path in files if name_match(pattern, path)]
-    others = [path for path in files if path not in set(named)]
+    others = sorted(set(files) - set(named))
     if not named:
         raise DataError(
             f"no GeoTIFF in {config.folder} matches datamodule.backscatter.pattern {config.pattern!r} "

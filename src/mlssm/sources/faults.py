@@ -20,6 +20,11 @@ Array = npt.NDArray[np.float32]
 OnBadFile = Literal["error", "skip"]
 
 
+def printable(name: str) -> str:
+    """A file's name with the bytes escaped that are no UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 @dataclass
 class BadFiles:
     """What happens to files with faults, and which ones had some.
@@ -43,8 +48,8 @@ class BadFiles:
         except DataError as error:
             if self.policy == "error":
                 raise
-            if path.name not in self.skipped:
-                self.skipped.append(path.name)
+            if printable(path.name) not in self.skipped:
+                self.skipped.append(printable(path.name))
                 log.warning("skipped a bad file: %s", error)
 
     def correct(self, path: Path, what: str) -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from mlssm.errors import DataError
-from mlssm.sources.faults import BadFiles
+from mlssm.sources.faults import BadFiles, printable
 
 SUFFIXES = (".tif", ".tiff")
 # what belongs to a raster, or to its reader: no data of its own
@@ -59,6 +59,7 @@ def _is_named_raster(path: Path) -> bool:
 
 def _regular(path: Path) -> Path:
     """The path, if it is a file: a pipe would wait for ever, a folder and a dead link cannot be read."""
+    refuse_unwritable_name(path)
     if path.is_dir():
         raise DataError(f"{path} is a folder with a GeoTIFF's name; rename it, or leave it out with on_bad_file=skip")
     if path.is_symlink() and not path.exists():
@@ -68,10 +69,20 @@ def _regular(path: Path) -> Path:
     return path
 
 
+def refuse_unwritable_name(path: Path) -> None:
+    """Refuse a file whose name is no text (UTF-8), as old archives unpack them: GDAL and JSON know no such names.
+
+    Raises:
+        DataError: It is none.
+    """
+    if path.name != printable(path.name):
+        raise DataError(f"{printable(str(path))} has a name that is not UTF-8; rename it")
+
+
 def _say_unused(folder: Path, entries: Sequence[Path], bad: BadFiles) -> None:
     def say(what: str, paths: Sequence[Path | str], cure: str) -> None:
         if paths:
-            bad.say(f"{len(paths)} {what} {folder} (first: {paths[0]}): not used; {cure}")
+            bad.say(f"{len(paths)} {what} {folder} (first: {printable(str(paths[0]))}): not used; {cure}")
 
     loose = [path.name for path in entries if not _is_named_raster(path) and not path.is_dir()]
     say("hidden GeoTIFFs in", [name for name in loose if name.startswith(".") and _ends(name, SUFFIXES)], "rename them")

@@ -9,7 +9,7 @@ from mlssm.config import DatamoduleConfig
 from mlssm.errors import DataError
 from mlssm.provenance import file_digests
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.folder import SUFFIXES, raster_files
+from mlssm.sources.folder import SUFFIXES, raster_files, refuse_unwritable_name
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ def _say_copies(digests: dict[str, str], bad: BadFiles) -> None:
 
 
 def _digest(root: Path, path: Path) -> dict[str, str]:
+    refuse_unwritable_name(path)
     if not path.is_file():
         raise DataError(f"{path} is a folder, a pipe or a dead link, no file; take it away")
     try:

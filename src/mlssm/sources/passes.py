@@ -7,6 +7,8 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 from mlssm.errors import DataError
@@ -100,7 +102,9 @@ def _runs(rasters: Sequence[DatedRaster]) -> list[list[DatedRaster]]:
     """Put those of rasters, sorted by time, together that are of one pass and one ground."""
     runs: list[list[DatedRaster]] = []
     for raster in rasters:
-        run = next((run for run in reversed(runs) if _is_same(run[0], raster)), None)
+        earliest = raster.time - SAME_PASS
+        recent = takewhile(partial(_begins_after, earliest), reversed(runs))
+        run = next((run for run in recent if _is_same(run[0], raster)), None)
         if run is None:
             runs.append([raster])
         else:
@@ -108,9 +112,12 @@ def _runs(rasters: Sequence[DatedRaster]) -> list[list[DatedRaster]]:
     return runs
 
 
+def _begins_after(earliest: dt.datetime, run: Sequence[DatedRaster]) -> bool:
+    return run[0].time >= earliest
+
+
 def _is_same(first: DatedRaster, second: DatedRaster) -> bool:
-    if second.time - first.time > SAME_PASS:
-        return False
+    """Whether two rasters of one pass show the same ground."""
     if "burst" in second.groups:
         return True
     return first.info.crs == second.info.crs and _shared(first.info.bounds, second.info.bounds) > SAME_GROUND
@@ -138,6 +145,12 @@ def derive_orbits(passes: Sequence[Pass]) -> tuple[Pass, ...]:
     unknown = [overpass for overpass in passes if overpass.orbit == 0]
     orbits = _by_time_of_day(unknown)
     if len(orbits) < 2:
+        if 0 < len(unknown) < len(passes):
+            log.warning(
+                "%d of %d passes have no orbit number (first: %s): they share references of their own, apart from "
+                "those of the numbered orbits; write the number into their names",
+                *(len(unknown), len(passes), unknown[0].images[0].path.name),
+            )
         return tuple(passes)
     numbers = {overpass: FIRST_DERIVED + place for place, group in enumerate(orbits) for overpass in group}
     told = ", ".join(f"{numbers[group[0]]}: {group[0].acquired:%H:%M} UTC, {len(group)} passes" for group in orbits)

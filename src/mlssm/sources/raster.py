@@ -22,6 +22,8 @@ from mlssm.sources.opening import known_crs, opened, projected, refuse_too_large
 # pixels read around the wanted window, so that bilinear resampling has its neighbours
 MARGIN = 2
 COARSER = "resample it to about the grid's pixel, e.g. `gdalwarp -tr 30 30 -r average`"
+# tiles of one product share an edge, not this much of their pixels
+OVERLAP = 0.1
 # fewer pixels than this in common say nothing of two rasters
 SHARED_PIXELS = 9
 
@@ -110,17 +112,25 @@ def mosaic(
         if values is None:
             continue
         if disagree is not None:
-            _refuse_other(path, earlier, result, values, disagree)
+            _check_other(path, earlier, result, values, disagree, bad)
         if np.isfinite(values).any():
             earlier.append(path)
         result = np.where(missing, values, result)
     return result
 
 
-def _refuse_other(
-    path: Path, earlier: list[Path], result: Array, values: Array, disagree: Callable[[Array, Array], bool]
+def _check_other(
+    path: Path,
+    earlier: list[Path],
+    result: Array,
+    values: Array,
+    disagree: Callable[[Array, Array], bool],
+    bad: BadFiles,
 ) -> None:
+    """Refuse a raster that contradicts those before it; say where it adds little."""
     both = np.isfinite(result) & np.isfinite(values)
+    if both.sum() > OVERLAP * np.isfinite(values).sum():
+        bad.correct(path, "where it overlaps others of its folder, theirs were used: they come first by their names")
     if both.sum() < SHARED_PIXELS or not disagree(result[both], values[both]):
         return
     raise DataError(

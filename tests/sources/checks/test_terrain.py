@@ -157,5 +157,17 @@ def test_two_surfaces_in_one_folder_are_refused_whatever_their_names(area_files:
 
 def test_tiles_that_overlap_and_agree_are_one_surface(area_files: Any, read: Any) -> None:
     rough = HILLS + np.random.default_rng(0).normal(0, 5, (24, 24))  # another sensor
-    elevation, _ = read(dem(area_files, HILLS, name="dem/a.tif"), dem(area_files, rough, name="dem/b.tif"))
+    bad = BadFiles("error")
+    elevation, _ = read(dem(area_files, HILLS, name="dem/a.tif"), dem(area_files, rough, name="dem/b.tif"), bad=bad)
     np.testing.assert_array_equal(elevation, HILLS.astype(np.float32))
+    assert bad.corrections() == (
+        "where it overlaps others of its folder, theirs were used: they come first by their names: "
+        "in 1 files (first: b.tif)",
+    )
+    edge = BadFiles("error")
+    west, east = (
+        dem(area_files, HILLS[:, :13], name="dem/a.tif"),
+        dem(area_files, HILLS[:, 12:], name="dem/b.tif", corner=(240360, 3816000)),
+    )
+    np.testing.assert_array_equal(read(west, east, bad=edge)[0], HILLS.astype(np.float32))
+    assert not edge.corrected
