@@ -37,8 +37,8 @@ from mlssm.weather.windows import window_end
 
 log = logging.getLogger(__name__)
 
-# a source that reaches fewer of the images' pixels is said to have gaps
-WHOLE = 0.99
+# a source that reaches fewer of the images' pixels is said to have gaps, and of even fewer warned
+WHOLE, MOSTLY = 0.99, 0.9
 
 
 def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
@@ -210,7 +210,8 @@ def _check_reached(key: str, files: Sequence[Path], layers: Sequence[Array], bad
     if any(values.any() for values in known):
         share = sum(values.sum() for values in known) / sum(values.size for values in known)
         if share < WHOLE:
-            log.warning("%s reaches %.0f %% of the images' pixels; elsewhere %s is missing", place, 100 * share, key)
+            level = logging.INFO if share > MOSTLY else logging.WARNING  # water has no soil
+            log.log(level, "%s reaches %.0f %% of the images' pixels; elsewhere %s is missing", place, 100 * share, key)
         return
     if all(path.name in bad.skipped for path in files):
         raise DataError(f"nothing in {place} can be read; replace it, or set datamodule.{key}=null to leave it out")

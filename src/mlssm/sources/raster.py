@@ -24,6 +24,7 @@ MARGIN = 2
 COARSER = "resample it to about the grid's pixel, e.g. `gdalwarp -tr 30 30 -r average`"
 # tiles of one product share an edge, not this much of their pixels
 OVERLAP = 0.1
+OVERLAPPED = "where it overlaps others of its folder, theirs were used: they come first by their names"
 # fewer pixels than this in common say nothing of two rasters
 SHARED_PIXELS = 9
 
@@ -85,6 +86,7 @@ def mosaic(
     bad: BadFiles,
     layer: Layer = PLAIN,
     disagree: Callable[[Array, Array], bool] | None = None,
+    tell_overlap: bool = False,
 ) -> Array:
     """Several rasters on one window: the first that has a value wins. Shapes and units as in `read_onto`.
 
@@ -96,6 +98,8 @@ def mosaic(
         bad: Whether a bad file stops the run or is left out.
         layer: As in `read_onto`.
         disagree: Tells from two rasters' values of the same pixels whether they are of two quantities.
+
+        tell_overlap: Whether files that overlap by more than an edge are worth a line.
 
     Raises:
         DataError: A file is bad and the policy is "error", or two files disagree: which of them is meant, nobody knows.
@@ -112,30 +116,25 @@ def mosaic(
         if values is None:
             continue
         if disagree is not None:
-            _check_other(path, earlier, result, values, disagree, bad)
+            both = np.isfinite(result) & np.isfinite(values)
+            _refuse_other(path, earlier, result[both], values[both], disagree)
+            if tell_overlap and both.sum() > OVERLAP * np.isfinite(values).sum():
+                bad.correct(path, OVERLAPPED)
         if np.isfinite(values).any():
             earlier.append(path)
         result = np.where(missing, values, result)
     return result
 
 
-def _check_other(
-    path: Path,
-    earlier: list[Path],
-    result: Array,
-    values: Array,
-    disagree: Callable[[Array, Array], bool],
-    bad: BadFiles,
+def _refuse_other(
+    path: Path, earlier: list[Path], theirs: Array, own: Array, disagree: Callable[[Array, Array], bool]
 ) -> None:
-    """Refuse a raster that contradicts those before it; say where it adds little."""
-    both = np.isfinite(result) & np.isfinite(values)
-    if both.sum() > OVERLAP * np.isfinite(values).sum():
-        bad.correct(path, "where it overlaps others of its folder, theirs were used: they come first by their names")
-    if both.sum() < SHARED_PIXELS or not disagree(result[both], values[both]):
+    """Refuse a raster that contradicts those before it, by the values of the pixels that both have."""
+    if own.size < SHARED_PIXELS or not disagree(theirs, own):
         return
     raise DataError(
-        f"{path} has {np.median(values[both]):g} where {', '.join(other.name for other in earlier[-3:])} in the same "
-        f"folder has {np.median(result[both]):g} (medians): two quantities or units; leave one of them in the folder"
+        f"{path} has {np.median(own):g} where {', '.join(other.name for other in earlier[-3:])} in the same "
+        f"folder has {np.median(theirs):g} (medians): two quantities or units; leave one of them in the folder"
     )
 
 

@@ -36,7 +36,7 @@ def read_elevation(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFile
     """
     # one pixel more on each side, so that the slope reaches the area's edge
     wider = Window(area.row - 1, area.col - 1, area.height + 2, area.width + 2)
-    elevation = mosaic(paths, grid, wider, Resampling.bilinear, bad, terrain.LAYER, terrain.disagree)
+    elevation = mosaic(paths, grid, wider, Resampling.bilinear, bad, terrain.LAYER, terrain.disagree, True)
     inner = slice(1, -1), slice(1, -1)
     slope = slope_degrees(elevation, grid.pixel)[inner]
     terrain.check_steepness(paths[0], slope)
@@ -85,7 +85,7 @@ def slope_degrees(elevation: Array, pixel: float) -> Array:
 
 def read_soil(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles) -> Array:
     """Soil class codes of an area, float32 [height, width] of whole numbers, NaN where there is none."""
-    return mosaic(paths, grid, area, Resampling.nearest, bad, soil.soil_layer(bad), soil.disagree)
+    return mosaic(paths, grid, area, Resampling.nearest, bad, soil.soil_layer(bad), soil.disagree, True)
 
 
 def read_incidence(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles) -> Array:
