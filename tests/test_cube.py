@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mlssm.cube import ANGLE_SCALE, BACKSCATTER_SCALE, FILL, NDVI_SCALE, Cube, pack, unpack
+from mlssm.cube import ANGLE_SCALE, BACKSCATTER_SCALE, FILL, FORMAT, NDVI_SCALE, Cube, pack, unpack
 from mlssm.errors import DataError
 from mlssm.prepare import prepare
 
@@ -82,9 +82,9 @@ def test_opening_what_is_no_cube(cube: Cube, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no cube at .*file"):
         Cube.open(tmp_path / "file")
     zarr.create_group(tmp_path / "other.zarr")
-    with pytest.raises(DataError, match=r"other\.zarr has cube format None, not 1; delete it"):
+    with pytest.raises(DataError, match=rf"other\.zarr has cube format None, not {FORMAT}; delete it"):
         Cube.open(tmp_path / "other.zarr")
-    zarr.create_group(tmp_path / "young.zarr", attributes={"format": 1})
+    zarr.create_group(tmp_path / "young.zarr", attributes={"format": FORMAT})
     with pytest.raises(DataError, match=r"young\.zarr is no whole cube: its attribute 'mlssm' is missing or wrong"):
         Cube.open(tmp_path / "young.zarr")
     zarr.create_array(tmp_path / "array.zarr", shape=(1,), dtype="int8")
@@ -100,5 +100,5 @@ def test_a_cube_of_another_format_is_refused(cube: Cube) -> None:
     meta = json.loads(path.read_text())
     meta["attributes"]["format"] = 99
     path.write_text(json.dumps(meta))
-    with pytest.raises(DataError, match="has cube format 99, not 1; delete it"):
+    with pytest.raises(DataError, match=f"has cube format 99, not {FORMAT}; delete it"):
         Cube.open(cube.path)

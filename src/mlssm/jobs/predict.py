@@ -154,7 +154,7 @@ def load_mapper(config: PredictConfig) -> Mapper:
     with tempfile.TemporaryDirectory() as folder:
         restored = restore(download(store, run.run_id, BUNDLE_FOLDER, Path(folder)))
     model, trained = restored.bundle, restored.config
-    cube = open_area(_area_config(trained.datamodule, config.root), config.on_bad_file)
+    cube = open_area(_area_config(trained.datamodule, config.root), config.on_bad_file, trained.weather)
     check_pixel(cube, model, trained)
     stack = load_stack(cube, trained.retrieval)
     layers = fitting_layers(model.features, area_layers(cube, stack.working, trained.features.static), trained)

@@ -46,7 +46,7 @@ def _train(path: Path, ready: int) -> None:
     from mlssm.training.fit import fit
     from mlssm.training.start import Start
 
-    experiment = assemble(open_area(config.datamodule, config.on_bad_file), config)
+    experiment = assemble(open_area(config.datamodule, config.on_bad_file, config.weather), config)
     os.write(ready, b"1")
     os.close(ready)
     fit(experiment, config, orders.checkpoints, None, Start(orders.resume_from))

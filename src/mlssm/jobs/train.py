@@ -59,7 +59,7 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
         return Outcome(earlier.run.metrics[RMSE], earlier.run.metrics[COST], earlier.run.run_id)
     beginning = _begin(store, config, values, earlier)
     check_processes(beginning.config)
-    cube = open_area(beginning.config.datamodule, beginning.config.on_bad_file)
+    cube = open_area(beginning.config.datamodule, beginning.config.on_bad_file, beginning.config.weather)
     run: TrackedRun | None = None
     try:
         with record(beginning, cube, job_name(beginning.config), parent, place=_place(parent)) as run:
