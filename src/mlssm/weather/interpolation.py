@@ -93,8 +93,8 @@ def interpolate_window(
     """Interpolate a window's station values to the pixels of a rectangle.
 
     Temperatures (`LAPSED`) are taken to sea level by `LAPSE_RATE`, interpolated and brought back with the DEM. Where
-    the DEM has no elevation they are interpolated as they are; a station of unknown elevation counts as if it lay at the
-    pixel's. The other variables are interpolated as they are, and as weights are not negative, rain stays so.
+    the DEM has no elevation they are interpolated as they are; a station of unknown elevation counts as if it lay at
+    the pixel's. The other variables are interpolated as they are, and as weights are not negative, rain stays so.
 
     Args:
         window: Station values, NaN = missing [T, S, V].
