@@ -339,7 +339,7 @@ def test_a_source_of_which_nothing_can_be_read_is_not_said_to_lie_elsewhere(
         ({"root": Path("nowhere")}, r"datamodule\.root=nowhere is not a folder"),
         ({"backscatter": {"folder": "S1"}}, r"folder .*S1 is missing"),
         ({"dem": "hills"}, r"folder .*hills is missing"),
-        ({"weather": "rain"}, r"weather folder .*rain is missing"),
+        ({"weather": "rain"}, r"rain: the weather folder does not exist; set datamodule.weather"),
     ],
 )
 def test_a_folder_that_is_missing_is_named(area: Any, changes: dict[str, Any], said: str) -> None:
@@ -385,14 +385,15 @@ def test_a_file_that_may_not_be_read_is_named_or_left_out(
         return plain(self, *args, **more)
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(DataError, match=rf"{path.name} cannot be read \(Permission denied\); .*on_bad_file=skip"):
+    said = rf"{path.name}:? cannot be read \((\[Errno 13\] )?Permission denied\); (.*on_bad_file=skip|replace the file)"
+    with pytest.raises(DataError, match=said):
         prepare(area.config(dem="dem"), "error")
     assert path.name in prepare(area.config(dem="dem"), "skip").manifest.skipped
 
 
 def test_a_folder_among_the_stations_is_named(area: Any) -> None:
     (area.root / "weather" / "old.csv").mkdir()
-    with pytest.raises(DataError, match=r"old\.csv is a folder, a pipe or a dead link, no file; take it away"):
+    with pytest.raises(DataError, match=r"old\.csv is not a file; replace it or remove it"):
         prepare(area.config(), "error")
 
 

@@ -33,8 +33,8 @@ from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
 from mlssm.weather.stations import StationWeather
 
-# 2: with the files of each array, so that an incomplete copy shows
-FORMAT = 2
+# 3: with the files of each array, so that an incomplete copy shows, and the daily minimum of temperature
+FORMAT = 3
 FILL = np.int16(-32768)
 BACKSCATTER_SCALE = 0.01
 ANGLE_SCALE = 0.01
@@ -153,6 +153,11 @@ class Cube:
     def window_ends(self) -> npt.NDArray[np.datetime64]:
         """The last day of the antecedent window of each acquisition, datetime64[D], [time]."""
         return np.asarray(self._array("window_end")[:]).astype("datetime64[D]")
+
+    @property
+    def morning(self) -> npt.NDArray[np.bool_]:
+        """Which acquisitions were made before noon, local time: their window ends with the day before [time]."""
+        return np.asarray(self.window_ends < self.local_days)
 
     @cached_property
     def orbits(self) -> npt.NDArray[np.int64]:

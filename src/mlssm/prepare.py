@@ -12,7 +12,7 @@ import numpy as np
 import rasterio
 
 from mlssm import __version__, cube
-from mlssm.config import DatamoduleConfig
+from mlssm.config import DatamoduleConfig, WeatherConfig
 from mlssm.cube import Array, Cube, Manifest
 from mlssm.cube_writer import CubeWriter
 from mlssm.errors import ConfigError, DataError
@@ -31,8 +31,8 @@ from mlssm.sources.ndvi import NdviImage, index_ndvi, read_ndvi
 from mlssm.sources.passes import Pass
 from mlssm.sources.static import elevation_at, read_elevation, read_incidence, read_soil
 from mlssm.sources.stations import WeatherReport, load_weather
-from mlssm.weather.interpolation import leave_one_station_out
-from mlssm.weather.stations import UNITS, StationWeather
+from mlssm.sources.weather_notes import tell_station_errors_anew, weather_notes
+from mlssm.weather.stations import StationWeather
 from mlssm.weather.windows import window_end
 
 log = logging.getLogger(__name__)
@@ -42,12 +42,14 @@ DIGESTS = "digests.json"  # of source files, beside the cubes
 WHOLE, MOSTLY = 0.99, 0.9
 
 
-def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
+def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: WeatherConfig | None = None) -> Cube:
     """Make the cube of an area, or find the one that was made from the same inputs.
 
     Args:
         config: The area.
         on_bad_file: Whether a file that cannot be read stops the run or is left out.
+        interpolation: How the stations' values will be interpolated, which the notes judge; None: as by default. The
+            cube itself does not depend on it.
 
     Raises:
         ConfigError: A pattern, CRS or time zone is not one.
@@ -66,19 +68,28 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
         found = Cube.open(path)
         for line in found.manifest.corrected:
             log.warning(line)
+        tell_station_errors_anew(found.manifest.weather_notes, found.weather, found.station_xy, interpolation)
         return found
     # a folder of thousands of images is not to be listed anew for each
     with whole_or_nothing(path) as partial, rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE"):
-        _write(partial, config, identity, files, bad)
+        _write(partial, config, identity, files, bad, interpolation)
     log.info("cube %s written", path)
     return Cube.open(path)
 
 
-def _write(path: Path, config: DatamoduleConfig, identity: str, files: dict[str, str], bad: BadFiles) -> None:
+def _write(
+    path: Path,
+    config: DatamoduleConfig,
+    identity: str,
+    files: dict[str, str],
+    bad: BadFiles,
+    interpolation: WeatherConfig | None,
+) -> None:
     # a simulated area may be of years to come
     latest = None if config.simulation is None else dt.datetime.max.replace(tzinfo=dt.UTC)
     index = index_backscatter(config.root, config.backscatter, config.grid, bad, latest)
-    weather, report = load_weather(config.root / config.weather, bad.policy)
+    middles = [index.grid.crop(area).geographic_centre() for area in index.areas]
+    weather, report = load_weather(config.root / config.weather, bad.policy, middles)
     ndvi = [] if config.ndvi is None else index_ndvi(config.root / config.ndvi, config.ndvi_pattern, bad, latest)
     zone = time_zone(config.time_zone, index.grid)
     writer = CubeWriter(path, index.grid)
@@ -109,7 +120,7 @@ def _write(path: Path, config: DatamoduleConfig, identity: str, files: dict[str,
         variables=weather.variables,
         looks=config.backscatter.looks,
         left_out=tuple(name for name in OPTIONAL if getattr(config, name) is None),
-        weather_notes=_weather_notes(weather, report, index.grid),
+        weather_notes=_weather_notes(weather, report, index, interpolation),
     )
     writer.finish(manifest)
     for line in manifest.corrected:
@@ -256,22 +267,12 @@ def _write_weather(writer: CubeWriter, weather: StationWeather) -> None:
     writer.days("day", weather.days, "day")
 
 
-def _weather_notes(weather: StationWeather, report: WeatherReport, grid: Grid) -> tuple[str, ...]:
-    """How evapotranspiration was found, what was rejected, and how well stations predict each other."""
-    notes = [
-        f"{days.station}: evapotranspiration by FAO-56 on {days.fao56} days, Hargreaves on {days.hargreaves}"
-        for days in report.evapotranspiration
-    ]
-    notes += [f"{quality.station}: {quality.rejected} values rejected" for quality in report.quality]
-    errors = leave_one_station_out(weather, *grid.project(weather.longitude, weather.latitude))
-    for name, error in errors.items():
-        if error.n:
-            note = (
-                f"{name}: leave-one-station-out RMSE {error.rmse:.2f}, bias {error.bias:.2f} {UNITS[name]}, n {error.n}"
-            )
-            log.info(note)
-            notes.append(note)
-    return tuple(notes)
+def _weather_notes(
+    weather: StationWeather, report: WeatherReport, index: BackscatterIndex, interpolation: WeatherConfig | None
+) -> tuple[str, ...]:
+    station_xy = np.stack(index.grid.project(weather.longitude, weather.latitude), axis=1)
+    areas = [index.grid.crop(area).bounds for area in index.areas]
+    return weather_notes(weather, report, station_xy, areas, interpolation)
 
 
 def time_zone(name: str | None, grid: Grid) -> ZoneInfo:

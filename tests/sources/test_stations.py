@@ -33,22 +33,24 @@ def test_stations_share_the_union_of_their_days(tmp_path: Path, caplog: pytest.L
     np.testing.assert_allclose(values["vapour_pressure"][1], [nan, 1.705 / 2, nan, nan], atol=5e-4)
     np.testing.assert_allclose(values["wind"][1], [nan, 2, nan, nan])  # as measured
     assert list(np.isfinite(values["evapotranspiration"][1])) == [False, True, False, True]
-    assert report.evapotranspiration == (EvapotranspirationDays("A", 0, 1, 0), EvapotranspirationDays("B", 1, 1, 1))
+    assert report.evapotranspiration == (EvapotranspirationDays("A", 0, 1, 0), EvapotranspirationDays("B", 0, 2, 1))
     assert (
-        "B: evapotranspiration by FAO-56 (radiation from eq. 50) on 1 days, Hargreaves on 1, missing on 1"
+        "B: evapotranspiration by FAO-56 (radiation from eq. 50) on 0 days, Hargreaves on 2, missing on 1"
         in caplog.messages
     )
 
 
 def test_what_quality_rejects_is_missing_and_reported(tmp_path: Path) -> None:
-    normal = [f"{dt.date(2020, 1, 1) + dt.timedelta(day)},{day % 5},{200 + day % 3},100,20,50" for day in range(200)]
+    normal = [
+        f"{dt.date(2020, 1, 1) + dt.timedelta(day)},{10 * (day % 5)},{200 + day % 3},100,20,50" for day in range(200)
+    ]
     normal[100] = normal[100].replace(",200,100,", ",90,100,").replace(",201,100,", ",90,100,")
     normal[100] = normal[100].replace(",202,100,", ",90,100,")
     write(tmp_path, "A", *normal)
     weather, report = load_weather(tmp_path, "error")
     assert report.quality[0].inverted == 2
     missing = [name for name, lost in zip(VARIABLES, np.isnan(weather.values[100, 0]), strict=True) if lost]
-    assert missing == ["evapotranspiration", "temperature", "vapour_pressure", "snow_depth"]
+    assert missing == ["evapotranspiration", "temperature", "vapour_pressure", "snow_depth", "min_temperature"]
 
 
 @pytest.mark.parametrize(("name", "message"), [("absent", "does not exist"), (".", r"no \*\.csv")])

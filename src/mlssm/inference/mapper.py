@@ -63,8 +63,9 @@ class Mapper:
         return [open_water(area, below) for area in self.stack.areas]
 
     def frozen(self, day: np.datetime64) -> list[Booleans]:
-        """Frozen or snowy pixels of each area on a day, [height, width]."""
-        masks = frozen_or_snowy(self.features.field, np.array([day], "datetime64[D]"), self.bundle.images)
+        """Frozen or snowy pixels of each area on a day, when the satellite passes, [height, width]."""
+        days, morning = np.array([day], "datetime64[D]"), np.array([not self.bundle.pass_is_evening])
+        masks = frozen_or_snowy(self.features.field, days, self.bundle.images, morning)
         first, everything = np.array([0]), slice(None)
         return [masks.of(area, first, everything, everything)[0] for area in range(len(self.stack.areas))]
 

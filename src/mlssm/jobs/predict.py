@@ -154,7 +154,7 @@ def load_mapper(config: PredictConfig) -> Mapper:
     with tempfile.TemporaryDirectory() as folder:
         restored = restore(download(store, run.run_id, BUNDLE_FOLDER, Path(folder)))
     model = restored.bundle
-    cube = open_area(_area_config(model.datamodule, config.root), config.on_bad_file)
+    cube = open_area(_area_config(model.datamodule, config.root), config.on_bad_file, model.weather)
     check_pixel(cube, model)
     stack = load_stack(cube, model.images)
     layers = fitting_layers(model.channels, area_layers(cube, stack.working, model.features.static), model.features)

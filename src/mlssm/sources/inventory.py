@@ -10,12 +10,14 @@ from mlssm.errors import DataError
 from mlssm.provenance import FileDigests, name_below
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.folder import SUFFIXES, raster_files, refuse_unwritable_name
+from mlssm.sources.stations import station_files
 
 log = logging.getLogger(__name__)
 
 OPTIONAL = ("dem", "soil", "ndvi")
 # files beside a raster in which GDAL looks for its CRS, its missing value or its mask
 SIDECARS = (".aux.xml", ".msk")
+UNREADABLE = "unreadable"
 
 
 def source_digests(config: DatamoduleConfig, bad: BadFiles, memory: Path | None = None) -> dict[str, str]:
@@ -31,9 +33,11 @@ def source_digests(config: DatamoduleConfig, bad: BadFiles, memory: Path | None 
     """
     found: dict[str, str] = {}
     digests = FileDigests(memory)
-    for path in sorted(_source_files(config, bad)):
+    for path in sorted(_rasters(config, bad)):
         with bad.handled(path):
             found[name_below(config.root, path)] = _digest(path, digests)
+    for path in station_files(config.root / config.weather):
+        found[name_below(config.root, path)] = _station_digest(path, digests)
     digests.keep()
     _say_copies(found, bad)
     return found
@@ -62,16 +66,23 @@ def _digest(path: Path, digests: FileDigests) -> str:
         raise DataError(f"{path} cannot be read ({error.strerror}); {cure}") from error
 
 
-def _source_files(config: DatamoduleConfig, bad: BadFiles) -> list[Path]:
-    weather = config.root / config.weather
-    if not weather.is_dir():
-        raise DataError(f"weather folder {weather} is missing; put the stations' CSV files there")
+def _station_digest(path: Path, digests: FileDigests) -> str:
+    """What is no file or cannot be read has a digest too: its reader says what is wrong with it."""
+    if not path.is_file():  # to open a pipe would wait for ever
+        return UNREADABLE
+    try:
+        return digests.of(path)
+    except OSError:
+        return UNREADABLE
+
+
+def _rasters(config: DatamoduleConfig, bad: BadFiles) -> list[Path]:
     rasters = raster_files(config.root / config.backscatter.folder, bad)
     for name in (config.dem, config.soil, config.ndvi):
         if name is not None:
             rasters += raster_files(config.root / name, bad)
     beside = (path.with_name(path.name + suffix) for path in rasters for suffix in SIDECARS)
-    return [*rasters, *(path for path in beside if path.is_file()), *weather.glob("*.csv")]
+    return [*rasters, *(path for path in beside if path.is_file())]
 
 
 def tell_left_out(config: DatamoduleConfig) -> None:

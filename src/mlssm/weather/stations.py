@@ -12,9 +12,19 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
 
-VARIABLES = ("precipitation", "evapotranspiration", "temperature", "vapour_pressure", "wind", "snow_depth")
+VARIABLES = (
+    "precipitation",
+    "evapotranspiration",
+    "temperature",
+    "vapour_pressure",
+    "wind",
+    "snow_depth",
+    "min_temperature",
+)
+LAPSED = ("temperature", "min_temperature")
+"""What falls with height: it is interpolated at sea level."""
 UNITS: Mapping[str, str] = MappingProxyType(
-    dict(zip(VARIABLES, ("mm/day", "mm/day", "degC", "kPa", "m/s", "mm"), strict=True))
+    dict(zip(VARIABLES, ("mm/day", "mm/day", "degC", "kPa", "m/s", "mm", "degC"), strict=True))
 )
 
 
