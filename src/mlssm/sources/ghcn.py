@@ -105,6 +105,8 @@ def read_station(path: Path) -> StationRecord:
     identifier = _station(path, table)
     days, note = read_days(path, table["DATE"])
     _require_days_once(path, table, days)
+    if not days.is_monotonic_increasing:
+        notes.append("the lines are not in the order of days: sorted")
     order = np.argsort(days)
     table, days = table.iloc[order], days[order]
     place = read_place(path, pd.DataFrame({name: read_numbers(path, name, table[name]) for name in PLACE}))
