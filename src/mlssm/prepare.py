@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,22 +19,27 @@ from mlssm.errors import ConfigError, DataError
 from mlssm.files import whole_or_nothing
 from mlssm.grid import Grid, Window
 from mlssm.progress import track
-from mlssm.provenance import digest, file_digests
-from mlssm.sources.backscatter import BackscatterIndex, Pass, index_backscatter, read_pass
+from mlssm.provenance import digest
+from mlssm.sources.backscatter import BackscatterIndex, index_backscatter, read_pass
+from mlssm.sources.checks.backscatter import Units, check_polarisations
+from mlssm.sources.checks.soil import check_class_count
+from mlssm.sources.checks.terrain import check_stations, elevation_files
 from mlssm.sources.faults import BadFiles, OnBadFile
+from mlssm.sources.folder import raster_files
+from mlssm.sources.inventory import OPTIONAL, source_digests, tell_left_out
 from mlssm.sources.ndvi import NdviImage, index_ndvi, read_ndvi
-from mlssm.sources.raster import raster_files
-from mlssm.sources.static import read_elevation, read_incidence, read_soil
-from mlssm.sources.stations import WeatherReport, load_weather, station_files
+from mlssm.sources.passes import Pass
+from mlssm.sources.static import elevation_at, read_elevation, read_incidence, read_soil
+from mlssm.sources.stations import WeatherReport, load_weather
 from mlssm.sources.weather_notes import tell_station_errors_anew, weather_notes
 from mlssm.weather.stations import StationWeather
 from mlssm.weather.windows import window_end
 
 log = logging.getLogger(__name__)
 
-OPTIONAL = ("dem", "soil", "ndvi")
-# files beside a raster in which GDAL looks for its CRS, its missing value or its mask
-SIDECARS = (".aux.xml", ".msk")
+DIGESTS = "digests.json"  # of source files, beside the cubes
+# a source that reaches fewer of the images' pixels is said to have gaps, and of even fewer warned
+WHOLE, MOSTLY = 0.99, 0.9
 
 
 def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: WeatherConfig | None = None) -> Cube:
@@ -51,42 +57,24 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: Wea
     """
     if not config.root.is_dir():
         raise DataError(f"datamodule.root={config.root} is not a folder; set it to the area's folder")
-    files = file_digests(config.root, _source_files(config))
+    bad = BadFiles(on_bad_file)
+    files = source_digests(config, bad, config.cubes / DIGESTS)
     settings = config.model_dump(mode="json", exclude={"root", "cubes", "simulation"})
     identity = digest({"format": cube.FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file})
     path = config.cubes / f"{config.root.resolve().name}-{identity[:12]}.zarr"
-    _tell_left_out(config)
+    tell_left_out(config)
     if path.is_dir():
         log.info("cube %s is there already: nothing to prepare", path)
         found = Cube.open(path)
+        for line in found.manifest.corrected:
+            log.warning(line)
         tell_station_errors_anew(found.manifest.weather_notes, found.weather, found.station_xy, interpolation)
         return found
     # a folder of thousands of images is not to be listed anew for each
     with whole_or_nothing(path) as partial, rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE"):
-        _write(partial, config, identity, files, on_bad_file, interpolation)
+        _write(partial, config, identity, files, bad, interpolation)
     log.info("cube %s written", path)
     return Cube.open(path)
-
-
-def _source_files(config: DatamoduleConfig) -> list[Path]:
-    weather = config.root / config.weather
-    if not weather.is_dir():
-        raise DataError(f"weather folder {weather} is missing; put the stations' CSV files there")
-    rasters = raster_files(config.root / config.backscatter.folder)
-    for name in (config.dem, config.soil, config.ndvi):
-        if name is not None:
-            rasters += raster_files(config.root / name)
-    beside = (path.with_name(path.name + suffix) for path in rasters for suffix in SIDECARS)
-    return [*rasters, *(path for path in beside if path.is_file()), *station_files(weather)]
-
-
-def _tell_left_out(config: DatamoduleConfig) -> None:
-    for name in OPTIONAL:
-        if getattr(config, name) is None and (config.root / name).exists():
-            log.info(
-                "%s is there, but datamodule.%s=null leaves it out; datamodule.%s=%s uses it",
-                *(config.root / name, name, name, name),
-            )
 
 
 def _write(
@@ -94,17 +82,20 @@ def _write(
     config: DatamoduleConfig,
     identity: str,
     files: dict[str, str],
-    on_bad_file: OnBadFile,
+    bad: BadFiles,
     interpolation: WeatherConfig | None,
 ) -> None:
-    bad = BadFiles(on_bad_file)
-    index = index_backscatter(config.root, config.backscatter, config.grid, bad)
+    # a simulated area may be of years to come
+    latest = None if config.simulation is None else dt.datetime.max.replace(tzinfo=dt.UTC)
+    index = index_backscatter(config.root, config.backscatter, config.grid, bad, latest)
     middles = [index.grid.crop(area).geographic_centre() for area in index.areas]
-    weather, report = load_weather(config.root / config.weather, on_bad_file, middles)
-    ndvi = [] if config.ndvi is None else index_ndvi(config.root / config.ndvi, config.ndvi_pattern, bad)
+    weather, report = load_weather(config.root / config.weather, bad.policy, middles)
+    ndvi = [] if config.ndvi is None else index_ndvi(config.root / config.ndvi, config.ndvi_pattern, bad, latest)
     zone = time_zone(config.time_zone, index.grid)
     writer = CubeWriter(path, index.grid)
     features = _write_static(writer, config, index, bad)
+    if config.dem is not None:
+        _check_heights(elevation_files(raster_files(config.root / config.dem, bad), bad), weather, index.grid, bad)
     _write_times(writer, _write_backscatter(writer, config, index, bad), zone)
     _write_incidence(writer, index, bad)
     _write_ndvi(writer, ndvi, index, bad)
@@ -114,7 +105,8 @@ def _write(
         mlssm=__version__,
         digest=identity,
         files=files,
-        skipped=(*bad.skipped, *report.skipped),
+        skipped=tuple(dict.fromkeys((*bad.skipped, *report.skipped))),
+        corrected=bad.corrections(),
         crs=index.grid.crs,
         origin=index.grid.origin,
         pixel=index.grid.pixel,
@@ -131,6 +123,8 @@ def _write(
         weather_notes=_weather_notes(weather, report, index, interpolation),
     )
     writer.finish(manifest)
+    for line in manifest.corrected:
+        log.warning(line)
 
 
 def _write_backscatter(
@@ -144,7 +138,7 @@ def _write_backscatter(
     for overpass in track(index.passes, "backscatter onto the grid"):
         measured = False
         for area in index.areas:
-            layers = [read_pass(overpass, pol, index.grid, area, units, bad) for pol in index.polarisations]
+            layers = _layers(overpass, index, area, units, bad)
             if any(layer is not None for layer in layers):
                 packed = [_packed(layer, area, cube.BACKSCATTER_SCALE) for layer in layers]
                 array[len(kept), :, *area.slices] = np.stack(packed)
@@ -160,6 +154,16 @@ def _write_backscatter(
         )
     array.resize((len(kept), *array.shape[1:]))
     return tuple(kept)
+
+
+def _layers(overpass: Pass, index: BackscatterIndex, area: Window, units: Units, bad: BadFiles) -> list[Array | None]:
+    """One pass on one area, dB, in the order of the polarisations; all None where they contradict each other."""
+    layers = [read_pass(overpass, pol, index.grid, area, units, bad) for pol in index.polarisations]
+    path = overpass.images[0].path
+    with bad.handled(path):
+        check_polarisations(path, dict(zip(index.polarisations, layers, strict=True)))
+        return layers
+    return [None for _ in layers]
 
 
 def _packed(layer: Array | None, area: Window, scale: float) -> cube.Packed:
@@ -182,14 +186,16 @@ def _write_static(
     """Write the static features that the configuration has, and return their names."""
     layers: dict[str, list[Array]] = {}
     if config.dem is not None:
-        files = raster_files(config.root / config.dem)
+        files = elevation_files(raster_files(config.root / config.dem, bad), bad)
         pairs = [read_elevation(files, index.grid, area, bad) for area in index.areas]
         layers["elevation"], layers["slope"] = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         _check_reached("dem", files, layers["elevation"], bad)
     if config.soil is not None:
-        files = raster_files(config.root / config.soil)
+        files = raster_files(config.root / config.soil, bad)
         layers["soil"] = [read_soil(files, index.grid, area, bad) for area in index.areas]
         _check_reached("soil", files, layers["soil"], bad)
+        codes = np.unique(np.concatenate([np.unique(values) for values in layers["soil"]]))
+        check_class_count(config.root / config.soil, codes[np.isfinite(codes)])
     units = "elevation m, slope degrees, soil class code"
     array = writer.raster("static", ("feature",), (len(layers),), None, units)
     for position, parts in enumerate(layers.values()):
@@ -198,15 +204,27 @@ def _write_static(
     return tuple(layers)
 
 
+def _check_heights(files: Sequence[Path], weather: StationWeather, grid: Grid, bad: BadFiles) -> None:
+    """Hold the DEM against the heights that the stations state: another unit shows."""
+    x, y = grid.project(weather.longitude, weather.latitude)
+    if warning := check_stations(files[0], elevation_at(files, grid, x, y, bad), np.asarray(weather.elevation_m)):
+        log.warning(warning)
+
+
 def _check_reached(key: str, files: Sequence[Path], layers: Sequence[Array], bad: BadFiles) -> None:
     """Refuse a source without a single value on the images.
 
     Raises:
         DataError: None of its files can be read, or none overlaps the images.
     """
-    if any(np.isfinite(values).any() for values in layers):
-        return
     place = files[0] if len(files) == 1 else files[0].parent
+    known = [np.isfinite(values) for values in layers]
+    if any(values.any() for values in known):
+        share = sum(values.sum() for values in known) / sum(values.size for values in known)
+        if share < WHOLE:
+            level = logging.INFO if share > MOSTLY else logging.WARNING  # water has no soil
+            log.log(level, "%s reaches %.0f %% of the images' pixels; elsewhere %s is missing", place, 100 * share, key)
+        return
     if all(path.name in bad.skipped for path in files):
         raise DataError(f"nothing in {place} can be read; replace it, or set datamodule.{key}=null to leave it out")
     raise DataError(f"{place} does not overlap the images; give {key} of the same place, or set datamodule.{key}=null")

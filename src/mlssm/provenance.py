@@ -4,35 +4,82 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-UNREADABLE = "unreadable"
+SETTLED_NS = 2_000_000_000  # a file that changed less than 2 s ago may change again within its time stamp
 
 
-def file_digests(root: Path, paths: Iterable[Path]) -> dict[str, str]:
-    """SHA-256 of each file, sorted by its path: below `root`, or as given where it lies elsewhere.
+class FileDigests:
+    """SHA-256 of files, remembered from one command to the next."""
 
-    What is no file or cannot be read has `UNREADABLE` instead: its reader is who says what is wrong with it.
-    """
-    found = {}
-    for path in sorted(paths):
-        name = path.relative_to(root) if path.is_relative_to(root) else path
-        found[name.as_posix()] = _file_digest(path)
-    return found
+    def __init__(self, memory: Path | None = None) -> None:
+        """Take what is remembered.
+
+        Args:
+            memory: A JSON file, so that a file whose size, time of change and inode are those of before is not read
+                again; None to read all. A change that leaves all three as they were is not noticed.
+        """
+        self._memory = memory
+        self._known = {} if memory is None else _remembered(memory)
+        self._settled: dict[str, tuple[State, str]] = {}
+
+    def of(self, path: Path) -> str:
+        """The digest of a file.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        state, name = _state(path), str(path.absolute())
+        before = self._known.get(name)
+        found = before[1] if before is not None and before[0] == state else _sha256(path)
+        if time.time_ns() - state[1] > SETTLED_NS:
+            self._settled[name] = state, found
+        return found
+
+    def keep(self) -> None:
+        """Remember what was found."""
+        if self._memory is not None and any(self._known.get(name) != item for name, item in self._settled.items()):
+            _remember(self._memory, self._known | self._settled)
 
 
-def _file_digest(path: Path) -> str:
-    if not path.is_file():  # to open a pipe would wait for ever
-        return UNREADABLE
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return UNREADABLE
+def name_below(root: Path, path: Path) -> str:
+    """A file's path below a folder, or as given where it lies elsewhere, with forward slashes."""
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def digest(values: Mapping[str, Any]) -> str:
     """SHA-256 of JSON-like values, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+
+
+State = tuple[int, int, int]  # size, time of change in nanoseconds, inode
+
+
+def _state(path: Path) -> State:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _remembered(memory: Path) -> dict[str, tuple[State, str]]:
+    """What is not there or not readable is as good as nothing: the files are read."""
+    try:
+        values = json.loads(memory.read_bytes())
+        return {str(path): ((int(a), int(b), int(c)), str(sha)) for path, ((a, b, c), sha) in values.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _remember(memory: Path, values: Mapping[str, tuple[State, str]]) -> None:
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    partial = memory.with_name(f"{memory.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(values), encoding="utf-8")
+    partial.replace(memory)

@@ -12,7 +12,7 @@ from pyproj import Transformer
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.raster import inspect
+from mlssm.sources.opening import inspect
 from mlssm.sources.static import read_elevation, read_incidence, read_soil, slope_degrees
 
 ERROR = BadFiles("error")

@@ -11,6 +11,7 @@ at a station that reports snow. Both compare temperatures that fall with height,
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.config import RetrievalConfig
+from mlssm.config import ImagesConfig
 from mlssm.retrieval.stack import Places, row_bands
 from mlssm.weather.field import MIN_TEMPERATURE, SNOW, TEMPERATURE, WeatherField
 from mlssm.weather.stations import Floats
@@ -50,6 +51,13 @@ class DateMasks:
         """Whether a pixel of the area is masked at one of the times."""
         return any((area, int(time)) in self.masked for time in times)
 
+    def digest(self) -> str:
+        """SHA-256 of all masks."""
+        found = hashlib.sha256(str(self.shapes).encode())
+        for place, mask in sorted(self.masked.items()):
+            found.update(str(place).encode() + np.packbits(mask).tobytes())
+        return found.hexdigest()
+
     def of(self, area: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Booleans:
         """The mask, [time, rows, columns], or [time, ...] of single pixels."""
         clear = np.zeros(self.shapes[area], bool)
@@ -80,7 +88,7 @@ class Weather:
 def frozen_or_snowy(
     field: WeatherField,
     days: npt.NDArray[np.datetime64],
-    config: RetrievalConfig,
+    config: ImagesConfig,
     morning: Booleans | None = None,
 ) -> DateMasks:
     """Find frozen and snowy pixels from air temperature and snow depth of the acquisition's local day.
@@ -109,7 +117,7 @@ def frozen_or_snowy(
     return DateMasks(masked, tuple(place.shape for place in field.places))
 
 
-def _mask(field: WeatherField, weather: Weather, area: int, config: RetrievalConfig) -> Booleans:
+def _mask(field: WeatherField, weather: Weather, area: int, config: ImagesConfig) -> Booleans:
     snowy = bool(weather.snowy(config.snow_above_mm).any())
     if not snowy and field.coldest(weather.day[0], area) >= config.frozen_below_c:
         return np.zeros(field.places[area].shape, bool)

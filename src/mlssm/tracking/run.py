@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mlssm.markdown import markdown
 from mlssm.tracking.address import short_requests, without_password
 from mlssm.tracking.failures import is_unreachable
 from mlssm.tracking.leftovers import send_leftovers
@@ -18,7 +19,6 @@ from mlssm.tracking.operations import Artifact, End, Inputs, Params, Tags
 from mlssm.tracking.outbox import UNSENT, Outbox
 from mlssm.tracking.store import Store, sqlite_path
 from mlssm.tracking.system import PREFIX
-from mlssm.tracking.table import markdown
 from mlssm.tracking.tags import BUNDLE, BUNDLE_FOLDER
 
 if TYPE_CHECKING:
@@ -78,6 +78,13 @@ class TrackedRun:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / PurePosixPath(path).name
             figure.savefig(file)
+            self.log_file(file, _parent(path))
+
+    def log_image(self, png: bytes, path: str) -> None:
+        """Write a picture that is drawn already as the artifact `path`."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / PurePosixPath(path).name
+            file.write_bytes(png)
             self.log_file(file, _parent(path))
 
     def log_file(self, path: Path, folder: str | None = None) -> None:

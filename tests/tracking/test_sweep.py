@@ -175,7 +175,7 @@ def train_config(run_name: str | None) -> SimpleNamespace:
     """The part of the configuration that the name comes from."""
     return SimpleNamespace(
         tracking=SimpleNamespace(run_name=run_name),
-        model=SimpleNamespace(lag=7),
+        window=SimpleNamespace(lag=7),
         sampler=SimpleNamespace(name="two_pass"),
         datamodule=SimpleNamespace(root=Path("areas/santa_barbara")),
     )
