@@ -77,6 +77,11 @@ def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
         ([FIRST, FIRST.replace("02-28", "02-30")], "line 3: DATE '2020-02-30' is not a date"),
         ([FIRST, "", FIRST.replace("02-28,", "02-29,").replace("205", "2O5")], "line 4: TMAX '2O5' is not a number"),
         ([FIRST, FIRST.replace("USW00000001,2020-02-28", "B,2020-02-29")], "STATION is 'USW00000001', 'B'"),
+        ([FIRST.replace("34.5", "34-30-00N")], "line 2: LATITUDE '34-30-00N' is not a number; write decimal degrees"),
+        (
+            [FIRST.replace("-119.5", "119.5 W")],
+            "line 2: LONGITUDE '119.5 W' is not a number; write decimal degrees, west",
+        ),
         ([FIRST.replace("34.5", "134.5")], "LATITUDE 134.5 is not in -90..90"),
         ([FIRST.replace("34.5", "")], "LATITUDE nan is not in -90..90"),
         ([], "no day in the file"),

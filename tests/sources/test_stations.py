@@ -1,6 +1,7 @@
 import datetime as dt
 import gzip
 import logging
+import os
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -111,6 +112,15 @@ def test_every_kind_of_bad_file_can_be_skipped(tmp_path: Path, caplog: pytest.Lo
     assert len(report.skipped) == len(bad) + 2
     for name in report.skipped:
         assert len([line for line in caplog.messages if "skipped a bad file" in line and name in line]) == 1
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "A", "2020-01-01,0,150,50,,")
+    write(tmp_path, "B", "2020-01-01,0,150,50,,")
+    (tmp_path / "B.csv").rename(tmp_path / os.fsdecode(b"caf\xe9.csv"))
+    with pytest.raises(DataError, match=r"caf\\udce9\.csv has a name that is not UTF-8; rename it"):
+        load_weather(tmp_path, "error")
+    assert load_weather(tmp_path, "skip")[0].ids == ("A",)
 
 
 def test_a_station_of_another_part_of_the_world_is_left_out_or_corrected(
