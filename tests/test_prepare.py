@@ -2,6 +2,7 @@ import datetime as dt
 import logging
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ import xarray as xr
 from pyproj import CRS
 
 from mlssm import prepare as prepare_module
+from mlssm.config import WeatherConfig
 from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid
@@ -362,6 +364,52 @@ def test_the_notes_say_how_well_stations_predict_each_other(area: Any) -> None:
     notes = prepare(area.config(), "error").manifest.weather_notes
     assert any(note.startswith("S0: evapotranspiration by FAO-56 on 40 days") for note in notes)
     assert any(note.startswith("precipitation: leave-one-station-out RMSE 0.00") for note in notes)
+
+
+def test_the_notes_judge_the_interpolation_that_is_set(area: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Power and number of neighbours change what a station is predicted to be; the cube stays the same."""
+    area.weather()
+    third = (area.root / "weather" / "S0.csv").read_text().replace("S0,", "S2,")
+    third = third.replace("34.42,-119.85,10", "34.5,-119.7,9")
+    (area.root / "weather" / "S2.csv").write_text(third.replace(",60\n", ",90\n"))
+
+    def humidity(notes: Sequence[str]) -> str:
+        return next(note for note in notes if note.startswith("vapour_pressure: leave-one-station-out"))
+
+    few = WeatherConfig(neighbours=1, power=2, min_coverage=0.75)
+    first = prepare(area.config(), "error", few)
+    assert humidity(first.manifest.weather_notes).endswith("from 1 stations at most, power 2")
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        again = prepare(area.config(), "error", few.model_copy(update={"neighbours": 8, "power": 0.5}))
+    assert again.path == first.path
+    other = humidity([line for line in caplog.messages if "leave-one-station-out" in line])
+    assert other.endswith("from 8 stations at most, power 0.5")
+    errors = [re.findall(r"RMSE ([\d.]+)", note)[0] for note in (humidity(first.manifest.weather_notes), other)]
+    assert errors[0] != errors[1]
+
+
+def test_stations_that_are_far_or_from_elsewhere(area: Any, caplog: pytest.LogCaptureFixture) -> None:
+    folder = area.root / "weather"
+    for name, old, new in (("S0", "34.42,-119.85", "35.4,-119.85"), ("S1", "34.46,-119.8", "48.1,11.5")):
+        path = folder / f"{name}.csv"
+        path.write_text(path.read_text().replace(old, new))
+    cube = prepare(area.config(), "error")
+    assert cube.manifest.stations == ("S0",)
+    assert any("1 of 1 areas have no station within 50 km" in line for line in caplog.messages)
+    assert any("1 of 1 areas have no station" in note for note in cube.manifest.weather_notes)
+    assert any("it is left out" in note for note in cube.manifest.weather_notes)
+    (folder / "S0.csv").write_text((folder / "S0.csv").read_text().replace("35.4,-119.85", "35.4,119.85"))
+    with pytest.raises(DataError, match=r"S0\.csv.*LONGITUDE's sign looks wrong"):
+        prepare(area.config(), "error")
+
+
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("nowhere"), os.mkfifo])
+def test_what_is_no_station_file_can_be_skipped(area: Any, make: Any) -> None:
+    make(area.root / "weather" / "odd.csv")
+    with pytest.raises(DataError, match=r"odd\.csv is (not a file|a link to nothing)"):
+        prepare(area.config(), "error")
+    assert prepare(area.config(), "skip").manifest.skipped == ("odd.csv",)
 
 
 def test_times_are_of_the_passes_first_image(area_files: Any, speckled: Any) -> None:

@@ -33,6 +33,7 @@ from mlssm.sources.static import elevation_at, read_incidence, read_soil, read_t
 from mlssm.sources.stations import WeatherReport, load_weather
 from mlssm.sources.weather_notes import tell_station_errors_anew, weather_notes
 from mlssm.variables import of_kind
+from mlssm.weather.agreement import height_warnings
 from mlssm.weather.stations import StationWeather
 from mlssm.weather.windows import window_end
 
@@ -208,7 +209,10 @@ def _write_static(
 def _check_heights(files: Sequence[Path], weather: StationWeather, grid: Grid, bad: BadFiles) -> None:
     """Hold the DEM against the heights that the stations state: another unit shows."""
     x, y = grid.project(weather.longitude, weather.latitude)
-    if warning := check_stations(files[0], elevation_at(files, grid, x, y, bad), np.asarray(weather.elevation_m)):
+    terrain = elevation_at(files, grid, x, y, bad)
+    if warning := check_stations(files[0], terrain, np.asarray(weather.elevation_m)):
+        log.warning(warning)
+    for warning in height_warnings(weather, terrain):
         log.warning(warning)
 
 

@@ -98,7 +98,7 @@ def _decoded(raw: bytes) -> str:
 
 def _rows(path: Path, lines: list[str], delimiter: str) -> tuple[list[int], list[list[str]]]:
     """The lines that are not blank and their numbers."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     numbers: list[int] = []
     rows: list[list[str]] = []
     before = 0

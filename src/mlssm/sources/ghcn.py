@@ -57,7 +57,8 @@ ELEMENTS = [
     Element("RHAV", "relative_humidity", "%", 1.0, 0.0, 100.0, False, whole=False),
     Element("SNWD", "snow_depth", "mm", 1.0, 0.0, 11460.0, False),
 ]
-PLACE = ("LATITUDE", "LONGITUDE", "ELEVATION")
+DEGREES = "write decimal degrees, west and south negative, such as -119.7"
+PLACE = {"LATITUDE": DEGREES, "LONGITUDE": DEGREES, "ELEVATION": "write metres, or -999.9 where unknown"}
 REQUIRED = ("STATION", "DATE", *PLACE, *(element.column for element in ELEMENTS if element.required))
 MAX_BEYOND_RANGE = 0.01
 
@@ -105,16 +106,19 @@ def read_station(path: Path) -> StationRecord:
     identifier = _station(path, table)
     days, note = read_days(path, table["DATE"])
     _require_days_once(path, table, days)
+    if not days.is_monotonic_increasing:
+        notes.append("the lines are not in the order of days: sorted")
     order = np.argsort(days)
     table, days = table.iloc[order], days[order]
-    place = read_place(path, pd.DataFrame({name: read_numbers(path, name, table[name]) for name in PLACE}))
+    where = {name: read_numbers(path, name, table[name], cure) for name, cure in PLACE.items()}
+    place = read_place(path, pd.DataFrame(where))
     observations, flagged = _elements(path, table, days, notes.append)
     check_units(path, observations, place.latitude)
     observations = _rain_by_day(table, observations, notes.append)
     axis = pd.date_range(observations.index.min(), observations.index.max(), freq="D")
     told = (*filter(None, [note]), *place.notes, *notes)
-    where = place.longitude, place.latitude, place.elevation_m
-    return StationRecord(identifier, *where, observations.reindex(axis), flagged, told)
+    at = place.longitude, place.latitude, place.elevation_m
+    return StationRecord(identifier, *at, observations.reindex(axis), flagged, told)
 
 
 def _table(path: Path) -> pd.DataFrame:

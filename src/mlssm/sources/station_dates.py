@@ -72,7 +72,9 @@ def _parsed(text: pd.Series[str], wanted: DateFormat) -> pd.Series[pd.Timestamp]
     plain = text.str.replace("[T ]00:00.*$", "", regex=True)
     if wanted in ALIKE:
         plain = plain.str.replace("[.-]", "/", regex=True)
-    return pd.to_datetime(plain.where(fits), format=wanted.strptime, errors="coerce")
+    days = pd.to_datetime(plain.where(fits), format=wanted.strptime, errors="coerce")
+    # pandas takes day 366 of a year without one for the next year's first
+    return days.where(days.dt.strftime(wanted.strptime) == plain) if wanted.strptime == "%Y%j" else days
 
 
 def _told_apart(path: Path, text: pd.Series[str]) -> DateFormat | None:

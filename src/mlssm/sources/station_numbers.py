@@ -15,12 +15,19 @@ MISSING_TEXT = ("", "NA", "N/A", "NAN", "NULL", "NONE", "-", "--", "M")
 """What pandas, R and data bases write for it, in capital letters."""
 CODES = (999, 999.9, 999.99, 9999, 9999.9, 9999.99, 99999, 99999.9, 99.9, 99.99, 8888, 32767, 32768)
 """What other archives write for it, of either sign."""
+LEAVE_EMPTY = "correct it or leave it empty"
 SURELY = 9999  # as a whole number of tenths of mm, mm, ...: no station has had it
 REPEATED = 3
 
 
-def read_numbers(path: Path, column: str, text: pd.Series[str]) -> pd.Series[float]:
+def read_numbers(path: Path, column: str, text: pd.Series[str], cure: str = LEAVE_EMPTY) -> pd.Series[float]:
     """A column's numbers, NaN where it says that there is none.
+
+    Args:
+        path: The file, for messages.
+        column: The column, for messages.
+        text: As written; the index is the line's number.
+        cure: What to do about something else.
 
     Raises:
         DataError: A line holds something else.
@@ -30,7 +37,7 @@ def read_numbers(path: Path, column: str, text: pd.Series[str]) -> pd.Series[flo
     wrong = (numbers.isna() | numbers.abs().eq(np.inf)) & (filled != "")
     if wrong.any():
         line = wrong.index[wrong][0]
-        raise DataError(f"{path}, line {line}: {column} {text[line]!r} is not a number; correct it or leave it empty")
+        raise DataError(f"{path}, line {line}: {column} {text[line]!r} is not a number; {cure}")
     return numbers.mask(numbers == MISSING)
 
 

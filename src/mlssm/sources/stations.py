@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mlssm.errors import DataError
-from mlssm.sources.faults import BadFiles, OnBadFile
+from mlssm.sources.faults import BadFiles, OnBadFile, printable
+from mlssm.sources.folder import refuse_unwritable_name
 from mlssm.sources.ghcn import StationRecord, read_station
 from mlssm.sources.station_places import LonLat, why_far
 from mlssm.sources.station_quality import StationQuality, check_quality
@@ -129,7 +130,7 @@ def _is_station_file(path: Path) -> bool:
 def _tell_unused(folder: Path, files: Sequence[Path]) -> None:
     """Name what lies in the folder, or below it, and is not read."""
     unused = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path not in files)
-    unused = [name for name in unused if not (folder / name).is_dir()]
+    unused = [printable(name) for name in unused if not (folder / name).is_dir()]
     if unused:
         more = f" and {len(unused) - MOST_TOLD} more" if len(unused) > MOST_TOLD else ""
         log.warning(
@@ -144,6 +145,7 @@ def _read_all(files: Sequence[Path], bad: BadFiles, areas: Sequence[LonLat]) -> 
     far: list[str] = []
     for path in files:
         with bad.handled(path):
+            refuse_unwritable_name(path)
             record = read_station(path)
             if record.id in {other.id for other in records}:
                 raise DataError(f"{path}: station {record.id} is in another file too; remove one of the files")

@@ -9,6 +9,7 @@ from mlssm.config import WeatherConfig
 from mlssm.grid import Bounds
 from mlssm.sources.stations import WeatherReport
 from mlssm.variables import unit_of
+from mlssm.weather.agreement import rain_warnings
 from mlssm.weather.interpolation import NEIGHBOURS, POWER, leave_one_station_out
 from mlssm.weather.placement import placement_warnings
 from mlssm.weather.stations import Floats, StationWeather
@@ -39,10 +40,10 @@ def weather_notes(
         for days in report.evapotranspiration
     ]
     notes += [f"{quality.station}: {quality.rejected} values rejected" for quality in report.quality]
-    placed = placement_warnings(station_xy, areas)
-    for line in placed:
+    doubts = (*placement_warnings(station_xy, areas), *rain_warnings(weather, station_xy))
+    for line in doubts:
         log.warning(line)
-    return (*notes, *report.notes, *placed, *station_errors(weather, station_xy, interpolation))
+    return (*notes, *report.notes, *doubts, *station_errors(weather, station_xy, interpolation))
 
 
 def station_errors(weather: StationWeather, station_xy: Floats, interpolation: WeatherConfig | None) -> tuple[str, ...]:
