@@ -10,7 +10,7 @@ from mlssm.config import TrackingConfig
 from mlssm.errors import RunError
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.opening import open_store, tracking_uri
-from mlssm.tracking.store import sqlite_path
+from mlssm.tracking.sqlite import sqlite_path
 
 
 def tracking(folder: Path, uri: str | None = None) -> TrackingConfig:

@@ -6,18 +6,16 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from mlssm.config import TrackingConfig
 from mlssm.errors import RunError
 from mlssm.tracking.address import short_requests, without_password
 from mlssm.tracking.leftovers import send_leftovers
-from mlssm.tracking.store import Store, sqlite_path
+from mlssm.tracking.sqlite import ARTIFACTS, keep_artifacts_beside, opened_alone, sqlite_path
+from mlssm.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-LOCK_SECONDS = 120  # a fresh database takes about 2 s to create; a slow disk gets its time
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -31,9 +29,12 @@ def tracking_uri(config: TrackingConfig) -> str:
 
     Relative SQLite paths are made absolute, so that a job in another working directory finds the same store.
     """
-    uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{config.folder / 'mlflow.db'}"
-    path = sqlite_path(uri)
-    return uri if path is None else f"sqlite:///{path}"
+    uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    path = sqlite_path(uri or f"sqlite:///{config.folder / 'mlflow.db'}", "tracking.uri" if uri else "tracking.folder")
+    if path is None:
+        return str(uri)
+    _, question, options = (uri or "").partition("?")
+    return f"sqlite:///{path}{question}{options}"
 
 
 def open_store(config: TrackingConfig) -> Store:
@@ -57,12 +58,10 @@ def _open(config: TrackingConfig) -> Store:
     if path is None:
         return _connect(uri, config, None)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # two processes in MLflow's first migration crash each other
-        with FileLock(path.with_name(f"{path.name}.lock"), timeout=LOCK_SECONDS):
-            return _connect(uri, config, (path.parent / "artifacts").as_uri())
-    except Timeout:
-        raise RunError(f"tracking store {uri} has been locked by another process for {LOCK_SECONDS} s") from None
+        with opened_alone(path):
+            store = _connect(uri, config, (path.parent / ARTIFACTS).as_uri())
+            keep_artifacts_beside(path)  # MLflow has brought the tables to its own version by now
+            return store
     except OSError as error:
         raise _unreachable(uri, error) from None
 
@@ -93,7 +92,7 @@ def _connect(uri: str, config: TrackingConfig, artifacts: str | None) -> Store:
 
 def _probe_database(uri: str) -> None:
     """Connect once, for MLflow itself retries a dead database for more than a minute."""
-    if uri.startswith(("http:", "https:")) or "://" not in uri:
+    if uri.startswith(("http:", "https:", "sqlite:")) or "://" not in uri:
         return
     from sqlalchemy import create_engine, inspect
     from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError

@@ -16,7 +16,8 @@ from mlssm.tracking.leftovers import send_leftovers
 from mlssm.tracking.metrics import MetricHistory, read_history
 from mlssm.tracking.operations import Artifact, End, Inputs, Params, Tags
 from mlssm.tracking.outbox import UNSENT, Outbox
-from mlssm.tracking.store import Store, sqlite_path
+from mlssm.tracking.sqlite import sqlite_path
+from mlssm.tracking.store import Store
 from mlssm.tracking.system import PREFIX
 from mlssm.tracking.table import markdown
 from mlssm.tracking.tags import BUNDLE, BUNDLE_FOLDER
