@@ -96,7 +96,7 @@ def test_a_fresh_store_opens_without_chatter_and_without_telemetry(first_opening
 def test_a_store_that_cannot_be_reached_is_named(tmp_path, uri):
     with pytest.raises(RunError) as raised:
         open_store(tracking(tmp_path, uri))
-    assert uri.replace("secret", "***") in str(raised.value)
+    assert uri.replace("who:secret", "***") in str(raised.value)
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
 

@@ -28,7 +28,7 @@ from hydra_plugins.mlssm_optuna._study import describe_search, open_study
 from hydra_plugins.mlssm_optuna._workers import is_worker, start_workers, stop, wait_for
 from mlssm.errors import MlssmError, RunError
 from mlssm.jobs import search as record
-from mlssm.tracking.address import without_password
+from mlssm.secrets import without_password
 
 if TYPE_CHECKING:
     from optuna import Trial

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from mlssm.errors import ConfigError, RunError
-from mlssm.tracking.address import without_password
+from mlssm.secrets import without_password
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from hydra_plugins.mlssm_optuna._storage import STORAGE
-from mlssm.tracking.address import without_password
+from mlssm.secrets import without_password
 
 log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from mlssm.config import TrackingConfig, parse
 from mlssm.distributed.tasks import check_sweep
 from mlssm.errors import MlssmError, RunError
+from mlssm.signals import interrupt_of
 from mlssm.tracking.names import overrides_file
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class SweepParent(Callback):
         """Name a failed job on the parent: it may have failed before it had a run of its own."""
         if config.hydra.mode != RunMode.MULTIRUN or job_return.status != JobStatus.FAILED:
             return
-        from mlssm.tracking.address import without_password
+        from mlssm.secrets import without_password
         from mlssm.tracking.parent import FAILED_JOB
         from mlssm.tracking.run import TrackedRun
 
@@ -163,13 +164,9 @@ def parent_run_id() -> str | None:
 
 
 def _interrupted() -> bool:
-    """Whether the exception in flight, or the one that nobody handled at exit, is or comes from KeyboardInterrupt."""
-    error = sys.exc_info()[1]
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__context__
-    return getattr(sys, "last_type", None) is KeyboardInterrupt
+    """Whether the exception in flight, or the one that nobody handled at exit, is or comes from an interrupt."""
+    last = getattr(sys, "last_type", None)
+    return interrupt_of(sys.exc_info()[1]) is not None or (last is not None and issubclass(last, KeyboardInterrupt))
 
 
 def _give_way(config: DictConfig) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mlssm.config import TrackingConfig
 from mlssm.errors import RunError
-from mlssm.tracking.address import short_requests, without_password
+from mlssm.secrets import without_password
+from mlssm.tracking.address import short_requests
 from mlssm.tracking.leftovers import send_leftovers
 from mlssm.tracking.sqlite import ARTIFACTS, keep_artifacts_beside, opened_alone, sqlite_path
 from mlssm.tracking.store import Store

@@ -8,11 +8,11 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mlssm.tracking.address import short_requests, without_password
+from mlssm.secrets import without_password
+from mlssm.tracking.address import short_requests
 from mlssm.tracking.failures import is_unreachable
-from mlssm.tracking.leftovers import send_leftovers
 from mlssm.tracking.metrics import MetricHistory, read_history
 from mlssm.tracking.operations import Artifact, End, Inputs, Params, Tags
 from mlssm.tracking.outbox import UNSENT, Outbox
@@ -53,12 +53,6 @@ class TrackedRun:
         self.store, self.run_id, self.folder = store, run_id, folder
         self._history = history
         self._outbox = Outbox(store, run_id, (folder or store.folder) / UNSENT)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For a process that a strategy as ddp_spawn starts. It writes metrics that this one does not see."""
-        state = dict(self.__dict__)
-        self._history = None  # so ask again
-        return state
 
     def log_metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Write metrics; without a step as the run's final values. See `MetricHistory.operations`."""
@@ -113,9 +107,7 @@ class TrackedRun:
         try:
             self._outbox.put(End(status=status, time=time.time_ns() // 1_000_000))
         finally:
-            everything_is_sent = self._outbox.close()
-        if everything_is_sent:
-            send_leftovers(self.store, self.run_id)  # of processes that a strategy as ddp_spawn started
+            self._outbox.close()
 
     @property
     def next_system_step(self) -> int:

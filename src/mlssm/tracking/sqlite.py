@@ -83,7 +83,7 @@ def _make_whole(path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
     for name in ("", *BELONGING):
         partial.with_name(partial.name + name).unlink(missing_ok=True)  # of a killed command
-    engine = create_sqlalchemy_engine(f"sqlite:///{partial}")
+    engine = create_sqlalchemy_engine(f"sqlite:///{partial}")  # type: ignore[no-untyped-call]
     try:
         _initialize_tables(engine)  # type: ignore[no-untyped-call]
     finally:
@@ -121,7 +121,9 @@ def keep_artifacts_beside(path: Path) -> None:
             if there is not None and _is_another(there, here) and _is_here(database, experiment, there, here, path):
                 moved += _move(database, experiment, location, here)
     if moved:
-        log.info("the tracking folder was moved: the artifacts of %d runs are looked for in %s from now on", moved, here)
+        log.info(
+            "the tracking folder was moved: the artifacts of %d runs are looked for in %s from now on", moved, here
+        )
 
 
 def _local(location: str | None) -> Path | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlssm.tracking.address import without_password
+from mlssm.secrets import without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,4 +32,3 @@ class Store:
     def shown(self) -> str:
         """The address as it may be printed: without its password."""
         return without_password(self.uri)
-

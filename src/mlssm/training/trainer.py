@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,23 @@ class EpochBar(RichProgressBar):
         return {short: found[name] for name, short in names.items() if name in found}
 
 
+class OwnSignals(Callback):
+    """Puts back what the process does at SIGTERM: Lightning's way broadcasts, which hangs, and ends with status 0."""
+
+    def __init__(self) -> None:
+        """Note what is to be put back; Lightning itself does so after the fit."""
+        self._handler = signal.getsignal(signal.SIGTERM)
+
+    def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning has set its own just before this, or before the next one where there is no such check."""
+        self.on_train_start(trainer, pl_module)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put it back."""
+        if self._handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._handler)
+
+
 def build_trainer(
     trainer: Mapping[str, Any],
     optimiser: OptimiserConfig,
@@ -84,7 +103,7 @@ def build_trainer(
         built = pl.Trainer(
             **{**trainer, **own, "plugins": _plugins(trainer)},
             logger=False if logger is None else logger,  # None would write Lightning's own logs
-            callbacks=[*_keepers(optimiser, checkpoints), shown, *extra_callbacks],
+            callbacks=[*_keepers(optimiser, checkpoints), OwnSignals(), shown, *extra_callbacks],
         )
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
