@@ -1,17 +1,8 @@
 """Map surface soil moisture with a trained run: `python predict.py --help`."""
 
-from mlssm.cli import command
+from pathlib import Path
 
-
-def predict(values: dict[str, object]) -> None:
-    """Type the configuration, then write the maps."""
-    from mlssm.config import PredictConfig, parse
-
-    typed = parse(PredictConfig, values)  # a wrong value is told before the slow imports
-    from mlssm.jobs.predict import predict
-
-    predict(typed)
-
+from mlssm.cli import predict
 
 if __name__ == "__main__":
-    command(predict, "predict")
+    predict(Path(__file__).with_name("conf"))

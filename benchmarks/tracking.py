@@ -34,7 +34,7 @@ from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.opening import open_store
 from mlssm.tracking.outbox import Outbox
 from mlssm.tracking.run import TrackedRun
-from mlssm.training.fit import fit
+from mlssm.training.train_network import train_network
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 EPOCHS, FIRST = 21, 2  # the first ones warm the caches
@@ -114,7 +114,7 @@ def measure(experiment: Experiment, config: TrainConfig, values: Mapping[str, An
         logger = EveryOther(run)
         Outbox.put = timed  # type: ignore[method-assign]
         try:
-            fit(experiment, config, folder / "checkpoints", logger)
+            train_network(experiment, config, folder / "checkpoints", logger)
         finally:
             Outbox.put = put  # type: ignore[method-assign]
     written, plain = (statistics.median(logger.seconds[kind][FIRST:]) for kind in (True, False))

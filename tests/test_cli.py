@@ -105,12 +105,12 @@ def test_the_programs_errors_are_told_without_traceback_and_bugs_with_one(tmp_pa
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "job.yaml").write_text("kind: data\nhydra:\n  run: {dir: .}\n  output_subdir: null\n")
     (tmp_path / "job.py").write_text(
-        "from mlssm.cli import command\nfrom mlssm.errors import DataError\n"
+        "from pathlib import Path\nfrom mlssm.cli import command\nfrom mlssm.errors import DataError\n"
         "def job(values):\n"
         "    data, bug = DataError('dem.tif is broken'), ValueError('a bug')\n"
         "    known = {'data': data, 'bug': bug, 'stop': KeyboardInterrupt()}\n"
         "    raise known[values['kind']]\n"
-        "command(job, 'job')\n"
+        "command(job, 'job', Path('conf'))\n"
     )
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:

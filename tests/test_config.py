@@ -5,8 +5,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from mlssm.config import DatamoduleConfig, ModelConfig, PredictConfig, SplitConfig, TrainConfig, parse
+from mlssm.config import DatamoduleConfig, PredictConfig, SplitConfig, TrainConfig, parse
 from mlssm.errors import ConfigError
+from mlssm.models.convlstm import ConvLSTMSettings
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,9 @@ def changed(values: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
 
 def test_the_defaults_are_typed(train_values: dict[str, Any]) -> None:
     config = parse(TrainConfig, train_values)
+    assert isinstance(config.model, ConvLSTMSettings)
     assert config.model.hidden == tuple(train_values["model"]["hidden"])
+    assert (config.window.lag, config.window.mode) == (train_values["model"]["lag"], train_values["model"]["window"])
     assert config.datamodule.simulation is not None
     with pytest.raises(ValueError, match="frozen"):
         config.seed = 1  # type: ignore[misc]
@@ -54,6 +57,9 @@ def test_the_defaults_are_typed(train_values: dict[str, Any]) -> None:
         ("model.lag", 2.5, "model.lag=2.5 is not allowed: Input should be a valid integer"),
         ("model.lag", 0, "model.lag=0 is not allowed: Input should be greater than or equal to 1"),
         ("model.kernel", 4, "kernel 4 is even"),
+        ("model.window", "days", "model.window='days' is not allowed: Input should be 'sequence' or 'aggregate'"),
+        ("model.family", "mlssm.models.convlstm.LSTM", "family=mlssm.models.convlstm.LSTM cannot be imported"),
+        ("model.family", "os.path.join", "family=os.path.join is no family of models; name a subclass"),
         ("model.hidden", [], "model.hidden=[] is not allowed: Tuple should have at least 1 item"),
         ("model.hidden", [8, "x"], "model.hidden.1='x' is not allowed: Input should be a valid integer"),
         ("optimiser.learning_rate", float("nan"), "optimiser.learning_rate=nan is not allowed"),
@@ -128,6 +134,6 @@ def test_predict_is_checked_too(predict_values: dict[str, Any], key: str, value:
 
 
 def test_sections_can_be_checked_alone(train_values: dict[str, Any]) -> None:
-    assert parse(ModelConfig, train_values["model"]).lag == train_values["model"]["lag"]
+    assert parse(SplitConfig, train_values["split"]).name == train_values["split"]["name"]
     with pytest.raises(ConfigError, match=r"^'simulation' is set for"):
         parse(DatamoduleConfig, train_values["datamodule"] | {"simulation": None})

@@ -1,4 +1,4 @@
-"""The command line: Hydra composes, the package works, errors are one or two lines."""
+"""The commands `train` and `predict`: Hydra composes, the package works, errors are one or two lines."""
 
 from __future__ import annotations
 
@@ -26,14 +26,52 @@ from mlssm.secrets import mask_yaml, without_password
 from mlssm.signals import caught, exit_status, interrupt_of
 
 Job = Callable[[dict[str, Any]], Any]
+CONF = Path(__file__).with_name("conf")  # in a checkout a link to the folder that users edit, in a wheel its files
 
 
-def command(job: Job, config_name: str) -> None:
-    """Run a job with the configuration that Hydra composes from `conf/`, which lies beside the script.
+def train(conf: Path = CONF) -> None:
+    """Train, as the command line says.
+
+    Args:
+        conf: Folder of the configuration; by default the one inside the package.
+    """
+    command(_train, "train", conf)
+
+
+def predict(conf: Path = CONF) -> None:
+    """Write maps, as the command line says.
+
+    Args:
+        conf: Folder of the configuration; by default the one inside the package.
+    """
+    command(_predict, "predict", conf)
+
+
+def _train(values: dict[str, Any]) -> object:
+    from mlssm.config import TrainConfig, parse
+
+    typed = parse(TrainConfig, values)  # a wrong value is told before the slow imports
+    from mlssm.jobs.train import train
+
+    return train(typed, values)
+
+
+def _predict(values: dict[str, Any]) -> None:
+    from mlssm.config import PredictConfig, parse
+
+    typed = parse(PredictConfig, values)  # a wrong value is told before the slow imports
+    from mlssm.jobs.predict import predict
+
+    predict(typed)
+
+
+def command(job: Job, config_name: str, conf: Path) -> None:
+    """Run a job with the configuration that Hydra composes.
 
     Args:
         job: Called with the resolved configuration as plain containers.
-        config_name: The primary configuration in `conf/`.
+        config_name: The primary configuration in `conf`.
+        conf: Folder of the configuration.
     """
     # Hydra prints its own errors over many lines; with this it raises them, and they are told below
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
@@ -49,9 +87,7 @@ def command(job: Job, config_name: str) -> None:
                 raise  # a sweep goes on with its other jobs
             sys.exit(f"error: {told}")  # Hydra would print the overrides before it
 
-    main = hydra.main(
-        version_base="1.3", config_path=str(Path(sys.argv[0]).resolve().parent / "conf"), config_name=config_name
-    )
+    main = hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=config_name)
     with caught():
         try:
             main(run)()
@@ -130,11 +166,12 @@ def explain(error: Exception) -> str:
 
 
 def _unknown_key(key: str, error: Exception) -> str:
-    parent = getattr(error.__cause__, "parent_node", None)
+    cause = error.__cause__
+    parent = getattr(cause, "parent_node", None)
     if not isinstance(parent, DictConfig) or not len(parent):
         return f"unknown configuration key '{key}'"
     known = [str(name) for name in parent if name != "hydra"]
-    section = str(parent._get_full_key(None))
+    section = str(getattr(cause, "full_key", "")).removesuffix(str(getattr(cause, "key", ""))).rstrip(".")
     wrong, *rest = key.removeprefix(f"{section}.").split(".")
     guess = difflib.get_close_matches(wrong, known, n=1)
     meant = ".".join([*([section] if section else []), *guess, *rest])

@@ -18,6 +18,7 @@ from mlssm.data.label_density import label_histograms, rarity_weights
 from mlssm.data.plan import SamplingPlan
 from mlssm.data.rebalancing import capped, plan_training, training_pool, with_inclusion
 from mlssm.errors import ConfigError, SplitError
+from mlssm.models.prediction import Prediction
 from mlssm.patches.inclusion import lattice_pixels
 from mlssm.patches.index import LabelMap, build_index
 from mlssm.patches.membership import Membership
@@ -41,8 +42,8 @@ REBALANCED = pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: f"
 class Constant(nn.Module):
     """Wet everywhere, whatever it is fed with."""
 
-    def forward(self, dynamic: Tensor, static: Tensor) -> Tensor:
-        return torch.full((len(dynamic), 1, *dynamic.shape[-2:]), 0.7)
+    def forward(self, dynamic: Tensor, static: Tensor) -> Prediction:
+        return Prediction(torch.full((len(dynamic), 1, *dynamic.shape[-2:]), 0.7))
 
 
 @pytest.fixture(scope="module")

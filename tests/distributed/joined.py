@@ -44,7 +44,7 @@ class Learner(nn.Module):
         once = Drawing.once(PATCHES)
         labels = np.random.default_rng(0).dirichlet(np.ones(20))
         plan = SamplingPlan(once, once.expected, reweighted, np.ones(PATCHES, np.float32), labels)
-        self.network = ConvLSTM(2, 1, (3,), 3, False, 0.0, variance=name == "nll")
+        self.network = ConvLSTM(2, 1, (3,), 3, False, 0.0, spread=name == "nll")
         self.loss = TrainingLoss(LOSSES[name], plan)
         self.double()
 
@@ -95,7 +95,7 @@ def score(rank: int = 0, world: int = 1) -> dict[str, Any]:
     for step in range(STEPS):
         batch = part(joined_batch(step, "unequal"), rank, world)
         with torch.no_grad():
-            prediction = learner.network(batch.dynamic, batch.static)
+            prediction = learner.network(batch.dynamic, batch.static).ssm
             mean.update(*learner.loss.of_batch(learner.network, batch))
         sums.update(prediction, batch.target, batch.valid, batch.standard_error, batch.date)
     joined = mean.joined("mean_loss.")

@@ -28,10 +28,10 @@ from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.distributed import ranks
 from mlssm.distributed.group import check_processes, process_group
-from mlssm.distributed.rank_job import Orders
+from mlssm.distributed.rank_job import RankTask
 from mlssm.distributed.tasks import COUNTS, check_sweep
 from mlssm.errors import ConfigError
-from mlssm.training.fit import Trained, fit
+from mlssm.training.train_network import Trained, train_network
 
 SMALL = (
     *("trainer.accelerator=cpu", "trainer.max_epochs=2", "model.hidden=[4]", "model.dropout=0"),
@@ -54,8 +54,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[ranks.LocalRank]:
     found: list[ranks.LocalRank] = []
     start = ranks._start
 
-    def note(number: int, orders: Path) -> ranks.LocalRank:
-        found.append(start(number, orders))
+    def note(number: int, task: Path) -> ranks.LocalRank:
+        found.append(start(number, task))
         return found[-1]
 
     monkeypatch.setattr(ranks, "_start", note)
@@ -77,9 +77,9 @@ def train_two(watershed: Any, conf_folder: str, tmp_path: Path) -> Callable[...,
 
     def train(*overrides: str, name: str = "job") -> Trained:
         config = watershed.config(*SMALL, *TWO, *overrides)
-        orders = Orders(resolved(watershed, conf_folder, *TWO, *overrides), tmp_path / name / "checkpoints")
-        with process_group(config, orders) as checkpoints:
-            return fit(experiment, config, checkpoints, None)
+        task = RankTask(resolved(watershed, conf_folder, *TWO, *overrides), tmp_path / name / "checkpoints")
+        with process_group(config, task) as checkpoints:
+            return train_network(experiment, config, checkpoints, None)
 
     return train
 
@@ -97,8 +97,8 @@ def test_two_trainings_in_a_row_equal_that_of_one_process(
 ) -> None:
     one = ("trainer.devices=1", "optimiser.batch_size=8")
     config = watershed.config(*SMALL, *one)
-    with process_group(config, Orders({}, tmp_path / "one")) as checkpoints:
-        expected = fit(watershed.experiment(*SMALL, *one), config, checkpoints, None)
+    with process_group(config, RankTask({}, tmp_path / "one")) as checkpoints:
+        expected = train_network(watershed.experiment(*SMALL, *one), config, checkpoints, None)
     before, peaks = dict(os.environ), []
     for trial in range(2):
         found = train_two(name=str(trial))
@@ -138,7 +138,7 @@ def test_a_process_that_fails_before_it_trains_says_why(
     before = dict(os.environ)
     with (
         pytest.raises(ranks.RankError, match=r"exit code 1;.*error: configuration key 'datamodule' is missing"),
-        process_group(watershed.config(*SMALL, *TWO), Orders({}, tmp_path / "checkpoints")),
+        process_group(watershed.config(*SMALL, *TWO), RankTask({}, tmp_path / "checkpoints")),
     ):
         pytest.fail("it was not waited for")
     _assert_nothing_left(started, before)
@@ -151,16 +151,16 @@ def test_an_error_of_the_first_process_is_its_own(
     monkeypatch.setattr(ranks.LocalRanks, "wait_until_ready", lambda self: None)
     with (
         pytest.raises(RuntimeError, match="of the first"),
-        process_group(watershed.config(*SMALL, *TWO), Orders({}, tmp_path / "checkpoints")),
+        process_group(watershed.config(*SMALL, *TWO), RankTask({}, tmp_path / "checkpoints")),
     ):
         raise RuntimeError("of the first")
     assert started[0].process.returncode == -signal.SIGKILL
 
 
 def test_the_others_do_not_outlive_the_first(tmp_path: Path) -> None:
-    orders = tmp_path / "orders"
-    os.mkfifo(orders)  # reading it waits for ever
-    rank = [sys.executable, "-m", "mlssm.jobs.rank", str(orders), "1"]
+    task = tmp_path / "task"
+    os.mkfifo(task)  # reading it waits for ever
+    rank = [sys.executable, "-m", "mlssm.jobs.rank", str(task), "1"]
     first = (
         f"import os, subprocess; p = subprocess.Popen({rank} + [str(os.getpid())], start_new_session=True); p.wait()"
     )
@@ -174,11 +174,11 @@ def test_the_others_do_not_outlive_the_first(tmp_path: Path) -> None:
         assert not ended.is_alive()
 
 
-def test_orders_are_read_as_written(tmp_path: Path) -> None:
+def test_a_task_is_read_as_written(tmp_path: Path) -> None:
     for start in (None, tmp_path / "last.ckpt"):
-        orders = Orders({"model": {"lag": 3}, "trial": None}, tmp_path / "checkpoints", start)
-        orders.write(tmp_path / "deep" / "ranks.json")
-        assert Orders.read(tmp_path / "deep" / "ranks.json") == orders
+        task = RankTask({"model": {"lag": 3}, "trial": None}, tmp_path / "checkpoints", start)
+        task.write(tmp_path / "deep" / "ranks.json")
+        assert RankTask.read(tmp_path / "deep" / "ranks.json") == task
 
 
 @pytest.mark.parametrize(
@@ -187,6 +187,7 @@ def test_orders_are_read_as_written(tmp_path: Path) -> None:
         ((), {"WORLD_SIZE": "2", "LOCAL_RANK": "0"}, "in 2 processes, but trainer.devices x trainer.num_nodes is 1"),
         (TWO, {"SLURM_STEP_NUM_TASKS": "4"}, "in 4 processes, but trainer.devices x trainer.num_nodes is 2"),
         ((*TWO, "trainer.strategy=ddp_spawn"), {}, "trainer.strategy=ddp_spawn is not supported"),
+        ((*TWO, "trainer.strategy=ddp_fork"), {}, "trainer.strategy=ddp_fork is not supported"),
         ((*TWO, "+trainer.num_nodes=2"), {}, "trainer.num_nodes=2: start the command by torchrun or srun"),
     ],
 )

@@ -16,10 +16,13 @@ from mlssm.evaluation.breakdown import (
     scores_by_date,
     spatial_correlation,
 )
-from mlssm.evaluation.evaluate import CONTROLS, NETWORK, Evaluation
+from mlssm.evaluation.evaluate import CONTROLS, Evaluation
 from mlssm.scores.sums import pixel_sums, scores
 
-MODELS = [NETWORK, *CONTROLS.values(), "pixel mean", "climatology", "persistence", "antecedent rain", "ridge"]
+NETWORK = "ConvLSTM"
+CONTROLLED = {name: f"{NETWORK}, {words}" for name, words in CONTROLS.items()}
+
+MODELS = [NETWORK, *CONTROLLED.values(), "pixel mean", "climatology", "persistence", "antecedent rain", "ridge"]
 
 
 def _rows(table: pd.DataFrame, split: str = "test", model: str = NETWORK) -> pd.DataFrame:

@@ -14,10 +14,13 @@ from mlssm.data.batch import Batch
 from mlssm.data.controls import apply_control
 from mlssm.data.dataset import PatchDataset
 from mlssm.evaluation.baselines import fit_baselines
-from mlssm.evaluation.evaluate import CONTROLS, NETWORK, Evaluation, evaluate, regular_grid
+from mlssm.evaluation.evaluate import CONTROLS, Evaluation, evaluate, regular_grid
 from mlssm.evaluation.stream import Network, batches
 from mlssm.scores.bootstrap import Resampling
 from mlssm.scores.sums import SUMS, Scores, scores
+
+NETWORK = "ConvLSTM"
+CONTROLLED = {name: f"{NETWORK}, {words}" for name, words in CONTROLS.items()}
 
 SPLITS = ("train", "val", "test")
 OF_LABELS = [SUMS.index(name) for name in ("n", "target", "target^2", "standard error^2")]
@@ -35,7 +38,7 @@ def _pixels(network: nn.Module, dataset: PatchDataset, control: str = "none") ->
     for position, patch in _patches(dataset):
         inputs = apply_control(control, patch, [dataset.place(position)])
         with torch.no_grad():
-            ssm = network.eval()(inputs.dynamic, inputs.static)
+            ssm = network.eval()(inputs.dynamic, inputs.static).ssm
         predicted.append(ssm[patch.valid].double().numpy())
         retrieved.append(patch.target[patch.valid].double().numpy())
     return np.concatenate(predicted), np.concatenate(retrieved)
@@ -65,10 +68,10 @@ def test_a_control_is_the_network_on_what_is_left_of_its_inputs(
     control: str, evaluation: Evaluation, experiment: Experiment, network: nn.Module
 ) -> None:
     predicted, retrieved = _pixels(network, regular_grid(experiment.datasets["test"]), control)
-    found = _scores(evaluation, CONTROLS[control], "test")
+    found = _scores(evaluation, CONTROLLED[control], "test")
     assert found.rmse == pytest.approx(root_mean_squared_error(retrieved, predicted), abs=1e-6)
     assert found.rmse != pytest.approx(_scores(evaluation, NETWORK, "test").rmse, abs=1e-4)
-    assert CONTROLS[control] not in evaluation.splits["train"].sums
+    assert CONTROLLED[control] not in evaluation.splits["train"].sums
 
 
 def test_baselines_are_scored_as_they_predict(
@@ -208,9 +211,9 @@ def test_a_network_trained_under_a_control_is_scored_under_it_and_the_baselines_
 ) -> None:
     changed = (*overrides, "control=no_weather", "evaluation.two_pass=false")
     found = evaluate(watershed.experiment(*changed), network, watershed.config(*changed)).splits["test"].sums
-    assert not set(CONTROLS.values()) & set(found)
+    assert not set(CONTROLLED.values()) & set(found)
     expected = evaluation.splits["test"].sums
-    torch.testing.assert_close(found[NETWORK], expected[CONTROLS["no_weather"]])
+    torch.testing.assert_close(found[NETWORK], expected[CONTROLLED["no_weather"]])
     torch.testing.assert_close(found["ridge"], expected["ridge"])
 
 

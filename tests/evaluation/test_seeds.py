@@ -10,8 +10,10 @@ from torch import nn
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation, regular_grid
 from mlssm.evaluation.seeds import SeedSplit, seed_split, split_error, spread
-from mlssm.evaluation.stream import NETWORK, Network, batches
+from mlssm.evaluation.stream import Network, batches
 from mlssm.scores.sums import pixel_sums, scores
+
+NETWORK = "ConvLSTM"
 
 
 @pytest.fixture(scope="module")

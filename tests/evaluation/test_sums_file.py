@@ -8,9 +8,10 @@ import torch
 from mlssm.data.assemble import Experiment
 from mlssm.errors import RunError
 from mlssm.evaluation.evaluate import Evaluation
-from mlssm.evaluation.stream import NETWORK
 from mlssm.evaluation.sums_file import SavedSums, compare_runs, load_sums, save_sums
 from mlssm.scores.bootstrap import Resampling, difference, resample
+
+NETWORK = "ConvLSTM"
 
 RESAMPLING = Resampling(100, 0.95, 0)
 

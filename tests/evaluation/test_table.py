@@ -1,5 +1,6 @@
 import io
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -59,8 +60,9 @@ def test_what_is_not_defined_is_a_dash() -> None:
 
 def test_markdown_has_as_many_cells_in_every_line() -> None:
     lines = as_markdown([ScoreRow("a|b", "network", "val", "natural", GOOD, SURE), *ROWS]).splitlines()
-    assert lines[0].startswith("| model | split | distribution | n | R2 | 95 % | ceiling | skill |")
-    assert lines[2].startswith("| a\\|b | val | natural | 12,345,678 | 0.543 | 0.51 to 0.60 | 0.810 | - |")
+    words = [re.sub(" +", " ", line) for line in lines]
+    assert words[0].startswith("| model | split | distribution | n | R2 | 95 % | ceiling | skill |")
+    assert words[2].startswith("| a\\|b | val | natural | 12,345,678 | 0.543 | 0.51 to 0.60 | 0.810 | - |")
     assert {line.replace("\\|", "").count("|") for line in lines} == {13}
     assert len(lines) == 2 + 7
 

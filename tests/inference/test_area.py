@@ -14,6 +14,7 @@ from mlssm.data.layers import AreaLayers
 from mlssm.data.spec import FeatureSpec
 from mlssm.inference.area import map_area
 from mlssm.models.convlstm import ConvLSTM
+from mlssm.models.prediction import Prediction
 from mlssm.weather.field import AreaPixels, WeatherField
 from mlssm.weather.stations import VARIABLES, StationWeather
 
@@ -68,7 +69,7 @@ def test_a_whole_area_in_one_tile_is_the_networks_own_map(network: ConvLSTM, slo
     features = _features(slope, 3)
     inputs = features.patch(0, _moment(features), slice(None), slice(None))
     with torch.inference_mode():
-        expected = network.eval()(torch.from_numpy(inputs.dynamic)[None], torch.from_numpy(inputs.static)[None])
+        expected = network.eval()(torch.from_numpy(inputs.dynamic)[None], torch.from_numpy(inputs.static)[None]).ssm
     found = map_area(network, features, 0, _moment(features), 64, 16)
     # the network reaches 4 pixels: one for the inputs, one for each step's state
     inner = slice(4, -4), slice(4, -4)
@@ -114,11 +115,11 @@ class Corner(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(()))
 
-    def forward(self, dynamic: Tensor, static: Tensor) -> Tensor:
-        return static * self.weight
+    def forward(self, dynamic: Tensor, static: Tensor) -> Prediction:
+        return Prediction(static * self.weight)
 
 
 def test_every_tile_comes_to_its_place(slope: npt.NDArray[np.float32]) -> None:
     features = _features(slope, 3)
     found = map_area(Corner(), features, 0, _moment(features), 20, 6)
-    np.testing.assert_allclose(found, (slope - 5) / 3, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found, np.clip((slope - 5) / 3, 0, 1), rtol=1e-5, atol=1e-6)

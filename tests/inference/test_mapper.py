@@ -1,11 +1,12 @@
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from mlssm.bundle import Bundle
 from mlssm.data.features import Moment
 from mlssm.data.layers import AreaLayers
 from mlssm.data.spec import FeatureSpec
@@ -77,7 +78,7 @@ def _trained(train_config: Any) -> Any:
 
 def test_a_soil_class_that_the_area_lacks_covers_nothing_of_it(train_config: Any) -> None:
     spec = _spec(("wind",), ("slope", "soil_1", "soil_2", "soil_3", "soil_available"))
-    (filled,) = fitting_layers(spec, (_layers(2),), _trained(train_config))
+    (filled,) = fitting_layers(spec, (_layers(2),), _trained(train_config).features)
     assert list(filled.fixed) == ["slope", "soil_1", "soil_2", "soil_3"]
     np.testing.assert_array_equal(filled.fixed["soil_1"], [[0, 0, np.nan]])
     np.testing.assert_array_equal(filled.fixed["soil_2"], [[1, 0.5, np.nan]])
@@ -85,7 +86,9 @@ def test_a_soil_class_that_the_area_lacks_covers_nothing_of_it(train_config: Any
 
 def test_layers_that_fit_are_left_as_they_are(train_config: Any) -> None:
     layers = _layers(1, 2)
-    (same,) = fitting_layers(_spec(("wind",), ("slope", "soil_1", "soil_2")), (layers,), _trained(train_config))
+    (same,) = fitting_layers(
+        _spec(("wind",), ("slope", "soil_1", "soil_2")), (layers,), _trained(train_config).features
+    )
     assert same == layers
 
 
@@ -102,7 +105,7 @@ def test_layers_that_do_not_fit_are_refused(
     classes: tuple[int, ...], static: tuple[str, ...], message: str, train_config: Any
 ) -> None:
     with pytest.raises(RunError, match=message):
-        fitting_layers(_spec(("wind",), static), (_layers(*classes),), _trained(train_config))
+        fitting_layers(_spec(("wind",), static), (_layers(*classes),), _trained(train_config).features)
 
 
 @pytest.mark.parametrize(
@@ -122,13 +125,9 @@ def test_layers_that_do_not_fit_are_refused(
 def test_pixels_have_to_come_to_the_models(
     multilook: str, metres: float, native: float, model: float, fits: bool, train_config: Any
 ) -> None:
-    config = _trained(train_config)
-    retrieval = config.retrieval.model_copy(update={"multilook": multilook, "multilook_m": metres})
-    arguments: Any = (
-        SimpleNamespace(grid=SimpleNamespace(pixel=native)),
-        SimpleNamespace(pixel_m=model),
-        config.model_copy(update={"retrieval": retrieval}),
-    )
+    images = _trained(train_config).retrieval.model_copy(update={"multilook": multilook, "multilook_m": metres})
+    cube = SimpleNamespace(grid=SimpleNamespace(pixel=native))
+    arguments: Any = (cube, SimpleNamespace(pixel_m=model, images=images))
     if fits:
         check_pixel(*arguments)
         return
@@ -139,8 +138,14 @@ def test_pixels_have_to_come_to_the_models(
 @pytest.fixture(scope="module")
 def mapper(watershed: Any) -> Mapper:
     experiment = watershed.experiment("model.lag=2")
-    config, network = watershed.config("model.lag=2"), torch.nn.Identity()
-    return Mapper("run", config, experiment.cube, experiment.stack, experiment.features, cast(Any, network), True)
+    place = {"crs": "EPSG:32611", "pixel_m": 90.0, "pass_is_evening": True}
+    digests = {"label_digest": "1", "cube_digest": "2"}
+    bundle = Bundle.of(watershed.config("model.lag=2"), experiment.spec, **digests, **place)
+    return Mapper("run", bundle, experiment.cube, experiment.stack, experiment.features, torch.nn.Identity())
+
+
+def _changed(bundle: Bundle, **values: Any) -> Bundle:
+    return bundle.model_copy(update=values)
 
 
 def test_a_map_of_the_evening_has_seen_its_day_and_one_of_the_morning_has_not(mapper: Mapper) -> None:
@@ -150,7 +155,10 @@ def test_a_map_of_the_evening_has_seen_its_day_and_one_of_the_morning_has_not(ma
     first = mapper.cube.weather.days[0]
     position = int((day - first).astype(int))
     np.testing.assert_array_equal(evening.window, mapper.cube.weather.values[position - 1 : position + 1])
-    morning, yesterday = replace(mapper, evening=False).moment(day), mapper.moment(before)
+    morning, yesterday = (
+        replace(mapper, bundle=_changed(mapper.bundle, pass_is_evening=False)).moment(day),
+        mapper.moment(before),
+    )
     assert morning is not None
     assert yesterday is not None
     np.testing.assert_array_equal(morning.window, yesterday.window)
@@ -185,9 +193,7 @@ def test_water_is_what_the_labels_leave_out_as_water(mapper: Mapper) -> None:
 
 
 def test_frost_is_that_of_the_day(mapper: Mapper) -> None:
-    cold = mapper.config.model_copy(
-        update={"retrieval": mapper.config.retrieval.model_copy(update={"frozen_below_c": 60})}
-    )
+    cold = _changed(mapper.bundle, images=mapper.bundle.images.model_copy(update={"frozen_below_c": 60}))
     day = np.datetime64("2021-02-03")
-    assert replace(mapper, config=cold).frozen(day)[0].all()
+    assert replace(mapper, bundle=cold).frozen(day)[0].all()
     assert not mapper.frozen(np.datetime64("2021-08-03"))[0].any()

@@ -1,4 +1,3 @@
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
 from mlssm.inference.restore import restore
 from mlssm.inference.serving import Scaler, SoilMoistureModel, example
-from mlssm.training.fit import build_network
 
 SMALL = ("model.hidden=[4]", "model.lag=2", "retrieval.multilook_m=90", "patches.size=10")
 
@@ -26,9 +24,9 @@ def experiment(watershed):
 def folder(watershed, experiment, tmp_path_factory) -> Path:
     """The bundle of a network that is not trained, on the simulated area's own scaling."""
     torch.manual_seed(5)
-    network = build_network(experiment.spec, watershed.config(*SMALL))
-    values = watershed.config(*SMALL).model_dump(mode="json")
-    made = Bundle(values, experiment.spec, "1", "2", experiment.cube.grid.crs, 90.0, True)
+    network = watershed.config(*SMALL).model.build(experiment.spec, spread=False)
+    place = {"crs": experiment.cube.grid.crs, "pixel_m": 90.0, "pass_is_evening": True}
+    made = Bundle.of(watershed.config(*SMALL), experiment.spec, label_digest="1", cube_digest="2", **place)
     path = tmp_path_factory.mktemp("served") / "model"
     bundle.save(made, network.state_dict(), path)
     return path
@@ -76,13 +74,13 @@ def test_unscaled_patches_give_what_training_sees(experiment, model):
         np.testing.assert_array_equal(dynamic[0], item.dynamic.numpy())
         np.testing.assert_array_equal(static[0], item.static.numpy())
         with torch.no_grad():
-            expected = model.restored.network(item.dynamic[None], item.static[None])[:, 0].numpy()
+            expected = model.restored.network(item.dynamic[None], item.static[None]).mean[:, 0].numpy()
         np.testing.assert_array_equal(model.predict(inputs), expected)
     assert missing > 0  # the simulated area has gaps, and they are filled alike
 
 
 def test_the_example_is_the_training_mean_and_gives_a_map(model, experiment):
-    inputs = example(experiment.spec, model.restored.config.model)
+    inputs = example(experiment.spec, model.restored.bundle.window)
     dynamic, static = model.scaled(inputs)
     for name, channel in zip(experiment.spec.dynamic, np.moveaxis(dynamic[0], 1, 0), strict=True):
         assert np.abs(channel - (1 if name.endswith(AVAILABLE) else 0)).max() < 1e-2, name
@@ -105,7 +103,7 @@ def spoiled(inputs, name, position, value):
 
 
 def test_what_does_not_fit_is_refused_by_name(model, experiment):
-    inputs = example(experiment.spec, model.restored.config.model)
+    inputs = example(experiment.spec, model.restored.bundle.window)
     dynamic, static = inputs["dynamic"], inputs["static"]
     slope = experiment.spec.static.index("slope")
     cases = [
@@ -168,9 +166,10 @@ def test_a_model_without_static_channels_takes_none(folder, tmp_path, watershed)
     made, _ = bundle.load(folder)
     spec = FeatureSpec(("precipitation",), (), (0.2,), (0.5,))
     config = watershed.config(*SMALL)
-    bundle.save(dataclasses.replace(made, features=spec), build_network(spec, config).state_dict(), tmp_path / "m")
+    weights = config.model.build(spec, spread=False).state_dict()
+    bundle.save(made.model_copy(update={"channels": spec}), weights, tmp_path / "m")
     model = SoilMoistureModel.load(tmp_path / "m")
-    inputs = example(spec, config.model)
+    inputs = example(spec, config.window)
     assert list(inputs) == ["dynamic"]
     assert model.predict(inputs).shape == (1, *inputs["dynamic"].shape[3:])
     with pytest.raises(RunError, match=r"the model takes 'dynamic'$"):

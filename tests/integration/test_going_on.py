@@ -157,7 +157,7 @@ def _fail_at(patch: Any, lag: int, module: Any, step: str) -> None:
 
     def fails(*arguments: Any) -> Any:
         config = next(item for item in arguments if hasattr(item, "model"))
-        if config.model.lag == lag:
+        if config.window.lag == lag:
             raise DataError(f"lag {lag}: the disk is full")
         return real(*arguments)
 

@@ -21,7 +21,7 @@ def recorded(composed: Compose) -> dict[str, Any]:
 
 def test_a_run_goes_on_with_its_own_configuration(recorded: dict[str, Any], composed: Compose) -> None:
     config, values = changed(recorded, composed("train", "resume=abc"), ["resume=abc"])
-    assert (config.model.lag, config.sampler.name, config.optimiser.learning_rate) == (7, "two_pass", 0.01)
+    assert (config.window.lag, config.sampler.name, config.optimiser.learning_rate) == (7, "two_pass", 0.01)
     assert values == recorded
 
 
@@ -30,7 +30,7 @@ def test_the_command_line_changes_single_keys_and_whole_groups(recorded: dict[st
     config, _ = changed(recorded, composed("train", *told), told)
     assert (config.optimiser.learning_rate, config.loss.name) == (0.001, "mse")
     assert (config.trainer["precision"], config.trainer["max_epochs"]) == ("64-true", 60)
-    assert (config.model.lag, config.sampler.name) == (7, "two_pass")
+    assert (config.window.lag, config.sampler.name) == (7, "two_pass")
 
 
 def test_where_it_is_kept_is_the_commands_affair(recorded: dict[str, Any], composed: Compose) -> None:

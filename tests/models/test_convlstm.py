@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from mlssm.models.convlstm import DEVIATIONS, ConvLSTM, ConvLSTMCell
+from mlssm.models.prediction import Prediction
 
 # the correctness test of Keras' ConvLSTM2D, last state, the same in both filters
 GOLDEN = (
@@ -102,7 +103,7 @@ def test_peepholes_equal_the_equations_step_by_step() -> None:
 def test_zero_peepholes_change_nothing() -> None:
     plain, peeping = _network(), _network(peepholes=True)
     peeping.load_state_dict(plain.state_dict(), strict=False)
-    assert torch.equal(plain(*_inputs()), peeping(*_inputs()))
+    assert torch.equal(plain(*_inputs()).mean, peeping(*_inputs()).mean)
 
 
 @pytest.mark.parametrize("peepholes", [False, True])
@@ -116,8 +117,8 @@ def test_gradients_of_inputs_and_weights(peepholes: bool) -> None:
 
     def run(dynamic: Tensor, static: Tensor, *weights: Tensor) -> Tensor:
         found = torch.func.functional_call(network, dict(zip(names, weights, strict=True)), (dynamic, static))
-        assert isinstance(found, Tensor)
-        return found
+        assert isinstance(found, Prediction)
+        return found.mean
 
     weights = [like(tuple(weight.shape)) for weight in network.parameters()]
     assert torch.autograd.gradcheck(run, (like((1, 3, 1, 3, 2)), like((1, 1, 3, 2)), *weights), fast_mode=True)
@@ -142,7 +143,7 @@ def test_static_once_equals_static_at_every_step(peepholes: bool) -> None:
     weights[name] = torch.cat([weights[name], weights.pop("static_convolution.weight")], dim=1)
     whole.load_state_dict(weights)
     joined = torch.cat([dynamic, static[:, None].expand(-1, 4, -1, -1, -1)], dim=2)
-    torch.testing.assert_close(network(dynamic, static), whole(joined, static[:, :0]), rtol=0, atol=1e-14)
+    torch.testing.assert_close(network(dynamic, static).mean, whole(joined, static[:, :0]).mean, rtol=0, atol=1e-14)
 
 
 def test_the_static_convolution_runs_once_a_sample() -> None:
@@ -155,14 +156,14 @@ def test_the_static_convolution_runs_once_a_sample() -> None:
 
 @pytest.mark.parametrize(("steps", "size"), [(1, (1, 1)), (2, (3, 8)), (7, (33, 20))])
 def test_any_size_and_length(steps: int, size: tuple[int, int]) -> None:
-    prediction = _network()(*_inputs(steps, size))
+    prediction = _network()(*_inputs(steps, size)).mean
     assert prediction.shape == (2, 1, *size)
     assert ((prediction > 0) & (prediction < 1)).all()
 
 
 def test_without_static_features() -> None:
     dynamic, static = _inputs(static=0)
-    assert _network(static=0)(dynamic, static).shape == (2, 1, 5, 6)
+    assert _network(static=0)(dynamic, static).mean.shape == (2, 1, 5, 6)
 
 
 def test_far_pixels_are_out_of_reach_and_near_ones_are_not() -> None:
@@ -171,14 +172,14 @@ def test_far_pixels_are_out_of_reach_and_near_ones_are_not() -> None:
     dynamic, static = _inputs(2, (1, 9), static=0)
     changed = dynamic.clone()
     changed[:, 0, :, :, 0] += 1
-    same = (network(dynamic, static) == network(changed, static)).all(dim=0).flatten()
+    same = (network(dynamic, static).mean == network(changed, static).mean).all(dim=0).flatten()
     assert same.tolist() == [False] * 3 + [True] * 6
 
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_every_parameter_gets_a_gradient(steps: int) -> None:
     network = _network(peepholes=True)
-    network(*_inputs(steps)).sum().backward()
+    network(*_inputs(steps)).mean.sum().backward()
     # DDP stops where a parameter took no part; with one step the recurrent ones take part with a gradient of 0
     assert all(weight.grad is not None for weight in network.parameters())
     recurrent = [weight.grad for name, weight in network.named_parameters() if "hidden_convolution" in name]
@@ -221,7 +222,7 @@ def test_one_pixel_and_one_step_by_hand() -> None:
     gate = 1 / (1 + math.exp(-(0.5 * x + 0.5)))
     hidden = gate * math.tanh(gate * math.tanh(0.5 * x + 0.5))
     expected = 1 / (1 + math.exp(-(0.5 * hidden + 0.5)))
-    prediction = network(torch.full((1, 1, 1, 1, 1), x), torch.empty(1, 0, 1, 1))
+    prediction = network(torch.full((1, 1, 1, 1, 1), x), torch.empty(1, 0, 1, 1)).mean
     assert prediction.item() == pytest.approx(expected, abs=1e-7)
 
 
@@ -239,36 +240,37 @@ def test_input_dropout_drops_a_variable_over_the_whole_patch_and_window() -> Non
     network.eval()
     without = ConvLSTM(4, 0, [3], 3, peepholes=False, dropout=0.0).eval()
     without.load_state_dict(network.state_dict())
-    assert torch.equal(network(dynamic, torch.zeros(2, 0, 8, 8)), without(dynamic, torch.zeros(2, 0, 8, 8)))
+    static = torch.zeros(2, 0, 8, 8)
+    assert torch.equal(network(dynamic, static).mean, without(dynamic, static).mean)
 
 
 def test_the_variance_head_leaves_the_map_as_it_is() -> None:
     torch.manual_seed(1)
-    network = ConvLSTM(3, 2, (4, 3), 3, False, 0.0, variance=True).eval()
-    ssm, variance = network.with_variance(*_inputs())
-    assert torch.equal(ssm, network(*_inputs()))
+    network = ConvLSTM(3, 2, (4, 3), 3, False, 0.0, spread=True).eval()
+    ssm, spread = network(*_inputs())
     # the seed's weights are those of a network without it: the second head is drawn last
-    assert torch.equal(ssm, _network().eval()(*_inputs()))
-    assert variance.shape == ssm.shape
-    assert (variance > 0).all()
+    assert torch.equal(ssm, _network().eval()(*_inputs()).mean)
+    assert spread is not None
+    assert spread.shape == ssm.shape
+    assert (spread > 0).all()
 
 
 def test_the_variance_stays_in_its_range_and_keeps_a_gradient() -> None:
-    network, found = ConvLSTM(3, 2, (4,), 3, False, 0.0, variance=True), []
+    network, found = ConvLSTM(3, 2, (4,), 3, False, 0.0, spread=True), []
     assert network.variance_head is not None
     nn.init.zeros_(network.variance_head.weight)
     for bias in (-8.0, 0.0, 8.0):
         nn.init.constant_(network.variance_head.bias, bias)
         network.zero_grad()
-        variance = network.with_variance(*_inputs())[1]
-        variance.log().sum().backward()
+        spread = network(*_inputs()).spread
+        assert spread is not None
+        (2 * spread.log()).sum().backward()
         assert network.variance_head.bias.grad.abs() > 0.1
-        found.append(variance.sqrt().mean().item())
+        found.append(spread.mean().item())
     assert found == pytest.approx([DEVIATIONS[0], math.sqrt(DEVIATIONS[0] * DEVIATIONS[1]), DEVIATIONS[1]], rel=0.01)
     assert found == sorted(found)
 
 
 def test_without_a_variance_head_there_is_none() -> None:
-    with pytest.raises(ValueError, match="built without a variance head"):
-        _network().with_variance(*_inputs())
+    assert _network()(*_inputs()).spread is None
     assert not any("variance" in name for name in _network().state_dict())

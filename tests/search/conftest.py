@@ -18,10 +18,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from hydra_plugins.mlssm_optuna import _search
-from hydra_plugins.mlssm_optuna._figures import Pictures, pictures
+from hydra_plugins.mlssm_optuna import _worker
+from hydra_plugins.mlssm_optuna._figures import StudyFigures, draw_study
 from hydra_plugins.mlssm_optuna._storage import STORAGE, open_storage
-from hydra_plugins.mlssm_optuna._workers import WORKER
+from hydra_plugins.mlssm_optuna._worker import WORKER
 from mlssm.jobs import search as record
 from mlssm.jobs.outcome import Outcome
 
@@ -54,6 +54,7 @@ search.register_champion = lambda run_id: (Path("champions").open("a").write(run
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="app")
 def job(config):
+    Path("workers").open("a").write(str(os.getpid()) + chr(10))
     number = -1 if config.trial is None else config.trial.number
     if str(number) in Path("kill").read_text().split():
         os.kill(os.getpid(), signal.SIGKILL)
@@ -104,7 +105,7 @@ class App:
     def study(self, address: str | None = None) -> optuna.Study:
         """The only study of a storage."""
         storage = open_storage(address or f"sqlite:///{self.folder / 'kept' / 'optuna.db'}")
-        (name,) = optuna.get_all_study_names(storage)
+        (name,) = (name for name in optuna.get_all_study_names(storage) if not name.endswith(" champion"))
         return optuna.load_study(study_name=name, storage=storage)
 
     @property
@@ -138,7 +139,9 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     monkeypatch.setattr(record, "leave_running", lambda: made.studies.append("left running"))
     monkeypatch.setattr(record, "show", lambda *shown: made.shown.append(shown))
     monkeypatch.setattr(record, "register_champion", lambda run_id: made.champions.append(run_id) or 1)
-    monkeypatch.setattr(_search, "pictures", lambda ledger: pictures(ledger) if made.draws else Pictures({}, {}))
+    monkeypatch.setattr(
+        _worker, "draw_study", lambda trials: draw_study(trials) if made.draws else StudyFigures({}, {})
+    )
     yield made
     GlobalHydra.instance().clear()
 

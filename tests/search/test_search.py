@@ -2,13 +2,21 @@
 
 import logging
 import math
+from types import SimpleNamespace
 
 import optuna
 import pytest
 from hydra.errors import HydraException
+from mlflow.entities import ViewType
 
+from hydra_plugins.mlssm_optuna._heartbeat import Heartbeat
+from hydra_plugins.mlssm_optuna._storage import open_storage
+from mlssm.config import TrackingConfig
 from mlssm.errors import ConfigError, DataError, MlssmError
+from mlssm.jobs import search as record
+from mlssm.jobs import sweep
 from mlssm.jobs.outcome import Outcome
+from mlssm.tracking.opening import open_store
 
 LAGS = "model.lag=range(1,30)"
 
@@ -95,7 +103,7 @@ def test_an_interrupted_trial_is_tried_again(app) -> None:
     assert app.lags[0] == lag
     trials = app.study().trials
     assert [trial.state.name for trial in trials] == ["FAIL", "COMPLETE", "COMPLETE"]
-    assert trials[1].user_attrs["retry_of"] == 0
+    assert list(app.shown[-1][2]["retry_of"])[1] == 0
 
 
 def test_two_objectives(app) -> None:
@@ -160,6 +168,7 @@ BAD = {
     "the search sets seeds itself": (["seeds=1,2"], ConfigError),
     "unknown objective 'r2'": ([LAGS, "hydra.sweeper.objectives=[r2]"], ConfigError),
     "knows one objective": ([LAGS, "hydra.sweeper.objectives=[rmse,cost]", "hydra.sweeper.pruner=median"], ConfigError),
+    "grace_s=10 must be above heartbeat_s=10": ([LAGS, "hydra.sweeper.grace_s=10"], ConfigError),
     "names no file": ([LAGS, "hydra.sweeper.storage='sqlite://'"], ConfigError),
     "give sqlite": ([LAGS, "hydra.sweeper.storage=redis://me:secret@host/0"], ConfigError),
 }
@@ -199,3 +208,30 @@ def test_other_data_make_another_study(app) -> None:
     app.search(LAGS, n_trials(1), "hydra.sweeper.champion=false", "data=there")
     assert len(app.jobs) == 1
     assert app.studies[0] != app.studies[1]
+
+
+def test_a_worker_leaves_the_champion_to_the_one_that_trains_it(app) -> None:
+    told = [LAGS, n_trials(2)]
+    app.search(*told, "hydra.sweeper.champion=false")
+    study = app.study()
+    storage = open_storage(f"sqlite:///{app.folder / 'kept' / 'optuna.db'}")
+    other = optuna.create_study(study_name=f"{study.study_name} champion", storage=storage)
+    heartbeat = Heartbeat(storage, SimpleNamespace(max_retries=2))
+    heartbeat.begin(other, other.ask().number)
+    app.search(*told)
+    assert (app.jobs, app.champions, app.studies[-1]) == ([], [], "left running")
+    other.tell(0, state=optuna.trial.TrialState.FAIL)
+    app.search(*told)
+    assert app.champions == ["run 2"]
+
+
+def test_a_search_that_is_resumed_goes_on_under_its_one_parent_run(app) -> None:
+    app.monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    app.monkeypatch.setattr(record, "join", sweep.set_study)
+    told = ["+tracking.experiment=mine", "+tracking.uri=null", "+tracking.run_name=null"]
+    told += ["+hydra.callbacks.sweep_parent._target_=mlssm.jobs.sweep.SweepParent", "hydra.sweeper.champion=false"]
+    for trials in (3, 5):
+        app.search(LAGS, n_trials(trials), *told)
+    store = open_store(TrackingConfig(experiment="mine", folder=app.folder / "kept", uri=None, run_name=None))
+    runs = store.client.search_runs([store.experiment_id], run_view_type=ViewType.ALL)
+    assert [(run.info.status, run.info.lifecycle_stage) for run in runs] == [("FINISHED", "active")]

@@ -5,8 +5,8 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from hydra_plugins.mlssm_optuna._pruning import TrialWatch
 from hydra_plugins.mlssm_optuna._storage import STORAGE
-from hydra_plugins.mlssm_optuna.watch import TrialWatch
 from mlssm.errors import RunError
 from mlssm.jobs.outcome import Outcome
 

@@ -20,7 +20,6 @@ from mlssm.bundle import Bundle
 from mlssm.data.spec import FeatureSpec
 from mlssm.inference.serving import SoilMoistureModel, example
 from mlssm.tracking.model_files import pyfunc, unit, write_model_files
-from mlssm.training.fit import build_network
 
 SPEC = FeatureSpec(
     dynamic=("precipitation", "temperature"),
@@ -35,16 +34,17 @@ SERVER_SECONDS = 120  # until it answers; it imports for seconds
 def folder(watershed, tmp_path_factory) -> Path:
     config = watershed.config("model.hidden=[4]", "model.lag=2")
     torch.manual_seed(1)
-    made = Bundle(config.model_dump(mode="json"), SPEC, "1", "2", "EPSG:32611", 90.0, True)
+    place = {"crs": "EPSG:32611", "pixel_m": 90.0, "pass_is_evening": True}
+    made = Bundle.of(config, SPEC, label_digest="1", cube_digest="2", **place)
     path = tmp_path_factory.mktemp("files") / "model"
-    bundle.save(made, build_network(SPEC, config).state_dict(), path)
+    bundle.save(made, config.model.build(SPEC, spread=False).state_dict(), path)
     write_model_files(path, made)
     return path
 
 
 @pytest.fixture
 def inputs(folder) -> dict[str, np.ndarray]:
-    return example(SPEC, SoilMoistureModel.load(folder).restored.config.model)
+    return example(SPEC, SoilMoistureModel.load(folder).restored.bundle.window)
 
 
 def test_the_bundle_is_a_small_flat_model(folder):
@@ -54,7 +54,7 @@ def test_the_bundle_is_a_small_flat_model(folder):
     assert not [name for name in names if name.endswith(".pkl")]
     own = sum(path.stat().st_size for path in folder.iterdir() if path.name not in ("bundle.json", "weights.pt"))
     assert own < 100_000
-    assert bundle.load(folder)[0].features == SPEC
+    assert bundle.load(folder)[0].channels == SPEC
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 
@@ -74,9 +74,9 @@ def test_the_model_tells_its_channels_in_order_with_units(folder):
 
 
 def test_an_aggregated_window_has_sums(watershed):
-    model = watershed.config("model.window=aggregate").model
-    assert unit("precipitation", model) == "mm in the window"
-    assert unit("temperature", model) == "degC"
+    window = watershed.config("model.window=aggregate").window
+    assert unit("precipitation", window) == "mm in the window"
+    assert unit("temperature", window) == "degC"
 
 
 def test_mlflow_loads_it_and_its_example_gives_the_networks_map(folder, inputs):

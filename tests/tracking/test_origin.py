@@ -4,11 +4,10 @@ import pytest
 import torch
 
 from mlssm import bundle
-from mlssm.bundle import Bundle
-from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
+from mlssm.jobs.weights import network_weights, origin_weights
 from mlssm.tracking.lifecycle import tracked_run
-from mlssm.tracking.origin import find_origin, network_weights, origin_weights, require_checkpoint
+from mlssm.tracking.origin import find_origin, require_checkpoint
 from mlssm.tracking.store import Store
 
 CONFIG = {"model": {"lag": 3, "hidden": [4, 4]}, "seed": 0}
@@ -92,8 +91,8 @@ def test_weights_are_the_bundles_before_the_checkpoints(store, folder, tmp_path)
     weights = origin_weights(store, origin)
     assert weights["head.weight"].tolist() == [1, 1]
     assert weights.keys() == {"head.weight", "head.bias"}
-    spec = FeatureSpec(("precipitation",), (), (0.0,), (1.0,))
-    bundle.save(Bundle(CONFIG, spec, "1", "2", "EPSG:32611", 90.0, True), {"own": torch.ones(3)}, tmp_path / "model")
+    kept, _ = bundle.load(Path(__file__).parents[1] / "bundle" / "format_2")
+    bundle.save(kept, {"own": torch.ones(3)}, tmp_path / "model")
     store.client.log_artifacts(run_id, str(tmp_path / "model"), "model")
     store.client.set_tag(run_id, "mlssm.bundle", "model")
     assert list(origin_weights(store, find_origin(store, run_id))) == ["own"]

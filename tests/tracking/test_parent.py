@@ -1,6 +1,7 @@
 """The parent run of a sweep that goes on, and of a study that several workers share."""
 
 import pytest
+from mlflow.entities import Run, ViewType
 
 from mlssm.errors import RunError
 from mlssm.tracking.comparison import BEST, NOTE, close_sweep, counted_children
@@ -59,19 +60,31 @@ def test_sweeps_and_searches_are_named_after_what_they_vary(store):
 
 
 class TestStudy:
-    def test_the_first_worker_keeps_its_parent_and_later_ones_join_it(self, store):
-        first, second = create_parent(store, OVERRIDES), create_parent(store, OVERRIDES)
-        assert join_study(store, first, "search-1") == first
+    def test_the_first_worker_makes_the_parent_and_later_ones_join_it(self, store):
+        first = join_study(store, OVERRIDES, "search-1")
         store.client.set_terminated(first, "FINISHED")
-        assert join_study(store, second, "search-1") == first
+        assert join_study(store, OVERRIDES, "search-1") == first
         assert (status(store, first), find_run(store, first).tags[STUDY]) == ("RUNNING", "search-1")
-        with pytest.raises(RunError, match="is deleted"):
-            find_run(store, second)
+        assert [run.info.run_id for run in all_runs(store)] == [first], "no other one, not even a deleted one"
 
     def test_another_study_has_a_parent_of_its_own(self, store):
-        first, second = create_parent(store, OVERRIDES), create_parent(store, OVERRIDES)
-        join_study(store, first, "search-1")
-        assert join_study(store, second, "search-2") == second
+        assert join_study(store, OVERRIDES, "search-1") != join_study(store, OVERRIDES, "search-2")
+
+    def test_of_two_that_are_made_in_the_same_moment_one_stays_and_the_other_is_closed(self, store, monkeypatch):
+        def beside_another_worker(store, overrides, study):
+            monkeypatch.undo()
+            join_study(store, overrides, study)
+            return create_parent(store, overrides, study)
+
+        monkeypatch.setattr("mlssm.tracking.parent.create_parent", beside_another_worker)
+        kept = join_study(store, OVERRIDES, "search-1")
+        found = {run.info.run_id: (run.info.status, run.info.lifecycle_stage) for run in all_runs(store)}
+        assert found.pop(kept) == ("RUNNING", "active")
+        assert list(found.values()) == [("KILLED", "deleted")]
+
+
+def all_runs(store: Store) -> list[Run]:
+    return store.client.search_runs([store.experiment_id], run_view_type=ViewType.ALL)
 
 
 @pytest.fixture
@@ -154,8 +167,7 @@ class TestClosing:
         assert close_sweep(TrackedRun(store, parent), "FINISHED") == "FINISHED"
 
     def test_a_search_fails_neither_by_pruned_trials_nor_by_dead_ones(self, store):
-        parent = create_parent(store, OVERRIDES)
-        join_study(store, parent, "search-1")
+        parent = join_study(store, OVERRIDES, "search-1")
         child(store, parent, status="KILLED", **{PRUNED: "3"})
         child(store, parent, status="FAILED", **{DIED: "its process is gone"})
         child(store, parent)

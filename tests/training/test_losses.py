@@ -10,6 +10,7 @@ from mlssm.config import LossConfig
 from mlssm.data.batch import Batch
 from mlssm.data.plan import Drawing, SamplingPlan
 from mlssm.models.convlstm import ConvLSTM
+from mlssm.models.prediction import Prediction
 from mlssm.training.losses import TrainingLoss
 
 CONFIGS = [
@@ -35,11 +36,8 @@ class Given:
     ssm: Tensor
     variance: Tensor
 
-    def __call__(self, dynamic: Tensor, static: Tensor) -> Tensor:
-        return self.ssm
-
-    def with_variance(self, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
-        return self.ssm, self.variance
+    def __call__(self, dynamic: Tensor, static: Tensor) -> Prediction:
+        return Prediction(self.ssm, self.variance.sqrt())
 
 
 def case(dtype: torch.dtype = torch.float64) -> tuple[Given, Batch]:
@@ -153,7 +151,7 @@ def test_half_precision_predictions_are_compared_in_full_precision(config: LossC
 
 def test_nll_reaches_both_heads_of_the_network() -> None:
     torch.manual_seed(0)
-    network = ConvLSTM(2, 1, (4,), 3, False, 0.0, variance=True)
+    network = ConvLSTM(2, 1, (4,), 3, False, 0.0, spread=True)
     _, batch = case(torch.float32)
     inputs = {"dynamic": torch.randn(4, 3, 2, 6, 5), "static": torch.randn(4, 1, 6, 5)}
     TrainingLoss(LossConfig(name="nll"))(network, batch._replace(**inputs)).backward()

@@ -33,7 +33,7 @@ def _direct(module: SoilMoistureModule, batch: Batch) -> Tensor:
     with torch.no_grad():
         prediction = module.eval()(batch.dynamic, batch.static)
     module.train()
-    return pixel_sums(prediction, *batch[2:6], groups=3, bins=5)
+    return pixel_sums(prediction.ssm, *batch[2:6], groups=3, bins=5)
 
 
 def test_file_stays_below_150_lines() -> None:
@@ -131,7 +131,7 @@ def test_every_loss_trains(config: LossConfig, optimiser: OptimiserConfig, train
     pl.seed_everything(0, verbose=False)
     once = Drawing.once(64)
     plan = SamplingPlan(once, once.expected, False, np.ones(64, np.float32), np.full(50, 0.02))
-    network = ConvLSTM(2, 1, (6,), 3, False, 0.0, variance=config.name == "nll")
+    network = ConvLSTM(2, 1, (6,), 3, False, 0.0, spread=config.name == "nll")
     module = SoilMoistureModule(network, config, optimiser, 3, 5, plan)
     val = loaders(seed=1)
     before = scores(_direct(module, _whole(val)))

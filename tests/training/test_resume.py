@@ -22,10 +22,10 @@ from mlssm import checkpoint as checkpoint_module
 from mlssm.checkpoint import read_checkpoint
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
-from mlssm.training.fit import Trained, fit
 from mlssm.training.keepers import Best, Last
 from mlssm.training.module import SoilMoistureModule
 from mlssm.training.start import Start
+from mlssm.training.train_network import Trained, train_network
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a copy of the test's process"),
@@ -75,7 +75,7 @@ class Task:
 
     def train(self, start: Start = NEW) -> Trained:
         self.folder.mkdir(exist_ok=True)
-        return fit(self.experiment, self.config, self.folder, Record(self.folder / "metrics"), start)
+        return train_network(self.experiment, self.config, self.folder, Record(self.folder / "metrics"), start)
 
     def go_on(self) -> Trained:
         return self.train(Start(self.last))

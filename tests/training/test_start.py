@@ -18,9 +18,9 @@ from mlssm.data import datamodule
 from mlssm.data.assemble import Experiment
 from mlssm.data.batch import Batch
 from mlssm.errors import ConfigError, Pruned, RunError
-from mlssm.training.fit import build_network, fit
 from mlssm.training.random_stream import KEY, RandomStream
 from mlssm.training.start import Start
+from mlssm.training.train_network import train_network
 
 SMALL = ("patches.size=20", "retrieval.multilook_m=90", "model.hidden=[2]", "model.lag=1", "trainer=cpu")
 SMALL += ("model.dropout=0.3", "optimiser.batch_size=4", "trainer.max_epochs=2", "optimiser.checkpoint_steps=3")
@@ -59,7 +59,7 @@ def config(watershed: Any) -> Configs:
 def origin(experiment: Experiment, config: Configs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoints of a training of two epochs."""
     folder = tmp_path_factory.mktemp("origin")
-    fit(experiment, config(), folder, None)
+    train_network(experiment, config(), folder, None)
     return folder
 
 
@@ -83,7 +83,7 @@ def within(experiment: Experiment, config: Configs, tmp_path: Path, monkeypatch:
         real = torch.optim.AdamW.step
         patch.setattr(torch.optim.AdamW, "step", step)
         with pytest.raises(Stopped):
-            fit(experiment, config(), tmp_path / "within", None)
+            train_network(experiment, config(), tmp_path / "within", None)
     return tmp_path / "within"
 
 
@@ -102,7 +102,7 @@ def test_random_numbers_are_those_of_torchs_own_loaders(
 
     monkeypatch.setattr(datamodule, "PatchLoader", plain)
     monkeypatch.setattr(RandomStream, "_draw", lambda self, loader: None)
-    fit(experiment, config(), tmp_path, None)
+    train_network(experiment, config(), tmp_path, None)
     theirs, ours = (read_checkpoint(folder / "last.ckpt") for folder in (tmp_path, origin))
     assert torch.equal(theirs[KEY]["processes"][0]["cpu"], ours[KEY]["processes"][0]["cpu"])
     assert all(torch.equal(weight, ours["state_dict"][name]) for name, weight in theirs["state_dict"].items())
@@ -113,7 +113,7 @@ def test_a_fork_goes_on_with_the_configured_rates(
 ) -> None:
     changes = ("optimiser.learning_rate=0.002", "optimiser.weight_decay=0.1", "trainer.max_epochs=3")
     with caplog.at_level(logging.INFO, "mlssm.training"):
-        trained = fit(experiment, config(*changes), copy, None, Start(copy / "last.ckpt"))
+        trained = train_network(experiment, config(*changes), copy, None, Start(copy / "last.ckpt"))
     assert rates(copy / "last.ckpt") == [(0.002, 0.1), (0.002, 0)]
     assert "lr 0.002 as configured, not 0.001 as in the checkpoint" in caplog.text
     assert "2 epochs and 20 steps are done" in caplog.text
@@ -128,14 +128,14 @@ def test_unchanged_rates_are_not_mentioned(
     experiment: Experiment, config: Configs, copy: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "mlssm.training"):
-        fit(experiment, config("trainer.max_epochs=3"), copy, None, Start(copy / "last.ckpt"))
+        train_network(experiment, config("trainer.max_epochs=3"), copy, None, Start(copy / "last.ckpt"))
     assert "as configured" not in caplog.text
 
 
 def test_the_best_epoch_of_the_origin_stays_the_best(experiment: Experiment, config: Configs, copy: Path) -> None:
     best = read_checkpoint(copy / "best.ckpt")["state_dict"]
     ruin = config("optimiser.learning_rate=100", "trainer.max_epochs=3")
-    trained = fit(experiment, ruin, copy, None, Start(copy / "last.ckpt"))
+    trained = train_network(experiment, ruin, copy, None, Start(copy / "last.ckpt"))
     assert trained.history.points[-1].val_rmse > trained.history.best
     assert all(torch.equal(weight, best[f"network.{name}"]) for name, weight in trained.network.state_dict().items())
 
@@ -146,7 +146,7 @@ def test_a_warm_start_takes_the_weights_and_nothing_else(
     state = read_checkpoint(origin / "best.ckpt")["state_dict"]
     weights = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
     still = config("optimiser.learning_rate=1e-30", "trainer.max_epochs=1")
-    trained = fit(experiment, still, tmp_path, None, Start(weights=weights))
+    trained = train_network(experiment, still, tmp_path, None, Start(weights=weights))
     assert all(torch.allclose(weights[name], value) for name, value in trained.network.state_dict().items())
     last = read_checkpoint(tmp_path / "last.ckpt")
     assert last["global_step"] == 10
@@ -161,10 +161,10 @@ def test_another_architecture_is_named_before_training(
         r"another architecture .*missing: network\.cells\.0\.peep.*of another shape: .* \[8.*\] instead of \[12.*\]"
     )
     with pytest.raises(RunError, match=message):
-        fit(experiment, other, copy, None, Start(copy / "last.ckpt"))
-    weights = build_network(experiment.spec, other).state_dict()
+        train_network(experiment, other, copy, None, Start(copy / "last.ckpt"))
+    weights = other.model.build(experiment.spec, spread=False).state_dict()
     with pytest.raises(RunError, match=r"warm_start.*unexpected: cells\.0\.peep"):
-        fit(experiment, config(), tmp_path / "new", None, Start(weights=weights))
+        train_network(experiment, config(), tmp_path / "new", None, Start(weights=weights))
     assert not (tmp_path / "new").exists()
 
 
@@ -212,7 +212,7 @@ def test_a_checkpoint_that_cannot_be_used(
 ) -> None:
     spoil(copy / "last.ckpt")
     with pytest.raises(RunError, match=message) as caught:
-        fit(experiment, config(), copy, None, Start(copy / "last.ckpt"))
+        train_network(experiment, config(), copy, None, Start(copy / "last.ckpt"))
     assert "\n" not in str(caught.value)
 
 
@@ -227,7 +227,7 @@ def test_a_length_that_does_not_fit(
     change: str, message: str, experiment: Experiment, config: Configs, copy: Path
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        fit(experiment, config(change), copy, None, Start(copy / "last.ckpt"))
+        train_network(experiment, config(change), copy, None, Start(copy / "last.ckpt"))
 
 
 @pytest.mark.parametrize(
@@ -239,12 +239,12 @@ def test_a_place_within_an_epoch_that_is_no_more(
 ) -> None:
     assert read_checkpoint(within / "last.ckpt")["global_step"] == 15
     with pytest.raises(RunError, match=message):
-        fit(experiment, config(change), within, None, Start(within / "last.ckpt"))
+        train_network(experiment, config(change), within, None, Start(within / "last.ckpt"))
 
 
 def test_a_watch_is_told_each_epoch(experiment: Experiment, config: Configs, tmp_path: Path) -> None:
     watch = Watcher()
-    trained = fit(experiment, config(), tmp_path, None, watch=watch)
+    trained = train_network(experiment, config(), tmp_path, None, watch=watch)
     assert watch.told == [(point.epoch, point.val_rmse) for point in trained.history.points]
     assert len(watch.told) == 2
 
@@ -253,18 +253,18 @@ def test_an_epoch_that_was_not_validated_is_not_reported(
     experiment: Experiment, config: Configs, tmp_path: Path
 ) -> None:
     watch = Watcher()
-    fit(experiment, config("+trainer.check_val_every_n_epoch=2"), tmp_path, None, watch=watch)
+    train_network(experiment, config("+trainer.check_val_every_n_epoch=2"), tmp_path, None, watch=watch)
     assert [epoch for epoch, _ in watch.told] == [2]
 
 
 def test_a_watch_stops_the_training_for_good(experiment: Experiment, config: Configs, tmp_path: Path) -> None:
     with pytest.raises(Pruned) as caught:
-        fit(experiment, config("trainer.max_epochs=5"), tmp_path, None, watch=Watcher(last=1))
+        train_network(experiment, config("trainer.max_epochs=5"), tmp_path, None, watch=Watcher(last=1))
     assert caught.value.epoch == 1
     assert read_checkpoint(tmp_path / "last.ckpt")["epoch"] == 1
     watch = Watcher()
     with pytest.raises(Pruned):
-        fit(experiment, config("trainer.max_epochs=5"), tmp_path, None, Start(tmp_path / "last.ckpt"), watch)
+        train_network(experiment, config("trainer.max_epochs=5"), tmp_path, None, Start(tmp_path / "last.ckpt"), watch)
     assert watch.told == []
-    trained = fit(experiment, config(), tmp_path, None, Start(tmp_path / "last.ckpt"))
+    trained = train_network(experiment, config(), tmp_path, None, Start(tmp_path / "last.ckpt"))
     assert [point.epoch for point in trained.history.points] == [1, 2]

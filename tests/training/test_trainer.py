@@ -90,7 +90,7 @@ def test_a_run_resumes_from_its_last_checkpoint(
     assert _load(tmp_path, "last.ckpt")["global_step"] == 3 * 4
 
 
-@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="this CPU has no bfloat16")
+@pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx512_bf16", False), reason="this CPU has no bfloat16")
 def test_a_fit_in_mixed_precision(module: SoilMoistureModule, trainer: Trainers, loaders: Loaders) -> None:
     run = trainer(precision="bf16-mixed", max_epochs=1)
     run.fit(module, loaders(8), loaders(8))
@@ -104,9 +104,9 @@ def test_bfloat16_is_refused_where_the_cpu_lacks_it(
     precision: str, accelerator: str, trainer: Trainers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     assert trainer(precision=precision, accelerator=accelerator).precision.startswith("bf16")
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"neon": True})
     with pytest.raises(ConfigError, match=r"trainer.precision=bf16.*set trainer.precision=32-true"):
         trainer(precision=precision, accelerator=accelerator)
 

@@ -2,82 +2,53 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from hydra_plugins.mlssm_optuna._ledger import Ledger
-from hydra_plugins.mlssm_optuna._owner import OWNER, Owner
+from hydra_plugins.mlssm_optuna._trials import Trials
 
 if TYPE_CHECKING:
-    from optuna import Study
     from optuna.trial import FrozenTrial
 
-log = logging.getLogger(__name__)
-
 CHAMPION = "champion"
-CLAIM_SECONDS = 10  # within which a worker that claims has said who it is
 
 
-def best_trial(ledger: Ledger) -> FrozenTrial | None:
+def best_trial(trials: Trials) -> FrozenTrial | None:
     """The complete trial of lowest value; of several objectives, the one of lowest RMSE on the Pareto front."""
-    if not any(trial.state.name == "COMPLETE" for trial in ledger.trials()):
+    if not trials.complete():
         return None
-    names = ledger.settings.objectives
+    names = trials.settings.objectives
     place = names.index("rmse") if "rmse" in names else 0
-    return min(ledger.study.best_trials, key=lambda trial: (trial.values[place], trial.number))
+    return min(trials.study.best_trials, key=lambda trial: (trial.values[place], trial.number))
 
 
-def crowned(ledger: Ledger) -> bool:
+def has_champion(trials: Trials) -> bool:
     """Whether the study, as long as it is now, has its champion."""
-    kept: dict[str, Any] = ledger.study.user_attrs.get(CHAMPION, {})
-    return kept.get("trials") == len(ledger.counted())
+    return bool(trials.study.user_attrs.get(CHAMPION, {}).get("trials") == len(trials.counted()))
 
 
-def keep_champion(ledger: Ledger, trial: FrozenTrial, run_id: str, version: int) -> None:
+def save_champion(trials: Trials, trial: FrozenTrial, run_id: str, version: int) -> None:
     """Write to the study which trial's point was trained again, and what it came to."""
-    kept = {"trials": len(ledger.counted()), "trial": trial.number, "run_id": run_id, "version": version}
-    ledger.study.set_user_attr(CHAMPION, kept)
+    kept = {"trials": len(trials.counted()), "trial": trial.number, "run_id": run_id, "version": version}
+    trials.study.set_user_attr(CHAMPION, kept)
 
 
-class Claim:
-    """The right to train the champion: a study of its own in the storage, which only one worker can make."""
+@contextmanager
+def claimed(trials: Trials) -> Iterator[bool]:
+    """Whether this worker has the right to train the champion, which it keeps while the block runs.
 
-    def __init__(self, ledger: Ledger) -> None:
-        """Nothing is claimed yet."""
-        self._ledger = ledger
-        self._held: list[Study] = []
+    A claim is a running trial in a study of its own, of which that of the lowest number counts.
+    """
+    import optuna
 
-    def take(self) -> bool:
-        """Whether this worker has the right; one that was killed loses it."""
-        import optuna
-
-        for attempt in range(1000):
-            name = f"{self._ledger.study.study_name} champion {len(self._ledger.counted())}.{attempt}"
-            try:
-                study = optuna.create_study(study_name=name, storage=self._ledger.study._storage)
-            except optuna.exceptions.DuplicatedStudyError:
-                study = optuna.load_study(study_name=name, storage=self._ledger.study._storage)
-                if self._alive(study):
-                    return False
-                self._held.append(study)
-                continue
-            study.set_user_attr(OWNER, Owner.here().keep())
-            self._held.append(study)
-            return True
-        return False
-
-    def drop(self) -> None:
-        """Leave it to others; those of dead workers go too."""
-        import optuna
-
-        for study in self._held:
-            optuna.delete_study(study_name=study.study_name, storage=study._storage)
-        self._held.clear()
-
-    def _alive(self, study: Study) -> bool:
-        end = time.monotonic() + CLAIM_SECONDS
-        while not study.user_attrs and time.monotonic() < end:
-            time.sleep(0.1)
-        owner = Owner.read(study.user_attrs.get(OWNER))
-        return owner is not None and owner.alive(self._ledger.settings.grace_s)
+    name, heartbeat = f"{trials.study.study_name} {CHAMPION}", trials.heartbeat
+    study = optuna.create_study(study_name=name, storage=heartbeat.storage, load_if_exists=True)
+    number = study.ask().number
+    heartbeat.begin(study, number)
+    try:
+        with heartbeat.beating(study, [number]):
+            heartbeat.fail_stale(study)
+            yield number == min(item.number for item in study.get_trials() if item.state.name == "RUNNING")
+    finally:
+        study.tell(number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hydra_plugins.mlssm_optuna._settings import Settings
-from hydra_plugins.mlssm_optuna._space import Point, Space
+from hydra_plugins.mlssm_optuna._space import Interval, Point, Space
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -83,8 +83,6 @@ class Draw:
         return next(filter(self._new, drawn), None)
 
     def _at_random(self, generator: random.Random) -> dict[str, Any]:
-        from hydra_plugins.mlssm_optuna._space import Interval
-
         return {
             key: generator.uniform(dimension.low, dimension.high)
             if isinstance(dimension, Interval)

@@ -37,8 +37,8 @@ class Settings(Strict):
     objectives: tuple[str, ...] = Field(min_length=1)
     pruner: Literal["none", "median", "hyperband"]
     pruning: Pruning
-    heartbeat_s: float = Field(gt=0)
-    grace_s: float = Field(gt=0)
+    heartbeat_s: int = Field(ge=1)
+    grace_s: int = Field(ge=1)
     max_retries: int = Field(ge=0)
     champion: bool
     params: dict[str, Any]
@@ -51,6 +51,12 @@ class Settings(Strict):
                 raise ValueError(f"unknown objective {name!r}; choose from {', '.join(known)}")
         if len(set(self.objectives)) < len(self.objectives):
             raise ValueError("an objective is named twice")
+        return self
+
+    @model_validator(mode="after")
+    def _a_sign_comes_within_the_grace(self) -> Self:
+        if self.grace_s <= self.heartbeat_s:
+            raise ValueError(f"grace_s={self.grace_s} must be above heartbeat_s={self.heartbeat_s}")
         return self
 
     @model_validator(mode="after")

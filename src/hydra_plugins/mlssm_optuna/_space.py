@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
 
 from mlssm.errors import ConfigError
 
@@ -272,7 +272,7 @@ def _check_log(item: Override, low: float, log: bool) -> None:
 
 
 def _choice(item: Override) -> Choice:
-    found = {Override._get_value_element_as_str(value): value for value in item.sweep_iterator()}
+    found = {Transformer.str(value): value for value in item.sweep_iterator()}
     if not found:
         raise ConfigError(f"{item.input_line}: there is nothing to choose from")
     texts = tuple(found)

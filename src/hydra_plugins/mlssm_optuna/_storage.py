@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import time
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from hydra_plugins.mlssm_optuna._heartbeat import retry_callback
+from hydra_plugins.mlssm_optuna._settings import Settings
 from mlssm.errors import ConfigError, RunError
 from mlssm.secrets import without_password
 
@@ -48,11 +51,12 @@ def absolute_address(address: str) -> str:
     )
 
 
-def open_storage(address: str) -> BaseStorage:
+def open_storage(address: str, settings: Settings | None = None) -> BaseStorage:
     """Connect, and create the tables where they are missing.
 
     Args:
         address: From `absolute_address`.
+        settings: Of the search, whose trials give signs of life; None only to read, or to write scores.
 
     Raises:
         RunError: The storage cannot be reached or used; the message shows no password.
@@ -62,11 +66,14 @@ def open_storage(address: str) -> BaseStorage:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # so it calls its heartbeat
+    # which it gives by itself in optimize alone; the trials that are asked for here have `Heartbeat`
+    warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used with Study.optimize")
     try:
         if address.startswith("journal:"):
             return _journal(Path(address.removeprefix("journal:")))
         with _alone(address):
-            return _database(address)
+            return _database(address, settings)
     except (SQLAlchemyError, RuntimeError, OSError, ValueError) as error:
         raise _unusable(address, error) from None
     except ImportError:
@@ -106,7 +113,7 @@ def _alone(address: str) -> AbstractContextManager[object]:
     return FileLock(path.with_name(f"{path.name}.lock"), timeout=BUSY_SECONDS)
 
 
-def _database(address: str) -> BaseStorage:
+def _database(address: str, settings: Settings | None) -> BaseStorage:
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import IntegrityError, ProgrammingError
     from sqlalchemy.pool import NullPool
@@ -117,12 +124,22 @@ def _database(address: str) -> BaseStorage:
     options = {"connect_args": wait} | ({} if sqlite else {"poolclass": NullPool})
     for attempt in range(CREATIONS):
         try:
-            return RDBStorage(address, options)
+            return RDBStorage(address, options, **_signs_of_life(settings))
         except (IntegrityError, ProgrammingError):
             if attempt == CREATIONS - 1:
                 raise
             time.sleep(0.5)
     raise AssertionError  # the last attempt returns or raises
+
+
+def _signs_of_life(settings: Settings | None) -> dict[str, Any]:
+    if settings is None:
+        return {}
+    return {
+        "heartbeat_interval": settings.heartbeat_s,
+        "grace_period": settings.grace_s,
+        "heartbeat_stale_trial_callback": retry_callback(settings.max_retries),
+    }
 
 
 def _unusable(address: str, error: Exception) -> RunError:

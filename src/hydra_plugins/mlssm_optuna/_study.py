@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -46,11 +46,7 @@ class Search:
     @property
     def digest(self) -> str:
         """Eight characters."""
-        return hashlib.sha256(json.dumps(self.keep(), sort_keys=True).encode()).hexdigest()[:8]
-
-    def keep(self) -> dict[str, Any]:
-        """As a study can keep it."""
-        return {"space": dict(self.space), "objectives": list(self.objectives), "base": dict(self.base)}
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
 
     def differences(self, kept: Mapping[str, Any]) -> list[str]:
         """What another search was told otherwise, as: key theirs, not ours."""
@@ -79,7 +75,7 @@ def open_study(storage: BaseStorage, name: str, search: Search) -> Study:
 
     try:
         study = optuna.create_study(study_name=name, storage=storage, directions=["minimize"] * len(search.objectives))
-        study.set_user_attr(SEARCH, search.keep())
+        study.set_user_attr(SEARCH, asdict(search))
         log.info("study %s: new", name)
         return study
     except optuna.exceptions.DuplicatedStudyError:
@@ -95,7 +91,7 @@ def _check(study: Study, search: Search) -> None:
         time.sleep(0.1)  # another worker is making it
     kept = study.user_attrs.get(SEARCH)
     if kept is None and not study.trials and len(study.directions) == len(search.objectives):
-        study.set_user_attr(SEARCH, search.keep())  # its maker was killed in between
+        study.set_user_attr(SEARCH, asdict(search))  # its maker was killed in between
         return
     found = ["it was not made by train.py"] if kept is None else search.differences(kept)
     if found:

@@ -4,10 +4,10 @@ from mlssm.config.base import Strict, parse
 from mlssm.config.data import FeaturesConfig, SamplerConfig
 from mlssm.config.datamodule import BackscatterConfig, DatamoduleConfig, GridConfig, SimulationConfig
 from mlssm.config.evaluation import EvaluationConfig
-from mlssm.config.models import ModelConfig
+from mlssm.config.models import Channels, ModelSettings, WindowConfig
 from mlssm.config.patches import PatchesConfig, SplitConfig
 from mlssm.config.predict import PredictConfig
-from mlssm.config.retrieval import RetrievalConfig
+from mlssm.config.retrieval import ImagesConfig, RetrievalConfig
 from mlssm.config.tracking import TrackingConfig
 from mlssm.config.train import SweepConfig, TrainConfig
 from mlssm.config.training import LossConfig, OptimiserConfig
@@ -15,12 +15,14 @@ from mlssm.config.weather import WeatherConfig
 
 __all__ = [
     "BackscatterConfig",
+    "Channels",
     "DatamoduleConfig",
     "EvaluationConfig",
     "FeaturesConfig",
     "GridConfig",
+    "ImagesConfig",
     "LossConfig",
-    "ModelConfig",
+    "ModelSettings",
     "OptimiserConfig",
     "PatchesConfig",
     "PredictConfig",
@@ -33,5 +35,6 @@ __all__ = [
     "TrackingConfig",
     "TrainConfig",
     "WeatherConfig",
+    "WindowConfig",
     "parse",
 ]

@@ -1,27 +1,142 @@
-"""The model."""
+"""The model: which family it is of, its settings, and the window of weather that it is fed with."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import importlib
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from mlssm.config.base import Strict
 
+if TYPE_CHECKING:
+    from torch import nn
 
-class ModelConfig(Strict):
-    """The ConvLSTM, and the antecedent window that it is fed with."""
+
+class WindowConfig(Strict):
+    """The antecedent window of weather. The user's words for it are `model.lag` and `model.window`.
+
+    Attributes:
+        lag: Days.
+        mode: `sequence`, the days one by one, oldest first; or `aggregate`, summed or averaged into one step.
+    """
 
     lag: int = Field(ge=1, le=366)
-    window: Literal["sequence", "aggregate"]
-    hidden: tuple[int, ...] = Field(min_length=1)
-    kernel: int = Field(ge=1)
-    peepholes: bool
-    dropout: float = Field(ge=0, lt=1)
-    input_dropout: float = Field(ge=0, lt=1)
+    mode: Literal["sequence", "aggregate"] = Field(alias="window")
 
-    @model_validator(mode="after")
-    def _kernel_is_odd(self) -> Self:
-        if self.kernel % 2 == 0:
-            raise ValueError(f"kernel {self.kernel} is even; an odd one keeps the size of the map")
-        return self
+    @property
+    def steps(self) -> int:
+        """Steps of the window: a day each, or all days in one."""
+        return self.lag if self.mode == "sequence" else 1
+
+
+class Channels(Protocol):
+    """A network's input channels, x' = (x - mean) / std, as `mlssm.data.spec.FeatureSpec` has them."""
+
+    @property
+    def dynamic(self) -> tuple[str, ...]:
+        """Names of the channels of each step, in order."""
+
+    @property
+    def static(self) -> tuple[str, ...]:
+        """Names of the channels that hold for the whole window, in order."""
+
+    @property
+    def means(self) -> tuple[float, ...]:
+        """Training mean of each channel, dynamic then static, in its unit."""
+
+    @property
+    def stds(self) -> tuple[float, ...]:
+        """Training standard deviation likewise."""
+
+
+class ModelSettings(Strict, ABC):
+    """The settings of a family of models, and what the family declares of itself.
+
+    A family is one file with a subclass of this, and one YAML in the group `model` that names the class as `family`,
+    beside its settings and `lag` and `window`. All that trains, scores, serves and maps asks this class.
+
+    Attributes:
+        title: The family's name in tables, figures and maps.
+        states_spread: Whether its networks can state how far off they may be, which `loss=nll` learns by.
+        family: Where the class is, e.g. `mlssm.models.convlstm.ConvLSTMSettings`.
+    """
+
+    title: ClassVar[str]
+    states_spread: ClassVar[bool] = False
+
+    family: str
+
+    @abstractmethod
+    def build(self, channels: Channels, *, spread: bool) -> nn.Module:
+        """A network of random weights, drawn from torch's global generator.
+
+        Its `forward(dynamic, static)` takes [B, T, dynamic, H, W], oldest step first, and [B, static, H, W], both
+        scaled and of any B, H and W, and gives a `mlssm.models.prediction.Prediction`. Its state is tensors alone.
+
+        Args:
+            channels: Its input channels.
+            spread: Whether it has to state its spread; only asked of a family with `states_spread`.
+        """
+
+
+class _Family(BaseModel):
+    """The one key that all families have."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    family: str
+
+
+def typed_settings(values: Any) -> ModelSettings:
+    """Settings by the class that they name as their `family`; settings that are typed already stay as they are.
+
+    Raises:
+        ValidationError: They name no family, or the family does not allow them.
+        ValueError: The family cannot be imported, or is none.
+    """
+    if isinstance(values, ModelSettings):
+        return values
+    return family_class(_Family.model_validate(values).family).model_validate(values)
+
+
+def family_class(name: str) -> type[ModelSettings]:
+    """Import a family's class by its dotted name.
+
+    Raises:
+        ValueError: There is no such class, or it is not a whole subclass of `ModelSettings`.
+    """
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"family={name} cannot be imported ({error}); give module and class, as package.module.SomeSettings, "
+            "and install the package or put its folder on PYTHONPATH"
+        ) from None
+    whole = isinstance(found, type) and issubclass(found, ModelSettings) and hasattr(found, "title")
+    if not whole or inspect.isabstract(found):
+        raise ValueError(
+            f"family={name} is no family of models; name a subclass of mlssm.config.ModelSettings with title and build"
+        )
+    return cast("type[ModelSettings]", found)
+
+
+def window_part(values: Any) -> Any:
+    """What of the section `model` belongs to the weather's window."""
+    return _part(values, window=True)
+
+
+def settings_part(values: Any) -> Any:
+    """What of the section `model` belongs to the family."""
+    return _part(values, window=False)
+
+
+def _part(values: Any, *, window: bool) -> Any:
+    if not isinstance(values, Mapping):
+        return values
+    own = {field.alias or name for name, field in WindowConfig.model_fields.items()}
+    return {key: value for key, value in values.items() if (key in own) == window}

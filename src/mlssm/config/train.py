@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AliasPath, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from mlssm.config.base import Strict
 from mlssm.config.data import FeaturesConfig, SamplerConfig
 from mlssm.config.datamodule import DatamoduleConfig
 from mlssm.config.evaluation import EvaluationConfig
-from mlssm.config.models import ModelConfig
+from mlssm.config.models import ModelSettings, WindowConfig, settings_part, typed_settings, window_part
 from mlssm.config.patches import PatchesConfig, SplitConfig
 from mlssm.config.retrieval import RetrievalConfig
 from mlssm.config.tracking import TrackingConfig
@@ -35,7 +35,6 @@ class TrainConfig(Strict):
     patches: PatchesConfig
     split: SplitConfig
     sampler: SamplerConfig
-    model: ModelConfig
     loss: LossConfig
     optimiser: OptimiserConfig
     trainer: dict[str, Any]
@@ -53,6 +52,29 @@ class TrainConfig(Strict):
     on_bad_file: Literal["error", "skip"]
     seed: int = Field(ge=0)
     seeds: int = Field(ge=1, le=100)
+    window: WindowConfig = Field(validation_alias=AliasPath("model"))
+    model: SerializeAsAny[ModelSettings]  # last: the validator below looks at all others
+
+    @field_validator("window", mode="before")
+    @classmethod
+    def _window_is_part_of_the_models_section(cls, values: Any) -> Any:
+        return window_part(values)
+
+    @field_validator("model", mode="plain")
+    @classmethod
+    def _model_is_of_its_family(cls, values: Any, info: ValidationInfo) -> Any:
+        """Typed by the family's class, whose import is slow: not where something else is refused anyway."""
+        others_are_right = len(info.data) == len(cls.model_fields) - 1
+        return typed_settings(settings_part(values)) if others_are_right else values
+
+    @model_validator(mode="after")
+    def _loss_fits_the_model(self) -> Self:
+        if self.loss.needs_spread and not self.model.states_spread:
+            raise ValueError(
+                f"loss={self.loss.name} learns by the spread that a model states, and {self.model.title} states none; "
+                "set another loss, e.g. loss=huber, or another model"
+            )
+        return self
 
     @model_validator(mode="after")
     def _starts_from_one_run(self) -> Self:

@@ -17,6 +17,11 @@ class LossConfig(Strict):
     noise: float = Field(default=0.1, gt=0)
     learn_noise: bool = False
 
+    @property
+    def needs_spread(self) -> bool:
+        """Whether it learns by the spread that a network states."""
+        return self.name == "nll"
+
 
 class OptimiserConfig(Strict):
     """AdamW, the training's length, and how much of it a killed process can lose."""

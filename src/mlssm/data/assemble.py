@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlssm.config import TrainConfig
+from mlssm.config import FeaturesConfig, TrainConfig, WeatherConfig, WindowConfig
 from mlssm.cube import Cube
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.features import RAIN, FeatureSource, Moment, latest_before
@@ -77,7 +77,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     """
     stack = load_stack(cube, config.retrieval)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
-    moments = all_moments(cube, field, cube.window_ends, cube.local_days, config)
+    moments = all_moments(cube, field, cube.window_ends, cube.local_days, config.window)
     usable = _usable(moments, cube, config)
     date_split = np.full(len(cube.times), "none", dtype="<U5")
     date_split[usable] = split_dates(cube.local_days[usable], config.split)
@@ -136,7 +136,7 @@ def all_moments(
     field: WeatherField,
     ends: npt.NDArray[np.datetime64],
     days: npt.NDArray[np.datetime64],
-    config: TrainConfig,
+    window: WindowConfig,
 ) -> list[Moment]:
     """Weather window and NDVI image of each date.
 
@@ -145,30 +145,30 @@ def all_moments(
         field: The weather.
         ends: Last day of each window.
         days: The local days.
-        config: Lag and kind of window.
+        window: Lag and kind of window.
     """
-    windows = field.windows(ends, config.model.lag, config.model.window)
+    windows = field.windows(ends, window.lag, window.mode)
     images = latest_before(days, cube.ndvi_days)
-    return [Moment(window, int(image)) for window, image in zip(windows, images, strict=True)]
+    return [Moment(values, int(image)) for values, image in zip(windows, images, strict=True)]
 
 
-def has_weather(moment: Moment, config: TrainConfig) -> bool:
+def has_weather(moment: Moment, weather: WeatherConfig, features: FeaturesConfig) -> bool:
     """Whether a date can be used: rain is known on enough days of its window, and under `drop` all weather on all."""
     known = np.asarray(np.isfinite(moment.window).any(axis=1))  # [step, variable]
-    if known[:, RAIN].mean() < config.weather.min_coverage:
+    if known[:, RAIN].mean() < weather.min_coverage:
         return False
-    if config.features.on_missing == "fill":
+    if features.on_missing == "fill":
         return True
-    return bool(known[:, [VARIABLES.index(name) for name in config.features.dynamic]].all())
+    return bool(known[:, [VARIABLES.index(name) for name in features.dynamic]].all())
 
 
 def _usable(moments: list[Moment], cube: Cube, config: TrainConfig) -> npt.NDArray[np.bool_]:
-    usable = np.array([has_weather(moment, config) for moment in moments], bool)
+    usable = np.array([has_weather(moment, config.weather, config.features) for moment in moments], bool)
     dropped = [str(day) for day in cube.local_days[~usable]]
     first, last = cube.weather.days[0], cube.weather.days[-1]
     if not usable.any():
         raise SplitError(
-            f"none of the {len(usable)} dates has weather in its window of {config.model.lag} days; the stations have "
+            f"none of the {len(usable)} dates has weather in its window of {config.window.lag} days; the stations have "
             f"{first} to {last}, the images {cube.local_days[0]} to {cube.local_days[-1]}"
         )
     if dropped:

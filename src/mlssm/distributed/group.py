@@ -15,16 +15,16 @@ import torch.distributed as dist
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from pytorch_lightning.strategies import DDPStrategy, ParallelStrategy
-from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
 from mlssm.config import TrainConfig
-from mlssm.distributed.rank_job import Orders
+from mlssm.distributed.rank_job import RankTask
 from mlssm.distributed.ranks import LocalRanks
 from mlssm.distributed.tasks import check_sweep, tasks
 from mlssm.errors import ConfigError
 from mlssm.training.trainer import build_trainer
 
 PLACE = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "NODE_RANK", "LOCAL_RANK")
+COPYING = ("spawn", "fork", "notebook")  # in the names of those ddp strategies that copy this process into the others
 # by these Lightning would take a cluster's single task for the whole group
 CLUSTER = ("TORCHELASTIC_RUN_ID", "RANK", "GROUP_RANK", "SLURM_NTASKS")
 
@@ -45,9 +45,11 @@ def check_processes(config: TrainConfig) -> None:
             f"the command was started in {started} processes, but trainer.devices x trainer.num_nodes is {wanted}; "
             "set trainer=ddp, trainer.devices to the processes a machine and +trainer.num_nodes to the machines"
         )
-    if isinstance(trainer.strategy, ParallelStrategy) and not _is_ddp(trainer):
+    strategy = str(config.trainer.get("strategy", "auto"))
+    copies = any(word in strategy for word in COPYING)
+    if isinstance(trainer.strategy, ParallelStrategy) and (copies or not _is_ddp(trainer)):
         raise ConfigError(
-            f"trainer.strategy={config.trainer.get('strategy', 'auto')} is not supported: gradients and scores are "
+            f"trainer.strategy={strategy} is not supported: gradients and scores are "
             "joined, and processes started, for ddp; set trainer.strategy=ddp"
         )
     if started == 1 and trainer.num_nodes > 1:
@@ -57,17 +59,17 @@ def check_processes(config: TrainConfig) -> None:
 
 
 @contextmanager
-def process_group(config: TrainConfig, orders: Orders) -> Iterator[Path]:
+def process_group(config: TrainConfig, task: RankTask) -> Iterator[Path]:
     """Bring together the processes that train one network; to be put around `fit`.
 
-    This process is the first. The others on this machine are started from `orders`, not from the command line: that of
+    This process is the first. The others on this machine are started from `task`, not from the command line: that of
     a sweep's job would run the whole sweep. They are gone when the block ends, and with them the process group, so that
     the next training has its own. What torchrun or srun started in several processes is joined as it is, and stays
     together. A training in one process goes on as it is.
 
     Args:
         config: The typed configuration; `check_processes` has passed it.
-        orders: The same for the others.
+        task: The same for the others.
 
     Yields:
         The checkpoints' folder, the first process's for all.
@@ -77,21 +79,21 @@ def process_group(config: TrainConfig, orders: Orders) -> Iterator[Path]:
     """
     trainer = _trainer(config)
     if not _is_ddp(trainer):
-        yield orders.checkpoints
+        yield task.checkpoints
     elif tasks() > 1:
         trainer.strategy.setup_environment()
-        yield Path(trainer.strategy.broadcast(str(orders.checkpoints)))
+        yield Path(trainer.strategy.broadcast(str(task.checkpoints)))
     else:
-        with _own_group(trainer.num_devices), _started(trainer.num_devices, orders):
-            yield orders.checkpoints
+        with _own_group(trainer.num_devices), _started(trainer.num_devices, task):
+            yield task.checkpoints
 
 
 @contextmanager
-def _started(count: int, orders: Orders) -> Iterator[None]:
+def _started(count: int, task: RankTask) -> Iterator[None]:
     """The other processes: waited for at a good end, killed at a bad one."""
-    path = orders.checkpoints.parent / "ranks.json"
+    path = task.checkpoints.parent / "ranks.json"
     if count > 1:
-        orders.write(path)
+        task.write(path)
     ranks = LocalRanks(count, path)
     try:
         ranks.wait_until_ready()
@@ -143,9 +145,7 @@ def _trainer(config: TrainConfig) -> pl.Trainer:
 
 
 def _is_ddp(trainer: pl.Trainer) -> bool:
-    return isinstance(trainer.strategy, DDPStrategy) and isinstance(
-        trainer.strategy.launcher, _SubprocessScriptLauncher
-    )
+    return isinstance(trainer.strategy, DDPStrategy)
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""What the other processes of a training are told. Cheap to import: they look at it first."""
+"""The task of the other processes of a training. Cheap to import: they look at it first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlssm.secrets import masked
 
 
 @dataclass(frozen=True)
-class Orders:
+class RankTask:
     """What the other processes of a training are told; weights they get from the first one.
 
     Attributes:
@@ -26,7 +26,7 @@ class Orders:
     resume_from: Path | None = None
 
     def write(self, path: Path) -> None:
-        """Keep them as JSON; secrets, which only the first process needs, are masked."""
+        """Keep it as JSON; secrets, which only the first process needs, are masked."""
         path.parent.mkdir(parents=True, exist_ok=True)
         resume_from = None if self.resume_from is None else str(self.resume_from)
         told = {"values": masked(self.values), "checkpoints": str(self.checkpoints), "resume_from": resume_from}

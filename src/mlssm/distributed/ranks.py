@@ -57,19 +57,19 @@ class LocalRank:
 class LocalRanks:
     """Starts ranks 1 to count - 1 and looks after them. The environment says where the group meets."""
 
-    def __init__(self, count: int, orders: Path) -> None:
+    def __init__(self, count: int, task: Path) -> None:
         """Start them.
 
         Args:
             count: Number of processes with this one.
-            orders: File of `Orders`; their output goes to `rank_1.log`, ... beside it.
+            task: File of a `RankTask`; their output goes to `rank_1.log`, ... beside it.
         """
         self.ranks: list[LocalRank] = []
         self._dead: list[LocalRank] = []
         self._over = threading.Event()
         try:
             for number in range(1, count):
-                self.ranks.append(_start(number, orders))
+                self.ranks.append(_start(number, task))
         except OSError:
             self.kill()
             raise
@@ -132,8 +132,8 @@ class LocalRanks:
         """Give the main thread time to notice, then make it, then leave without it."""
         if self._over.wait(GRACE_S):
             return True
-        if dist.is_initialized() and dist.get_backend() == "nccl":
-            dist.distributed_c10d._abort_process_group()
+        if dist.is_initialized() and dist.get_backend() == "nccl" and dist.group.WORLD is not None:
+            dist.group.WORLD.abort()
             if self._over.wait(GRACE_S):
                 return True
         log.critical("%s; this process waits for it in vain and ends", self._dead[0].last_words())
@@ -141,11 +141,11 @@ class LocalRanks:
         os._exit(1)
 
 
-def _start(number: int, orders: Path) -> LocalRank:
+def _start(number: int, task: Path) -> LocalRank:
     """Start one: in a session of its own, as an interrupt is the first process's to handle."""
     ready, told = os.pipe()
-    path = orders.with_name(f"rank_{number}.log")
-    command = [sys.executable, "-m", "mlssm.jobs.rank", str(orders), str(told), str(os.getpid())]
+    path = task.with_name(f"rank_{number}.log")
+    command = [sys.executable, "-m", "mlssm.jobs.rank", str(task), str(told), str(os.getpid())]
     try:
         with path.open("wb") as output:
             process = subprocess.Popen(

@@ -17,7 +17,7 @@ from mlssm.data.dataset import PatchDataset
 from mlssm.evaluation.baselines import fit_baselines
 from mlssm.evaluation.baselines.base import Baseline
 from mlssm.evaluation.rows import score_rows, verdict
-from mlssm.evaluation.stream import NETWORK, Network, batches
+from mlssm.evaluation.stream import Network, batches
 from mlssm.evaluation.table import Kind, ScoreRow
 from mlssm.scores.bootstrap import Resampling
 from mlssm.scores.cells import LabelledPixels, Layout
@@ -28,7 +28,7 @@ from mlssm.scores.tally import ScoreTally
 from mlssm.scores.temporal import Quartiles, TemporalSums
 
 HISTOGRAM_BINS = 50
-CONTROLS = {"no_weather": f"{NETWORK}, no weather", "shuffle_space": f"{NETWORK}, shuffled space"}
+CONTROLS = {"no_weather": "no weather", "shuffle_space": "shuffled space"}  # after the network's name
 ORDER = ("test", "val", "train")
 CONTROLLED = ("test", "val")
 NO_TEMPORAL = "no pixel has 5 dates on which labels and predictions vary"
@@ -78,6 +78,11 @@ class Evaluation:
     kinds: Mapping[str, Kind]
     config: EvaluationConfig
     seed: int
+
+    @property
+    def network(self) -> str:
+        """The network's name in the tables."""
+        return next(name for name, kind in self.kinds.items() if kind == "network")
 
     @property
     def resampling(self) -> Resampling:
@@ -133,10 +138,11 @@ def evaluate(experiment: Experiment, network: nn.Module, config: TrainConfig) ->
         SplitError: No training pixel has a label.
     """
     regular = {split: regular_grid(dataset) for split, dataset in experiment.datasets.items()}
-    trained = Network(NETWORK, network, config.control)
+    title = config.model.title
+    trained = Network(title, network, config.control)
     # a network that was trained under a control has lost what the others would take away
     names = config.evaluation.controls if config.control == "none" else ()
-    controls = [Network(CONTROLS[name], network, name) for name in names]
+    controls = [Network(f"{title}, {CONTROLS[name]}", network, name) for name in names]
     baselines = fit_baselines(experiment, regular["train"], config.seed)
     settings = _settings(experiment, config)
     splits = {}
@@ -147,7 +153,7 @@ def evaluate(experiment: Experiment, network: nn.Module, config: TrainConfig) ->
             both = two_pass_grid(experiment, split)
             found = evaluate_split((trained, *baselines), uncontrolled(both, both.patches), settings)
             splits[split] = replace(splits[split], two_pass=found.sums)
-    kinds: dict[str, Kind] = {NETWORK: "network"}
+    kinds: dict[str, Kind] = {title: "network"}
     kinds.update({model.name: "control" for model in controls})
     kinds.update({model.name: "baseline" for model in baselines})
     return Evaluation(splits, kinds, config.evaluation, config.seed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -13,8 +12,7 @@ from mlssm.data.batch import Batch
 from mlssm.data.controls import apply_control
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
-
-NETWORK = "ConvLSTM"
+from mlssm.models.prediction import predict
 
 
 @dataclass(frozen=True)
@@ -33,12 +31,8 @@ class Network:
 
     def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """SSM 0..1, float32 [B, 1, H, W] on the CPU; see `Baseline.predict`."""
-        device = next(self.network.parameters()).device
         inputs = apply_control(self.control, batch, places)
-        self.network.eval()
-        with torch.inference_mode():
-            found: Tensor = self.network(inputs.dynamic.to(device), inputs.static.to(device)).float().cpu()
-        return found
+        return predict(self.network, inputs.dynamic, inputs.static).ssm
 
 
 def batches(dataset: PatchDataset, batch_size: int) -> Iterator[tuple[Batch, list[PatchPlace]]]:

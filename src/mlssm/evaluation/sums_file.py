@@ -15,7 +15,6 @@ from torch import Tensor
 
 from mlssm.errors import RunError
 from mlssm.evaluation.evaluate import SplitEvaluation
-from mlssm.evaluation.stream import NETWORK
 from mlssm.scores.bootstrap import Intervals, Resampling, difference, resample
 from mlssm.scores.sums import Distribution
 
@@ -30,7 +29,7 @@ class SavedSums:
     Attributes:
         dates: Local day of each acquisition, ISO, in the order of the sums' first dimension.
         blocks: Area of each spatial block, in the order of the sums' second dimension.
-        sums: By model, float64 [date, block, bin, sum]; see `mlssm.scores.sums`.
+        sums: By model, the network first, float64 [date, block, bin, sum]; see `mlssm.scores.sums`.
         digest: Of the labels and their places: equal where two runs were scored on the same.
     """
 
@@ -38,6 +37,11 @@ class SavedSums:
     blocks: npt.NDArray[np.int64]
     sums: Mapping[str, Tensor]
     digest: str
+
+    @property
+    def network(self) -> str:
+        """The network's name."""
+        return next(iter(self.sums))
 
 
 def save_sums(found: SplitEvaluation, days: npt.NDArray[np.datetime64], path: Path) -> None:
@@ -72,9 +76,16 @@ def compare_runs(
     b: SavedSums,
     resampling: Resampling,
     distribution: Distribution = "natural",
-    model: str = NETWORK,
+    model: str | None = None,
 ) -> Intervals:
     """Intervals of the scores of run `a` less those of run `b`, on the same draws of dates and blocks.
+
+    Args:
+        a: A run.
+        b: Another one.
+        resampling: How dates and blocks are drawn.
+        distribution: Of the scores.
+        model: One that both have; None compares their networks, of whatever family.
 
     Raises:
         RunError: The two were not scored on the same labels, or one has no such model.
@@ -84,7 +95,12 @@ def compare_runs(
             f"these runs were scored on different test labels ({len(a.dates)} and {len(b.dates)} dates); "
             "runs are compared under the same area, retrieval, split, patches and evaluation.block_m"
         )
-    for run in (a, b):
-        if model not in run.sums:
-            raise RunError(f"a run has no model '{model}'; choose one of {', '.join(run.sums)}")
-    return difference(resample(a.sums[model], resampling), resample(b.sums[model], resampling), distribution)
+    first, second = (resample(_sums_of(run, model), resampling) for run in (a, b))
+    return difference(first, second, distribution)
+
+
+def _sums_of(run: SavedSums, model: str | None) -> Tensor:
+    name = run.network if model is None else model
+    if name not in run.sums:
+        raise RunError(f"a run has no model '{name}'; choose one of {', '.join(run.sums)}")
+    return run.sums[name]

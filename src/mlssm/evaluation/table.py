@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from mlssm.markdown import markdown
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -98,11 +100,11 @@ def as_rich(rows: Sequence[ScoreRow]) -> Table:
 
 def as_markdown(rows: Sequence[ScoreRow]) -> str:
     """The table in GitHub's Markdown, ending with a newline."""
-    header = (*LABELS, *_headings(rows))
-    rule = ["---"] * len(LABELS) + ["---:"] * (len(header) - len(LABELS))
-    whole = [(*row.labels, *row.cells) for group in _groups(rows) for row in group]
-    body = [[cell.replace("|", "\\|") for cell in cells] for cells in whole]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (header, rule, *body))
+    import pandas as pd
+
+    headings = _headings(rows)
+    cells = [(*row.labels, *row.cells) for group in _groups(rows) for row in group]
+    return markdown(pd.DataFrame(cells, columns=[*LABELS, *headings]), right=headings)
 
 
 def as_csv(rows: Sequence[ScoreRow]) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mlssm.data.features import FeatureSource, Moment
 from mlssm.grid import Window
 from mlssm.inference.tiles import Blend, plan_tiles
+from mlssm.models.prediction import predict
 
 Margins = tuple[tuple[int, int], tuple[int, int]]
 
@@ -35,7 +36,6 @@ def map_area(
     """
     shape = features.field.places[area].shape
     blend, usable = Blend(shape), np.zeros(shape, bool)
-    network.eval()
     for window in plan_tiles(*shape, tile, overlap):
         inputs = features.patch(area, moment, *window.slices)
         margins = _margins(window, shape, overlap // 2)
@@ -55,10 +55,8 @@ def _margins(window: Window, shape: tuple[int, int], width: int) -> Margins:
 def _predict(
     network: nn.Module, dynamic: npt.NDArray[np.float32], static: npt.NDArray[np.float32], margins: Margins
 ) -> npt.NDArray[np.float32]:
-    device = next(network.parameters()).device
-    with torch.inference_mode():
-        inputs = (_extended(values, margins).to(device) for values in (dynamic, static))
-        whole = network(*inputs)[0, 0].float().cpu().numpy()
+    found = predict(network, *(_extended(values, margins) for values in (dynamic, static)))
+    whole = found.ssm[0, 0].numpy()
     (top, bottom), (left, right) = margins
     height, width = whole.shape
     inner: npt.NDArray[np.float32] = whole[top : height - bottom, left : width - right]

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
-from mlssm.bundle import Bundle, check_fit
-from mlssm.config import TrainConfig
+from mlssm.bundle import Bundle, check_channels
+from mlssm.config import FeaturesConfig
 from mlssm.cube import Cube
 from mlssm.data.assemble import all_moments, has_weather
 from mlssm.data.features import AVAILABLE, FeatureSource, Moment
@@ -18,7 +19,6 @@ from mlssm.data.layers import AreaLayers
 from mlssm.data.scaling import static_channels
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, RunError
-from mlssm.models.convlstm import ConvLSTM
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack
 from mlssm.retrieval.water import open_water
@@ -35,38 +35,36 @@ class Mapper:
 
     Attributes:
         run_id: The run that the model comes from.
-        config: Its configuration.
+        bundle: What it says of itself.
         cube: The area to map.
         stack: Its multilooked backscatter, which tells water from land.
         features: Makes the model's inputs.
         network: The trained network, on its device.
-        evening: Whether a map shows the end of its day; else the end of the day before.
     """
 
     run_id: str
-    config: TrainConfig
+    bundle: Bundle
     cube: Cube
     stack: Stack
     features: FeatureSource
-    network: ConvLSTM
-    evening: bool
+    network: nn.Module
 
     def moment(self, day: np.datetime64) -> Moment | None:
         """Weather and NDVI of a day; None where something is missing everywhere that the model cannot do without."""
         days = np.array([day], "datetime64[D]")
-        ends = days if self.evening else np.asarray(days - np.timedelta64(1, "D"), "datetime64[D]")
-        (moment,) = all_moments(self.cube, self.features.field, ends, days, self.config)
-        usable = has_weather(moment, self.config) and not missing_everywhere(self.features.spec, moment)
-        return moment if usable else None
+        ends = days if self.bundle.pass_is_evening else np.asarray(days - np.timedelta64(1, "D"), "datetime64[D]")
+        (moment,) = all_moments(self.cube, self.features.field, ends, days, self.bundle.window)
+        known = has_weather(moment, self.bundle.weather, self.bundle.features)
+        return moment if known and not missing_everywhere(self.features.spec, moment) else None
 
     def water(self) -> list[Booleans]:
         """Open water of each area, [height, width]."""
-        below = self.config.retrieval.water_below_db
+        below = self.bundle.images.water_below_db
         return [open_water(area, below) for area in self.stack.areas]
 
     def frozen(self, day: np.datetime64) -> list[Booleans]:
         """Frozen or snowy pixels of each area on a day, [height, width]."""
-        masks = frozen_or_snowy(self.features.field, np.array([day], "datetime64[D]"), self.config.retrieval)
+        masks = frozen_or_snowy(self.features.field, np.array([day], "datetime64[D]"), self.bundle.images)
         first, everything = np.array([0]), slice(None)
         return [masks.of(area, first, everything, everything)[0] for area in range(len(self.stack.areas))]
 
@@ -96,14 +94,14 @@ def choose_device(accelerator: str) -> torch.device:
     return device
 
 
-def check_pixel(cube: Cube, model: Bundle, trained: TrainConfig) -> None:
+def check_pixel(cube: Cube, model: Bundle) -> None:
     """Refuse an area whose pixels cannot be brought to the model's.
 
     Raises:
         RunError: The area's pixels differ from the model's, and no whole number of them makes a block of its size.
     """
-    wanted, native, retrieval = model.pixel_m, cube.grid.pixel, trained.retrieval
-    in_blocks = retrieval.multilook == "block" and retrieval.multilook_m > 0
+    wanted, native, images = model.pixel_m, cube.grid.pixel, model.images
+    in_blocks = images.multilook == "block" and images.multilook_m > 0
     factor = max(round(wanted / native), 1) if in_blocks else 1
     if not np.isclose(wanted, native * factor):
         raise RunError(
@@ -112,7 +110,9 @@ def check_pixel(cube: Cube, model: Bundle, trained: TrainConfig) -> None:
         )
 
 
-def fitting_layers(spec: FeatureSpec, layers: tuple[AreaLayers, ...], trained: TrainConfig) -> tuple[AreaLayers, ...]:
+def fitting_layers(
+    spec: FeatureSpec, layers: tuple[AreaLayers, ...], features: FeaturesConfig
+) -> tuple[AreaLayers, ...]:
     """The layers, once they are known to have the model's channels.
 
     A soil class of the model that the area lacks covers nothing of it; a class that the model does not know is refused.
@@ -121,16 +121,10 @@ def fitting_layers(spec: FeatureSpec, layers: tuple[AreaLayers, ...], trained: T
         RunError: Channels are missing or not known to the model.
     """
     filled = tuple(_with_absent_classes(area, spec.static) for area in layers)
-    dynamic, static = (tuple(n for n in names if not n.endswith(AVAILABLE)) for names in (spec.dynamic, spec.static))
-    found = static_channels(filled, trained.features)
-    check_fit(_Names(dynamic, static), _Names(tuple(trained.features.dynamic), tuple(found)))
+    found = static_channels(filled, features)
+    for kind, wanted, there in (("dynamic", spec.dynamic, features.dynamic), ("static", spec.static, found)):
+        check_channels(kind, [name for name in wanted if not name.endswith(AVAILABLE)], there)
     return filled
-
-
-@dataclass(frozen=True)
-class _Names:
-    dynamic: tuple[str, ...]
-    static: tuple[str, ...]
 
 
 def _with_absent_classes(area: AreaLayers, wanted: Sequence[str]) -> AreaLayers:

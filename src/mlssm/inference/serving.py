@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mlssm.config import ModelConfig
+from mlssm.config import WindowConfig
 from mlssm.data.features import AVAILABLE, channel_source, transform
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
 from mlssm.inference.restore import Restored, restore
+from mlssm.models.prediction import predict
 
 Array = npt.NDArray[np.float32]
 DYNAMIC = "dynamic"
@@ -95,8 +96,7 @@ class SoilMoistureModel:
     def __init__(self, restored: Restored) -> None:
         """Prepare the scaling."""
         self.restored = restored
-        self.steps = steps(restored.config.model)
-        spec = restored.bundle.features
+        self.steps, spec = restored.bundle.window.steps, restored.bundle.channels
         count = len(spec.dynamic)
         self._dynamic = Scaler(spec.dynamic, _column(spec.means[:count]), _column(spec.stds[:count]))
         self._static = Scaler(spec.static, _column(spec.means[count:]), _column(spec.stds[count:]))
@@ -124,9 +124,8 @@ class SoilMoistureModel:
             RunError: An input is missing, unknown, of a wrong shape or not finite.
         """
         dynamic, static = self.scaled(inputs)
-        with torch.inference_mode():
-            ssm = self.restored.network(torch.from_numpy(dynamic), torch.from_numpy(static))
-        return np.asarray(ssm[:, 0].numpy())
+        found = predict(self.restored.network, torch.from_numpy(dynamic), torch.from_numpy(static))
+        return np.asarray(found.ssm[:, 0].numpy())
 
     def scaled(self, inputs: Mapping[str, npt.ArrayLike]) -> tuple[Array, Array]:
         """What the network sees; arguments and errors as in `predict`."""
@@ -153,17 +152,12 @@ class SoilMoistureModel:
             raise RunError(f"'{name}' has {found} channels, the model takes {len(names)}: {', '.join(names)}")
 
 
-def steps(model: ModelConfig) -> int:
-    """Steps of the weather's window: a day each, or all days in one."""
-    return model.lag if model.window == "sequence" else 1
-
-
-def example(spec: FeatureSpec, model: ModelConfig) -> dict[str, Array]:
+def example(spec: FeatureSpec, window: WindowConfig) -> dict[str, Array]:
     """Inputs like those of `SoilMoistureModel.predict`: the training means on a few pixels, all sources available."""
     physical = _physical_means(spec)
     dynamic, static = physical[: len(spec.dynamic)], physical[len(spec.dynamic) :]
     plane = (EXAMPLE_SIDE, EXAMPLE_SIDE)
-    inputs = {DYNAMIC: np.broadcast_to(dynamic, (1, steps(model), *dynamic.shape[:1], *plane)).copy()}
+    inputs = {DYNAMIC: np.broadcast_to(dynamic, (1, window.steps, *dynamic.shape[:1], *plane)).copy()}
     if spec.static:
         inputs[STATIC] = np.broadcast_to(static, (1, *static.shape[:1], *plane)).copy()
     return inputs

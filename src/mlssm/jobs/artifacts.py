@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from mlssm import bundle
+from mlssm.bundle import Bundle
 from mlssm.checkpoint import BEST, LAST
+from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation
 from mlssm.evaluation.table import as_rich
-from mlssm.jobs.continuation import Beginning
+from mlssm.jobs.continuation import TrainingJob
 from mlssm.patches.index import save_index
 from mlssm.tracking.model_files import write_model_files
 from mlssm.tracking.run import TrackedRun
-from mlssm.training.fit import Trained
+from mlssm.training.train_network import Trained
 
 
 def keep_index(run: TrackedRun, experiment: Experiment, folder: Path) -> None:
@@ -34,16 +34,16 @@ def keep_checkpoints(run: TrackedRun, checkpoints: Path) -> None:
         run.log_file(checkpoints / name, checkpoints.name)
 
 
-def keep_bundle(run: TrackedRun, experiment: Experiment, job: Beginning, trained: Trained) -> None:
+def keep_bundle(run: TrackedRun, experiment: Experiment, job: TrainingJob, trained: Trained) -> None:
     """Last of all: a run with a model is a run that has everything."""
     folder = job.folder / "model"
-    described = _bundle(experiment, job.values)
+    described = _describe(experiment, job.config)
     bundle.save(described, trained.network.state_dict(), folder)
     write_model_files(folder, described)
     run.log_bundle(folder)
 
 
-def say(evaluation: Evaluation, run: TrackedRun) -> None:
+def print_scores(evaluation: Evaluation, run: TrackedRun) -> None:
     """Print the scores, and where to see more."""
     console = Console(soft_wrap=False, width=max(100, Console().width))
     console.print(as_rich(evaluation.rows))
@@ -52,15 +52,14 @@ def say(evaluation: Evaluation, run: TrackedRun) -> None:
     console.print(f"See it with: {run.ui_command}", highlight=False, soft_wrap=True)
 
 
-def _bundle(experiment: Experiment, values: Mapping[str, Any]) -> bundle.Bundle:
-    cube, working = experiment.cube, experiment.stack.working
-    same_day = cube.window_ends == cube.local_days
-    return bundle.Bundle(
-        config=dict(values),
-        features=experiment.spec,
+def _describe(experiment: Experiment, config: TrainConfig) -> Bundle:
+    cube = experiment.cube
+    return Bundle.of(
+        config,
+        experiment.spec,
         label_digest=experiment.retrieval.digest(),
         cube_digest=cube.manifest.digest,
         crs=cube.grid.crs,
-        pixel_m=working.grid.pixel,
-        pass_is_evening=bool(same_day.mean() >= 0.5),
+        pixel_m=experiment.stack.working.grid.pixel,
+        pass_is_evening=bool((cube.window_ends == cube.local_days).mean() >= 0.5),
     )

@@ -20,7 +20,9 @@ from hydra.core.override_parser.types import Override
 from mlssm.checkpoint import BEST, CHECKPOINTS, LAST
 from mlssm.config import TrainConfig, parse
 from mlssm.errors import ConfigError
-from mlssm.tracking.origin import Origin, find_origin, origin_weights, require_checkpoint
+from mlssm.jobs.recorded import as_of_today
+from mlssm.jobs.weights import origin_weights
+from mlssm.tracking.origin import Origin, find_origin, require_checkpoint
 from mlssm.tracking.store import Store
 from mlssm.training.start import Start
 
@@ -32,8 +34,8 @@ WHOLE = ("experiment", "protocol", "search")  # groups that set keys all over th
 
 
 @dataclass(frozen=True)
-class Beginning:
-    """How a training begins.
+class TrainingJob:
+    """A training that is to be done.
 
     Attributes:
         config: The typed configuration: of the run that goes on, with what the command line changes in it.
@@ -52,10 +54,10 @@ class Beginning:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def begin(
+def find_job(
     store: Store, config: TrainConfig, values: Mapping[str, Any], folder: Path, overrides: Sequence[str]
-) -> Beginning:
-    """Find what the training begins from, and with which configuration.
+) -> TrainingJob:
+    """Find what a training is to begin from, and with which configuration.
 
     Args:
         store: Where the origin is looked for.
@@ -75,13 +77,13 @@ def begin(
     if config.warm_start is not None:
         origin = find_origin(store, config.warm_start)
         tags = {"mlssm.warm_start_from": origin.run.run_id}
-        return Beginning(config, values, folder, Start(weights=origin_weights(store, origin)), tags=tags)
-    return Beginning(config, values, folder)
+        return TrainingJob(config, values, folder, Start(weights=origin_weights(store, origin)), tags=tags)
+    return TrainingJob(config, values, folder)
 
 
 def resume(
     store: Store, config: TrainConfig, values: Mapping[str, Any], folder: Path, overrides: Sequence[str]
-) -> Beginning:
+) -> TrainingJob:
     """Go on in the run that `config.resume` names; one that was killed before its first step begins anew.
 
     Raises:
@@ -92,15 +94,15 @@ def resume(
     origin = find_origin(store, config.resume)
     typed, whole = changed(origin.config, values, overrides)
     if typed.seeds > 1:  # its checkpoints are those of the runs under it
-        return Beginning(typed, whole, origin.folder or folder, resumed=origin.run.run_id)
+        return TrainingJob(typed, whole, origin.folder or folder, resumed=origin.run.run_id)
     if origin.checkpoint is None and not _has_begun(origin):
         log.info("run %s was ended before its first step: it begins", origin.run.run_id)
-        return Beginning(typed, whole, origin.folder or folder, resumed=origin.run.run_id)
+        return TrainingJob(typed, whole, origin.folder or folder, resumed=origin.run.run_id)
     checkpoint = require_checkpoint(origin)
     if origin.folder is None:
         _copy(checkpoint, folder)
-        return Beginning(typed, whole, folder, Start(folder / CHECKPOINTS / LAST), origin.run.run_id)
-    return Beginning(typed, whole, origin.folder, Start(checkpoint), origin.run.run_id)
+        return TrainingJob(typed, whole, folder, Start(folder / CHECKPOINTS / LAST), origin.run.run_id)
+    return TrainingJob(typed, whole, origin.folder, Start(checkpoint), origin.run.run_id)
 
 
 def changed(
@@ -116,8 +118,8 @@ def changed(
     Raises:
         ConfigError: An override sets keys all over the configuration, or takes a key away.
     """
-    whole = {**copy.deepcopy(dict(composed)), **copy.deepcopy(dict(recorded))}
-    whole |= {key: composed[key] for key in OWN} | {"resume": None}  # the run's own tag says that it was resumed
+    own = {key: composed[key] for key in OWN} | {"resume": None}  # the run's own tag says that it was resumed
+    whole = as_of_today({**recorded, **own}, composed)
     for item in OverridesParser.create().parse_overrides(list(overrides)):
         path = item.key_or_group.split(".")
         if path[0] not in OWN and not path[0].startswith("hydra"):
@@ -128,7 +130,7 @@ def changed(
 
 def _fork(
     store: Store, config: TrainConfig, values: Mapping[str, Any], folder: Path, overrides: Sequence[str]
-) -> Beginning:
+) -> TrainingJob:
     assert config.fork is not None
     origin = find_origin(store, config.fork)
     typed, whole = changed(origin.config, values, overrides)
@@ -136,7 +138,7 @@ def _fork(
         raise ConfigError(f"seeds={typed.seeds}: a fork is one training; fork a run of one seed, and set seeds=1")
     _copy(require_checkpoint(origin), folder)
     start = Start(folder / CHECKPOINTS / LAST)
-    return Beginning(typed, whole, folder, start, tags={"mlssm.fork_of": origin.run.run_id})
+    return TrainingJob(typed, whole, folder, start, tags={"mlssm.fork_of": origin.run.run_id})
 
 
 def _has_begun(origin: Origin) -> bool:

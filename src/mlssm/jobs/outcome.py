@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.utils import JobReturn
 
 
 @dataclass(frozen=True)
@@ -20,3 +25,12 @@ class Outcome:
     cost: float
     run_id: str
     pruned_epoch: int | None = None
+
+
+def job_result(job: JobReturn) -> tuple[Any, Exception | None]:
+    """What a job of a sweep returned, and None; or None, and the error that ended it."""
+    with contextlib.redirect_stderr(io.StringIO()):  # Hydra prints the overrides before it raises the error
+        try:
+            return job.return_value, None
+        except Exception as error:
+            return None, error

@@ -64,7 +64,7 @@ def known_moments(mapper: Mapper, days: Days) -> dict[np.datetime64, Moment]:
         DataError: No day can be mapped.
     """
     first, last = mapper.cube.weather.days[[0, -1]]
-    lag = mapper.config.model.lag
+    lag = mapper.bundle.window.lag
     # a window that ends later than this has no weather in it at all
     near = days[(days >= first) & (days <= last + np.timedelta64(lag, "D"))]
     moments = {day: moment for day in near if (moment := mapper.moment(day)) is not None}
@@ -127,15 +127,15 @@ def onto_grid(ssm: npt.NDArray[np.float32], window: Window, factor: int, area: W
 
 
 def _tags(mapper: Mapper, date: dt.date) -> dict[str, str]:
-    retrieval, working = mapper.config.retrieval, mapper.stack.working
+    model, working = mapper.bundle, mapper.stack.working
     return {
         "date": date.isoformat(),
         "time_zone": mapper.cube.manifest.time_zone,
-        "state_at": "end of the day" if mapper.evening else "end of the day before",
+        "state_at": "end of the day" if model.pass_is_evening else "end of the day before",
         "run_id": mapper.run_id,
-        "model": "ConvLSTM",
-        "lag_days": str(mapper.config.model.lag),
-        "support_m": f"{working.window_pixels * mapper.cube.grid.pixel:g} ({retrieval.multilook})",
+        "model": model.model.title,
+        "lag_days": str(model.window.lag),
+        "support_m": f"{working.window_pixels * mapper.cube.grid.pixel:g} ({model.images.multilook})",
         "software": f"mlssm {__version__}",
     }
 
@@ -153,14 +153,14 @@ def load_mapper(config: PredictConfig) -> Mapper:
     run = find_run(store, config.run)
     with tempfile.TemporaryDirectory() as folder:
         restored = restore(download(store, run.run_id, BUNDLE_FOLDER, Path(folder)))
-    model, trained = restored.bundle, restored.config
-    cube = open_area(_area_config(trained.datamodule, config.root), config.on_bad_file)
-    check_pixel(cube, model, trained)
-    stack = load_stack(cube, trained.retrieval)
-    layers = fitting_layers(model.features, area_layers(cube, stack.working, trained.features.static), trained)
-    field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), trained.weather)
-    features = FeatureSource(field, layers, model.features)
-    return Mapper(run.run_id, trained, cube, stack, features, restored.network.to(device), model.pass_is_evening)
+    model = restored.bundle
+    cube = open_area(_area_config(model.datamodule, config.root), config.on_bad_file)
+    check_pixel(cube, model)
+    stack = load_stack(cube, model.images)
+    layers = fitting_layers(model.channels, area_layers(cube, stack.working, model.features.static), model.features)
+    field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
+    features = FeatureSource(field, layers, model.channels)
+    return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device))
 
 
 def _area_config(trained: DatamoduleConfig, root: Path | None) -> DatamoduleConfig:

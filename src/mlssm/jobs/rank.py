@@ -1,4 +1,4 @@
-"""One of the other processes of a training: `python -m mlssm.jobs.rank ORDERS READY PARENT`, see `group`."""
+"""One of the other processes of a training: `python -m mlssm.jobs.rank TASK READY PARENT`, see `group`."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import time
 from pathlib import Path
 
 from mlssm.config import TrainConfig, parse
-from mlssm.distributed.rank_job import Orders
+from mlssm.distributed.rank_job import RankTask
 from mlssm.errors import MlssmError
 
 
-def main(orders: Path, ready: int, parent: int) -> None:
+def main(task: Path, ready: int, parent: int) -> None:
     """Train as the first process does, whose copy of the network is the one that is kept.
 
     Args:
-        orders: File of `Orders`.
+        task: File of a `RankTask`.
         ready: The pipe to say so when about to train.
         parent: Process id of the first process.
     """
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     try:
-        _train(orders, ready)
+        _train(task, ready)
     except MlssmError as error:
         sys.exit(f"error: {error}")
 
@@ -39,17 +39,17 @@ def _end_with(parent: int) -> None:
 
 
 def _train(path: Path, ready: int) -> None:
-    orders = Orders.read(path)
-    config = parse(TrainConfig, orders.values)
+    task = RankTask.read(path)
+    config = parse(TrainConfig, task.values)
     from mlssm.data.assemble import assemble
     from mlssm.jobs.area import open_area
-    from mlssm.training.fit import fit
     from mlssm.training.start import Start
+    from mlssm.training.train_network import train_network
 
     experiment = assemble(open_area(config.datamodule, config.on_bad_file), config)
     os.write(ready, b"1")
     os.close(ready)
-    fit(experiment, config, orders.checkpoints, None, Start(orders.resume_from))
+    train_network(experiment, config, task.checkpoints, None, Start(task.resume_from))
 
 
 if __name__ == "__main__":

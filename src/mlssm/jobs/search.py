@@ -1,4 +1,7 @@
-"""What a search writes to the record: its parent run's figures and tags, and the champion in the registry."""
+"""What a search is told of a training, and writes to the record: figures and tags of its parent run, and the champion.
+
+Cheap to import, for the sweeper does so before any training.
+"""
 
 from __future__ import annotations
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation
-from mlssm.jobs.artifacts import keep_bundle, say
-from mlssm.jobs.continuation import Beginning, resume
+from mlssm.jobs.artifacts import keep_bundle, print_scores
+from mlssm.jobs.continuation import TrainingJob, resume
 from mlssm.jobs.outcome import Outcome
 from mlssm.jobs.seeds_report import report_seeds
 from mlssm.jobs.single import COST, cost, peak_memory_gb, record, train_one
 from mlssm.tracking.find import children
 from mlssm.tracking.run import TrackedRun
-from mlssm.training.fit import Trained
+from mlssm.training.train_network import Trained
 
 log = logging.getLogger(__name__)
 SEED = "mlssm.seed"  # tag of a seed's run
@@ -33,12 +33,12 @@ class Member:
         evaluation: Its scores; None in a process that keeps no run.
     """
 
-    job: Beginning
+    job: TrainingJob
     trained: Trained
     evaluation: Evaluation | None
 
 
-def train_seeds(experiment: Experiment, job: Beginning, run: TrackedRun | None) -> Outcome:
+def train_seeds(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> Outcome:
     """Train once with each seed, each a run of its own, and keep what they come to, and the best on validation."""
     started = time.monotonic()
     seeds = range(job.config.seed, job.config.seed + job.config.seeds)
@@ -53,11 +53,11 @@ def train_seeds(experiment: Experiment, job: Beginning, run: TrackedRun | None) 
     run.log_metrics({"seconds": time.monotonic() - started, "peak_memory_gb": peak_memory_gb(), COST: flops})
     run.set_tags({"mlssm.best_seed": best.job.config.seed})
     keep_bundle(run, experiment, best.job, best.trained)
-    say(together, run)
+    print_scores(together, run)
     return Outcome(rmse, flops, run.run_id)
 
 
-def _train_seed(experiment: Experiment, job: Beginning, seed: int, above: TrackedRun | None) -> Member:
+def _train_seed(experiment: Experiment, job: TrainingJob, seed: int, above: TrackedRun | None) -> Member:
     one = _member(job, seed, above)
     parent = None if above is None else above.run_id
     with record(one, experiment.cube, f"seed={seed}", parent, kind="seed", place={SEED: str(seed)}) as run:
@@ -66,7 +66,7 @@ def _train_seed(experiment: Experiment, job: Beginning, seed: int, above: Tracke
     return Member(one, trained, evaluation)
 
 
-def _member(job: Beginning, seed: int, above: TrackedRun | None) -> Beginning:
+def _member(job: TrainingJob, seed: int, above: TrackedRun | None) -> TrainingJob:
     """The training of one seed, which goes on where an earlier one under the same run was broken off."""
     own = {"seed": seed, "seeds": 1}
     config, values = job.config.model_copy(update=own), {**job.values, **own}

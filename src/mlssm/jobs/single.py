@@ -12,29 +12,29 @@ from contextlib import contextmanager
 import torch
 from hydra.utils import instantiate
 from pytorch_lightning.utilities import rank_zero_only
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mlssm.checkpoint import CHECKPOINTS
 from mlssm.cube import Cube
 from mlssm.data.assemble import Experiment
 from mlssm.distributed.group import process_group
-from mlssm.distributed.rank_job import Orders
+from mlssm.distributed.rank_job import RankTask
 from mlssm.evaluation.evaluate import Evaluation, evaluate
 from mlssm.jobs.artifacts import keep_bundle, keep_checkpoints, keep_index
-from mlssm.jobs.continuation import Beginning
+from mlssm.jobs.continuation import TrainingJob
 from mlssm.jobs.report import report
-from mlssm.models.convlstm import ConvLSTM
 from mlssm.tracking.datasets import dataset_inputs
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.lightning import lightning_logger
 from mlssm.tracking.opening import open_store
 from mlssm.tracking.run import TrackedRun
-from mlssm.training.fit import Trained, fit
+from mlssm.training.train_network import Trained, train_network
 
 RMSE, COST = "val/natural/rmse", "model/flops_per_pixel"
 
 
-def train_one(experiment: Experiment, job: Beginning, run: TrackedRun | None) -> tuple[Trained, Evaluation | None]:
+def train_one(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> tuple[Trained, Evaluation | None]:
     """Train and score one network, and keep it in its run; without a run there is no evaluation.
 
     Raises:
@@ -45,7 +45,7 @@ def train_one(experiment: Experiment, job: Beginning, run: TrackedRun | None) ->
         keep_index(run, experiment, job.folder)
         root = job.config.datamodule.root
         run.log_inputs(dataset_inputs(experiment.cube, experiment.index, experiment.spec, root))
-    trained = _fit(experiment, job, run)
+    trained = _train(experiment, job, run)
     if run is None:
         return trained, None
     run.log_metrics({COST: cost(experiment, trained.network), "model/parameters": _size(trained.network)})
@@ -62,7 +62,7 @@ def train_one(experiment: Experiment, job: Beginning, run: TrackedRun | None) ->
 
 @contextmanager
 def record(
-    job: Beginning, cube: Cube, name: str, parent: str | None, *, kind: str = "training", place: Mapping[str, str]
+    job: TrainingJob, cube: Cube, name: str, parent: str | None, *, kind: str = "training", place: Mapping[str, str]
 ) -> Iterator[TrackedRun | None]:
     """The run, which the first process of a distributed training keeps; the others have none.
 
@@ -87,7 +87,7 @@ def record(
         yield run
 
 
-def cost(experiment: Experiment, network: ConvLSTM) -> float:
+def cost(experiment: Experiment, network: nn.Module) -> float:
     """Floating-point operations of a network for a pixel of one map."""
     first = experiment.datasets["train"][0]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -106,13 +106,13 @@ def rank() -> int:
     return int(getattr(rank_zero_only, "rank", 0))
 
 
-def _fit(experiment: Experiment, job: Beginning, run: TrackedRun | None) -> Trained:
+def _train(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> Trained:
     logger = None if run is None else lightning_logger(run)
     watch = None if job.config.trial is None else instantiate(dict(job.config.trial))
-    orders = Orders(job.values, job.folder / CHECKPOINTS, job.start.checkpoint)
-    with process_group(job.config, orders) as checkpoints:
-        return fit(experiment, job.config, checkpoints, logger, job.start, watch)
+    task = RankTask(job.values, job.folder / CHECKPOINTS, job.start.checkpoint)
+    with process_group(job.config, task) as checkpoints:
+        return train_network(experiment, job.config, checkpoints, logger, job.start, watch)
 
 
-def _size(network: ConvLSTM) -> int:
+def _size(network: nn.Module) -> int:
     return sum(weights.numel() for weights in network.parameters())

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from mlssm.config import TrackingConfig, parse
 from mlssm.distributed.tasks import check_sweep
 from mlssm.errors import MlssmError, RunError
+from mlssm.jobs.outcome import job_result
 from mlssm.signals import interrupt_of
 from mlssm.tracking.names import overrides_file
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PARENT_FILE = "parent_run"  # in the sweep's folder; holds the parent's run id
+SEARCH_PLUGIN = "hydra_plugins.mlssm_optuna."
 OPEN: list[SweepParent] = []  # sweeps that are not closed yet
 
 
@@ -39,13 +41,18 @@ class SweepParent(Callback):
         """Nothing is opened before a sweep starts."""
         self._tracking: TrackingConfig | None = None
         self._parent: str | None = None
+        self._overrides: list[str] = []
         self._comparison = "children"
         self._file = Path()
         self.others_run = False
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Create the parent run. Hydra only warns of a callback's exceptions, so a store that fails exits here."""
+        """Create the parent run; that of a search is its study's, see `join`.
+
+        Hydra only warns of a callback's exceptions, so a store that fails exits here.
+        """
         self._file = _parent_file(config.hydra)
+        self._overrides = list(config.hydra.overrides.task)
         try:
             check_sweep()
             _give_way(config)
@@ -53,13 +60,14 @@ class SweepParent(Callback):
             store = _store(tracking)
             # the whole address, so that the end is written to the same store wherever the process then stands
             self._tracking = tracking.model_copy(update={"uri": store.uri})
-            parent = _open_parent(store, config)
+            parent = None if _is_search(config) else _open_parent(store, config)
             self._comparison = str(config.get("comparison", self._comparison))
         except MlssmError as error:
             raise SystemExit(f"error: {error}") from None
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        overrides_file(self._file.parent).write_text("\n".join(config.hydra.overrides.task), encoding="utf-8")
-        self._stand_under(parent)
+        overrides_file(self._file.parent).write_text("\n".join(self._overrides), encoding="utf-8")
+        if parent is not None:
+            self._stand_under(parent)
         OPEN.append(self)
         atexit.register(self.close_early)  # where nobody calls close_open_sweeps
 
@@ -71,7 +79,7 @@ class SweepParent(Callback):
         from mlssm.tracking.parent import FAILED_JOB
         from mlssm.tracking.run import TrackedRun
 
-        error = job_return._return_value  # the property would raise it
+        _, error = job_result(job_return)
         overrides = " ".join(job_return.overrides or ())
         parent = _parent_file(config.hydra).read_text(encoding="utf-8")
         message = without_password(f"{overrides}: {type(error).__name__}: {error}")
@@ -98,11 +106,11 @@ class SweepParent(Callback):
         return TrackedRun(_store(self._tracking), self._parent)
 
     def join(self, study: str) -> None:
-        """Stand under the one parent run of a study."""
+        """Stand under the one parent run of a study, which a search names before its first job."""
         from mlssm.tracking.parent import join_study
 
-        parent = self.run()
-        self._stand_under(join_study(parent.store, parent.run_id, study))
+        assert self._tracking is not None
+        self._stand_under(join_study(_store(self._tracking), self._overrides, study))
 
     def _stand_under(self, parent: str) -> None:
         self._parent = parent
@@ -112,10 +120,12 @@ class SweepParent(Callback):
         from mlssm.jobs.summary import summarise
         from mlssm.tracking.comparison import close_sweep
 
-        if self not in OPEN or self._tracking is None or self._parent is None:
+        if self not in OPEN:
             return
         OPEN.remove(self)
         atexit.unregister(self.close_early)
+        if self._parent is None:
+            return  # a search that ended before it named its study
         status = close_sweep(self.run(), outcome, partial(summarise, self._comparison), others_run=self.others_run)
         log.info("sweep %s: %s", self._parent, status)
 
@@ -185,6 +195,10 @@ def _open_parent(store: Store, config: DictConfig) -> str:
     overrides = list(config.hydra.overrides.task)
     again = bool(config.get("sweep", {}).get("resume", False))
     return earlier_parent(store, overrides) if again else create_parent(store, overrides)
+
+
+def _is_search(config: DictConfig) -> bool:
+    return str(config.hydra.sweeper.get("_target_", "")).startswith(SEARCH_PLUGIN)
 
 
 def _store(tracking: TrackingConfig) -> Store:

@@ -15,8 +15,8 @@ from mlssm.data.assemble import Experiment, assemble
 from mlssm.distributed.group import check_processes
 from mlssm.errors import Pruned
 from mlssm.jobs.area import open_area
-from mlssm.jobs.artifacts import say
-from mlssm.jobs.continuation import Beginning, begin
+from mlssm.jobs.artifacts import print_scores
+from mlssm.jobs.continuation import TrainingJob, find_job
 from mlssm.jobs.outcome import Outcome
 from mlssm.jobs.seeds import train_seeds
 from mlssm.jobs.single import COST, RMSE, cost, rank, record, train_one
@@ -57,15 +57,15 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
     if earlier is not None and earlier.finished:
         log.info("done already: run %s, %s", earlier.run.run_id, earlier.run.name)
         return Outcome(earlier.run.metrics[RMSE], earlier.run.metrics[COST], earlier.run.run_id)
-    beginning = _begin(store, config, values, earlier)
-    check_processes(beginning.config)
-    cube = open_area(beginning.config.datamodule, beginning.config.on_bad_file)
+    job = _find_job(store, config, values, earlier)
+    check_processes(job.config)
+    cube = open_area(job.config.datamodule, job.config.on_bad_file)
     run: TrackedRun | None = None
     try:
-        with record(beginning, cube, job_name(beginning.config), parent, place=_place(parent)) as run:
+        with record(job, cube, job_name(job.config), parent, place=_place(parent)) as run:
             if earlier is not None and run is not None and run.run_id != earlier.run.run_id:
                 store.client.set_tag(earlier.run.run_id, SUPERSEDED, run.run_id)
-            return _train(assemble(cube, beginning.config), beginning, run)
+            return _train(assemble(cube, job.config), job, run)
     except Pruned as pruned:
         log.info("%s", pruned)
         return Outcome(float("nan"), float("nan"), "" if run is None else run.run_id, pruned.epoch)
@@ -76,19 +76,19 @@ def output_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
-def _train(experiment: Experiment, job: Beginning, run: TrackedRun | None) -> Outcome:
+def _train(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> Outcome:
     if job.config.seeds > 1:
         return train_seeds(experiment, job, run)
     trained, evaluation = train_one(experiment, job, run)
     if run is not None and evaluation is not None:
-        say(evaluation, run)
+        print_scores(evaluation, run)
     return Outcome(trained.history.best, cost(experiment, trained.network), "" if run is None else run.run_id)
 
 
-def _begin(store: Store, config: TrainConfig, values: Mapping[str, Any], earlier: Earlier | None) -> Beginning:
+def _find_job(store: Store, config: TrainConfig, values: Mapping[str, Any], earlier: Earlier | None) -> TrainingJob:
     if earlier is not None and (config.seeds > 1 or _has_checkpoint(earlier.run)):
         config = config.model_copy(update={"resume": earlier.run.run_id})
-    return begin(store, config, values, output_folder(), list(HydraConfig.get().overrides.task))
+    return find_job(store, config, values, output_folder(), list(HydraConfig.get().overrides.task))
 
 
 def _place(parent: str | None) -> dict[str, str]:

@@ -14,13 +14,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
+
+from mlssm.config import Channels, ModelSettings
+from mlssm.models.prediction import Prediction
 
 DEVIATIONS = (0.01, 1.0)
 """Least and most standard deviation of its own error that a network can state, SSM units."""
+
+
+class ConvLSTMSettings(ModelSettings):
+    """Size and regularisation of the network; see `ConvLSTM`."""
+
+    title: ClassVar[str] = "ConvLSTM"
+    states_spread: ClassVar[bool] = True
+
+    hidden: tuple[int, ...] = Field(min_length=1)
+    kernel: int = Field(ge=1)
+    peepholes: bool
+    dropout: float = Field(ge=0, lt=1)
+    input_dropout: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _kernel_is_odd(self) -> Self:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel {self.kernel} is even; an odd one keeps the size of the map")
+        return self
+
+    def build(self, channels: Channels, *, spread: bool) -> ConvLSTM:
+        """The network for these channels; with `spread` it has a second head."""
+        return ConvLSTM(
+            len(channels.dynamic),
+            len(channels.static),
+            hidden=self.hidden,
+            kernel=self.kernel,
+            peepholes=self.peepholes,
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            spread=spread,
+        )
 
 
 class State(NamedTuple):
@@ -133,7 +169,7 @@ class ConvLSTM(nn.Module):
         peepholes: bool,
         dropout: float,
         input_dropout: float = 0.0,
-        variance: bool = False,
+        spread: bool = False,
     ) -> None:
         """Build the layers.
 
@@ -146,7 +182,7 @@ class ConvLSTM(nn.Module):
             dropout: Share of channels that are dropped after each layer while training, 0..1.
             input_dropout: Share of weather variables that are set to their mean (0) over a whole patch and window while
                 training, 0..1. Few dates are soon told apart by any one variable; this keeps the network from it.
-            variance: Whether a second head states the variance of the error, see `with_variance`.
+            spread: Whether a second head states the spread of the error.
         """
         super().__init__()
         inputs = (dynamic_channels, *hidden[:-1])
@@ -160,9 +196,9 @@ class ConvLSTM(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
         self.input_dropout = nn.Dropout3d(input_dropout)
         self.head = nn.Conv2d(hidden[-1], 1, kernel_size=1)
-        self.variance_head = nn.Conv2d(hidden[-1], 1, kernel_size=1) if variance else None
+        self.variance_head = nn.Conv2d(hidden[-1], 1, kernel_size=1) if spread else None
 
-    def forward(self, dynamic: Tensor, static: Tensor) -> Tensor:
+    def forward(self, dynamic: Tensor, static: Tensor) -> Prediction:
         """Predict the map that follows the last step.
 
         Args:
@@ -170,35 +206,15 @@ class ConvLSTM(nn.Module):
             static: [B, static_channels, H, W]; not read where `static_channels` is 0.
 
         Returns:
-            SSM in (0, 1), [B, 1, H, W].
+            SSM in (0, 1), and with the second head its spread, between `DEVIATIONS`.
         """
-        return torch.sigmoid(self.head(self._last(dynamic, static)))
-
-    def with_variance(self, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict the map and how far off it may be; arguments as in `forward`.
-
-        Returns:
-            SSM in (0, 1), and the variance of its error, without the label's noise: its standard deviation is between
-            `DEVIATIONS`, SSM units. Both [B, 1, H, W].
-
-        Raises:
-            ValueError: The network has no variance head.
-        """
-        if self.variance_head is None:
-            raise ValueError("this ConvLSTM was built without a variance head")
-        last = self._last(dynamic, static)
-        least, most = (2 * math.log(deviation) for deviation in DEVIATIONS)
-        # a sigmoid keeps the logarithm in its range; a clamp would have no gradient beyond
-        log_variance = least + (most - least) * torch.sigmoid(self.variance_head(last))
-        return torch.sigmoid(self.head(last)), log_variance.exp()
+        last = self.dropout(self._unroll(dynamic, static)[-1])
+        mean = torch.sigmoid(self.head(last))
+        return Prediction(mean, None if self.variance_head is None else _spread(self.variance_head(last)))
 
     def states(self, dynamic: Tensor, static: Tensor) -> Tensor:
         """The last layer's hidden state after each step, [B, T, hidden[-1], H, W]; arguments as in `forward`."""
         return torch.stack(self._unroll(dynamic, static), dim=1)
-
-    def _last(self, dynamic: Tensor, static: Tensor) -> Tensor:
-        last: Tensor = self.dropout(self._unroll(dynamic, static)[-1])
-        return last
 
     def _unroll(self, dynamic: Tensor, static: Tensor) -> list[Tensor]:
         # W * [X_t, S] = W_x * X_t + W_s * S, and the second term is the same at every step
@@ -211,3 +227,9 @@ class ConvLSTM(nn.Module):
             frames = self.dropout(torch.cat(states)).unflatten(0, (len(states), -1))
             states = cell.unroll(frames)
         return states
+
+
+def _spread(state: Tensor) -> Tensor:
+    """A standard deviation between `DEVIATIONS`: a sigmoid keeps its logarithm there, where a clamp has no gradient."""
+    least, most = (math.log(deviation) for deviation in DEVIATIONS)
+    return (least + (most - least) * torch.sigmoid(state)).exp()

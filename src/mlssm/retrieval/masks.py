@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.config import RetrievalConfig
+from mlssm.config import ImagesConfig
 from mlssm.retrieval.stack import Places, row_bands
 from mlssm.weather.field import SNOW, TEMPERATURE, WeatherField
 from mlssm.weather.stations import Floats
@@ -35,13 +36,20 @@ class DateMasks:
         """Whether a pixel of the area is masked at one of the times."""
         return any((area, int(time)) in self.masked for time in times)
 
+    def digest(self) -> str:
+        """SHA-256 of all masks."""
+        found = hashlib.sha256(str(self.shapes).encode())
+        for place, mask in sorted(self.masked.items()):
+            found.update(str(place).encode() + np.packbits(mask).tobytes())
+        return found.hexdigest()
+
     def of(self, area: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Booleans:
         """The mask, [time, rows, columns], or [time, ...] of single pixels."""
         clear = np.zeros(self.shapes[area], bool)
         return np.stack([self.masked.get((area, int(time)), clear)[rows, cols] for time in times])
 
 
-def frozen_or_snowy(field: WeatherField, days: npt.NDArray[np.datetime64], config: RetrievalConfig) -> DateMasks:
+def frozen_or_snowy(field: WeatherField, days: npt.NDArray[np.datetime64], config: ImagesConfig) -> DateMasks:
     """Find frozen and snowy pixels from the mean air temperature and the snow depth of the acquisition's local day.
 
     A day without temperature at any station is not masked; the log says how many there are.
@@ -64,7 +72,7 @@ def frozen_or_snowy(field: WeatherField, days: npt.NDArray[np.datetime64], confi
     return DateMasks(masked, tuple(place.shape for place in field.places))
 
 
-def _mask(field: WeatherField, window: Floats, area: int, config: RetrievalConfig) -> Booleans:
+def _mask(field: WeatherField, window: Floats, area: int, config: ImagesConfig) -> Booleans:
     snowy = bool((window[0, :, SNOW] > config.snow_above_mm).any())
     if not snowy and field.coldest(window[0], area) >= config.frozen_below_c:
         return np.zeros(field.places[area].shape, bool)

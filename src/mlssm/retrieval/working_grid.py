@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlssm.config import RetrievalConfig
+from mlssm.config import ImagesConfig
 from mlssm.cube import Cube
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
@@ -31,7 +31,7 @@ class WorkingGrid:
     areas: tuple[Window, ...]
 
 
-def working_grid(cube: Cube, config: RetrievalConfig) -> WorkingGrid:
+def working_grid(cube: Cube, config: ImagesConfig) -> WorkingGrid:
     """The working grid of a cube under a retrieval.
 
     Raises:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mlssm.errors import MlssmError
+from mlssm.markdown import markdown
 from mlssm.tracking.earlier import SUPERSEDED
 from mlssm.tracking.find import Run, children, find_run
 from mlssm.tracking.lifecycle import mark_dead
 from mlssm.tracking.parent import FAILED_JOB, STUDY
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
-from mlssm.tracking.table import markdown
 from mlssm.tracking.tags import DIED, PRUNED
 from mlssm.tracking.writer import is_alive
 

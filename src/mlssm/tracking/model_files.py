@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mlssm.bundle import Bundle
-from mlssm.config import ModelConfig, TrainConfig, parse
+from mlssm.config import WindowConfig
 from mlssm.data.spec import FeatureSpec
 
 if TYPE_CHECKING:
@@ -32,18 +32,17 @@ def write_model_files(folder: Path, bundle: Bundle) -> None:
         folder: Where `mlssm.bundle.save` wrote the bundle.
         bundle: What it wrote.
     """
-    from mlssm.inference.serving import example, steps
+    from mlssm.inference.serving import example
 
-    model = parse(TrainConfig, bundle.config).model
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary) / "model"
         pyfunc().save_model(
             str(made),
             loader_module=LOADER,  # without a data path it is given the model's own folder
-            signature=signature(bundle.features, steps(model)),
-            input_example=example(bundle.features, model),
+            signature=signature(bundle.channels, bundle.window.steps),
+            input_example=example(bundle.channels, bundle.window),
             pip_requirements=requirements(),
-            metadata={"mlssm": describe(bundle, model)},
+            metadata={"mlssm": describe(bundle)},
         )
         for path in sorted(made.iterdir(), key=lambda item: item.name == "MLmodel"):  # the one that makes it a model
             shutil.move(path, folder / path.name)
@@ -75,20 +74,21 @@ def requirements() -> list[str]:
     return [f"{name}=={version(name).partition('+')[0]}" for name in REQUIRED]
 
 
-def describe(bundle: Bundle, model: ModelConfig) -> dict[str, Any]:
+def describe(bundle: Bundle) -> dict[str, Any]:
     """What `MLmodel` tells of the inputs: channels in order with their units, the window and the pixel."""
-    spec = bundle.features
+    spec, window = bundle.channels, bundle.window
     return {
-        "dynamic": [f"{name} [{unit(name, model)}]" for name in spec.dynamic],
-        "static": [f"{name} [{unit(name, model)}]" for name in spec.static],
-        "lag_days": model.lag,
-        "window": model.window,
+        "dynamic": [f"{name} [{unit(name, window)}]" for name in spec.dynamic],
+        "static": [f"{name} [{unit(name, window)}]" for name in spec.static],
+        "model": bundle.model.title,
+        "lag_days": window.lag,
+        "window": window.mode,
         "pixel_m": bundle.pixel_m,
         "output": "surface soil moisture, 0 (driest seen) .. 1 (wettest seen)",
     }
 
 
-def unit(channel: str, model: ModelConfig) -> str:
+def unit(channel: str, window: WindowConfig) -> str:
     """The unit of a channel as the model is given it."""
     from mlssm.data.features import AVAILABLE
     from mlssm.weather.stations import UNITS
@@ -96,6 +96,6 @@ def unit(channel: str, model: ModelConfig) -> str:
     if channel.endswith(AVAILABLE):
         return "0 or 1"
     if channel in UNITS:
-        summed = model.window == "aggregate" and UNITS[channel] == "mm/day"
+        summed = window.mode == "aggregate" and UNITS[channel] == "mm/day"
         return "mm in the window" if summed else UNITS[channel]
     return STATIC_UNITS.get(channel, "share, 0..1")

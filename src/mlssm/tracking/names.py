@@ -32,7 +32,7 @@ def job_name(config: TrainConfig) -> str:
         return config.tracking.run_name
     own = own_overrides()
     if own is None:
-        return f"lag={config.model.lag} {config.sampler.name} {config.datamodule.root.name}"
+        return f"lag={config.window.lag} {config.sampler.name} {config.datamodule.root.name}"
     return run_name(own) if config.trial is None else f"trial {config.trial['number']}: {run_name(own)}"[:NAME_LENGTH]
 
 

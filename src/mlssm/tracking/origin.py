@@ -1,4 +1,4 @@
-"""The run that a training goes on from, and what of it is there: its configuration, its checkpoint, its weights."""
+"""The run that a training goes on from, and what of it is there: its configuration and its checkpoint."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ import atexit
 import logging
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from mlssm import bundle
-from mlssm.checkpoint import BEST, CHECKPOINTS, LAST, read_checkpoint
+from mlssm.checkpoint import CHECKPOINTS, LAST
 from mlssm.errors import RunError
 from mlssm.tracking.find import Run, children, download, find_run
 from mlssm.tracking.store import Store
-from mlssm.tracking.tags import BUNDLE, FOLDER, KIND
+from mlssm.tracking.tags import FOLDER, KIND
 from mlssm.tracking.writer import HOST
 
 log = logging.getLogger(__name__)
 
 CONFIG = "config.yaml"
-NETWORK = "network."  # of the keys of a checkpoint's weights
 SHOWN = 10
 
 
@@ -58,7 +53,7 @@ def find_origin(store: Store, run: str) -> Origin:
     found = find_run(store, run)
     _refuse_sweep(store, found)
     folder = _folder(found)
-    return Origin(found, folder, _config(store, found), _checkpoint(store, found, folder, LAST))
+    return Origin(found, folder, _config(store, found), find_checkpoint(store, found, folder, LAST))
 
 
 def require_checkpoint(origin: Origin) -> Path:
@@ -78,36 +73,17 @@ def require_checkpoint(origin: Origin) -> Path:
     )
 
 
-def origin_weights(store: Store, origin: Origin) -> dict[str, Tensor]:
-    """The weights of a run's best epoch, on the CPU: from its model bundle, else from its best checkpoint.
-
-    Raises:
-        RunError: It has neither, or the file cannot be read.
-    """
-    run = origin.run
-    if run.tags.get(BUNDLE):
-        with tempfile.TemporaryDirectory() as folder:
-            return bundle.load(download(store, run.run_id, run.tags[BUNDLE], Path(folder)))[1]
-    best = _checkpoint(store, run, origin.folder, BEST)
-    if best is None:
-        raise RunError(
-            f"run {run.run_id} ({run.status}) has no weights: neither a model nor a {CHECKPOINTS}/{BEST} "
-            f"in {run.tags.get(FOLDER, 'a folder that it names')}; train it to its first validation"
-        )
-    return network_weights(best)
-
-
-def network_weights(checkpoint: Path) -> dict[str, Tensor]:
-    """The network's part of a checkpoint's weights, on the CPU.
-
-    Raises:
-        RunError: The file cannot be read or is no checkpoint of a training.
-    """
-    state = read_checkpoint(checkpoint)
-    weights = state.get("state_dict")
-    if not isinstance(weights, Mapping):
-        raise RunError(f"{checkpoint} is no checkpoint of a training: it has no state_dict")
-    return {key.removeprefix(NETWORK): value for key, value in weights.items() if key.startswith(NETWORK)}
+def find_checkpoint(store: Store, run: Run, folder: Path | None, name: str) -> Path | None:
+    """One in the run's folder, else fetched from its artifacts into a temporary folder; None where neither is."""
+    if folder is not None and (folder / CHECKPOINTS / name).is_file():
+        return folder / CHECKPOINTS / name
+    if f"{CHECKPOINTS}/{name}" not in {item.path for item in store.client.list_artifacts(run.run_id, CHECKPOINTS)}:
+        return None
+    log.info("run %s: fetching its checkpoints from its artifacts", run.run_id)
+    fetched = Path(tempfile.mkdtemp(prefix="mlssm-origin-"))
+    atexit.register(shutil.rmtree, fetched, ignore_errors=True)
+    # all of them: the last one counts on the best one beside it
+    return download(store, run.run_id, CHECKPOINTS, fetched) / name
 
 
 def _refuse_sweep(store: Store, run: Run) -> None:
@@ -134,16 +110,3 @@ def _config(store: Store, run: Run) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise RunError(f"run {run.run_id}: its {CONFIG} is not a configuration")
     return {str(key): value for key, value in values.items()}
-
-
-def _checkpoint(store: Store, run: Run, folder: Path | None, name: str) -> Path | None:
-    """One in the run's folder, else fetched from its artifacts into a temporary folder; None where neither is."""
-    if folder is not None and (folder / CHECKPOINTS / name).is_file():
-        return folder / CHECKPOINTS / name
-    if f"{CHECKPOINTS}/{name}" not in {item.path for item in store.client.list_artifacts(run.run_id, CHECKPOINTS)}:
-        return None
-    log.info("run %s: fetching its checkpoints from its artifacts", run.run_id)
-    fetched = Path(tempfile.mkdtemp(prefix="mlssm-origin-"))
-    atexit.register(shutil.rmtree, fetched, ignore_errors=True)
-    # all of them: the last one counts on the best one beside it
-    return download(store, run.run_id, CHECKPOINTS, fetched) / name

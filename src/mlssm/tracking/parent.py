@@ -21,12 +21,12 @@ STUDY = "mlssm.study"  # tag of a search's parent: the study that its workers sh
 FAILED_JOB = "failed."  # tags of the parent: failed.<job number>
 
 
-def create_parent(store: Store, overrides: Sequence[str]) -> str:
-    """A new parent run for a sweep with these overrides; its run id."""
+def create_parent(store: Store, overrides: Sequence[str], study: str = "") -> str:
+    """A new parent run for a sweep with these overrides, or for a search of that study; its run id."""
     from mlflow.tracking.context.registry import resolve_tags
 
     told = what_is_trained(overrides)
-    tags = resolve_tags({KIND: "sweep", OVERRIDES: _as_kept(told)})
+    tags = resolve_tags({KIND: "sweep", OVERRIDES: _as_kept(told)} | ({STUDY: study} if study else {}))
     parsed = OverridesParser.create().parse_overrides(told)
     named = [item for item in parsed if item.is_sweep_override() or item.key_or_group in ("experiment", "search")]
     kind = "search" if any(item.key_or_group == "search" for item in parsed) else "sweep"
@@ -51,19 +51,22 @@ def earlier_parent(store: Store, overrides: Sequence[str]) -> str:
     )
 
 
-def join_study(store: Store, parent_run_id: str, study: str) -> str:
-    """The one parent run of a study, which several workers share: this one, or an older one that takes its place.
-
-    Each worker tags its own and then looks, so that of two which start at once both see the same oldest one.
-    """
-    store.client.set_tag(parent_run_id, STUDY, study)
-    oldest = runs_with_tags(store, {KIND: "sweep", STUDY: study})[0]
-    if oldest.run_id == parent_run_id:
-        return parent_run_id
-    store.client.delete_run(parent_run_id)
+def join_study(store: Store, overrides: Sequence[str], study: str) -> str:
+    """The one parent run of a study, which several workers share: the oldest, open again; made where there is none."""
+    made = "" if _of_study(store, study) else create_parent(store, overrides, study)
+    oldest = _of_study(store, study)[0]  # of two workers that made one in the same moment, both see the same
+    if oldest.run_id == made:
+        return made
+    if made:
+        store.client.set_terminated(made, "KILLED")
+        store.client.delete_run(made)
     reopen(store, oldest)
     log.info("study %s goes on under the run %s", study, oldest.run_id)
     return oldest.run_id
+
+
+def _of_study(store: Store, study: str) -> list[Run]:
+    return runs_with_tags(store, {KIND: "sweep", STUDY: study})
 
 
 def reopen(store: Store, parent: Run) -> None:

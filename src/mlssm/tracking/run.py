@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from mlssm.markdown import markdown
 from mlssm.secrets import without_password
 from mlssm.tracking.address import short_requests
 from mlssm.tracking.failures import is_unreachable
@@ -19,7 +20,6 @@ from mlssm.tracking.outbox import UNSENT, Outbox
 from mlssm.tracking.sqlite import sqlite_path
 from mlssm.tracking.store import Store
 from mlssm.tracking.system import PREFIX
-from mlssm.tracking.table import markdown
 from mlssm.tracking.tags import BUNDLE, BUNDLE_FOLDER
 
 if TYPE_CHECKING:
@@ -73,6 +73,13 @@ class TrackedRun:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / PurePosixPath(path).name
             figure.savefig(file)
+            self.log_file(file, _parent(path))
+
+    def log_image(self, png: bytes, path: str) -> None:
+        """Write a picture that is drawn already as the artifact `path`."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / PurePosixPath(path).name
+            file.write_bytes(png)
             self.log_file(file, _parent(path))
 
     def log_file(self, path: Path, folder: str | None = None) -> None:

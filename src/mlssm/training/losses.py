@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -12,14 +12,8 @@ from torch.nn import functional
 from mlssm.config import LossConfig
 from mlssm.data.batch import Batch
 from mlssm.data.plan import SamplingPlan
+from mlssm.models.prediction import Prediction
 from mlssm.training.balanced import BalancedMSE
-
-
-class StatesVariance(Protocol):
-    """A network that says how far off it may be."""
-
-    def with_variance(self, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
-        """SSM and the variance of its error, both [B, 1, H, W]."""
 
 
 class BatchLoss(NamedTuple):
@@ -55,8 +49,8 @@ class TrainingLoss(nn.Module):
     - `mse`: e^2;
     - `huber`: e^2 / 2 where |e| <= delta, delta (|e| - delta / 2) elsewhere (Huber 1964, doi:10.1214/aoms/1177703732);
     - `balanced_mse`: see `BalancedMSE`;
-    - `nll`: (log v + e^2 / v) / 2, v the label's squared standard error plus the network's own variance (Kendall and
-      Gal 2017, arXiv:1703.04977).
+    - `nll`: (log v + e^2 / v) / 2, v the label's squared standard error plus the squared spread of the network
+      (Kendall and Gal 2017, arXiv:1703.04977).
 
     Pixels without a label count for nothing, whatever stands there. The batch's loss is the mean over its labelled
     pixels; reweighted it is the mean over patches of weight x (sum over labelled pixels), which estimates the natural
@@ -91,7 +85,7 @@ class TrainingLoss(nn.Module):
         """The loss of a network on a batch, its sum and what it is the mean over apart.
 
         Args:
-            network: From (dynamic, static) to SSM, [B, 1, H, W]; for `nll` one that states its variance.
+            network: From (dynamic, static) to a `Prediction`; for `nll` one with a spread.
             batch: What it is fed with.
         """
         pixels = self.pixels(network, batch)
@@ -101,16 +95,21 @@ class TrainingLoss(nn.Module):
         return BatchLoss(pixels.sum(), batch.valid.sum())
 
     def pixels(self, network: nn.Module, batch: Batch) -> Tensor:
-        """The loss of each pixel, 0 where there is no label, [B, 1, H, W]."""
-        valid, inputs = batch.valid, (batch.dynamic, batch.static)
-        target = torch.where(valid, batch.target, 0.0)
+        """The loss of each pixel, 0 where there is no label, [B, 1, H, W].
+
+        Raises:
+            ValueError: `nll`, and the network states no spread.
+        """
+        valid, target = batch.valid, torch.where(batch.valid, batch.target, 0.0)
+        found: Prediction = network(batch.dynamic, batch.static)
+        prediction = _at(valid, found.mean, target)
         if self.config.name == "nll":
-            ssm, variance = cast(StatesVariance, network).with_variance(*inputs)
+            if found.spread is None:
+                raise ValueError("the loss nll needs a network that states its spread")
             noise = torch.where(valid, batch.standard_error, 0.0) ** 2
             # written out: torch's own looks for negative variances, which makes a GPU wait
-            total = torch.where(valid, noise + variance.to(target.dtype), 1.0)
-            return (total.log() + (_at(valid, ssm, target) - target) ** 2 / total) / 2
-        prediction = _at(valid, network(*inputs), target)
+            total = torch.where(valid, noise + found.spread.to(target.dtype) ** 2, 1.0)
+            return (total.log() + (prediction - target) ** 2 / total) / 2
         if self.balanced is not None:
             return torch.where(valid, self.balanced(prediction, target), 0.0)
         if self.config.name == "huber":

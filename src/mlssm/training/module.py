@@ -13,6 +13,7 @@ from torch.optim import AdamW
 from mlssm.config import LossConfig, OptimiserConfig
 from mlssm.data.batch import Batch
 from mlssm.data.plan import SamplingPlan
+from mlssm.models.prediction import Prediction
 from mlssm.scores.sums import DISTRIBUTIONS, MeanLoss, ScoreSums, scores
 from mlssm.training.losses import TrainingLoss
 
@@ -27,7 +28,7 @@ class SoilMoistureModule(pl.LightningModule):
     scores of all splits are `mlssm.evaluation`'s.
 
     Attributes:
-        network: From (dynamic, static) of a `Batch` to SSM, [B, 1, H, W].
+        network: From (dynamic, static) of a `Batch` to a `Prediction`.
         loss: What it learns by.
     """
 
@@ -43,7 +44,7 @@ class SoilMoistureModule(pl.LightningModule):
         """Join the parts.
 
         Args:
-            network: The network to train; for the loss `nll` one with a variance head.
+            network: The network to train; for the loss `nll` one that states its spread.
             loss: Which loss.
             optimiser: Learning rate and weight decay.
             val_dates: Number of dates of the validation split.
@@ -61,9 +62,9 @@ class SoilMoistureModule(pl.LightningModule):
         self.sums = ScoreSums(val_dates, bins)
         self.mean_loss = MeanLoss()
 
-    def forward(self, dynamic: Tensor, static: Tensor) -> Tensor:
-        """The network's SSM, [B, 1, H, W]."""
-        prediction: Tensor = self.network(dynamic, static)
+    def forward(self, dynamic: Tensor, static: Tensor) -> Prediction:
+        """What the network says."""
+        prediction: Prediction = self.network(dynamic, static)
         return prediction
 
     def training_step(self, batch: Batch) -> Tensor:
@@ -89,8 +90,8 @@ class SoilMoistureModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch) -> None:
         """Add a batch to the validation sums."""
-        prediction = self(batch.dynamic, batch.static)
-        self.sums.update(prediction, batch.target, batch.valid, batch.standard_error, batch.date)
+        prediction: Prediction = self(batch.dynamic, batch.static)
+        self.sums.update(prediction.ssm, batch.target, batch.valid, batch.standard_error, batch.date)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation scores, and start anew."""

@@ -145,7 +145,7 @@ def _check_hardware(trainer: pl.Trainer) -> None:
     if isinstance(trainer.accelerator, MPSAccelerator):
         raise ConfigError("the accelerator mps has no float64, which the scores need; set trainer.accelerator=cpu")
     on_cpu = isinstance(trainer.accelerator, CPUAccelerator)
-    if on_cpu and trainer.precision.startswith("bf16") and not torch.cpu._is_avx512_bf16_supported():
+    if on_cpu and trainer.precision.startswith("bf16") and not torch.cpu.get_capabilities().get("avx512_bf16", False):
         raise ConfigError(
             f"trainer.precision={trainer.precision} is some 25 times slower on this CPU, which lacks AVX512-BF16; "
             "set trainer.precision=32-true"

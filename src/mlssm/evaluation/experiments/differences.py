@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from torch import Tensor
 
 from mlssm.errors import RunError
-from mlssm.evaluation.stream import NETWORK
 from mlssm.evaluation.sums_file import SavedSums, compare_runs
 from mlssm.scores.bootstrap import Interval, Intervals, Resampling, differs, intervals, resample
 from mlssm.scores.sums import scores
@@ -56,12 +56,12 @@ def differences(runs: Sequence[Scored]) -> pd.DataFrame:
 
 def _row(run: Scored, best: Scored) -> dict[str, object]:
     resampling = Resampling(best.draws, best.level, SEED)
-    found, own = scores(run.test.sums[NETWORK]), _intervals(run, resampling)
+    found, own = scores(_sums(run)), _intervals(run, resampling)
     row: dict[str, object] = {"run": run.name, "val_rmse": run.val_rmse, "r2": found.r2, **_ends("r2", own.r2)}
     row |= {"rmse": found.rmse, **_ends("rmse", own.rmse)}
     if run is best:
         return row | _nothing("") | {"run_id": run.run_id}
-    change = found.rmse - scores(best.test.sums[NETWORK]).rmse
+    change = found.rmse - scores(_sums(best)).rmse
     return row | _difference(run, best, change, resampling) | {"run_id": run.run_id}
 
 
@@ -78,8 +78,12 @@ def _difference(run: Scored, best: Scored, change: float, resampling: Resampling
     return {"rmse_difference": change, **ends, "differs": shown}
 
 
+def _sums(run: Scored) -> Tensor:
+    return run.test.sums[run.test.network]
+
+
 def _intervals(run: Scored, resampling: Resampling) -> Intervals:
-    return intervals(resample(run.test.sums[NETWORK], resampling))
+    return intervals(resample(_sums(run), resampling))
 
 
 def _ends(name: str, interval: Interval) -> dict[str, float]:

@@ -24,7 +24,7 @@ def density(histogram: DensityHistogram, title: str, scores: Scores) -> Figure:
 
     Args:
         histogram: Counts of pixels; the density is their share per unit of predicted and of retrieved SSM.
-        title: Title, e.g. `ConvLSTM, test, natural`.
+        title: Title, e.g. `ridge, test, natural`.
         scores: Scores to write in; what is not defined is written as a dash.
     """
     figure = Figure(figsize=(5.8, 5.0), layout="constrained")

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlssm.bundle import Bundle, check_fit, load, save
+from mlssm.bundle import check_channels, load, save, upgrades
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
+from mlssm.inference.restore import restore
 
 FEATURES = FeatureSpec(
     dynamic=("precipitation", "temperature"),
@@ -15,14 +16,9 @@ FEATURES = FeatureSpec(
     means=(3.1, 14.25, 812.5, 0.0, 0.1 + 0.2, 0.0),
     stds=(7.0, 5.5, 1e3, 1.0, 0.15, 1.0),
 )
-BUNDLE = Bundle(
-    config={"model": {"lag": 3, "hidden": [16, 16], "window": "sequence"}, "soil": None, "seed": 0, "lr": 1e-3},
-    features=FEATURES,
-    label_digest="1ab",
-    cube_digest="c0ffee",
-    crs="EPSG:32611",
-    pixel_m=150.0,
-    pass_is_evening=False,
+KEPT = Path(__file__).parent  # a small bundle of each format, as it was written when that was the present one
+BUNDLE = load(KEPT / "format_2")[0].model_copy(
+    update={"channels": FEATURES, "pixel_m": 150.0, "pass_is_evening": False}
 )
 
 
@@ -61,15 +57,14 @@ def test_the_description_is_sorted_and_readable(saved):
 
 
 def test_saving_again_replaces(saved, state):
-    save(dataclasses.replace(BUNDLE, pixel_m=30.0), {"a": torch.ones(1)}, saved)
+    save(BUNDLE.model_copy(update={"pixel_m": 30.0}), {"a": torch.ones(1)}, saved)
     bundle, weights = load(saved)
     assert (bundle.pixel_m, list(weights)) == (30.0, ["a"])
 
 
-def test_what_json_cannot_hold_is_refused_before_anything_is_written(tmp_path, state):
-    with pytest.raises(TypeError):
-        save(dataclasses.replace(BUNDLE, config={"root": Path("x")}), state, tmp_path / "model")
-    assert not (tmp_path / "model").exists()
+def test_no_secret_and_nothing_of_the_training_alone_is_in_it(saved):
+    inner = json.loads((saved / "bundle.json").read_text())["bundle"]
+    assert not inner.keys() & {"tracking", "optimiser", "trainer", "sampler", "split", "config"}
 
 
 @pytest.mark.parametrize("name", ["bundle.json", "weights.pt"])
@@ -109,12 +104,14 @@ def change(folder: Path, **values) -> None:
 
 
 def test_a_newer_format_asks_for_an_update(saved):
-    change(saved, format=2, another_key=1)
-    with pytest.raises(RunError, match="bundle format 2, this version reads up to 1; update mlssm"):
+    change(saved, format=3, another_key=1)
+    with pytest.raises(RunError, match="bundle format 3, this version reads up to 2; update mlssm"):
         load(saved)
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", "3", '{"format": 1}', '{"format": "one"}'])
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", "3", '{"format": 1}', '{"format": 2}', '{"format": "one"}', '{"format": 0}']
+)
 def test_json_that_is_no_bundle_is_refused(saved, text):
     (saved / "bundle.json").write_text(text)
     with pytest.raises(RunError, match="is not a model bundle"):
@@ -150,33 +147,65 @@ def test_a_scaling_that_cannot_work_is_refused(values, message):
 
 def test_the_same_refusal_when_it_comes_from_a_file(saved):
     inner = json.loads((saved / "bundle.json").read_text())["bundle"]
-    change(saved, bundle=inner | {"features": inner["features"] | {"stds": [0.0] * 6}})
+    change(saved, bundle=inner | {"channels": inner["channels"] | {"stds": [0.0] * 6}})
     with pytest.raises(RunError, match="'precipitation' cannot be scaled"):
         load(saved)
 
 
-@dataclasses.dataclass(frozen=True)
-class Names:
-    dynamic: tuple[str, ...] = FEATURES.dynamic
-    static: tuple[str, ...] = FEATURES.static
-
-
 @pytest.mark.parametrize(
-    ("available", "message"),
+    ("kind", "wanted", "found", "message"),
     [
-        (Names(dynamic=("precipitation",)), "dynamic channels missing: temperature$"),
+        ("dynamic", FEATURES.dynamic, ("precipitation",), "dynamic channels missing: temperature$"),
+        ("static", ("soil_1", "ndvi"), ("soil_2", "ndvi"), "missing: soil_1; not known to the model: soil_2$"),
         (
-            Names(static=("elevation", "soil_2", "ndvi")),
-            "missing: soil_1, ndvi_available; not known to the model: soil_2$",
+            "dynamic",
+            FEATURES.dynamic,
+            FEATURES.dynamic[::-1],
+            "in the order temperature, precipitation, the model's is",
         ),
-        (Names(dynamic=("temperature", "precipitation")), "in the order temperature, precipitation, the model's is"),
     ],
 )
-def test_data_that_do_not_fit_are_refused(available, message):
+def test_data_that_do_not_fit_are_refused(kind, wanted, found, message):
     with pytest.raises(RunError, match=message):
-        check_fit(FEATURES, available)
+        check_channels(kind, wanted, found)
 
 
 def test_data_that_fit_pass():
-    check_fit(FEATURES, Names())
-    check_fit(FEATURES, FEATURES)
+    check_channels("dynamic", FEATURES.dynamic, list(FEATURES.dynamic))
+
+
+EXPECTED = torch.tensor([[0.63706005, 0.62396771], [0.65219909, 0.62650299]])  # of the version that wrote format 1
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_bundle_that_any_version_wrote_loads_and_predicts_the_same(number):
+    restored = restore(KEPT / f"format_{number}")
+    dynamic = torch.linspace(-1, 1, 24).reshape(1, 3, 2, 2, 2)
+    static = torch.linspace(0, 1, 12).reshape(1, 3, 2, 2)
+    with torch.no_grad():
+        found = restored.network(dynamic, static)
+    torch.testing.assert_close(found.mean[0, 0], EXPECTED, rtol=0, atol=1e-6)
+    assert found.spread is not None
+    assert (restored.bundle.window.lag, restored.bundle.window.mode) == (3, "sequence")
+    assert restored.bundle.images.multilook_m == 90
+
+
+def test_both_kept_bundles_say_the_same():
+    assert load(KEPT / "format_1")[0] == load(KEPT / "format_2")[0]
+
+
+def test_a_key_that_came_later_takes_what_its_absence_meant(saved, monkeypatch):
+    inner = json.loads((saved / "bundle.json").read_text())["bundle"]
+    images = {key: value for key, value in inner["images"].items() if key != "water_below_db"}
+    change(saved, bundle=inner | {"images": images})
+    with pytest.raises(RunError, match=r"bundle\.images\.water_below_db: Field required"):
+        load(saved)
+    monkeypatch.setattr(upgrades, "LATER", {"images.water_below_db": -17.5})
+    assert load(saved)[0].images.water_below_db == -17.5
+
+
+def test_a_family_that_is_not_installed_is_named(saved):
+    inner = json.loads((saved / "bundle.json").read_text())["bundle"]
+    change(saved, bundle=inner | {"model": inner["model"] | {"family": "nowhere.Settings"}})
+    with pytest.raises(RunError, match=r"bundle\.model.*family=nowhere\.Settings cannot be imported"):
+        load(saved)

@@ -8,22 +8,19 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
+from torch import nn
 
-from mlssm.checkpoint import BEST, LAST, read_checkpoint
+from mlssm.checkpoint import BEST, read_checkpoint
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.data.datamodule import PatchDataModule
-from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, Pruned
-from mlssm.models.convlstm import ConvLSTM
 from mlssm.training.history import History
 from mlssm.training.module import SoilMoistureModule
 from mlssm.training.random_stream import RandomStream
-from mlssm.training.resumption import check_resumable, take_weights
-from mlssm.training.start import Start
+from mlssm.training.start import Start, check_resumable, take_weights
 from mlssm.training.trainer import build_trainer
-from mlssm.training.watch import Watch
-from mlssm.training.watching import Watching
+from mlssm.training.watch import Watch, Watching
 
 FROM_SCRATCH = Start()
 
@@ -37,26 +34,11 @@ class Trained:
         history: The course of its training.
     """
 
-    network: ConvLSTM
+    network: nn.Module
     history: History
 
 
-def build_network(spec: FeatureSpec, config: TrainConfig) -> ConvLSTM:
-    """The network for these channels."""
-    model = config.model
-    channels = len(spec.dynamic), len(spec.static)
-    return ConvLSTM(
-        *channels,
-        hidden=model.hidden,
-        kernel=model.kernel,
-        peepholes=model.peepholes,
-        dropout=model.dropout,
-        input_dropout=model.input_dropout,
-        variance=config.loss.name == "nll",
-    )
-
-
-def fit(
+def train_network(
     experiment: Experiment,
     config: TrainConfig,
     checkpoints: Path,
@@ -90,7 +72,7 @@ def fit(
     history, watching = History(), Watching(watch)
     callbacks = [history, watching, RandomStream(data)]
     trainer = build_trainer(config.trainer, config.optimiser, checkpoints, logger, callbacks)
-    network = build_network(experiment.spec, config)
+    network = config.model.build(experiment.spec, spread=config.loss.needs_spread)
     if start.weights is not None:
         take_weights(start.weights, network)
     val_dates = len(experiment.datasets["val"].times)
@@ -100,8 +82,6 @@ def fit(
         if trainer.is_global_zero:
             check_resumable(start.checkpoint, module, trainer, checkpoints)
     trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
-    if trainer.is_global_zero:
-        _read_course(checkpoints / LAST, history, watching)
     if watching.pruned is not None:
         raise Pruned(watching.pruned)
     _check_learnt(history, config)
@@ -113,13 +93,6 @@ def fit(
 def _data(experiment: Experiment, config: TrainConfig) -> PatchDataModule:
     optimiser = config.optimiser
     return PatchDataModule(dict(experiment.datasets), optimiser.batch_size, optimiser.workers, config.seed)
-
-
-def _read_course(last: Path, *courses: History | Watching) -> None:
-    """Take over what the last checkpoint carries: strategies that spawn train copies of these objects."""
-    callbacks = read_checkpoint(last)["callbacks"]
-    for course in courses:
-        course.load_state_dict(callbacks[course.state_key])
 
 
 def _check_learnt(history: History, config: TrainConfig) -> None:

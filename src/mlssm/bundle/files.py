@@ -1,0 +1,101 @@
+"""The two files of a bundle: `bundle.json`, which describes the model, and `weights.pt`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from mlssm.bundle.record import Bundle
+from mlssm.bundle.upgrades import FORMAT, upgraded
+from mlssm.config import Strict
+from mlssm.errors import RunError
+
+DESCRIPTION = "bundle.json"
+WEIGHTS = "weights.pt"
+
+
+class _Description(Strict):
+    format: int
+    weights_sha256: str
+    bundle: Bundle
+
+
+def save(bundle: Bundle, state_dict: Mapping[str, Tensor], folder: Path) -> None:
+    """Write `weights.pt` and then `bundle.json`, each whole or not at all; the second names the first one's digest.
+
+    Raises:
+        TypeError: The state holds something that is not a tensor.
+    """
+    weights = _pack(state_dict)
+    described = bundle.model_dump(mode="json", by_alias=True)
+    description = {"format": FORMAT, "weights_sha256": hashlib.sha256(weights).hexdigest(), "bundle": described}
+    text = json.dumps(description, indent=2, sort_keys=True, allow_nan=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / WEIGHTS, weights)
+    _replace(folder / DESCRIPTION, f"{text}\n".encode())
+
+
+def load(folder: Path) -> tuple[Bundle, dict[str, Tensor]]:
+    """Read a bundle and its weights, on the CPU.
+
+    Raises:
+        RunError: A file is missing, truncated or not this bundle's, the bundle is of a newer format, or its family of
+            models cannot be imported.
+    """
+    description = _description(folder / DESCRIPTION)
+    weights = _read(folder / WEIGHTS)
+    if hashlib.sha256(weights).hexdigest() != description.weights_sha256:
+        raise RunError(
+            f"{folder / WEIGHTS} is damaged or not the file that {DESCRIPTION} describes; copy the bundle again"
+        )
+    state: dict[str, Tensor] = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+    return description.bundle, state
+
+
+def _pack(state_dict: Mapping[str, Tensor]) -> bytes:
+    for name, value in state_dict.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(f"state '{name}' is a {type(value).__name__}, not a tensor")
+    buffer = io.BytesIO()
+    torch.save({name: value.detach().cpu().clone() for name, value in state_dict.items()}, buffer)
+    return buffer.getvalue()
+
+
+def _description(path: Path) -> _Description:
+    try:
+        values = json.loads(_read(path))
+    except ValueError as error:
+        raise RunError(f"{path} is not readable JSON ({error}); copy the bundle again") from None
+    found = values.get("format") if isinstance(values, dict) else None
+    if not isinstance(found, int) or found < 1:
+        raise RunError(f"{path} is not a model bundle: it has no format")
+    if found > FORMAT:
+        raise RunError(f"{path} has bundle format {found}, this version reads up to {FORMAT}; update mlssm")
+    try:
+        return _Description.model_validate(upgraded(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise RunError(f"{path} is not a model bundle: {key}: {first['msg'].removeprefix('Value error, ')}") from None
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{path} is not a model bundle of format {found}: {error} is missing or wrong") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(f"model bundle: {path} cannot be read: {error.strerror}") from None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,54 @@
+"""How the description of a bundle that an earlier version wrote becomes one of today."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mlssm.config import ImagesConfig
+from mlssm.config.models import settings_part, window_part
+
+Values = dict[str, Any]
+
+# the family of all models from before there was a choice; runs' configurations of then name none either
+FIRST_FAMILY = "mlssm.models.convlstm.ConvLSTMSettings"
+
+# A key that came to a section after format 2: "section.key" to the value that its absence meant. A test loads a bundle
+# of format 2, which fails for as long as a new key is not here.
+LATER: Mapping[str, Any] = {}
+
+
+def upgraded(values: Values) -> Values:
+    """A description of any format up to `FORMAT` as one of `FORMAT`.
+
+    Raises:
+        KeyError, TypeError: It is none, as something is missing that each one of its format has.
+    """
+    found = copy.deepcopy(values)
+    for upgrade in UPGRADES[found["format"] - 1 :]:
+        found = upgrade(found)
+    for name, value in LATER.items():
+        section, key = name.split(".")
+        found["bundle"][section].setdefault(key, value)
+    return found
+
+
+def _from_1(values: Values) -> Values:
+    """Format 1 held the whole training configuration, tracking and all; its models were all of one family."""
+    inner = dict(values["bundle"])
+    config, channels = inner.pop("config"), inner.pop("features")
+    inner |= {
+        "model": {**settings_part(config["model"]), "family": FIRST_FAMILY},
+        "spread": config["loss"]["name"] == "nll",
+        "window": window_part(config["model"]),
+        "channels": channels,
+        "images": {name: config["retrieval"][name] for name in ImagesConfig.model_fields},
+        **{name: config[name] for name in ("features", "weather", "datamodule")},
+    }
+    return {**values, "format": 2, "bundle": inner}
+
+
+# from each format to the next
+UPGRADES: tuple[Callable[[Values], Values], ...] = (_from_1,)
+FORMAT = len(UPGRADES) + 1

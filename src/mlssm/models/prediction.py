@@ -1,0 +1,50 @@
+"""What every network says of a map."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Prediction(NamedTuple):
+    """A map of SSM, and how far off it may be.
+
+    Attributes:
+        mean: SSM, [B, 1, H, W]. Labels are in 0..1; a network without a bounded head may leave that, see `ssm`.
+        spread: Standard deviation of the network's own error, without the label's noise, SSM units, above 0,
+            [B, 1, H, W]; None where the network does not state it.
+    """
+
+    mean: Tensor
+    spread: Tensor | None = None
+
+    @property
+    def ssm(self) -> Tensor:
+        """The mean within 0..1, [B, 1, H, W]: what is scored, served and mapped.
+
+        All labels are in 0..1, so this never makes an error larger. Losses see the mean itself, which keeps its
+        gradient out there.
+        """
+        return self.mean.clamp(0, 1)
+
+
+def predict(network: nn.Module, dynamic: Tensor, static: Tensor) -> Prediction:
+    """What a trained network says: on its own device, in evaluation mode and without gradients.
+
+    Args:
+        network: The network.
+        dynamic: Scaled, [B, T, dynamic, H, W], on any device.
+        static: Scaled, [B, static, H, W], on any device.
+
+    Returns:
+        The prediction, float32, on the CPU.
+    """
+    held = next(itertools.chain(network.parameters(), network.buffers()), dynamic)
+    network.eval()
+    with torch.inference_mode():
+        found: Prediction = network(dynamic.to(held.device), static.to(held.device))
+    spread = None if found.spread is None else found.spread.float().cpu()
+    return Prediction(found.mean.float().cpu(), spread)
