@@ -87,8 +87,11 @@ class SweepParent(Callback):
         TrackedRun(store, parent).set_tags({f"{FAILED_JOB}{config.hydra.job.num}": message[:5000]})
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Close the parent of a sweep that came to its end."""
-        self._close("FINISHED")
+        """Close the parent of a sweep that came to its end. Hydra only warns of a callback's exceptions, so it exits."""
+        try:
+            self._close("FINISHED")
+        except MlssmError as error:
+            raise SystemExit(f"error: the end of sweep {self._parent} could not be recorded: {error}") from None
 
     def close_early(self) -> None:
         """Close the parent of a sweep that ended otherwise, if it is still open."""

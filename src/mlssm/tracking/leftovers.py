@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from mlssm.secrets import without_password
 from mlssm.tracking.address import short_requests
-from mlssm.tracking.failures import is_unreachable
+from mlssm.tracking.failures import may_be_sent_later
 from mlssm.tracking.operations import joined, read_operations
 from mlssm.tracking.outbox import LOCK, OPERATIONS, UNSENT, Pointer, discard, store_key
 from mlssm.tracking.store import Store
@@ -72,15 +72,15 @@ def _send(store: Store, path: Path, pointer: Pointer, writer: FileLock) -> bool:
             with short_requests(REQUEST_SECONDS):
                 operation.send(store.client, pointer.run_id)
     except (MlflowException, OSError) as error:
-        return _say(error, path, pointer)
+        return _tell_unsent(error, path, pointer)
     discard(pointer.outbox, path, writer)
     log.info("run %s: %d writes that an earlier command kept are sent", pointer.run_id, len(operations))
     return True
 
 
-def _say(error: Exception, path: Path, pointer: Pointer) -> bool:
+def _tell_unsent(error: Exception, path: Path, pointer: Pointer) -> bool:
     reason = without_password(str(error)).splitlines()[0][:300]
-    if is_unreachable(error):
+    if may_be_sent_later(error):
         log.warning("run %s: what %s keeps could not be sent: %s", pointer.run_id, pointer.outbox, reason)
         return False
     path.rename(path.with_suffix(REFUSED))

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from mlssm.secrets import without_password
 from mlssm.tracking.address import short_requests
-from mlssm.tracking.failures import is_unreachable
+from mlssm.tracking.failures import may_be_sent_later, refuses_access
 from mlssm.tracking.operations import Artifact, Operation, joined
 from mlssm.tracking.sqlite import sqlite_path
 from mlssm.tracking.store import Store
@@ -85,6 +85,7 @@ class Outbox:
         """
         self._store, self._run_id, self._base = store, run_id, base
         self.lock = threading.RLock()
+        self.refused_access = False  # whether the last failure was one of login or rights
         self._reset()
 
     def _reset(self) -> None:
@@ -148,8 +149,9 @@ class Outbox:
             with short_requests(REQUEST_SECONDS):
                 operation.send(self._store.client, self._run_id)
         except (MlflowException, OSError) as error:
-            if not is_unreachable(error):
+            if not may_be_sent_later(error):
                 raise
+            self.refused_access = refuses_access(error)
             now = time.monotonic()
             self._next_attempt = now + max(PAUSE_SECONDS, PAUSE_SHARE * (now - start))
             if not self._pending:

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from mlssm.errors import RunError
 from mlssm.markdown import markdown
 from mlssm.secrets import without_password
 from mlssm.tracking.address import short_requests
-from mlssm.tracking.failures import is_unreachable
+from mlssm.tracking.failures import may_be_sent_later
 from mlssm.tracking.metrics import MetricHistory, read_history
 from mlssm.tracking.operations import Artifact, End, Inputs, Params, Tags
 from mlssm.tracking.outbox import UNSENT, Outbox
@@ -110,11 +111,21 @@ class TrackedRun:
             self._outbox.put(Tags(values={key: str(value) for key, value in tags.items()}))
 
     def end(self, status: str) -> None:
-        """Set the end status, FINISHED, FAILED or KILLED, and try a last time to send what could not be sent."""
+        """Set the end status, FINISHED, FAILED or KILLED, and try a last time to send what could not be sent.
+
+        Raises:
+            RunError: A run that finished could not be recorded, for the store does not let this user in any more.
+        """
         try:
             self._outbox.put(End(status=status, time=time.time_ns() // 1_000_000))
         finally:
-            self._outbox.close()
+            everything_is_sent = self._outbox.close()
+        if not everything_is_sent and self._outbox.refused_access and status == "FINISHED":
+            raise RunError(
+                f"run {self.run_id} has come to its end, but {self.store.shown} refuses access now: its record lacks "
+                "what is kept as said above; renew the login (MLFLOW_TRACKING_TOKEN, or _USERNAME and _PASSWORD), and "
+                "the next command on this store sends it"
+            )
 
     @property
     def next_system_step(self) -> int:
@@ -141,7 +152,7 @@ class TrackedRun:
                 with short_requests(READING_SECONDS):
                     self._history = read_history(self.store, self.run_id)
             except MlflowException as error:
-                if not is_unreachable(error):
+                if not may_be_sent_later(error):
                     raise
                 log.warning("the history of run %s cannot be read: final values may not show as the last", self.run_id)
                 self._history = MetricHistory()
