@@ -87,7 +87,7 @@ class SweepParent(Callback):
         TrackedRun(store, parent).set_tags({f"{FAILED_JOB}{config.hydra.job.num}": message[:5000]})
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Close the parent of a sweep that came to its end. Hydra only warns of a callback's exceptions, so it exits."""
+        """Close the parent of a sweep that came to its end; an error exits, for Hydra would only warn of it."""
         try:
             self._close("FINISHED")
         except MlssmError as error:
