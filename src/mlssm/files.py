@@ -53,6 +53,17 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let a fault of the disk while a file is written name the file, which the system does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
 def disk_fault(error: BaseException | None) -> str | None:
     """What is wrong with the disk or a folder on it, with its cure, where an exception is or comes from such a fault.
 

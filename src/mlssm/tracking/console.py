@@ -23,7 +23,10 @@ PLAIN = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
 
 
 class ConsoleLog:
-    """A file of whole lines. Lines that a terminal would overwrite (of progress bars) are left out, colours too."""
+    """A file of whole lines. Lines that a terminal would overwrite (of progress bars) are left out, colours too.
+
+    A disk that is full ends no training here: what does not fit is left out, and what else is written tells of it.
+    """
 
     def __init__(self, file: TextIO) -> None:
         """Write to an open file."""
@@ -35,18 +38,20 @@ class ConsoleLog:
             if self._file.closed:
                 return  # somebody kept the stream
             *lines, self._rest = (self._rest + text).split("\n")
-            for line in lines:
-                plain = COLOUR.sub("", line.removesuffix("\r"))
-                if "\r" not in plain and "\x1b" not in plain:
-                    self._file.write(without_password(plain) + "\n")
-            self._file.flush()
+            with contextlib.suppress(OSError):
+                for line in lines:
+                    plain = COLOUR.sub("", line.removesuffix("\r"))
+                    if "\r" not in plain and "\x1b" not in plain:
+                        self._file.write(without_password(plain) + "\n")
+                self._file.flush()
 
     def close(self) -> None:
         """End the last line and close the file."""
         with self._lock:
             if self._rest:
                 self.write("\n")
-            self._file.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
 
 
 class Tee:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mlssm.secrets import without_password
+
 TOO_MANY_REQUESTS = 429
 NO_ACCESS = (401, 403, 407)
 
@@ -32,6 +34,13 @@ def is_unreachable(error: Exception) -> bool:
 def refuses_access(error: Exception) -> bool:
     """Whether the server, or a proxy before it, wants another login: a token ran out, a right was taken."""
     return _status(error) in NO_ACCESS
+
+
+def in_a_line(error: BaseException) -> str:
+    """Why a store failed, without secrets: of a database the driver's own words, not SQLAlchemy's statement."""
+    words = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
+    line = next((line for line in str(words).splitlines() if line.strip()), type(error).__name__)
+    return without_password(line)[:300]
 
 
 def was_faster(error: Exception) -> bool:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mlssm.secrets import without_password
 from mlssm.tracking.address import short_requests
-from mlssm.tracking.failures import may_be_sent_later
+from mlssm.tracking.failures import in_a_line, may_be_sent_later
 from mlssm.tracking.operations import joined, read_operations
 from mlssm.tracking.outbox import LOCK, OPERATIONS, UNSENT, Pointer, discard, store_key
 from mlssm.tracking.store import Store
@@ -79,7 +78,7 @@ def _send(store: Store, path: Path, pointer: Pointer, writer: FileLock) -> bool:
 
 
 def _tell_unsent(error: Exception, path: Path, pointer: Pointer) -> bool:
-    reason = without_password(str(error)).splitlines()[0][:300]
+    reason = in_a_line(error)
     if may_be_sent_later(error):
         log.warning("run %s: what %s keeps could not be sent: %s", pointer.run_id, pointer.outbox, reason)
         return False

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 from typing import TYPE_CHECKING
 
 from mlssm.config import TrackingConfig
 from mlssm.errors import RunError
+from mlssm.files import disk_fault
 from mlssm.secrets import without_password
 from mlssm.tracking.address import short_requests
+from mlssm.tracking.failures import in_a_line
 from mlssm.tracking.leftovers import send_leftovers
 from mlssm.tracking.sqlite import ARTIFACTS, keep_artifacts_beside, opened_alone, sqlite_path
 from mlssm.tracking.store import Store
@@ -58,12 +61,14 @@ def _open(config: TrackingConfig) -> Store:
     path = sqlite_path(uri)
     if path is None:
         return _connect(uri, config, None)
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         with opened_alone(path):
             store = _connect(uri, config, (path.parent / ARTIFACTS).as_uri())
             keep_artifacts_beside(path)  # MLflow has brought the tables to its own version by now
             return store
-    except OSError as error:
+    except (OSError, SQLAlchemyError, sqlite3.Error) as error:
         raise _unreachable(uri, error) from None
 
 
@@ -75,6 +80,8 @@ def _quiet() -> None:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # it logs each failed statement with a traceback, and raises it: it is told by who catches it
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def _connect(uri: str, config: TrackingConfig, artifacts: str | None) -> Store:
@@ -127,6 +134,5 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
 
 
 def _unreachable(uri: str, error: Exception) -> RunError:
-    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    message = f"tracking store {uri} cannot be used: {reason[:300]}; check tracking.uri"
-    return RunError(without_password(message))
+    cure = disk_fault(error) or f"{in_a_line(error)}; check tracking.uri"
+    return RunError(f"tracking store {without_password(uri)} cannot be used: {cure}")

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from mlssm.files import naming
 from mlssm.secrets import without_password
 from mlssm.tracking.address import short_requests
-from mlssm.tracking.failures import may_be_sent_later, refuses_access
+from mlssm.tracking.failures import in_a_line, may_be_sent_later, refuses_access
 from mlssm.tracking.operations import Artifact, Operation, joined
 from mlssm.tracking.sqlite import sqlite_path
 from mlssm.tracking.store import Store
@@ -162,7 +163,7 @@ class Outbox:
     def _warn(self, error: Exception) -> None:
         log.warning(
             "tracking store %s cannot be written: %s; the training goes on; what it writes is kept in %s until then",
-            *(without_password(self._store.uri), without_password(str(error))[:300], self._folder),
+            *(without_password(self._store.uri), in_a_line(error), self._folder),
         )
 
     def _keep(self, operation: Operation) -> None:
@@ -210,7 +211,7 @@ def discard(folder: Path, pointer: Path, writer: FileLock) -> None:
 
 
 def _append(path: Path, line: bytes) -> None:
-    with path.open("ab") as stream:
+    with naming(path), path.open("ab") as stream:
         size = stream.tell()
         try:
             stream.write(line)
@@ -222,7 +223,7 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def _write_through(path: Path, content: bytes) -> None:
-    with path.open("wb") as stream:
+    with naming(path), path.open("wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())

@@ -56,8 +56,8 @@ def opened_alone(path: Path) -> Iterator[None]:
     """The database, there and whole, and no other process that opens it meanwhile.
 
     Raises:
-        RunError: An earlier command was killed while it made the database; it is no database; another process holds it.
-        OSError: The folder cannot be written.
+        RunError: An earlier command was killed while it made the database, or another process holds it.
+        OSError, sqlite3.Error, SQLAlchemyError: The folder cannot be written, or the file is no database.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -69,8 +69,6 @@ def opened_alone(path: Path) -> Iterator[None]:
         raise RunError(
             f"tracking store {path} has been locked by another process for {LOCK_SECONDS} s; wait for it, or end it"
         ) from None
-    except sqlite3.Error as error:
-        raise RunError(f"tracking store {path} cannot be used: {error}; check tracking.uri") from None
 
 
 def _make_whole(path: Path) -> None:
