@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mlssm.errors import RunError
 from mlssm.markdown import markdown
 from mlssm.secrets import without_password
+from mlssm.spreadsheet import as_csv
 from mlssm.tracking.address import short_requests
 from mlssm.tracking.failures import may_be_sent_later
 from mlssm.tracking.metrics import MetricHistory, read_history
@@ -95,8 +96,8 @@ class TrackedRun:
             self.log_file(file, _parent(path))
 
     def log_table(self, frame: pd.DataFrame, stem: str) -> None:
-        """Write a table's columns, without its index, as `<stem>.csv` and `<stem>.md`."""
-        self.log_text(frame.to_csv(index=False), f"{stem}.csv")
+        """Write a table's columns, without its index, as `<stem>.csv`, where no text is a formula, and `<stem>.md`."""
+        self.log_text(as_csv(frame), f"{stem}.csv")
         self.log_text(markdown(frame), f"{stem}.md")
 
     def log_bundle(self, folder: Path) -> None:
