@@ -9,7 +9,18 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 # from the ground up, as CONTRIBUTING.md draws them; a row's rooms do not know each other
 ROOMS = (
-    ("errors", "files", "markdown", "progress", "provenance", "processes", "variables"),
+    (
+        "errors",
+        "files",
+        "markdown",
+        "progress",
+        "provenance",
+        "processes",
+        "secrets",
+        "signals",
+        "spreadsheet",
+        "variables",
+    ),
     ("config", "grid"),
     ("weather",),
     ("sources", "origins"),

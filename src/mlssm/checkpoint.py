@@ -15,6 +15,7 @@ from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import Tensor
 
 from mlssm.errors import RunError
+from mlssm.files import naming
 
 State = dict[str, Any]  # what Lightning makes of a training; nested, of tensors and primitives
 BEST, LAST = "best.ckpt", "last.ckpt"
@@ -26,10 +27,13 @@ def write_checkpoint(state: Mapping[str, Any], path: Path) -> None:
     """Write a file that is whole or not there, also if the process or the machine is stopped meanwhile.
 
     One process writes into a folder; what a killed one left half-written, the next writing replaces.
+
+    Raises:
+        OSError: The disk is full or cannot be written; the file that was there before stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:  # by name, torch would write the name into the file
+    with naming(path), partial.open("wb") as file:  # by name, torch would write the name into the file
         torch.save(dict(state), file)
         file.flush()
         os.fsync(file.fileno())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
-import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -20,7 +20,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlssm.errors import MlssmError
+from mlssm.files import disk_fault
 from mlssm.jobs.sweep import close_open_sweeps
+from mlssm.secrets import mask_yaml, without_password
+from mlssm.signals import caught, exit_status, interrupt_of
 
 Job = Callable[[dict[str, Any]], Any]
 CONF = Path(__file__).with_name("conf")  # in a checkout a link to the folder that users edit, in a wheel its files
@@ -74,27 +77,64 @@ def command(job: Job, config_name: str, conf: Path) -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
 
     def run(config: DictConfig) -> Any:
+        _mask_hydras_files()
         try:
-            return job(_resolved(config))
-        except MlssmError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+            with caught():
+                return job(_resolved(config))
+        except Exception as error:
+            told = _told(error)
+            if told is None or HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # a sweep goes on with its other jobs
-            sys.exit(f"error: {error}")  # Hydra would print the overrides before it
+            sys.exit(f"error: {told}")  # Hydra would print the overrides before it
 
     main = hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=config_name)
+    with caught():
+        try:
+            main(run)()
+        except Exception as error:
+            if (told := _told(error)) is None:
+                raise
+            sys.exit(f"error: {told}")
+        except (KeyboardInterrupt, SystemExit) as end:
+            if (interrupt := interrupt_of(end)) is None:
+                raise
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print(str(interrupt) or "interrupted", file=sys.stderr)
+            sys.exit(exit_status(interrupt))
+        finally:
+            close_open_sweeps()
+            _end_output()
+
+
+def _told(error: Exception) -> str | None:
+    """An error that is the input's or the machine's in a line; None for one of the program."""
+    if isinstance(error, MlssmError):
+        return str(error)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return explain(error)
+    if isinstance(error, ValueError) and _raised_by_hydra(error):
+        return f"{explain(error)}; given: {without_password(' '.join(sys.argv[1:]))}"
+    return disk_fault(error)
+
+
+def _mask_hydras_files() -> None:
+    """Take the secrets out of the configuration that Hydra has just written beside the job, and beside a sweep."""
+    hydra = HydraConfig.get()
+    files = list((Path(hydra.runtime.output_dir) / str(hydra.output_subdir)).glob("*.yaml"))
+    if hydra.mode == RunMode.MULTIRUN:
+        files.append(Path(hydra.runtime.cwd) / str(hydra.sweep.dir) / "multirun.yaml")
+    for path in files:
+        if path.is_file():
+            mask_yaml(path)
+
+
+def _end_output() -> None:
+    """Let Python not complain at its end that nobody reads what is printed: `train.py | head -1`."""
     try:
-        main(run)()
-    except (MlssmError, HydraException, OmegaConfBaseException) as error:
-        sys.exit(f"error: {explain(error)}")
-    except ValueError as error:
-        if not _raised_by_hydra(error):
-            raise
-        sys.exit(f"error: {explain(error)}; given: {' '.join(sys.argv[1:])}")
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
-    finally:
-        close_open_sweeps()
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _raised_by_hydra(error: Exception) -> bool:

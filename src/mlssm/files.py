@@ -1,7 +1,8 @@
-"""Writing so that what is half-written never looks whole."""
+"""Writing so that what is half-written never looks whole, and saying what is wrong with a disk."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -14,6 +15,15 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+FULL = "No space left on device", "disk is full", "Disk quota exceeded"  # of the system, of SQLite
+READ_ONLY = "Read-only file system", "readonly database"
+CURES = {
+    errno.ENOSPC: "free some space there",
+    errno.EDQUOT: "free some space there",
+    errno.EROFS: "choose a folder that can be written",
+    errno.EACCES: "choose a folder that you may write, or change its permissions",
+    errno.EPERM: "choose a folder that you may write, or change its permissions",
+}
 PARTIAL = re.compile(r"\..+\.(?P<host>[^.]+)\.(?P<pid>\d+)\.[0-9a-f]{8}\.partial")
 
 
@@ -41,6 +51,34 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let a fault of the disk while a file is written name the file, which the system does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+def disk_fault(error: BaseException | None) -> str | None:
+    """What is wrong with the disk or a folder on it, with its cure, where an exception is or comes from such a fault.
+
+    A full disk, one that is mounted to be read alone, and missing permissions; None for all else.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in CURES:
+            place = f"{error.filename}: " if error.filename else ""
+            return f"{place}{os.strerror(error.errno)}; {CURES[error.errno]}"
+        text = str(error).partition("\n")[0]
+        for words, number in ((FULL, errno.ENOSPC), (READ_ONLY, errno.EROFS)):
+            if any(word in text for word in words):
+                return f"{text[:300]}; {CURES[number]}"
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _sweep(folder: Path) -> None:

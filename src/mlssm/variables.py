@@ -8,11 +8,12 @@ package adds its own with `add`, before it imports other modules of this one.
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Kind = Literal["daily", "fixed", "classes", "dated"]
 AVAILABLE = "_available"
@@ -119,12 +120,14 @@ def source_of(channel: str) -> str:
 
 def transformed(channel: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """What is done to a channel before it is scaled."""
+    import numpy as np  # not where a command only shows its help
+
     return np.log1p(values) if _is_log(channel) else values
 
 
 def back(channel: str, value: float) -> float:
     """The inverse of `transformed`."""
-    return float(np.expm1(value)) if _is_log(channel) else value
+    return math.expm1(value) if _is_log(channel) else value
 
 
 def unit_of(channel: str, *, aggregated: bool = False) -> str:

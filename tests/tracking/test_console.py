@@ -66,5 +66,5 @@ def test_it_is_appended_to_and_holds_no_password(tmp_path):
         with console_log(tmp_path / "console.log"):
             print(f"postgresql://who:secret{number}@host/db")
     first, goes_on, second = (tmp_path / "console.log").read_text().splitlines()
-    assert (first, second) == ("postgresql://who:***@host/db", "postgresql://who:***@host/db")
+    assert (first, second) == ("postgresql://***@host/db", "postgresql://***@host/db")
     assert goes_on.startswith("--- goes on 20")

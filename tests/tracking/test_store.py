@@ -10,7 +10,7 @@ from mlssm.config import TrackingConfig
 from mlssm.errors import RunError
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.opening import open_store, tracking_uri
-from mlssm.tracking.store import sqlite_path
+from mlssm.tracking.sqlite import sqlite_path
 
 
 def tracking(folder: Path, uri: str | None = None) -> TrackingConfig:
@@ -96,7 +96,7 @@ def test_a_fresh_store_opens_without_chatter_and_without_telemetry(first_opening
 def test_a_store_that_cannot_be_reached_is_named(tmp_path, uri):
     with pytest.raises(RunError) as raised:
         open_store(tracking(tmp_path, uri))
-    assert uri.replace("secret", "***") in str(raised.value)
+    assert uri.replace("who:secret", "***") in str(raised.value)
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
 

@@ -41,5 +41,5 @@ def test_no_password_of_the_configuration_is_recorded(store, tmp_path):
         pass
     assert "secret" not in str(store.client.get_run(run.run_id).to_dictionary())
     text = Path(store.client.download_artifacts(run.run_id, "config.yaml")).read_text()
-    assert yaml.safe_load(text)["tracking"]["uri"] == "http://who:***@host"
+    assert yaml.safe_load(text)["tracking"]["uri"] == "http://***@host"
     assert "secret" not in text

@@ -20,7 +20,7 @@ from hydra_plugins.mlssm_optuna._study import describe_search, open_study
 from hydra_plugins.mlssm_optuna._trials import Trials
 from hydra_plugins.mlssm_optuna._worker import Worker, is_worker
 from mlssm.jobs import search as record
-from mlssm.tracking.address import without_password
+from mlssm.secrets import without_password
 
 
 def run_search(

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from hydra_plugins.mlssm_optuna._heartbeat import retry_callback
 from hydra_plugins.mlssm_optuna._settings import Settings
 from mlssm.errors import ConfigError, RunError
-from mlssm.tracking.address import without_password
+from mlssm.secrets import without_password
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

@@ -20,7 +20,7 @@ from hydra_plugins.mlssm_optuna._trials import Trials
 from mlssm.errors import MlssmError, RunError
 from mlssm.jobs import search as record
 from mlssm.jobs.outcome import job_result
-from mlssm.tracking.address import without_password
+from mlssm.secrets import without_password
 
 if TYPE_CHECKING:
     from optuna import Trial

@@ -18,6 +18,7 @@ class PredictConfig(Strict):
     dates: tuple[str, ...] | str
     output: Path
     root: Path | None
+    cubes: Path | None = None
     tile: int = Field(ge=16)
     overlap: int = Field(ge=0)
     accelerator: str

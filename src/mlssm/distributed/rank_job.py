@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from mlssm.secrets import masked
+
 
 @dataclass(frozen=True)
 class RankTask:
@@ -24,10 +26,10 @@ class RankTask:
     resume_from: Path | None = None
 
     def write(self, path: Path) -> None:
-        """Keep it as JSON."""
+        """Keep it as JSON; secrets, which only the first process needs, are masked."""
         path.parent.mkdir(parents=True, exist_ok=True)
         resume_from = None if self.resume_from is None else str(self.resume_from)
-        told = {"values": dict(self.values), "checkpoints": str(self.checkpoints), "resume_from": resume_from}
+        told = {"values": masked(self.values), "checkpoints": str(self.checkpoints), "resume_from": resume_from}
         path.write_text(json.dumps(told, indent=1), encoding="utf-8")
 
     @classmethod

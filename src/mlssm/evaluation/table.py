@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from mlssm.markdown import markdown
+from mlssm.spreadsheet import plain
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -118,7 +119,7 @@ def as_csv(rows: Sequence[ScoreRow]) -> str:
             values = (scores.r2, scores.r2_ceiling, scores.rmse, scores.mae, scores.corr, scores.bias, row.skill)
             bounds = [value for end in ends for value in (end.low, end.high)]
             names = (row.model, row.kind, row.split, row.distribution, scores.n)
-            writer.writerow([*names, *_known(values), row.best, *_known(bounds), row.reason])
+            writer.writerow(map(plain, (*names, *_known(values), row.best, *_known(bounds), row.reason)))
     return text.getvalue()
 
 

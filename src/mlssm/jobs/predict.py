@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -154,7 +155,7 @@ def load_mapper(config: PredictConfig) -> Mapper:
     with tempfile.TemporaryDirectory() as folder:
         restored = restore(download(store, run.run_id, BUNDLE_FOLDER, Path(folder)))
     model = restored.bundle
-    cube = open_area(_area_config(model.datamodule, config.root), config.on_bad_file, model.weather)
+    cube = open_area(_area_config(model.datamodule, config), config.on_bad_file, model.weather)
     check_pixel(cube, model)
     stack = load_stack(cube, model.images)
     layers = fitting_layers(model.channels, area_layers(cube, stack.working, model.features.static), model.features)
@@ -163,18 +164,41 @@ def load_mapper(config: PredictConfig) -> Mapper:
     return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device))
 
 
-def _area_config(trained: DatamoduleConfig, root: Path | None) -> DatamoduleConfig:
-    """The area that the run was trained on, or another one with the same kind of files."""
-    if root is None:
-        return trained
-    if not root.is_dir():
-        raise DataError(f"root={root} is not a folder; set it to the folder of the area to map")
+def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> DatamoduleConfig:
+    """The area that the run was trained on, or another one with the same kind of files.
+
+    A model may come from anywhere, and must not choose where files are written: what it names counts below the working
+    directory alone.
+    """
+    cubes = config.cubes or _below_here(trained.cubes, "cubes", "if it is yours")
+    if config.root is None:
+        if trained.simulation is not None:
+            _below_here(trained.root, "root", "to map the files that are there")
+        return trained.model_copy(update={"cubes": cubes})
+    if not config.root.is_dir():
+        raise DataError(f"root={config.root} is not a folder; set it to the folder of the area to map")
     for name in ("dem", "soil", "ndvi"):
         source = getattr(trained, name)
-        if source is not None and not (root / source).exists():
+        if source is not None and not (config.root / source).exists():
             raise RunError(
-                f"the model was trained with {name}, and root={root} has no {source}; add it, "
+                f"the model was trained with {name}, and root={config.root} has no {source}; add it, "
                 f"or train without it: datamodule.{name}=null"
             )
     name = "opera_rtc" if trained.name == "simulated" else trained.name
-    return trained.model_copy(update={"root": root, "name": name, "simulation": None})
+    return trained.model_copy(update={"root": config.root, "cubes": cubes, "name": name, "simulation": None})
+
+
+def _below_here(path: Path, key: str, when: str) -> Path:
+    """A folder that a model names and that would be written into.
+
+    Raises:
+        RunError: It is not below the working directory.
+    """
+    if not Path(os.path.normpath(path.absolute())).is_relative_to(
+        Path.cwd()
+    ):  # not resolved: a link below here is the user's own
+        raise RunError(
+            f"the model names datamodule.{key}={path}, which is not below the working directory, and nothing is "
+            f"written where a model says; {when}, give {key}={path}"
+        )
+    return path

@@ -20,6 +20,7 @@ from mlssm.config import TrackingConfig, parse
 from mlssm.distributed.tasks import check_sweep
 from mlssm.errors import MlssmError, RunError
 from mlssm.jobs.outcome import job_result
+from mlssm.signals import interrupt_of
 from mlssm.tracking.names import overrides_file
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class SweepParent(Callback):
         """Name a failed job on the parent: it may have failed before it had a run of its own."""
         if config.hydra.mode != RunMode.MULTIRUN or job_return.status != JobStatus.FAILED:
             return
-        from mlssm.tracking.address import without_password
+        from mlssm.secrets import without_password
         from mlssm.tracking.parent import FAILED_JOB
         from mlssm.tracking.run import TrackedRun
 
@@ -86,8 +87,11 @@ class SweepParent(Callback):
         TrackedRun(store, parent).set_tags({f"{FAILED_JOB}{config.hydra.job.num}": message[:5000]})
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Close the parent of a sweep that came to its end."""
-        self._close("FINISHED")
+        """Close the parent of a sweep that came to its end; an error exits, for Hydra would only warn of it."""
+        try:
+            self._close("FINISHED")
+        except MlssmError as error:
+            raise SystemExit(f"error: the end of sweep {self._parent} could not be recorded: {error}") from None
 
     def close_early(self) -> None:
         """Close the parent of a sweep that ended otherwise, if it is still open."""
@@ -173,13 +177,9 @@ def parent_run_id() -> str | None:
 
 
 def _interrupted() -> bool:
-    """Whether the exception in flight, or the one that nobody handled at exit, is or comes from KeyboardInterrupt."""
-    error = sys.exc_info()[1]
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__context__
-    return getattr(sys, "last_type", None) is KeyboardInterrupt
+    """Whether the exception in flight, or the one that nobody handled at exit, is or comes from an interrupt."""
+    last = getattr(sys, "last_type", None)
+    return interrupt_of(sys.exc_info()[1]) is not None or (last is not None and issubclass(last, KeyboardInterrupt))
 
 
 def _give_way(config: DictConfig) -> None:

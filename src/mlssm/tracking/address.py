@@ -1,31 +1,13 @@
-"""How a store's address is shown, and how it is asked without long waits."""
+"""How a store is asked without long waits."""
 
 from __future__ import annotations
 
 import os
-import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-LOGIN = re.compile(r"(\w[\w+.-]*://[^\s:/@]*):[^\s/]+@")  # to the last @ before the host's end
-ARGUMENT = re.compile(r"([?&](?:password|passwd|token|secret)=)[^&\s'\"]+", re.IGNORECASE)
 ENVIRONMENT = threading.RLock()  # environment variables belong to the process, and threads write runs too
-
-
-def without_password(text: str) -> str:
-    """An address, or a text that holds some, as it may be shown, logged and kept: *** in the place of a password."""
-    return ARGUMENT.sub(r"\1***", LOGIN.sub(r"\1:***@", text)) if "://" in text else text
-
-
-def masked(value: Any) -> Any:
-    """Plain containers with every address in them as it may be kept."""
-    if isinstance(value, str):
-        return without_password(value)
-    if isinstance(value, Mapping):
-        return {key: masked(item) for key, item in value.items()}
-    return [masked(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @contextmanager

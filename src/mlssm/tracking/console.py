@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from mlssm.errors import Pruned
-from mlssm.tracking.address import without_password
+from mlssm.secrets import without_password
 
 CONSOLE = "console.log"
 COLOUR = re.compile(r"\x1b\[(?:[\d;]*m|\?25[hl])")  # and the cursor shown or hidden
@@ -22,7 +23,10 @@ PLAIN = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
 
 
 class ConsoleLog:
-    """A file of whole lines. Lines that a terminal would overwrite (of progress bars) are left out, colours too."""
+    """A file of whole lines. Lines that a terminal would overwrite (of progress bars) are left out, colours too.
+
+    A disk that is full ends no training here: what does not fit is left out, and what else is written tells of it.
+    """
 
     def __init__(self, file: TextIO) -> None:
         """Write to an open file."""
@@ -34,22 +38,24 @@ class ConsoleLog:
             if self._file.closed:
                 return  # somebody kept the stream
             *lines, self._rest = (self._rest + text).split("\n")
-            for line in lines:
-                plain = COLOUR.sub("", line.removesuffix("\r"))
-                if "\r" not in plain and "\x1b" not in plain:
-                    self._file.write(without_password(plain) + "\n")
-            self._file.flush()
+            with contextlib.suppress(OSError):
+                for line in lines:
+                    plain = COLOUR.sub("", line.removesuffix("\r"))
+                    if "\r" not in plain and "\x1b" not in plain:
+                        self._file.write(without_password(plain) + "\n")
+                self._file.flush()
 
     def close(self) -> None:
         """End the last line and close the file."""
         with self._lock:
             if self._rest:
                 self.write("\n")
-            self._file.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
 
 
 class Tee:
-    """A stream that a console log overhears; all but `write` is the stream's own."""
+    """A stream that a console log overhears; what it no longer takes (`train.py | head -1`) is in the log alone."""
 
     def __init__(self, stream: TextIO, console: ConsoleLog) -> None:
         """Stand in for a stream."""
@@ -58,10 +64,17 @@ class Tee:
     def write(self, text: str) -> int:
         """Write to both."""
         self._console.write(text)
-        return self._stream.write(text)
+        with contextlib.suppress(OSError, ValueError):  # a pipe that was closed, a terminal that is gone
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Let the stream's reader have it."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
-        """As the stream."""
+        """All else is the stream's own."""
         return getattr(self._stream, name)
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from mlssm.secrets import without_password
+
 TOO_MANY_REQUESTS = 429
+NO_ACCESS = (401, 403, 407)
+
+
+def may_be_sent_later(error: Exception) -> bool:
+    """Whether what could not be written is to be kept: the store is away, or does not let this user in any more."""
+    return is_unreachable(error) or refuses_access(error)
 
 
 def is_unreachable(error: Exception) -> bool:
@@ -12,17 +20,27 @@ def is_unreachable(error: Exception) -> bool:
     a timeout, and a database that is locked or away; and a disk that cannot be written now. Not: what the server
     understood and refused, and files that do not exist or may not be written.
     """
-    import requests
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import InterfaceError, OperationalError
     from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-    if isinstance(error, requests.HTTPError):
-        return error.response is None or _is_the_servers(error.response.status_code)
-    if isinstance(error, MlflowException):
+    status = _status(error)
+    if status is not None:
         caused = isinstance(error.__cause__, OperationalError | InterfaceError | PoolTimeout)
-        return caused or _is_the_servers(int(error.get_http_status_code()))  # type: ignore[no-untyped-call]
+        return (isinstance(error, MlflowException) and caused) or status >= 500 or status == TOO_MANY_REQUESTS
     return isinstance(error, OSError) and not isinstance(error, PermissionError | FileNotFoundError)
+
+
+def refuses_access(error: Exception) -> bool:
+    """Whether the server, or a proxy before it, wants another login: a token ran out, a right was taken."""
+    return _status(error) in NO_ACCESS
+
+
+def in_a_line(error: BaseException) -> str:
+    """Why a store failed, without secrets: of a database the driver's own words, not SQLAlchemy's statement."""
+    words = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
+    line = next((line for line in str(words).splitlines() if line.strip()), type(error).__name__)
+    return without_password(line)[:300]
 
 
 def was_faster(error: Exception) -> bool:
@@ -31,5 +49,11 @@ def was_faster(error: Exception) -> bool:
     return any(word in text for word in ("IntegrityError", "UniqueViolation", "UNIQUE constraint failed"))
 
 
-def _is_the_servers(status: int) -> bool:
-    return status >= 500 or status == TOO_MANY_REQUESTS
+def _status(error: Exception) -> int | None:
+    """The HTTP status that an error stands for; None for errors of other kinds. 500 where no answer came."""
+    import requests
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, requests.HTTPError):
+        return 500 if error.response is None else error.response.status_code
+    return int(error.get_http_status_code()) if isinstance(error, MlflowException) else None  # type: ignore[no-untyped-call]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +18,10 @@ from mlssm.tracking.tags import BUNDLE, KIND, PARENT
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
+log = logging.getLogger(__name__)
+
 MOST_FOUND = 50_000  # MLflow's limit for one search
+PAGE = 50  # in which the latest run is looked for
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ def find_run(store: Store, run: str) -> Run:
         store: The open store.
         run: An id, or at least six characters of its beginning; `runs:/<id>`, `runs:/<id>/model`;
             `models:/<name>@<alias>` or `models:/<name>/<version>` for the run that a registered model comes from;
-            "latest" for the newest finished training of the experiment that has a model bundle.
+            "latest" for the newest finished training of the experiment that has a model bundle and stands for itself:
+            no control, no run of a sweep or a search, no seed of several.
 
     Raises:
         RunError: There is no such run, model, alias or version, several runs fit, or the run is deleted.
@@ -53,13 +59,8 @@ def children(store: Store, parent_run_id: str) -> list[Run]:
 
 def runs_with_tags(store: Store, tags: Mapping[str, str]) -> list[Run]:
     """The runs of the experiment that have all these tags, oldest first."""
-    found = store.client.search_runs(
-        [store.experiment_id],
-        " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items()),
-        max_results=MOST_FOUND,
-        order_by=["attributes.start_time ASC"],
-    )
-    return [_run(item) for item in found]
+    condition = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    return [_run(item) for item in _search(store, condition, "ASC", MOST_FOUND)]
 
 
 def download(store: Store, run_id: str, path: str, target: Path) -> Path:
@@ -80,15 +81,55 @@ def download(store: Store, run_id: str, path: str, target: Path) -> Path:
 
 
 def _latest(store: Store) -> Run:
-    found = store.client.search_runs(
-        [store.experiment_id],
-        f"attributes.status = 'FINISHED' and tags.`{KIND}` = 'training' and tags.`{BUNDLE}` != ''",
-        max_results=1,
-        order_by=["attributes.start_time DESC"],
+    """The newest finished training of its own; the log says which, and what newer ones were passed over."""
+    passed: Counter[str] = Counter()
+    condition = f"attributes.status = 'FINISHED' and tags.`{KIND}` = 'training' and tags.`{BUNDLE}` != ''"
+    for item in _search(store, condition, "DESC", PAGE):
+        run = _run(item)
+        if (reason := _not_its_own(run)) is None:
+            log.info("run=latest: %s (%s)%s", run.run_id, run.name, _told(passed, "; newer, but passed over: "))
+            return run
+        passed[reason] += 1
+    others = _told(passed, "; there are ")
+    raise RunError(
+        f"no finished training with a model in {_place(store)}{others}; "
+        f"{'give its id: run=<id>' if passed else 'train first with: python train.py'}"
     )
-    if not found:
-        raise RunError(f"no finished training with a model in {_place(store)}; train first with: python train.py")
-    return _run(found[0])
+
+
+def _not_its_own(run: Run) -> str | None:
+    """What a training was part of that is not meant by the latest one; None for one that stands for itself."""
+    if run.params.get("control", "none") != "none":
+        return "controls"
+    return "runs of sweeps and searches" if PARENT in run.tags else None
+
+
+def _told(passed: Counter[str], beginning: str) -> str:
+    return beginning + ", ".join(f"{reason}: {number}" for reason, number in passed.items()) if passed else ""
+
+
+def _search(store: Store, condition: str, order: str, page: int) -> Iterator[MlflowRun]:
+    """The runs of the experiment by start, a page at a time.
+
+    Raises:
+        RunError: The store cannot be read.
+    """
+    from mlflow.exceptions import MlflowException
+
+    token = None
+    while token is None or token:
+        try:
+            found = store.client.search_runs(
+                [store.experiment_id],
+                condition,
+                max_results=page,
+                order_by=[f"attributes.start_time {order}"],
+                page_token=token,
+            )
+        except MlflowException as error:
+            raise RunError(f"the runs at {store.shown} cannot be read: {str(error)[:300]}") from None
+        yield from found
+        token = found.token or ""
 
 
 def _by_id(store: Store, run_id: str) -> Run:

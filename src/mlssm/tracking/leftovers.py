@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mlssm.tracking.address import short_requests, without_password
-from mlssm.tracking.failures import is_unreachable
+from mlssm.tracking.address import short_requests
+from mlssm.tracking.failures import in_a_line, may_be_sent_later
 from mlssm.tracking.operations import joined, read_operations
-from mlssm.tracking.outbox import LOCK, OPERATIONS, UNSENT, Pointer, discard
+from mlssm.tracking.outbox import LOCK, OPERATIONS, UNSENT, Pointer, discard, store_key
 from mlssm.tracking.store import Store
 
 log = logging.getLogger(__name__)
@@ -22,25 +21,24 @@ SENDING_SECONDS = 600.0  # the most that a command spends on one outbox before i
 REFUSED = ".refused"
 
 
-def send_leftovers(store: Store, run_id: str = "") -> None:
-    """Send what earlier commands kept for this store and whose writers are gone, of one run or of all.
+def send_leftovers(store: Store) -> None:
+    """Send what earlier commands kept for this store and whose writers are gone.
 
     An outbox that a living process writes, or another command sends, is left alone. One that the store refuses, as that
     of a deleted run, is set aside and named.
     """
-    address = without_password(store.uri)
-    for path in sorted((store.folder / UNSENT).glob(f"{run_id}*.json")):
+    key = store_key(store)
+    for path in sorted((store.folder / UNSENT).glob("*.json")):
         pointer = _read(path)
-        if pointer is not None and pointer.store == address and not _send_if_left(store, path, pointer):
+        if pointer is not None and pointer.store == key and not _send_if_left(store, path, pointer):
             return  # the store is away again: so it is for the others
 
 
 def _read(path: Path) -> Pointer | None:
     try:
-        values = json.loads(path.read_bytes())
+        return Pointer.read(path)
     except FileNotFoundError:
         return None  # another command has just sent it
-    return Pointer(Path(values["outbox"]), values["store"], values["run_id"])
 
 
 def _send_if_left(store: Store, path: Path, pointer: Pointer) -> bool:
@@ -73,15 +71,15 @@ def _send(store: Store, path: Path, pointer: Pointer, writer: FileLock) -> bool:
             with short_requests(REQUEST_SECONDS):
                 operation.send(store.client, pointer.run_id)
     except (MlflowException, OSError) as error:
-        return _say(error, path, pointer)
+        return _tell_unsent(error, path, pointer)
     discard(pointer.outbox, path, writer)
     log.info("run %s: %d writes that an earlier command kept are sent", pointer.run_id, len(operations))
     return True
 
 
-def _say(error: Exception, path: Path, pointer: Pointer) -> bool:
-    reason = without_password(str(error)).splitlines()[0][:300]
-    if is_unreachable(error):
+def _tell_unsent(error: Exception, path: Path, pointer: Pointer) -> bool:
+    reason = in_a_line(error)
+    if may_be_sent_later(error):
         log.warning("run %s: what %s keeps could not be sent: %s", pointer.run_id, pointer.outbox, reason)
         return False
     path.rename(path.with_suffix(REFUSED))

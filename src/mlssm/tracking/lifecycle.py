@@ -12,8 +12,10 @@ from types import TracebackType
 from typing import Any
 
 from mlssm.errors import Pruned, RunError
-from mlssm.tracking.address import without_password
+from mlssm.secrets import without_password
+from mlssm.signals import interrupt_of
 from mlssm.tracking.console import CONSOLE, console_log
+from mlssm.tracking.failures import in_a_line
 from mlssm.tracking.find import find_run
 from mlssm.tracking.leftovers import send_leftovers
 from mlssm.tracking.metrics import MetricHistory, read_history
@@ -42,8 +44,9 @@ def tracked_run(
 ) -> Iterator[TrackedRun]:
     """Create or resume a run, record what makes it repeatable, and end it by how the block ends.
 
-    The end status is FINISHED; KILLED after KeyboardInterrupt, or after Pruned, with the tag `mlssm.pruned`; FAILED
-    after any other exception. What went wrong is kept as the artifact `error.txt`. Exceptions go on to the caller.
+    The end status is FINISHED; KILLED after an interrupt or another signal to end, or after Pruned, with the tag
+    `mlssm.pruned`; FAILED after any other exception. What went wrong is kept as the artifact `error.txt`. Exceptions go
+    on to the caller.
     The store must be there at the start; later it may fail, and what is written is then kept and sent afterwards.
 
     Args:
@@ -120,7 +123,7 @@ def _end(
         _keep_console(run)
         run.end("FINISHED")
         return
-    status = "KILLED" if isinstance(error, Pruned) or _is_interrupt(error) else "FAILED"
+    status = "KILLED" if isinstance(error, Pruned) or interrupt_of(error) else "FAILED"
     try:
         if isinstance(error, Pruned):
             run.set_tags({PRUNED: error.epoch})
@@ -129,12 +132,10 @@ def _end(
         _keep_console(run)
         run.end(status)
     except (MlflowException, OSError) as failure:  # the error that ended the run matters more
-        log.error("run %s ended as %s, which could not be recorded: %s", run.run_id, status, failure)
-
-
-def _is_interrupt(error: BaseException) -> bool:
-    """Whether the user stopped it. Lightning turns an interrupt of its fit into SystemExit."""
-    return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+        log.error(
+            "run %s ended as %s, which could not be recorded: %s; its checkpoints stay: resume=%s goes on from them",
+            *(run.run_id, status, in_a_line(failure), run.run_id),
+        )
 
 
 def _keep_console(run: TrackedRun) -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 from typing import TYPE_CHECKING
-
-from filelock import FileLock, Timeout
 
 from mlssm.config import TrackingConfig
 from mlssm.errors import RunError
-from mlssm.tracking.address import short_requests, without_password
+from mlssm.files import disk_fault
+from mlssm.secrets import without_password
+from mlssm.tracking.address import short_requests
+from mlssm.tracking.failures import in_a_line
 from mlssm.tracking.leftovers import send_leftovers
-from mlssm.tracking.store import Store, sqlite_path
+from mlssm.tracking.sqlite import ARTIFACTS, keep_artifacts_beside, opened_alone, sqlite_path
+from mlssm.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-LOCK_SECONDS = 120  # a fresh database takes about 2 s to create; a slow disk gets its time
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -31,9 +33,12 @@ def tracking_uri(config: TrackingConfig) -> str:
 
     Relative SQLite paths are made absolute, so that a job in another working directory finds the same store.
     """
-    uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{config.folder / 'mlflow.db'}"
-    path = sqlite_path(uri)
-    return uri if path is None else f"sqlite:///{path}"
+    uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    path = sqlite_path(uri or f"sqlite:///{config.folder / 'mlflow.db'}", "tracking.uri" if uri else "tracking.folder")
+    if path is None:
+        return str(uri)
+    _, question, options = (uri or "").partition("?")
+    return f"sqlite:///{path}{question}{options}"
 
 
 def open_store(config: TrackingConfig) -> Store:
@@ -56,14 +61,14 @@ def _open(config: TrackingConfig) -> Store:
     path = sqlite_path(uri)
     if path is None:
         return _connect(uri, config, None)
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # two processes in MLflow's first migration crash each other
-        with FileLock(path.with_name(f"{path.name}.lock"), timeout=LOCK_SECONDS):
-            return _connect(uri, config, (path.parent / "artifacts").as_uri())
-    except Timeout:
-        raise RunError(f"tracking store {uri} has been locked by another process for {LOCK_SECONDS} s") from None
-    except OSError as error:
+        with opened_alone(path):
+            store = _connect(uri, config, (path.parent / ARTIFACTS).as_uri())
+            keep_artifacts_beside(path)  # MLflow has brought the tables to its own version by now
+            return store
+    except (OSError, SQLAlchemyError, sqlite3.Error) as error:
         raise _unreachable(uri, error) from None
 
 
@@ -75,6 +80,8 @@ def _quiet() -> None:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # it logs each failed statement with a traceback, and raises it: it is told by who catches it
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def _connect(uri: str, config: TrackingConfig, artifacts: str | None) -> Store:
@@ -93,7 +100,7 @@ def _connect(uri: str, config: TrackingConfig, artifacts: str | None) -> Store:
 
 def _probe_database(uri: str) -> None:
     """Connect once, for MLflow itself retries a dead database for more than a minute."""
-    if uri.startswith(("http:", "https:")) or "://" not in uri:
+    if uri.startswith(("http:", "https:", "sqlite:")) or "://" not in uri:
         return
     from sqlalchemy import create_engine, inspect
     from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
@@ -127,6 +134,5 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
 
 
 def _unreachable(uri: str, error: Exception) -> RunError:
-    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    message = f"tracking store {uri} cannot be used: {reason[:300]}; check tracking.uri"
-    return RunError(without_password(message))
+    cure = disk_fault(error) or f"{in_a_line(error)}; check tracking.uri"
+    return RunError(f"tracking store {without_password(uri)} cannot be used: {cure}")

@@ -104,8 +104,15 @@ class Artifact(Operation):
         return self.model_copy(update={"file": folder / self.file})
 
     def send(self, client: MlflowClient, run_id: str) -> None:
-        """Copy it."""
-        client.log_artifact(run_id, str(self.file), self.folder)
+        """Copy it. What a cloud's own library raises (a key that ran out) counts as a store that is away."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client.log_artifact(run_id, str(self.file), self.folder)
+        except (MlflowException, OSError):
+            raise
+        except Exception as error:
+            raise MlflowException(f"{type(error).__name__}: {error}") from error
 
 
 class Input(NamedTuple):

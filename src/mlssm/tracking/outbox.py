@@ -12,13 +12,15 @@ import uuid
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
-from mlssm.tracking.address import short_requests, without_password
-from mlssm.tracking.failures import is_unreachable
+from mlssm.files import naming
+from mlssm.secrets import without_password
+from mlssm.tracking.address import short_requests
+from mlssm.tracking.failures import in_a_line, may_be_sent_later, refuses_access
 from mlssm.tracking.operations import Artifact, Operation, joined
+from mlssm.tracking.sqlite import sqlite_path
 from mlssm.tracking.store import Store
 
 log = logging.getLogger(__name__)
@@ -34,11 +36,11 @@ SENDING_SECONDS = 30.0  # the most that one write or the end of a run spends on 
 
 @dataclass(frozen=True)
 class Pointer:
-    """Tells later commands of an outbox that is not empty.
+    """Tells later commands of an outbox that is not empty. Paths are kept relative to the tracking folder: it may move.
 
     Attributes:
         outbox: Its folder.
-        store: The store's address without its password.
+        store: The store, as `store_key` names it.
         run_id: The run.
     """
 
@@ -50,16 +52,28 @@ class Pointer:
         """Keep it, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        values = {"outbox": str(self.outbox), "store": self.store, "run_id": self.run_id}
-        _write_through(partial, json.dumps(values).encode())
+        outbox = os.path.relpath(self.outbox, path.parent.parent)
+        _write_through(partial, json.dumps({"outbox": outbox, "store": self.store, "run_id": self.run_id}).encode())
         partial.rename(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Pointer:
+        """What `write` kept."""
+        values = json.loads(path.read_bytes())
+        return cls(Path(os.path.normpath(path.parent.parent / values["outbox"])), values["store"], values["run_id"])
+
+
+def store_key(store: Store) -> str:
+    """A store as pointers name it: its address without secrets; of SQLite the file as seen from the tracking folder."""
+    path = sqlite_path(store.uri)
+    return without_password(store.uri) if path is None else f"sqlite:{os.path.relpath(path, store.folder)}"
 
 
 class Outbox:
     """Sends operations in their order; what cannot be sent is on disk before `put` returns.
 
     While something is kept, everything new goes behind it, and each later write tries to send it all, at most every
-    15 s. Safe to use from several threads. A copy in another process has a file of its own.
+    15 s. Safe to use from several threads.
     """
 
     def __init__(self, store: Store, run_id: str, base: Path) -> None:
@@ -72,6 +86,7 @@ class Outbox:
         """
         self._store, self._run_id, self._base = store, run_id, base
         self.lock = threading.RLock()
+        self.refused_access = False  # whether the last failure was one of login or rights
         self._reset()
 
     def _reset(self) -> None:
@@ -80,14 +95,6 @@ class Outbox:
         self._folder = self._base.absolute() / f"{self._run_id}-{uuid.uuid4().hex[:8]}"
         self._files = 0
         self._writer: FileLock | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy in another process needs: not what this one has still to send."""
-        return {"_store": self._store, "_run_id": self._run_id, "_base": self._base}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Begin as a new one."""
-        self.__init__(*(state[name] for name in ("_store", "_run_id", "_base")))  # type: ignore[misc]
 
     def put(self, operation: Operation) -> None:
         """Send an operation, or keep it.
@@ -143,8 +150,9 @@ class Outbox:
             with short_requests(REQUEST_SECONDS):
                 operation.send(self._store.client, self._run_id)
         except (MlflowException, OSError) as error:
-            if not is_unreachable(error):
+            if not may_be_sent_later(error):
                 raise
+            self.refused_access = refuses_access(error)
             now = time.monotonic()
             self._next_attempt = now + max(PAUSE_SECONDS, PAUSE_SHARE * (now - start))
             if not self._pending:
@@ -155,7 +163,7 @@ class Outbox:
     def _warn(self, error: Exception) -> None:
         log.warning(
             "tracking store %s cannot be written: %s; the training goes on; what it writes is kept in %s until then",
-            *(without_password(self._store.uri), without_password(str(error))[:300], self._folder),
+            *(without_password(self._store.uri), in_a_line(error), self._folder),
         )
 
     def _keep(self, operation: Operation) -> None:
@@ -171,8 +179,7 @@ class Outbox:
         # several threads write; the lock is the process's, and ends with it however it ends
         self._writer = FileLock(self._folder / LOCK, thread_local=False)
         self._writer.acquire()
-        address = without_password(self._store.uri)
-        Pointer(self._folder, address, self._run_id).write(self._pointer)
+        Pointer(self._folder, store_key(self._store), self._run_id).write(self._pointer)
 
     def _copy(self, source: Path) -> Path:
         """A copy under the same name, which is the artifact's; where it lies in the outbox."""
@@ -204,7 +211,7 @@ def discard(folder: Path, pointer: Path, writer: FileLock) -> None:
 
 
 def _append(path: Path, line: bytes) -> None:
-    with path.open("ab") as stream:
+    with naming(path), path.open("ab") as stream:
         size = stream.tell()
         try:
             stream.write(line)
@@ -216,7 +223,7 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def _write_through(path: Path, content: bytes) -> None:
-    with path.open("wb") as stream:
+    with naming(path), path.open("wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())

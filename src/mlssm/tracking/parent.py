@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mlssm.errors import RunError
-from mlssm.tracking.address import without_password
+from mlssm.secrets import without_password
 from mlssm.tracking.find import Run, runs_with_tags
 from mlssm.tracking.names import NAME_LENGTH, run_name, what_is_trained
 from mlssm.tracking.store import Store

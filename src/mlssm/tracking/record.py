@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlssm.tracking.address import masked
+from mlssm.secrets import mask_diff, masked
 from mlssm.tracking.parameters import cut, flatten
 from mlssm.tracking.provenance import GitState, git_state, installed_packages
 from mlssm.tracking.run import TrackedRun
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def record_start(run: TrackedRun, config: Mapping[str, Any], digests: Mapping[str, str]) -> None:
     """Record parameters, configuration, data digests, git state and packages of a new run.
 
-    Passwords in addresses are left out. A value is a parameter, cut with a mark where it is longer than MLflow keeps
-    (6000 characters); `config.yaml` is whole.
+    Secrets are masked, see `mlssm.secrets`. A value is a parameter, cut with a mark where it is longer than MLflow
+    keeps (6000 characters); `config.yaml` is whole.
     """
     run.set_tags(_digest_tags(digests))
     run.log_params(parameters(config))
@@ -44,7 +44,7 @@ def record_resume(run: TrackedRun, config: Mapping[str, Any], digests: Mapping[s
 
 
 def parameters(config: Mapping[str, Any]) -> dict[str, str]:
-    """The configuration as MLflow keeps it: flat, without passwords, cut to the longest value that it takes."""
+    """The configuration as MLflow keeps it: flat, without secrets, cut to the longest value that it takes."""
     from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
     return {key: cut(text, MAX_PARAM_VAL_LENGTH) for key, text in flatten(masked(config)).items()}
@@ -75,7 +75,7 @@ def _record_origin(run: TrackedRun, config: Mapping[str, Any], suffix: str) -> N
     run.log_text(yaml.safe_dump(masked(config), sort_keys=False, allow_unicode=True), f"config{suffix}.yaml")
     run.log_text(installed_packages(), f"requirements{suffix}.txt")
     if state.diff:
-        run.log_text(state.diff, f"git{suffix}.diff")
+        run.log_text(mask_diff(state.diff), f"git{suffix}.diff")
 
 
 def _git_tags(state: GitState, suffix: str) -> dict[str, object]:

@@ -8,16 +8,19 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mlssm.errors import RunError
 from mlssm.markdown import markdown
-from mlssm.tracking.address import short_requests, without_password
-from mlssm.tracking.failures import is_unreachable
-from mlssm.tracking.leftovers import send_leftovers
+from mlssm.secrets import without_password
+from mlssm.spreadsheet import as_csv
+from mlssm.tracking.address import short_requests
+from mlssm.tracking.failures import may_be_sent_later
 from mlssm.tracking.metrics import MetricHistory, read_history
 from mlssm.tracking.operations import Artifact, End, Inputs, Params, Tags
 from mlssm.tracking.outbox import UNSENT, Outbox
-from mlssm.tracking.store import Store, sqlite_path
+from mlssm.tracking.sqlite import sqlite_path
+from mlssm.tracking.store import Store
 from mlssm.tracking.system import PREFIX
 from mlssm.tracking.tags import BUNDLE, BUNDLE_FOLDER
 
@@ -52,12 +55,6 @@ class TrackedRun:
         self.store, self.run_id, self.folder = store, run_id, folder
         self._history = history
         self._outbox = Outbox(store, run_id, (folder or store.folder) / UNSENT)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For a process that a strategy as ddp_spawn starts. It writes metrics that this one does not see."""
-        state = dict(self.__dict__)
-        self._history = None  # so ask again
-        return state
 
     def log_metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Write metrics; without a step as the run's final values. See `MetricHistory.operations`."""
@@ -99,8 +96,8 @@ class TrackedRun:
             self.log_file(file, _parent(path))
 
     def log_table(self, frame: pd.DataFrame, stem: str) -> None:
-        """Write a table's columns, without its index, as `<stem>.csv` and `<stem>.md`."""
-        self.log_text(frame.to_csv(index=False), f"{stem}.csv")
+        """Write a table's columns, without its index, as `<stem>.csv`, where no text is a formula, and `<stem>.md`."""
+        self.log_text(as_csv(frame), f"{stem}.csv")
         self.log_text(markdown(frame), f"{stem}.md")
 
     def log_bundle(self, folder: Path) -> None:
@@ -115,13 +112,21 @@ class TrackedRun:
             self._outbox.put(Tags(values={key: str(value) for key, value in tags.items()}))
 
     def end(self, status: str) -> None:
-        """Set the end status, FINISHED, FAILED or KILLED, and try a last time to send what could not be sent."""
+        """Set the end status, FINISHED, FAILED or KILLED, and try a last time to send what could not be sent.
+
+        Raises:
+            RunError: A run that finished could not be recorded, for the store does not let this user in any more.
+        """
         try:
             self._outbox.put(End(status=status, time=time.time_ns() // 1_000_000))
         finally:
             everything_is_sent = self._outbox.close()
-        if everything_is_sent:
-            send_leftovers(self.store, self.run_id)  # of processes that a strategy as ddp_spawn started
+        if not everything_is_sent and self._outbox.refused_access and status == "FINISHED":
+            raise RunError(
+                f"run {self.run_id} has come to its end, but {self.store.shown} refuses access now: its record lacks "
+                "what is kept as said above; renew the login (MLFLOW_TRACKING_TOKEN, or _USERNAME and _PASSWORD), and "
+                "the next command on this store sends it"
+            )
 
     @property
     def next_system_step(self) -> int:
@@ -148,7 +153,7 @@ class TrackedRun:
                 with short_requests(READING_SECONDS):
                     self._history = read_history(self.store, self.run_id)
             except MlflowException as error:
-                if not is_unreachable(error):
+                if not may_be_sent_later(error):
                     raise
                 log.warning("the history of run %s cannot be read: final values may not show as the last", self.run_id)
                 self._history = MetricHistory()

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlssm.errors import RunError
-from mlssm.tracking.address import without_password
+from mlssm.secrets import without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,17 +32,3 @@ class Store:
     def shown(self) -> str:
         """The address as it may be printed: without its password."""
         return without_password(self.uri)
-
-
-def sqlite_path(uri: str) -> Path | None:
-    """The absolute path of a SQLite store's file; None for every other kind of store.
-
-    Raises:
-        RunError: The SQLite database has no file.
-    """
-    if not uri.startswith("sqlite:"):
-        return None
-    name = uri.removeprefix("sqlite:///")
-    if name in ("", ":memory:", uri):
-        raise RunError(f"tracking store {uri!r} names no file; set tracking.uri to sqlite:///<folder>/mlflow.db")
-    return Path(name).absolute()

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from mlssm.errors import RunError
 from mlssm.processes import is_running
+from mlssm.tracking.tags import FOLDER
 
 HOST, PID, STARTED = "mlssm.host", "mlssm.pid", "mlssm.pid_started"
 RUN_LOCK = "run.lock"
@@ -30,6 +31,20 @@ def is_alive(tags: Mapping[str, str]) -> bool | None:
     if tags.get(HOST) != socket.gethostname() or PID not in tags or STARTED not in tags:
         return None
     return is_running(int(tags[PID]), float(tags[STARTED]))
+
+
+def is_written(tags: Mapping[str, str]) -> bool:
+    """Whether a run's process is alive, or one elsewhere holds the lock of its folder (two machines share a disk)."""
+    if is_alive(tags):
+        return True
+    path = Path(tags.get(FOLDER, "")) / RUN_LOCK
+    if not path.is_file():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 @contextmanager

@@ -18,16 +18,14 @@ class History(Callback):
         """Start with no epoch."""
         self.points: list[EpochPoint] = []
         self._val_rmse = math.nan
-
-    @property
-    def best(self) -> float:
-        """The lowest validation RMSE; NaN where no epoch has one."""
-        return min((point.val_rmse for point in self.points if math.isfinite(point.val_rmse)), default=math.nan)
+        self.best = math.nan
+        """The lowest validation RMSE, also of validations within an epoch; NaN where there is none."""
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Read the score of a validation, but not of the sanity check before the first epoch."""
         if not trainer.sanity_checking:
             self._val_rmse = float(trainer.callback_metrics["val/natural/rmse"])
+            self._take_best(self._val_rmse)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the epoch; an epoch that was not validated has NaN, not the score of the one before."""
@@ -38,9 +36,15 @@ class History(Callback):
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: numbers alone."""
         points = [[point.epoch, point.train_loss, point.val_rmse] for point in self.points]
-        return {"points": points, "val_rmse": self._val_rmse}
+        return {"points": points, "val_rmse": self._val_rmse, "best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.points = [EpochPoint(int(epoch), loss, rmse) for epoch, loss, rmse in state_dict["points"]]
         self._val_rmse = state_dict["val_rmse"]
+        for rmse in (*(point.val_rmse for point in self.points), state_dict.get("best", math.nan)):
+            self._take_best(rmse)
+
+    def _take_best(self, rmse: float) -> None:
+        if math.isfinite(rmse) and not rmse >= self.best:
+            self.best = rmse

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
@@ -81,7 +83,7 @@ def train_network(
         trainer.num_sanity_val_steps = 0  # it was sane when it began
         if trainer.is_global_zero:
             check_resumable(start.checkpoint, module, trainer, checkpoints)
-    trainer.fit(module, data, ckpt_path=start.checkpoint, weights_only=True)
+    _fit(trainer, module, data, start.checkpoint)
     if watching.pruned is not None:
         raise Pruned(watching.pruned)
     _check_learnt(history, config)
@@ -95,9 +97,25 @@ def _data(experiment: Experiment, config: TrainConfig) -> PatchDataModule:
     return PatchDataModule(dict(experiment.datasets), optimiser.batch_size, optimiser.workers, config.seed)
 
 
+def _fit(trainer: pl.Trainer, module: SoilMoistureModule, data: PatchDataModule, checkpoint: Path | None) -> None:
+    """Fit; what Lightning finds wrong with the trainer's arguments only now is the configuration's fault."""
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    except (MisconfigurationException, ValueError) as error:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if not str(frame.f_globals.get("__name__", "")).startswith("pytorch_lightning."):
+            raise
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+
+
 def _check_learnt(history: History, config: TrainConfig) -> None:
-    if math.isnan(history.best):
+    if not math.isnan(history.best):
+        return
+    if not any(math.isnan(point.train_loss) for point in history.points) and "max_time" in config.trainer:
         raise ConfigError(
-            f"the training diverged: no epoch has a finite val/natural/rmse; lower optimiser.learning_rate="
-            f"{config.optimiser.learning_rate:g}"
+            f"trainer.max_time={config.trainer['max_time']} ended the training before its first validation; set more"
         )
+    raise ConfigError(
+        f"the training diverged: no epoch has a finite val/natural/rmse; lower optimiser.learning_rate="
+        f"{config.optimiser.learning_rate:g}"
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,15 @@ from mlssm.errors import ConfigError
 from mlssm.training.keepers import MONITOR, Best, Last, Patience
 from mlssm.training.quiet import silence
 from mlssm.training.rates import ConfiguredRates
+from mlssm.training.validated import FirstValidation, check_validation
 
 log = logging.getLogger(__name__)
-OURS = ("callbacks", "logger", "use_distributed_sampler")
+# the program's own, and what it has another way for: each with what to do instead
+REFUSED = {
+    **dict.fromkeys(("callbacks", "logger", "use_distributed_sampler", "enable_checkpointing"), "remove it"),
+    "barebones": "remove it; quiet are trainer.enable_progress_bar=false and tracking.system_metrics_s=null",
+    "overfit_batches": "it would replace the loaders; set +trainer.limit_train_batches=N to train on N batches",
+}
 
 
 class EpochLine(Callback):
@@ -49,6 +57,23 @@ class EpochBar(RichProgressBar):
         found = super().get_metrics(trainer, pl_module)
         names = {"train/loss": "loss", MONITOR: "val rmse", "val/natural/r2": "val r2"}
         return {short: found[name] for name, short in names.items() if name in found}
+
+
+class OwnSignals(Callback):
+    """Puts back what the process does at SIGTERM: Lightning's way broadcasts, which hangs, and ends with status 0."""
+
+    def __init__(self) -> None:
+        """Note what is to be put back; Lightning itself does so after the fit."""
+        self._handler = signal.getsignal(signal.SIGTERM)
+
+    def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning has set its own just before this, or before the next one where there is no such check."""
+        self.on_train_start(trainer, pl_module)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put it back."""
+        if self._handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._handler)
 
 
 def build_trainer(
@@ -84,12 +109,12 @@ def build_trainer(
         built = pl.Trainer(
             **{**trainer, **own, "plugins": _plugins(trainer)},
             logger=False if logger is None else logger,  # None would write Lightning's own logs
-            callbacks=[*_keepers(optimiser, checkpoints), shown, *extra_callbacks],
+            callbacks=[*_keepers(optimiser, checkpoints), OwnSignals(), FirstValidation(), shown, *extra_callbacks],
         )
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
     _check_hardware(built)
-    _check_validation(built)
+    check_validation(built)
     return built
 
 
@@ -106,10 +131,12 @@ def _plugins(trainer: Mapping[str, Any]) -> list[Any]:
 def _check_keys(trainer: Mapping[str, Any]) -> None:
     known = set(inspect.signature(pl.Trainer).parameters)
     for key in trainer:
-        if key in OURS:
-            raise ConfigError(f"trainer.{key} is set by the program; remove it")
+        if key in REFUSED:
+            raise ConfigError(f"trainer.{key} is set by the program: {REFUSED[key]}")
+        if key == "val_check_interval" and not isinstance(trainer[key], int | float | None):
+            raise ConfigError(f"trainer.{key}={trainer[key]}: validation by the clock cannot be repeated; give batches")
         if key not in known:
-            close = difflib.get_close_matches(key, known - set(OURS), n=1)
+            close = difflib.get_close_matches(key, known - REFUSED.keys(), n=1)
             cure = f"did you mean '{close[0]}'?" if close else "allowed are the arguments of pytorch_lightning.Trainer"
             raise ConfigError(f"unknown configuration key 'trainer.{key}'; {cure}")
 
@@ -130,18 +157,4 @@ def _check_hardware(trainer: pl.Trainer) -> None:
         raise ConfigError(
             f"trainer.precision={trainer.precision} is some 25 times slower on this CPU, which lacks AVX512-BF16; "
             "set trainer.precision=32-true"
-        )
-
-
-def _check_validation(trainer: pl.Trainer) -> None:
-    """The best epoch is the best on validation: without one there is nothing to keep."""
-    if getattr(trainer, "fast_dev_run", False):
-        raise ConfigError("trainer.fast_dev_run keeps no model; set trainer.max_epochs=1 to try things out")
-    for key in ("max_epochs", "limit_train_batches", "limit_val_batches"):
-        if getattr(trainer, key) == 0:
-            raise ConfigError(f"trainer.{key}=0 leaves no epoch that is trained and validated; set it above 0")
-    every, epochs = trainer.check_val_every_n_epoch, trainer.max_epochs
-    if every is not None and epochs is not None and 0 < epochs < every:
-        raise ConfigError(
-            f"trainer.check_val_every_n_epoch={every} is more than trainer.max_epochs={epochs}: nothing is validated"
         )
