@@ -17,6 +17,7 @@ ROOMS = (
     ("cube_writer",),
     ("prepare",),
     ("retrieval",),
+    ("response",),
     ("patches",),
     ("data",),
     ("models",),
