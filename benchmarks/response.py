@@ -30,6 +30,7 @@ from mlssm.grid import Floats, Window
 from mlssm.jobs.area import open_area
 from mlssm.patches.dates import seasons as seasons_of
 from mlssm.response.areas import Backscatter, driver_maps, forcing_of, station_weights
+from mlssm.response.bank import Driven
 from mlssm.response.base import Booleans
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.driver import Forcing, index_driver
@@ -111,7 +112,8 @@ def block_areas(cube: Cube, metres: float, station: str) -> list[Area]:
     forcing = Forcing.of(weather, cube.station_xy[kept], 8, 2.0)
     driver = index_driver(forcing).at(forcing.positions(cube.window_ends), np.full((1, len(kept)), 1 / len(kept)))
     pixel = metres or cube.grid.pixel
-    return [Area(blocks_retrieve(cube, area, metres), driver[:, :, None], pixel) for area in cube.areas]
+    driven = Driven(driver[:, :, None])
+    return [Area(blocks_retrieve(cube, area, metres), driven, pixel) for area in cube.areas]
 
 
 def product_areas(cube: Cube, config: TrainConfig, metres: float, station: str) -> list[Area]:
@@ -128,7 +130,8 @@ def product_areas(cube: Cube, config: TrainConfig, metres: float, station: str) 
     driver = index_driver(forcing)
     maps = [driver_maps(driver, positions, *each) for each in zip(weights, (p.shape for p in places), strict=True)]
     retrieve = Backscatter.of(cube, stack, masks, retrieval).retrievals()
-    return [Area(*each, stack.working.grid.pixel) for each in zip(retrieve, maps, strict=True)]
+    pixel = stack.working.grid.pixel
+    return [Area(labels, Driven(each), pixel) for labels, each in zip(retrieve, maps, strict=True)]
 
 
 def held_out(areas: Sequence[Area], dates: Dates, settings: Settings) -> dict[str, Score]:

@@ -11,9 +11,9 @@ import numpy as np
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Response
 from mlssm.response.correction import corrected
-from mlssm.response.inner import Area, Dates, Fitted, Inner, Settings, choose, fit_areas, responses, traits_of
+from mlssm.response.inner import Area, Dates, Fitted, Inner, Settings, choose, responses, traits_of
 from mlssm.response.memory import Memory, remembered
-from mlssm.response.nowcast import Earlier
+from mlssm.response.nowcast import Earlier, Moment
 from mlssm.response.traits import Traits
 
 log = logging.getLogger(__name__)
@@ -53,12 +53,14 @@ class ClosedForm:
         fitted: What they were fitted on, in the same order.
         inner: What held-out training seasons chose and show.
         dates: All times.
+        alike: See `mlssm.response.inner.Settings`.
     """
 
     areas: tuple[AreaForm, ...]
     fitted: tuple[Fitted, ...]
     inner: Inner
     dates: Dates
+    alike: float
 
     @classmethod
     def fit(cls, areas: Sequence[Area], dates: Dates, training: Booleans, settings: Settings) -> ClosedForm:
@@ -74,18 +76,18 @@ class ClosedForm:
             SplitError: The training dates are of fewer than two seasons.
         """
         inner = choose(areas, dates, training, settings)
-        fitted = fit_areas(areas, training, dates.seasons, settings.correlation)
+        fitted = [Fitted.of(area, training, None, dates.seasons, settings.correlation) for area in areas]
         forms = []
         for each, response in zip(fitted, responses(fitted, inner.own_share.value), strict=True):
             traits = traits_of(each, response, dates.seasons) if settings.penalties else None
             forms.append(AreaForm(response, traits, inner.weights))
         chosen = inner.own_share.value, inner.penalty.value if inner.penalty else "none", inner.phi
         log.info("held-out training seasons chose own share %g, penalty %s, phi %.2f", *chosen)
-        return cls(tuple(forms), tuple(fitted), inner, dates)
+        return cls(tuple(forms), tuple(fitted), inner, dates, settings.alike)
 
     def forecasts(self, area: int) -> Floats:
         """Forecasts of an area at all times, 0..1 [T, h, w]; of training dates out of fold."""
-        found = np.stack([self.areas[area].forecast(driver) for driver in self.fitted[area].area.driver])
+        found = np.stack([self.areas[area].forecast(driver) for driver in self.fitted[area].driver])
         for season, held in self.inner.held.items():
             found[held[area].times] = self.inner.forecasts[season][area]
         return found
@@ -98,10 +100,17 @@ class ClosedForm:
             forecasts: Its forecasts at all times [T, h, w].
             phi: Share of a carried residual that lasts; by default that which held-out training seasons show.
         """
-        days, seasons, share = self.dates.days, self.dates.seasons, self.inner.phi if phi is None else phi
-        earlier = Earlier.of(self.labels(area), forecasts, days, seasons)
-        carried = (earlier.carry(day, int(season)).mean for day, season in zip(days, seasons, strict=True))
-        return np.stack([np.clip(each + share * more, 0, 1) for each, more in zip(forecasts, carried, strict=True)])
+        share, earlier = self.inner.phi if phi is None else phi, self.earlier(area, forecasts)
+        pairs = zip(forecasts, earlier.moments, strict=True)
+        return np.stack([np.clip(each + share * earlier.carry(moment).mean, 0, 1) for each, moment in pairs])
+
+    def earlier(self, area: int, forecasts: Floats) -> Earlier:
+        """An area's images, to carry what they left of `forecasts` [T, h, w] to later days."""
+        drivers = np.array(np.broadcast_to(self.fitted[area].driver, forecasts.shape))
+        for held in self.inner.held.values():
+            drivers[held[area].times] = held[area].fitted.driver[held[area].times]
+        moments = Moment.all(self.dates.days, self.dates.seasons, drivers)
+        return Earlier.of(self.labels(area), forecasts, moments, self.alike * self.fitted[area].scale)
 
     def labels(self, area: int) -> Floats:
         """Labels to compare `forecasts` with [T, h, w]: those of a training season by references of the others."""

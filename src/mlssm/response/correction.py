@@ -9,7 +9,7 @@ import numpy as np
 
 from mlssm.grid import Floats
 
-PENALTIES = (0.5, 1.0, 2.0, 4.0, 8.0)
+PENALTIES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 LEAST_DEVIATION = 1e-9
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mlssm.grid import Floats
+from mlssm.response.bank import Driven
 from mlssm.response.base import SEASON_CORRELATION, Booleans, PixelFits, Population, Response, Seasons, fit_pixels
 from mlssm.response.correction import PENALTIES, Moments, corrected, ridge
 from mlssm.response.folds import Fold, Retrieve, Retrieved, season_folds
-from mlssm.response.nowcast import Earlier, Persistence
+from mlssm.response.nowcast import Earlier, Moment, Persistence
 from mlssm.response.traits import Traits
 from mlssm.weather.stations import Days
 
@@ -26,11 +27,14 @@ class Settings:
         correlation: rho of `mlssm.response.base`.
         own_shares: Candidates for a pixel's share of its own slope.
         penalties: Candidates for the correction's penalty; none: no correction.
+        alike: Difference of the driver, in its standard deviations, over which the weight of an earlier image falls to
+            1/e; infinite: its age alone decides.
     """
 
     correlation: float = SEASON_CORRELATION
     own_shares: tuple[float, ...] = OWN_SHARES
     penalties: tuple[float, ...] = PENALTIES
+    alike: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,12 @@ class Area:
 
     Attributes:
         retrieve: Its labels as a function of the training dates.
-        driver: At each time [T, h, w], or broadcastable to it.
+        driven: Its driver at each time.
         pixel_m: Pixel size, metres.
     """
 
     retrieve: Retrieve
-    driver: Floats
+    driven: Driven
     pixel_m: float
 
 
@@ -65,24 +69,26 @@ class Fitted:
         found: Labels by references of these dates.
         fits: Its pixels' own fits.
         training: The dates [T].
+        driver: Without the errors of what is held out [T, h, w], or broadcastable to it.
     """
 
     area: Area
     found: Retrieved
     fits: PixelFits
     training: Booleans
+    driver: Floats
 
     @classmethod
-    def of(cls, area: Area, training: Booleans, seasons: Seasons, correlation: float) -> Fitted:
-        """Retrieve and fit."""
-        found = area.retrieve(training)
-        fits = fit_pixels(found.ssm[training], area.driver[training], seasons[training], correlation)
-        return cls(area, found, fits, training)
+    def of(cls, area: Area, training: Booleans, held: int | None, seasons: Seasons, correlation: float) -> Fitted:
+        """Retrieve and fit; `held` is the training season that is held out, if one is."""
+        found, driver = area.retrieve(training), area.driven.of(held)
+        fits = fit_pixels(found.ssm[training], driver[training], seasons[training], correlation)
+        return cls(area, found, fits, training, driver)
 
-
-def fit_areas(areas: Sequence[Area], training: Booleans, seasons: Seasons, correlation: float) -> list[Fitted]:
-    """Every area fitted on the same dates."""
-    return [Fitted.of(area, training, seasons, correlation) for area in areas]
+    @property
+    def scale(self) -> float:
+        """Standard deviation of the driver over the dates, in which wetness is compared; 1 where it does not vary."""
+        return float(self.driver[self.training].std()) or 1.0
 
 
 def responses(fitted: Sequence[Fitted], own_share: float) -> list[Response]:
@@ -187,13 +193,14 @@ def choose(areas: Sequence[Area], dates: Dates, training: Booleans, settings: Se
         SplitError: The training dates are of fewer than two seasons.
     """
     folds = season_folds(training, dates.seasons)
-    fitted = {fold.season: fit_areas(areas, fold.training, dates.seasons, settings.correlation) for fold in folds}
+    common = dates.seasons, settings.correlation
+    fitted = {fold.season: [Fitted.of(area, fold.training, fold.season, *common) for area in areas] for fold in folds}
     share = _own_share(folds, fitted, settings.own_shares)
     held = {fold.season: _hold(fold, fitted[fold.season], dates, share.value, settings) for fold in folds}
     penalty = _penalty(held, settings.penalties) if settings.penalties else None
     forecasts = {season: _forecasts(held, season, penalty) for season in held}
     weights = ridge(_moments(held, None), penalty.value) if penalty else np.empty(0)
-    return Inner(share, penalty, weights, _persistence(held, forecasts, dates).phi, held, forecasts)
+    return Inner(share, penalty, weights, _persistence(held, forecasts, dates, settings.alike).phi, held, forecasts)
 
 
 def _own_share(folds: Sequence[Fold], fitted: dict[int, list[Fitted]], candidates: Sequence[float]) -> Choice:
@@ -201,14 +208,14 @@ def _own_share(folds: Sequence[Fold], fitted: dict[int, list[Fitted]], candidate
     for fold in folds:
         for share in candidates:
             for each, response in zip(fitted[fold.season], responses(fitted[fold.season], share), strict=True):
-                squares.add(share, each.found.ssm[fold.held] - response.ssm(each.area.driver[fold.held]))
+                squares.add(share, each.found.ssm[fold.held] - response.ssm(each.driver[fold.held]))
     return squares.chosen()
 
 
 def _hold(fold: Fold, fitted: list[Fitted], dates: Dates, own_share: float, settings: Settings) -> list[Held]:
     held = []
     for each, response in zip(fitted, responses(fitted, own_share), strict=True):
-        drivers, features = each.area.driver[fold.held], []
+        drivers, features = each.driver[fold.held], []
         if settings.penalties:
             traits = traits_of(each, response, dates.seasons)
             features = [traits.features(driver) for driver in drivers]
@@ -220,8 +227,7 @@ def _hold(fold: Fold, fitted: list[Fitted], dates: Dates, own_share: float, sett
 
 def traits_of(fitted: Fitted, response: Response, seasons: Seasons) -> Traits:
     """Traits from the dates that an area is fitted on."""
-    area = fitted.area
-    return Traits.of(fitted.found, response, area.driver, fitted.training, seasons, area.pixel_m)
+    return Traits.of(fitted.found, response, fitted.driver, fitted.training, seasons, fitted.area.pixel_m)
 
 
 def _moments(held: dict[int, list[Held]], without: int | None) -> Moments:
@@ -244,12 +250,15 @@ def _forecasts(held: dict[int, list[Held]], season: int, penalty: Choice | None)
     return [area.forecast(weights) for area in held[season]]
 
 
-def _persistence(held: dict[int, list[Held]], forecasts: dict[int, list[Floats]], dates: Dates) -> Persistence:
+def _persistence(
+    held: dict[int, list[Held]], forecasts: dict[int, list[Floats]], dates: Dates, alike: float
+) -> Persistence:
     total = Persistence()
     for season, areas in held.items():
         for area, forecast in zip(areas, forecasts[season], strict=True):
-            days, residual = dates.days[area.times], area.labels - forecast
-            earlier = Earlier.of(area.labels, forecast, days, dates.seasons[area.times])
-            for day, left in zip(days, residual, strict=True):
-                total += Persistence.of(earlier.carry(day, season).mean, left)
+            drivers = area.fitted.driver[area.times]
+            moments = Moment.all(dates.days[area.times], dates.seasons[area.times], drivers)
+            earlier = Earlier.of(area.labels, forecast, moments, alike * area.fitted.scale)
+            for moment, left in zip(moments, area.labels - forecast, strict=True):
+                total += Persistence.of(earlier.carry(moment).mean, left)
     return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,20 @@ from mlssm.weather.stations import Days
 
 DECAY_DAYS = 30.0  # a residual's weight falls to 1/e in this time
 PRIOR_WEIGHT = 0.5  # of a residual of 0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A day, its season, and the driver on it [h, w], or broadcastable to it."""
+
+    day: np.datetime64
+    season: int
+    driver: Floats
+
+    @classmethod
+    def all(cls, days: Days, seasons: Seasons, drivers: Floats) -> list[Moment]:
+        """Of all times [T]."""
+        return [cls(day, int(season), driver) for day, season, driver in zip(days, seasons, drivers, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -40,31 +55,33 @@ class Earlier:
 
     Attributes:
         residual: Label less forecast, less its mean over the area on its date [T, h, w]; NaN where there is no label.
-        days: Local day of each [T].
-        seasons: Of each [T].
+        moments: Of each [T].
+        scale: Difference of the driver over which a residual's weight falls to 1/e: its standard deviation.
     """
 
     residual: Floats
-    days: Days
-    seasons: Seasons
+    moments: Sequence[Moment]
+    scale: float
 
     @classmethod
-    def of(cls, labels: Floats, forecast: Floats, days: Days, seasons: Seasons) -> Earlier:
+    def of(cls, labels: Floats, forecast: Floats, moments: Sequence[Moment], scale: float) -> Earlier:
         """From labels and forecasts of the images [T, h, w]."""
-        return cls(centred(labels - forecast), days, seasons)
+        return cls(centred(labels - forecast), moments, scale)
 
-    def carry(self, day: np.datetime64, season: int, decay_days: float = DECAY_DAYS) -> Carried:
-        """Carry the residuals to a day: sum(w r) / (sum(w) + 0.5), w = exp(-age / decay), of images before it.
+    def carry(self, to: Moment, decay_days: float = DECAY_DAYS) -> Carried:
+        """Carry the residuals to a day: sum(w r) / (sum(w) + 0.5), w = exp(-age / decay - |g - g_i| / scale).
 
-        Images of the day itself or of another season are never used.
+        What a wet day left says little of a dry one, so that images as wet as the day weigh most. Images of the day
+        itself, of later ones or of another season are never used.
         """
         shape = self.residual.shape[1:]
         mean, total, last, age = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.full(shape, np.inf)
-        ages = (day.astype("datetime64[D]") - self.days.astype("datetime64[D]")).astype(np.int64)
-        used = np.flatnonzero((self.seasons == season) & (ages > 0))
-        for image in used[np.argsort(-ages[used], kind="stable")]:  # oldest first
+        ages = [int((to.day - each.day) / np.timedelta64(1, "D")) for each in self.moments]
+        used = [i for i, each in enumerate(self.moments) if each.season == to.season and ages[i] > 0]
+        for image in sorted(used, key=lambda i: -ages[i]):  # oldest first
             known = np.isfinite(self.residual[image])
-            values, weight = np.where(known, self.residual[image], 0), np.exp(-ages[image] / decay_days)
+            apart = ages[image] / decay_days + np.abs(to.driver - self.moments[image].driver) / self.scale
+            values, weight = np.where(known, self.residual[image], 0), np.exp(-apart)
             mean += weight * values
             total += weight * known
             last, age = np.where(known, values, last), np.where(known, ages[image], age)
@@ -102,5 +119,5 @@ class Persistence:
 
     @property
     def phi(self) -> float:
-        """The share, within 0..1; 0 where no image has an earlier one."""
-        return min(max(self.product / self.square, 0.0), 1.0) if self.square > 0 else 0.0
+        """The share, at least 0; 0 where no image has an earlier one. It may pass 1: carrying draws towards 0."""
+        return max(self.product / self.square, 0.0) if self.square > 0 else 0.0

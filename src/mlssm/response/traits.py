@@ -12,7 +12,7 @@ from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Population, Response, Seasons, fit_pixels
 from mlssm.response.folds import Retrieved
 
-SMOOTHED_M = (300.0, 1000.0)
+SMOOTHED_M = (90.0, 300.0, 1000.0)
 LEAST_SPREAD = 1e-6
 
 
