@@ -35,23 +35,6 @@ def weighs_bank(training_dates: int) -> bool:
 
 
 @dataclass(frozen=True)
-class Driven:
-    """An area's driver.
-
-    Attributes:
-        whole: Weighed on all training seasons [T, h, w], or broadcastable to it.
-        without: Weighed without the errors of a season, by season; empty where the driver is fixed.
-    """
-
-    whole: Floats
-    without: dict[int, Floats] = field(default_factory=dict)
-
-    def of(self, season: int | None) -> Floats:
-        """The driver to use where a season is held out; None: where none is."""
-        return self.whole if season is None else self.without.get(season, self.whole)
-
-
-@dataclass(frozen=True)
 class Bank:
     """Weighed drivers of one area.
 
@@ -71,6 +54,25 @@ class Bank:
         """The weighted mean of the standardised drivers [T, h, w]; `maps` are those of the whole bank."""
         parts = zip(self.names, self.centre, self.scale, self.weights, strict=True)
         return np.asarray(sum(weight * ((maps[name]() - centre) / scale) for name, centre, scale, weight in parts))
+
+
+@dataclass(frozen=True)
+class Driven:
+    """An area's driver.
+
+    Attributes:
+        whole: Weighed on all training seasons [T, h, w], or broadcastable to it.
+        without: Weighed without the errors of a season, by season; empty where the driver is fixed.
+        bank: The weights on all training seasons, to drive other days; None where the driver is fixed.
+    """
+
+    whole: Floats
+    without: dict[int, Floats] = field(default_factory=dict)
+    bank: Bank | None = None
+
+    def of(self, season: int | None) -> Floats:
+        """The driver to use where a season is held out; None: where none is."""
+        return self.whole if season is None else self.without.get(season, self.whole)
 
 
 @dataclass(frozen=True)
@@ -178,4 +180,17 @@ def drive(
         return Driven(fixed)
     weighing = Weighing.of(retrieve, maps, training, seasons)
     without = {season: weighing.bank(season).driver(maps) for season in weighing.errors}
-    return Driven(weighing.bank().driver(maps), without)
+    bank = weighing.bank()
+    return Driven(bank.driver(maps), without, bank)
+
+
+def mean_bank(banks: Sequence[Bank]) -> Bank:
+    """The bank of the mean pixel of the mean area, weights [D, 1, 1]: for an area without labels. At least one."""
+    names = sorted({name for bank in banks for name in bank.names})
+    rows = np.zeros((len(names), 3))  # weight, and centre and scale times the weight
+    for bank in banks:
+        share = bank.weights.mean(axis=(1, 2)) / len(banks)
+        for name, *row in zip(bank.names, share, share * bank.centre, share * bank.scale, strict=True):
+            rows[names.index(name)] += row
+    weight, centre, scale = rows.T
+    return Bank(tuple(names), centre / weight, scale / weight, weight[:, None, None])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlssm.grid import Floats
-from mlssm.response.base import Booleans, Response
+from mlssm.response.base import Booleans, Population, Response
 from mlssm.response.correction import corrected
 from mlssm.response.inner import Area, Dates, Fitted, Inner, Settings, choose, responses, traits_of
 from mlssm.response.memory import Memory, remembered
@@ -73,6 +73,7 @@ class ClosedForm:
             settings: What may be chosen.
 
         Raises:
+            DataError: No held-out season has a label.
             SplitError: The training dates are of fewer than two seasons.
         """
         inner = choose(areas, dates, training, settings)
@@ -111,6 +112,11 @@ class ClosedForm:
             drivers[held[area].times] = held[area].fitted.driver[held[area].times]
         moments = Moment.all(self.dates.days, self.dates.seasons, drivers)
         return Earlier.of(self.labels(area), forecasts, moments, self.alike * self.fitted[area].scale)
+
+    @property
+    def population(self) -> Population:
+        """How the mean area responds: the forecast of an area without labels, see `Response`."""
+        return Population.of([each.fits for each in self.fitted])
 
     def labels(self, area: int) -> Floats:
         """Labels to compare `forecasts` with [T, h, w]: those of a training season by references of the others."""

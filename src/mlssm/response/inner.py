@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mlssm.errors import DataError
 from mlssm.grid import Floats
 from mlssm.response.bank import Driven
 from mlssm.response.base import SEASON_CORRELATION, Booleans, PixelFits, Population, Response, Seasons, fit_pixels
@@ -128,7 +129,12 @@ class _Squares:
         self.count[value] = self.count.get(value, 0) + known.size
 
     def chosen(self) -> Choice:
-        return Choice.least({value: self.total[value] / max(self.count[value], 1) for value in self.total})
+        if not any(self.count.values()):
+            raise DataError(
+                "no held-out training season has a label to choose by: look at retrieval.min_sensitivity_db, "
+                "retrieval.water_below_db and retrieval.frozen_below_c, which mask pixels"
+            )
+        return Choice.least({value: self.total[value] / self.count[value] for value in self.total})
 
 
 @dataclass(frozen=True)
@@ -190,6 +196,7 @@ def choose(areas: Sequence[Area], dates: Dates, training: Booleans, settings: Se
     """Hold out each training season in turn, with references, means and slopes fitted without it.
 
     Raises:
+        DataError: No held-out season has a label.
         SplitError: The training dates are of fewer than two seasons.
     """
     folds = season_folds(training, dates.seasons)
