@@ -76,7 +76,7 @@ class Backscatter:
             sigma[orbits == orbit] = area.normalised(sigma[orbits == orbit], int(orbit), WHOLE, WHOLE)
         known = np.where(np.isfinite(relative), sigma, np.nan)[training].astype(float)
         level, spread = _level_and_spread(known, np.array([area.key(int(orbit)) for orbit in orbits[training]]))
-        span = _mean(sensitivity[training].astype(float))
+        span = _mean(np.where(np.isfinite(relative), sensitivity, np.nan)[training].astype(float))
         return Retrieved(relative.astype(float), span, level, spread, self._ratio(number, known, training))
 
     def _ratio(self, number: int, sigma: Floats, training: Booleans) -> Floats | None:

@@ -55,7 +55,7 @@ class Retrieved:
 
     Attributes:
         relative: (sigma - dry) / (wet - dry), not clipped [T, h, w]; NaN where masked.
-        span: wet - dry, dB [h, w].
+        span: wet - dry, dB, mean over the training dates with a label [h, w].
         level: Mean backscatter of the training dates, dB [h, w].
         spread: Standard deviation of the training dates' backscatter, dB [h, w].
         ratio: Mean of cross- less co-polarised backscatter of the training dates, dB [h, w]; None where there is none.
