@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--station", default=STATION)
     parser.add_argument("--product", action="store_true")
     parser.add_argument("--verbose", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="  %(message)s")
     with tempfile.TemporaryDirectory() as folder:
         places = f"datamodule.root={options.root}", f"datamodule.cubes={folder}"

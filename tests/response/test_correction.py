@@ -40,6 +40,13 @@ def test_ridge_is_scikit_learns_on_standardised_features(penalty: float) -> None
     assert weights == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_squared_error_needs_but_the_sums() -> None:
+    found, weights = parts(), np.array([0.2, -0.01, 3.0, 0.1])
+    errors = [residual - np.tensordot(weights, features, 1) for features, residual in found]
+    expected = sum(np.nansum(error**2) for error in errors)
+    assert Moments.total([Moments.of(*each) for each in found]).squared_error(weights) == pytest.approx(expected)
+
+
 def test_a_feature_that_does_not_vary_weighs_nothing() -> None:
     features, residual = parts()[0]
     features[2] = 3.0

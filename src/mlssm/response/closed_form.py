@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,19 @@ class AreaForm:
     response: Response
     traits: Traits | None
     weights: Floats
+
+    def state(self) -> dict[str, Any]:
+        """Arrays, strings and dictionaries of these: what a bundle keeps."""
+        return asdict(self)
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> AreaForm:
+        """From its state."""
+        response, traits = Response(**state["response"]), state["traits"]
+        if traits is not None:
+            relative, names = Response(**traits["relative"]), tuple(traits["names"])
+            traits = Traits(relative, traits["noise"], traits["fixed"], names)
+        return cls(response, traits, state["weights"])
 
     def base(self, driver: Floats) -> Floats:
         """Forecast without correction, 0..1 [h, w], at a driver [h, w] or broadcastable to it."""

@@ -21,6 +21,7 @@ class Moments:
         count: Number of samples.
         features: Sum of the features [K].
         residual: Sum of the residuals.
+        power: Sum of the residuals squared.
         squares: Sum of the features' products [K, K].
         products: Sum of features times residual [K].
     """
@@ -28,6 +29,7 @@ class Moments:
     count: int
     features: Floats
     residual: float
+    power: float
     squares: Floats
     products: Floats
 
@@ -41,13 +43,17 @@ class Moments:
         """
         known = np.isfinite(residual)
         x, r = features[:, known], residual[known]
-        return cls(r.size, x.sum(axis=1), float(r.sum()), x @ x.T, x @ r)
+        return cls(r.size, x.sum(axis=1), float(r.sum()), float(r @ r), x @ x.T, x @ r)
 
     @classmethod
     def total(cls, parts: Sequence[Moments]) -> Moments:
         """All parts together; at least one."""
-        names = ("count", "features", "residual", "squares", "products")
+        names = ("count", "features", "residual", "power", "squares", "products")
         return cls(*(sum(getattr(part, name) for part in parts[1:]) + getattr(parts[0], name) for name in names))
+
+    def squared_error(self, weights: Floats) -> float:
+        """Sum of (residual - weights . features)^2 over the samples, weights [K]."""
+        return float(self.power - 2 * weights @ self.products + weights @ self.squares @ weights)
 
 
 def ridge(moments: Moments, penalty: float) -> Floats:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -145,29 +146,41 @@ class Held:
         times: Its dates.
         labels: By references of the other seasons [date, h, w].
         base: Forecast [date, h, w].
-        features: Of the correction, by date [feature, h, w].
         response: Of the other seasons.
-        found: Labels and pixels by the other seasons.
+        traits: Of the other seasons; None without a correction.
+        fitted: The area, fitted on the other seasons.
     """
 
     times: Seasons
     labels: Floats
     base: Floats
-    features: list[Floats]
     response: Response
+    traits: Traits | None
     fitted: Fitted
 
-    @property
+    @classmethod
+    def of(cls, fold: Fold, fitted: Fitted, response: Response, traits: Traits | None) -> Held:
+        """Forecast the held-out season."""
+        labels = fitted.found.ssm[fold.held]
+        base = np.broadcast_to(response.ssm(fitted.driver[fold.held]), labels.shape)
+        return cls(np.flatnonzero(fold.held), labels, base, response, traits, fitted)
+
+    def _features(self) -> Iterator[Floats]:
+        """The correction's features, date by date [feature, h, w]: they are too many to keep."""
+        if self.traits is not None:
+            yield from (self.traits.features(driver) for driver in self.fitted.driver[self.times])
+
+    @cached_property
     def moments(self) -> Moments:
         """Of the correction's regression."""
         residual = self.labels - self.base
-        return Moments.total([Moments.of(*pair) for pair in zip(self.features, residual, strict=True)])
+        return Moments.total([Moments.of(*pair) for pair in zip(self._features(), residual, strict=True)])
 
     def forecast(self, weights: Floats) -> Floats:
         """Base and correction [date, h, w]; without weights the base."""
-        if not weights.size:
+        if self.traits is None:
             return self.base
-        pairs = zip(self.base, self.features, strict=True)
+        pairs = zip(self.base, self._features(), strict=True)
         return np.stack([corrected(base, features, weights) for base, features in pairs])
 
 
@@ -222,13 +235,8 @@ def _own_share(folds: Sequence[Fold], fitted: dict[int, list[Fitted]], candidate
 def _hold(fold: Fold, fitted: list[Fitted], dates: Dates, own_share: float, settings: Settings) -> list[Held]:
     held = []
     for each, response in zip(fitted, responses(fitted, own_share), strict=True):
-        drivers, features = each.driver[fold.held], []
-        if settings.penalties:
-            traits = traits_of(each, response, dates.seasons)
-            features = [traits.features(driver) for driver in drivers]
-        labels = each.found.ssm[fold.held]
-        base = np.broadcast_to(response.ssm(drivers), labels.shape)
-        held.append(Held(np.flatnonzero(fold.held), labels, base, features, response, each))
+        traits = traits_of(each, response, dates.seasons) if settings.penalties else None
+        held.append(Held.of(fold, each, response, traits))
     return held
 
 
@@ -242,14 +250,14 @@ def _moments(held: dict[int, list[Held]], without: int | None) -> Moments:
 
 
 def _penalty(held: dict[int, list[Held]], candidates: Sequence[float]) -> Choice:
-    squares = _Squares()
-    for season, areas in held.items():
-        moments = _moments(held, season)
-        for penalty in candidates:
-            weights = ridge(moments, penalty)
-            for area in areas:
-                squares.add(penalty, area.labels - area.forecast(weights))
-    return squares.chosen()
+    """By the error of each season under weights of the others, before it is clipped to 0..1."""
+    parts = {season: Moments.total([area.moments for area in areas]) for season, areas in held.items()}
+    count = sum(part.count for part in parts.values())
+    errors = {}
+    for penalty in candidates:
+        weights = {season: ridge(_moments(held, season), penalty) for season in held}
+        errors[penalty] = sum(parts[season].squared_error(weights[season]) for season in held) / count
+    return Choice.least(errors)
 
 
 def _forecasts(held: dict[int, list[Held]], season: int, penalty: Choice | None) -> list[Floats]:
