@@ -29,7 +29,7 @@ from mlssm.data.layers import area_places
 from mlssm.grid import Floats, Window
 from mlssm.jobs.area import open_area
 from mlssm.patches.dates import seasons as seasons_of
-from mlssm.response.areas import Backscatter, driver_maps, forcing_of, station_weights
+from mlssm.response.areas import Backscatter, closed_form_areas
 from mlssm.response.bank import Driven
 from mlssm.response.base import Booleans
 from mlssm.response.closed_form import ClosedForm
@@ -129,17 +129,17 @@ def product_areas(cube: Cube, config: TrainConfig, metres: float, station: str) 
     retrieval = config.retrieval.model_copy(update={"multilook_m": metres})
     stack = load_stack(cube, retrieval)
     places = area_places(cube, stack.working)
-    field = WeatherField(cube.weather, cube.station_xy, places, config.weather)
-    masks = frozen_or_snowy(field, cube.local_days, retrieval)
+    every = WeatherField(cube.weather, cube.station_xy, places, config.weather)
+    masks = frozen_or_snowy(every, cube.local_days, retrieval)
     weather, kept = only(cube.weather, station)
     field = WeatherField(weather, cube.station_xy[kept], places, config.weather)
-    forcing = forcing_of(field)
-    positions, weights = forcing.positions(cube.window_ends), station_weights(field)
-    driver = index_driver(forcing)
-    maps = [driver_maps(driver, positions, *each) for each in zip(weights, (p.shape for p in places), strict=True)]
-    retrieve = Backscatter.of(cube, stack, masks, retrieval).retrievals()
-    pixel = stack.working.grid.pixel
-    return [Area(labels, Driven(each), pixel) for labels, each in zip(retrieve, maps, strict=True)]
+    none = np.zeros(len(cube.times), bool)  # few dates: the driver is fixed, whichever season is held out
+    return closed_form_areas(Backscatter.of(cube, stack, masks, retrieval), field, none, dates_of(cube).seasons)
+
+
+def dates_of(cube: Cube) -> Dates:
+    """The cube's dates and seasons."""
+    return Dates(cube.local_days, seasons_of(cube.local_days, START_MONTH))
 
 
 def held_out(areas: Sequence[Area], dates: Dates, settings: Settings) -> dict[str, Score]:
@@ -171,7 +171,6 @@ def main() -> None:
         places = f"datamodule.root={options.root}", f"datamodule.cubes={folder}"
         config = compose_config("datamodule=opera_rtc", *places, *options.overrides)
         cube = open_area(config.datamodule, config.on_bad_file)
-        dates = Dates(cube.local_days, seasons_of(cube.local_days, START_MONTH))
         for metres in SCALES_M:
             if options.product:
                 areas = product_areas(cube, config, metres, options.station)
@@ -180,7 +179,7 @@ def main() -> None:
             print(f"{metres or cube.grid.pixel:g} m{'':26} forecast R2/RMSE  nowcast R2/RMSE")
             for name, settings in MODELS.items():
                 start = time.perf_counter()
-                scores = held_out(areas, dates, settings)
+                scores = held_out(areas, dates_of(cube), settings)
                 seconds = time.perf_counter() - start
                 print(f"  {name:28} {scores['forecast']}   {scores['nowcast']}   {seconds:5.1f} s", flush=True)
 

@@ -5,7 +5,9 @@ An area is held whole in memory, in float64: 100 dates of a million pixels are 0
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +15,16 @@ import numpy.typing as npt
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
 from mlssm.grid import Floats
-from mlssm.response.base import Booleans
-from mlssm.response.driver import Driver, Forcing
+from mlssm.response.bank import drive, weighs_bank
+from mlssm.response.base import Booleans, Seasons
+from mlssm.response.driver import Driver, Forcing, bank, index_driver
 from mlssm.response.folds import Retrieve, Retrieved
+from mlssm.response.inner import Area
 from mlssm.retrieval.fit import fit_areas
 from mlssm.retrieval.labels import AreaRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.stack import Stack, load_stack
-from mlssm.weather.field import WeatherField
+from mlssm.weather.field import AreaPixels, WeatherField
 from mlssm.weather.interpolation import inverse_distance_weights
 
 WHOLE = slice(None)
@@ -102,18 +106,36 @@ def _level_and_spread(sigma: Floats, keys: npt.NDArray[np.int64]) -> tuple[Float
     return _mean(sigma), np.sqrt(_mean(around**2))
 
 
-def station_weights(field: WeatherField) -> list[Floats]:
-    """How the stations weigh at each area's pixels [P, S]; rows sum to 1."""
-    found = []
-    for place in field.places:
-        pixels = np.column_stack([axis.ravel() for axis in np.meshgrid(place.x, place.y)])
-        found.append(inverse_distance_weights(field.station_xy, pixels, field.config.neighbours, field.config.power))
-    return found
+def closed_form_areas(
+    source: Backscatter, field: WeatherField, training: Booleans, seasons: Seasons, drivers: Sequence[Driver] = ()
+) -> list[Area]:
+    """The areas of a cube, to fit a closed form on: the driver fixed with few training dates, a bank with many.
+
+    Args:
+        source: Labels.
+        field: Weather at pixels.
+        training: Which times are training dates [T].
+        seasons: Of each time [T].
+        drivers: The bank; by default all of `mlssm.response.driver.bank`.
+
+    Raises:
+        SplitError: A bank is weighed, and the training dates are of fewer than two seasons.
+    """
+    forcing = Forcing.of(field.weather, field.station_xy, field.config.neighbours, field.config.power)
+    positions, fixed = forcing.positions(source.cube.window_ends), index_driver(forcing)
+    many = drivers or (bank(forcing) if weighs_bank(int(training.sum())) else ())
+    areas = []
+    for place, retrieve in zip(field.places, source.retrievals(), strict=True):
+        at = partial(driver_maps, positions=positions, weights=station_weights(field, place), shape=place.shape)
+        driven = drive(retrieve, at(fixed), [partial(at, driver) for driver in many], training, seasons)
+        areas.append(Area(retrieve, driven, source.stack.working.grid.pixel))
+    return areas
 
 
-def forcing_of(field: WeatherField) -> Forcing:
-    """Rain and demand at the stations, gaps filled by the field's own interpolation."""
-    return Forcing.of(field.weather, field.station_xy, field.config.neighbours, field.config.power)
+def station_weights(field: WeatherField, place: AreaPixels) -> Floats:
+    """How the stations weigh at an area's pixels [P, S]; rows sum to 1."""
+    pixels = np.column_stack([axis.ravel() for axis in np.meshgrid(place.x, place.y)])
+    return inverse_distance_weights(field.station_xy, pixels, field.config.neighbours, field.config.power)
 
 
 def driver_maps(driver: Driver, positions: npt.NDArray[np.int64], weights: Floats, shape: tuple[int, int]) -> Floats:
