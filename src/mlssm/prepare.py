@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 OPTIONAL = ("dem", "soil", "ndvi")
 # files beside a raster in which GDAL looks for its CRS, its missing value or its mask
 SIDECARS = (".aux.xml", ".msk")
+DIGESTS = "digests.json"  # of source files, beside the cubes
 
 
 def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
@@ -49,7 +50,7 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
     """
     if not config.root.is_dir():
         raise DataError(f"datamodule.root={config.root} is not a folder; set it to the area's folder")
-    files = file_digests(config.root, _source_files(config))
+    files = file_digests(config.root, _source_files(config), config.cubes / DIGESTS)
     settings = config.model_dump(mode="json", exclude={"root", "cubes", "simulation"})
     identity = digest({"format": cube.FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file})
     path = config.cubes / f"{config.root.resolve().name}-{identity[:12]}.zarr"

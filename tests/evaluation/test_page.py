@@ -9,18 +9,17 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from mlssm.evaluation import picture
 from mlssm.evaluation.html_table import ABSENT, Cell, Heading, lay_out
 from mlssm.evaluation.page import (
-    MOST_BYTES,
     FigureBlock,
     Page,
     Section,
     TableBlock,
     Text,
-    _fewer_colours,
-    as_png,
     render,
 )
+from mlssm.evaluation.picture import MOST_BYTES, _fewer_colours, as_png
 
 NAN = float("nan")
 EVIL = """<script>alert("x")</script> & 'quotes'"""
@@ -164,7 +163,7 @@ def test_neighbours_of_the_same_first_level_share_a_heading() -> None:
 
 def test_everything_is_escaped(figure: Figure) -> None:
     frame = pd.DataFrame({EVIL: [EVIL, None], "reason": ["", EVIL]})
-    blocks = (Text(EVIL), TableBlock(EVIL, frame, EVIL), FigureBlock(EVIL, figure, EVIL))
+    blocks = (Text(EVIL), TableBlock(EVIL, frame, EVIL), FigureBlock(EVIL, as_png(figure), EVIL))
     html = render(Page(EVIL, EVIL, (Section(EVIL, blocks),)))
     reader = Reader(html)
     assert not reader.named("script")
@@ -174,7 +173,7 @@ def test_everything_is_escaped(figure: Figure) -> None:
 
 
 def test_a_page_needs_nothing_from_elsewhere(figure: Figure) -> None:
-    html = render(page_of(Text("t"), FigureBlock("Line", figure, "Up is better.")))
+    html = render(page_of(Text("t"), FigureBlock("Line", as_png(figure), "Up is better.")))
     reader = Reader(html)
     assert not [tag for tag, _ in reader.tags if tag in ("script", "link", "iframe", "object")]
     sources = [value for _, attributes in reader.tags for name, value in attributes.items() if name in ("src", "href")]
@@ -184,7 +183,7 @@ def test_a_page_needs_nothing_from_elsewhere(figure: Figure) -> None:
 
 def test_contents_lead_to_what_is_there(figure: Figure) -> None:
     table = TableBlock("Table", pd.DataFrame({"x": [1]}), "h")
-    first = Section("One", (Text("a\n\nb"), table, Text("c"), FigureBlock("Figure", figure, "h")))
+    first = Section("One", (Text("a\n\nb"), table, Text("c"), FigureBlock("Figure", as_png(figure), "h")))
     reader = Reader(render(Page("t", "s", (first, Section("Two", (table,))))))
     targets = {f"#{attributes['id']}" for _, attributes in reader.tags if "id" in attributes}
     links = [attributes["href"] for attributes in reader.named("a")]
@@ -194,13 +193,15 @@ def test_contents_lead_to_what_is_there(figure: Figure) -> None:
 
 def test_a_figure_is_the_png_it_was(figure: Figure) -> None:
     given = as_png(figure)
-    found = [
-        base64.b64decode(str(image["src"]).partition(",")[2])
-        for image in Reader(render(page_of(FigureBlock("a", given, "h"), FigureBlock("b", figure, "h")))).named("img")
-    ]
-    assert found[0] == given
-    with Image.open(io.BytesIO(found[0])) as one, Image.open(io.BytesIO(found[1])) as other:
-        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+    (image,) = Reader(render(page_of(FigureBlock("a", given, "h")))).named("img")
+    assert base64.b64decode(str(image["src"]).partition(",")[2]) == given
+
+
+def test_a_named_figure_is_drawn_once(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(picture, "as_png", lambda figure: drawn.append(figure) or b"png")
+    named = picture.NamedFigure("loss", figure)
+    assert (named.png, named.png, drawn) == (b"png", b"png", [figure])
 
 
 def test_a_table_without_rows_says_so() -> None:
@@ -216,9 +217,9 @@ def test_a_figure_that_hardly_compresses_stays_small() -> None:
     noisy.subplots().imshow(np.random.default_rng(0).random((900, 900)), interpolation="nearest")
     png = as_png(noisy)
     assert 0.5 * MOST_BYTES < len(png) < 1.2 * MOST_BYTES
-    with Image.open(io.BytesIO(png)) as picture:
-        assert picture.mode == "P"
-        assert picture.width == pytest.approx(picture.height)
+    with Image.open(io.BytesIO(png)) as shown:
+        assert shown.mode == "P"
+        assert shown.width == pytest.approx(shown.height)
 
 
 def test_fewer_colours_are_the_colours_of_before() -> None:
@@ -226,6 +227,6 @@ def test_fewer_colours_are_the_colours_of_before() -> None:
     smooth.subplots().imshow(np.linspace(0, 1, 90_000).reshape(300, 300), cmap="viridis")
     before = as_png(smooth)
     with Image.open(io.BytesIO(before)) as one, Image.open(io.BytesIO(_fewer_colours(before))) as other:
-        first, second = (np.asarray(picture.convert("RGB"), dtype=int) for picture in (one, other))
+        first, second = (np.asarray(shown.convert("RGB"), dtype=int) for shown in (one, other))
     assert np.abs(first - second).mean() < 1
     assert np.quantile(np.abs(first - second), 0.99) < 8  # a few pixels at the edges of letters may be off

@@ -91,7 +91,9 @@ class Project:
     @property
     def cubes(self) -> list[Path]:
         """The cubes that were made, whole or not."""
-        return [path for path in (self.folder / "data" / "cubes").glob("*") if path.suffix != ".multilook"]
+        return [
+            path for path in (self.folder / "data" / "cubes").glob("*") if path.suffix not in (".multilook", ".json")
+        ]
 
     @property
     def cube(self) -> Path:

@@ -30,6 +30,12 @@ def sweep(trained: Any, tiny: tuple[str, ...]) -> Any:
     return client, outcome, runs
 
 
+def _folder(base: Path, run: Any) -> Path:
+    folder = base / str(run.info.run_id)
+    folder.mkdir()
+    return folder
+
+
 def test_each_combination_is_a_run_under_one_parent(sweep: Any) -> None:
     _, _, runs = sweep
     (parent,) = (run for run in runs if run.data.tags.get("mlssm.kind") == "sweep")
@@ -69,15 +75,19 @@ def test_the_parent_says_which_children_differ_from_the_best_on_validation(sweep
     assert table["differs"].iloc[1] in outcome.stderr
 
 
-def test_two_passes_draw_more_in_training_and_are_scored_on_the_same_pixels(sweep: Any) -> None:
-    _, outcome, runs = sweep
+def test_two_passes_draw_more_in_training_and_are_scored_on_the_same_pixels(sweep: Any, tmp_path: Path) -> None:
+    client, outcome, runs = sweep
     drawn = [int(line.split("train ")[1].split()[0]) for line in outcome.stderr.splitlines() if "split: train" in line]
     assert len(drawn) == 4
     assert drawn[1] > drawn[0]
     children = [run for run in runs if "sampler.name" in run.data.params]
-    for split in ("train", "val", "test"):
+    for split in ("val", "test"):
         assert len({run.data.metrics[f"{split}/n"] for run in children}) == 1
-        assert len({run.data.metrics[f"baseline/pixel_mean/{split}/natural/r2"] for run in children}) == 1
+    paths = (client.download_artifacts(run.info.run_id, "scores.csv", str(_folder(tmp_path, run))) for run in children)
+    scores = pd.concat(pd.read_csv(path) for path in paths)
+    mean = scores[(scores["model"] == "pixel mean") & (scores["distribution"] == "natural")]
+    assert (mean.groupby("split")["r2"].nunique() == 1).all()
+    assert (mean.groupby("split")["r2"].size() == 4).all()
 
 
 def test_a_failed_job_is_told_and_marks_the_parent(trained: Any, tiny: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -97,19 +98,19 @@ def test_the_run_keeps_scores_of_validation_and_test(trained: Any) -> None:
         assert metrics[f"{split}/n"] > 1000
         for distribution in ("natural", "balanced"):
             assert {f"{split}/{distribution}/{score}" for score in SCORES} <= metrics.keys()
-    assert {"baseline/pixel_mean/test/natural/r2", "baseline/antecedent_rain/val/balanced/rmse"} <= metrics.keys()
+    own = [name for name in metrics if not name.startswith("system/")]
+    assert len(own) < 80, sorted(own)
     assert metrics["seconds"] > 0
     assert metrics["peak_memory_gb"] > 0.1
 
 
-def test_models_are_scored_on_the_same_pixels(trained: Any) -> None:
+def test_models_are_scored_on_the_same_pixels(trained: Any, tmp_path: Path) -> None:
     project, outcome = trained
-    metrics = _run(project, outcome.run_id).data.metrics
-    for split in ("train", "val", "test"):
-        for model in ("pixel_mean", "antecedent_rain"):
-            assert metrics[f"baseline/{model}/{split}/n"] == metrics[f"{split}/n"]
-            for name in ("natural/r2_ceiling", "balanced/r2_ceiling"):
-                assert metrics[f"baseline/{model}/{split}/{name}"] == metrics[f"{split}/{name}"]
+    scores = pd.read_csv(_client(project.folder).download_artifacts(outcome.run_id, "scores.csv", str(tmp_path)))
+    assert set(scores["split"]) == {"train", "val", "test"}
+    assert set(scores["model"]) == set(MODELS)
+    for _, rows in scores.groupby(["split", "distribution"]):
+        assert rows["n"].nunique() == rows["r2_ceiling"].nunique() == 1
 
 
 def test_the_best_epoch_is_the_one_that_is_scored(trained: Any) -> None:
@@ -155,7 +156,7 @@ def test_the_same_training_gives_the_same_numbers_to_the_last_bit(trained: Any, 
     one, two = (_run(project, outcome.run_id).data for outcome in (first, again))
     assert first.run_id != again.run_id
     numbers, again_numbers = (_of_the_training(data.metrics) for data in (one, two))
-    assert len(numbers) > 80
+    assert len(numbers) > 50
     assert numbers == again_numbers
     assert one.params == two.params
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,30 @@ from mlssm.scores.sums import Scores, per_area, per_bin, per_date
 from mlssm.scores.temporal import Quartiles
 
 NO_SPATIAL = "no date has labels and predictions that vary"
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """The tables that an evaluation is taken apart into, by the names of the artifacts that they become."""
+
+    by_date: pd.DataFrame
+    by_bin: pd.DataFrame
+    by_area: pd.DataFrame
+    detection: pd.DataFrame
+    decomposition: pd.DataFrame
+    correlation: pd.DataFrame
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> Breakdown:
+        """Make them, once a run; `days` is the local day of each acquisition in the cube."""
+        return cls(
+            by_date=scores_by_date(evaluation, days),
+            by_bin=scores_by_bin(evaluation),
+            by_area=scores_by_area(evaluation),
+            detection=detection_table(evaluation),
+            decomposition=decomposition_table(evaluation),
+            correlation=correlation_table(evaluation),
+        )
 
 
 def scores_by_date(evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> pd.DataFrame:

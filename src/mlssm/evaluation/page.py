@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import base64
-import io
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
 
 from mlssm.evaluation.html_table import TableLayout, lay_out
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 TEMPLATE = "page.html.j2"
-DOTS_PER_INCH = 130
-MOST_BYTES = 600_000  # of a figure, so that a report with three of maps stays below 3 MB
 
 
 @dataclass(frozen=True)
@@ -65,19 +59,19 @@ class FigureBlock:
 
     Attributes:
         title: Title, and the text for those who cannot see it.
-        figure: A matplotlib figure, or the bytes of a PNG.
+        png: The figure; see `mlssm.evaluation.picture`.
         how_to_read: A sentence on how to read it.
     """
 
     kind: ClassVar = "figure"
     title: str
-    figure: Figure | bytes
+    png: bytes
     how_to_read: str
 
     @property
     def base64(self) -> str:
         """The PNG in base64."""
-        return base64.b64encode(self.figure if isinstance(self.figure, bytes) else as_png(self.figure)).decode("ascii")
+        return base64.b64encode(self.png).decode("ascii")
 
 
 Block: TypeAlias = Text | TableBlock | FigureBlock
@@ -116,32 +110,3 @@ def render(page: Page) -> str:
         loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template(TEMPLATE).render(page=page)
-
-
-def as_png(figure: Figure) -> bytes:
-    """A figure on white, as PNG of about `MOST_BYTES` at most.
-
-    Maps of noise hardly compress: a larger picture is brought to 256 colours, and if that is not enough, drawn coarser.
-    """
-    drawn = _draw(figure, DOTS_PER_INCH)
-    if len(drawn) <= MOST_BYTES:
-        return drawn
-    reduced = _fewer_colours(drawn)
-    if len(reduced) <= MOST_BYTES:
-        return reduced
-    return _fewer_colours(_draw(figure, DOTS_PER_INCH * math.sqrt(MOST_BYTES / len(reduced))))
-
-
-def _draw(figure: Figure, dots_per_inch: float) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dots_per_inch, facecolor="white")
-    return buffer.getvalue()
-
-
-def _fewer_colours(png: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with Image.open(io.BytesIO(png)) as picture:
-        # median cut keeps colour bars smooth; dither would draw a pattern into maps
-        few = picture.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        few.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()

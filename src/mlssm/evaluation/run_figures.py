@@ -13,7 +13,7 @@ import pandas as pd
 from torch import nn
 
 from mlssm.data.assemble import Experiment
-from mlssm.evaluation.breakdown import decomposition_table, detection_table, scores_by_bin, scores_by_date
+from mlssm.evaluation.breakdown import Breakdown
 from mlssm.evaluation.evaluate import Evaluation
 from mlssm.evaluation.figures import (
     AreaCorrelation,
@@ -28,6 +28,7 @@ from mlssm.evaluation.figures import (
     skill_bars,
     temporal_correlation_map,
 )
+from mlssm.evaluation.picture import NamedFigure
 from mlssm.evaluation.rows import best_baseline
 from mlssm.evaluation.stream import NETWORK
 from mlssm.inference.area import map_area
@@ -61,24 +62,24 @@ READ_LOSS = "The epoch of the lowest validation error is kept. A gap that opens 
 
 
 @dataclass(frozen=True)
-class RunFigure:
+class RunFigure(NamedFigure):
     """A figure of a run.
 
     Attributes:
-        stem: Name of its file.
         title: Title in the report.
         how_to_read: A sentence or two.
-        figure: The figure.
     """
 
-    stem: str
     title: str
     how_to_read: str
-    figure: Figure
 
 
 def run_figures(
-    experiment: Experiment, network: nn.Module, evaluation: Evaluation, history: Sequence[EpochPoint]
+    experiment: Experiment,
+    network: nn.Module,
+    evaluation: Evaluation,
+    tables: Breakdown,
+    history: Sequence[EpochPoint],
 ) -> tuple[RunFigure, ...]:
     """All figures of a run, those of the test split first.
 
@@ -86,24 +87,23 @@ def run_figures(
         experiment: What it was trained on.
         network: The trained network.
         evaluation: Its scores.
+        tables: The same taken apart.
         history: The course of the training.
     """
-    days, shown = experiment.cube.local_days, _shown(evaluation)
-    dates = _of_test(scores_by_date(evaluation, days), shown)
-    bins = _of_test(scores_by_bin(evaluation), shown)
-    wet = _of_test(detection_table(evaluation), shown)
-    parts = _of_test(decomposition_table(evaluation), list(evaluation.kinds))
+    shown = _shown(evaluation)
+    dates, bins, wet = (_of_test(table, shown) for table in (tables.by_date, tables.by_bin, tables.detection))
+    parts = _of_test(tables.decomposition, list(evaluation.kinds))
     return (
-        RunFigure("skill", "Beside the others", READ_SKILL, skill_bars(_bars(evaluation), "test, natural")),
-        RunFigure("maps_test", "Maps", READ_MAPS, _maps(experiment, network, evaluation)),
-        RunFigure("density_test", "Predicted and retrieved, test", READ_DENSITY, _density(evaluation, "test")),
-        RunFigure("by_date", "By date", READ_DATES, by_date(dates, "test")),
-        RunFigure("by_bin", "By moisture", READ_BINS, by_bin(bins, "test")),
-        RunFigure("detection", "Detection of wet states", READ_DETECTION, detection(wet, "test")),
-        RunFigure("decomposition", "What the error is made of", READ_PARTS, decomposition(parts, "test, natural")),
-        RunFigure("temporal_correlation", "Over time", READ_OVER_TIME, _over_time(experiment, evaluation)),
-        RunFigure("density_val", "Predicted and retrieved, validation", READ_DENSITY, _density(evaluation, "val")),
-        RunFigure("loss", "Course of the training", READ_LOSS, loss_curves(history)),
+        RunFigure("skill", skill_bars(_bars(evaluation), "test, natural"), "Beside the others", READ_SKILL),
+        RunFigure("maps_test", _maps(experiment, network, evaluation), "Maps", READ_MAPS),
+        RunFigure("density_test", _density(evaluation, "test"), "Predicted and retrieved, test", READ_DENSITY),
+        RunFigure("by_date", by_date(dates, "test"), "By date", READ_DATES),
+        RunFigure("by_bin", by_bin(bins, "test"), "By moisture", READ_BINS),
+        RunFigure("detection", detection(wet, "test"), "Detection of wet states", READ_DETECTION),
+        RunFigure("decomposition", decomposition(parts, "test, natural"), "What the error is made of", READ_PARTS),
+        RunFigure("temporal_correlation", _over_time(experiment, evaluation), "Over time", READ_OVER_TIME),
+        RunFigure("density_val", _density(evaluation, "val"), "Predicted and retrieved, validation", READ_DENSITY),
+        RunFigure("loss", loss_curves(history), "Course of the training", READ_LOSS),
     )
 
 

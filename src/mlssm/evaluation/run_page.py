@@ -11,14 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlssm.config import TrainConfig
-from mlssm.evaluation.breakdown import (
-    correlation_table,
-    decomposition_table,
-    detection_table,
-    scores_by_area,
-    scores_by_bin,
-    scores_by_date,
-)
+from mlssm.evaluation.breakdown import Breakdown
 from mlssm.evaluation.evaluate import Evaluation
 from mlssm.evaluation.experiments.paper import implied_variance
 from mlssm.evaluation.page import Block, FigureBlock, Page, Section, TableBlock, Text
@@ -51,22 +44,27 @@ READ_PARTS = "Parts of the mean square error, SSM units squared; noise is that o
 
 
 def run_page(
-    config: TrainConfig, evaluation: Evaluation, days: npt.NDArray[np.datetime64], figures: Sequence[RunFigure]
+    config: TrainConfig,
+    evaluation: Evaluation,
+    tables: Breakdown,
+    days: npt.NDArray[np.datetime64],
+    figures: Sequence[RunFigure],
 ) -> Page:
     """The report of a run.
 
     Args:
         config: What it was told.
         evaluation: Its scores.
+        tables: The same taken apart.
         days: Local day of each acquisition in the cube.
         figures: Its figures.
     """
-    drawn = tuple(FigureBlock(item.title, item.figure, item.how_to_read) for item in figures)
+    drawn = tuple(FigureBlock(item.title, item.png, item.how_to_read) for item in figures)
     sections = (
         Section("What it comes to", _outcome(config, evaluation, days)),
         Section("The 2 x 2: training set or test set", (_square(config, evaluation),)),
         Section("Figures", drawn),
-        Section("Tables of the test split", _tables(evaluation, days)),
+        Section("Tables of the test split", _tables(evaluation, tables)),
     )
     return Page(*run_title(config), sections)
 
@@ -122,16 +120,16 @@ def _square_row(sampler: str, found: Mapping[RowDistribution, Scores], reason: s
     return row | {("reason", ""): reason}
 
 
-def _tables(evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> tuple[Block, ...]:
+def _tables(evaluation: Evaluation, tables: Breakdown) -> tuple[Block, ...]:
     network = [NETWORK]
     everyone = list(evaluation.kinds)
     return (
-        TableBlock("Detection of wet states", _test(detection_table(evaluation), everyone), READ_DETECTION),
-        TableBlock("Correlation over time and space", _test(correlation_table(evaluation), everyone), READ_CORRELATION),
-        TableBlock("What the error is made of", _test(decomposition_table(evaluation), everyone), READ_PARTS, 4),
-        TableBlock("By moisture", _test(scores_by_bin(evaluation), network), READ_BINS),
-        TableBlock("By area", _test(scores_by_area(evaluation), everyone), READ_AREAS),
-        TableBlock("By date", _test(scores_by_date(evaluation, days), network), READ_DATES),
+        TableBlock("Detection of wet states", _test(tables.detection, everyone), READ_DETECTION),
+        TableBlock("Correlation over time and space", _test(tables.correlation, everyone), READ_CORRELATION),
+        TableBlock("What the error is made of", _test(tables.decomposition, everyone), READ_PARTS, 4),
+        TableBlock("By moisture", _test(tables.by_bin, network), READ_BINS),
+        TableBlock("By area", _test(tables.by_area, everyone), READ_AREAS),
+        TableBlock("By date", _test(tables.by_date, network), READ_DATES),
     )
 
 

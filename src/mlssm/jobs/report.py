@@ -13,25 +13,19 @@ from torch import nn
 
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
-from mlssm.evaluation.breakdown import (
-    correlation_table,
-    decomposition_table,
-    detection_table,
-    scores_by_area,
-    scores_by_bin,
-    scores_by_date,
-    spatial_correlation,
-)
+from mlssm.evaluation.breakdown import Breakdown, spatial_correlation
 from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation
 from mlssm.evaluation.page import render
 from mlssm.evaluation.run_figures import run_figures
 from mlssm.evaluation.run_page import run_page
 from mlssm.evaluation.stream import NETWORK
 from mlssm.evaluation.sums_file import FILE, save_sums
-from mlssm.evaluation.table import Kind, as_csv, as_markdown
+from mlssm.evaluation.table import ScoreRow, as_csv, as_markdown
 from mlssm.scores.detection import detections
 from mlssm.scores.epoch import EpochPoint
 from mlssm.tracking.run import TrackedRun
+
+COMPARED = ("val", "test")  # splits; the training split's scores are in the tables
 
 
 def report(
@@ -55,12 +49,13 @@ def report(
     days = experiment.cube.local_days
     run.log_metrics(final_metrics(evaluation))
     log_scores(run, evaluation)
-    log_breakdown(run, evaluation, days)
+    tables = Breakdown.of(evaluation, days)
+    log_breakdown(run, tables)
     log_sums(run, evaluation.splits["test"], days)
-    figures = run_figures(experiment, network, evaluation, history)
+    figures = run_figures(experiment, network, evaluation, tables, history)
     for item in figures:
-        run.log_figure(item.figure, f"figures/{item.stem}.png")
-    run.log_text(render(run_page(config, evaluation, days, figures)), "report.html")
+        run.log_image(item.png, f"figures/{item.stem}.png")
+    run.log_text(render(run_page(config, evaluation, tables, days, figures)), "report.html")
 
 
 def log_scores(run: TrackedRun, evaluation: Evaluation) -> None:
@@ -69,20 +64,14 @@ def log_scores(run: TrackedRun, evaluation: Evaluation) -> None:
     run.log_text(f"{as_markdown(evaluation.rows)}\n{evaluation.verdict}\n", "scores.md")
 
 
-def log_breakdown(run: TrackedRun, evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> None:
-    """Log the scores by date, moisture and area, the detection, the correlations, and the parts of the error.
-
-    Args:
-        run: The tracked run.
-        evaluation: The scores.
-        days: Local day of each acquisition in the cube.
-    """
-    run.log_table(scores_by_date(evaluation, days), "scores_by_date")
-    run.log_table(scores_by_bin(evaluation), "scores_by_bin")
-    run.log_table(scores_by_area(evaluation), "scores_by_area")
-    run.log_table(detection_table(evaluation), "detection")
-    run.log_table(decomposition_table(evaluation), "decomposition")
-    run.log_table(correlation_table(evaluation), "correlation")
+def log_breakdown(run: TrackedRun, tables: Breakdown) -> None:
+    """Log the scores by date, moisture and area, the detection, the correlations, and the parts of the error."""
+    run.log_table(tables.by_date, "scores_by_date")
+    run.log_table(tables.by_bin, "scores_by_bin")
+    run.log_table(tables.by_area, "scores_by_area")
+    run.log_table(tables.detection, "detection")
+    run.log_table(tables.decomposition, "decomposition")
+    run.log_table(tables.correlation, "correlation")
 
 
 def log_sums(run: TrackedRun, found: SplitEvaluation, days: npt.NDArray[np.datetime64]) -> None:
@@ -94,46 +83,40 @@ def log_sums(run: TrackedRun, found: SplitEvaluation, days: npt.NDArray[np.datet
 
 
 def final_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """The scores as metrics, the network's bare, the others' under `baseline/<name>/` and `control/<name>/`.
+    """What runs are compared by: the trained model's scores on validation and test; all else is in the tables.
 
-    `{split}/n`, `{split}/{distribution}/{score}` and `.../skill`; of the network also `{split}/natural/r2_low` and
-    `r2_high`, `{split}/detection/{pod,far,csi}_{threshold}`, and the medians `{split}/temporal_corr` and
+    `{split}/n`, `{split}/{distribution}/{score}`, `{split}/natural/r2_low`, `r2_high` and `skill` (over the best
+    baseline), `{split}/detection/{pod,far,csi}_{threshold}`, and the medians `{split}/temporal_corr` and
     `{split}/spatial_corr`.
     """
     metrics: dict[str, float] = {}
     for row in evaluation.rows:
-        prefix, found = _prefix(row.model, row.kind), asdict(row.scores)
-        n = found.pop("n")
-        if row.distribution == "natural":
-            metrics[f"{prefix}{row.split}/n"] = n  # the same in the balanced one
-        elif row.distribution == "two_pass":
-            found["n"] = n
-        found["skill"] = row.skill
-        if row.kind == "network" and row.distribution == "natural":
-            found |= {"r2_low": row.intervals.r2.low, "r2_high": row.intervals.r2.high}
-        metrics |= {f"{prefix}{row.split}/{row.distribution}/{name}": value for name, value in found.items()}
-    return metrics | _detection_metrics(evaluation) | _correlation_metrics(evaluation)
+        if row.kind == "network" and row.split in COMPARED:
+            metrics |= _row_metrics(row)
+    for split in COMPARED:
+        metrics |= _split_metrics(split, evaluation.splits[split], evaluation)
+    return metrics
 
 
-def _prefix(model: str, kind: Kind) -> str:
-    if kind == "network":
-        return ""
-    name = model.removeprefix(f"{NETWORK}, ").replace(" ", "_")
-    return f"{kind}/{name}/"
+def _row_metrics(row: ScoreRow) -> dict[str, float]:
+    place, found = f"{row.split}/{row.distribution}", asdict(row.scores)
+    n = found.pop("n")
+    metrics = {f"{place}/{name}": value for name, value in found.items()}
+    if row.distribution == "natural":
+        ends = row.intervals.r2
+        more = {"r2_low": ends.low, "r2_high": ends.high, "skill": row.skill}
+        metrics |= {f"{place}/{name}": value for name, value in more.items()} | {f"{row.split}/n": n}
+    elif row.distribution == "two_pass":
+        metrics[f"{place}/n"] = n
+    return metrics
 
 
-def _detection_metrics(evaluation: Evaluation) -> dict[str, float]:
-    return {
+def _split_metrics(split: str, part: SplitEvaluation, evaluation: Evaluation) -> dict[str, float]:
+    metrics = {
         f"{split}/detection/{name}_{found.threshold:g}": getattr(found, name)
-        for split, part in evaluation.splits.items()
         for found in detections(part.wet[NETWORK], evaluation.config.wet_thresholds)
         for name in ("pod", "far", "csi")
     }
-
-
-def _correlation_metrics(evaluation: Evaluation) -> dict[str, float]:
-    metrics = {}
-    for split, part in evaluation.splits.items():
-        metrics[f"{split}/temporal_corr"] = part.temporal[NETWORK].median
-        metrics[f"{split}/spatial_corr"] = spatial_correlation(part.sums[NETWORK]).median
+    metrics[f"{split}/temporal_corr"] = part.temporal[NETWORK].median
+    metrics[f"{split}/spatial_corr"] = spatial_correlation(part.sums[NETWORK]).median
     return metrics

@@ -17,6 +17,7 @@ from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation, regular_grid
 from mlssm.evaluation.figures import seeds as seeds_figure
 from mlssm.evaluation.page import FigureBlock, Page, Section, TableBlock, Text, render
+from mlssm.evaluation.picture import NamedFigure
 from mlssm.evaluation.run_page import run_title
 from mlssm.evaluation.seeds import seed_split, spread
 from mlssm.evaluation.stream import NETWORK
@@ -26,9 +27,8 @@ from mlssm.tracking.run import TrackedRun
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from matplotlib.figure import Figure
-
 SCORED = ("val", "test")
+SPREAD = ("r2", "rmse", "mae", "corr", "bias", "skill")
 READ_SPREAD = "Mean and standard deviation over the seeds. A difference between two settings below the latter is luck."
 READ_SPLIT = (
     "What one training's expected mean square error is made of: what all seeds get wrong together (bias_squared), how "
@@ -59,13 +59,13 @@ def report_seeds(
     """
     together, spreads = pooled(evaluations), spread(evaluations)
     parts = _seed_splits(experiment, config, networks)
-    figure = seeds_figure(_by_seed(config, evaluations), "test, natural")
+    figure = NamedFigure("seeds", seeds_figure(_by_seed(config, evaluations), "test, natural"))
     run.log_metrics(mean_metrics(evaluations))
     log_scores(run, together)
     log_sums(run, together.splits["test"], experiment.cube.local_days)
     run.log_table(spreads, "spread")
     run.log_table(parts, "seed_split")
-    run.log_figure(figure, "figures/seeds.png")
+    run.log_image(figure.png, f"figures/{figure.stem}.png")
     run.log_text(render(_page(config, together, spreads, parts, figure)), "report.html")
     return together
 
@@ -81,11 +81,11 @@ def pooled(evaluations: Sequence[Evaluation]) -> Evaluation:
 
 
 def mean_metrics(evaluations: Sequence[Evaluation]) -> dict[str, float]:
-    """Each metric's mean over the seeds under its own name, and the network's standard deviation (n - 1) as `_sd`."""
+    """Each metric's mean over the seeds under its own name, and of natural scores the deviation (n - 1) as `_sd`."""
     found = [final_metrics(evaluation) for evaluation in evaluations]
     means = {name: fmean(metrics[name] for metrics in found) for name in found[0]}
-    own = [name for name in means if not name.startswith(("baseline/", "control/")) and not name.endswith("/n")]
-    return means | {f"{name}_sd": float(np.std([metrics[name] for metrics in found], ddof=1)) for name in own}
+    spread_of = [name for name in means if name.split("/")[1:2] == ["natural"] and name.rpartition("/")[2] in SPREAD]
+    return means | {f"{name}_sd": float(np.std([metrics[name] for metrics in found], ddof=1)) for name in spread_of}
 
 
 def _pooled(parts: Sequence[SplitEvaluation]) -> SplitEvaluation:
@@ -113,14 +113,14 @@ def _by_seed(config: TrainConfig, evaluations: Sequence[Evaluation]) -> pd.DataF
 
 
 def _page(
-    config: TrainConfig, together: Evaluation, spreads: pd.DataFrame, parts: pd.DataFrame, figure: Figure
+    config: TrainConfig, together: Evaluation, spreads: pd.DataFrame, parts: pd.DataFrame, figure: NamedFigure
 ) -> Page:
     title, subtitle = run_title(config)
     shown = spreads[(spreads["model"] == NETWORK) & spreads["split"].isin(SCORED)]
     verdict = f"All {config.seeds} seeds taken together: {together.verdict}."
     blocks = (
         Text(verdict),
-        FigureBlock("Spread over seeds", figure, READ_SEEDS),
+        FigureBlock("Spread over seeds", figure.png, READ_SEEDS),
         TableBlock("Mean and spread", shown, READ_SPREAD),
         TableBlock("Bias and variance over seeds", parts, READ_SPLIT, 4),
     )

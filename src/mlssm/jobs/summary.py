@@ -61,7 +61,7 @@ def _log_artifacts(parent: TrackedRun, artifacts: Artifacts) -> None:
     for table in artifacts.tables:
         parent.log_table(table.frame, table.stem)
     for figure in artifacts.figures:
-        parent.log_figure(figure.figure, f"figures/{figure.stem}.png")
+        parent.log_image(figure.png, f"figures/{figure.stem}.png")
     parent.log_text(render(artifacts.page), "report.html")
     parent.log_text(artifacts.summary + "\n", "summary.txt")
     for paragraph in artifacts.summary.split("\n\n"):

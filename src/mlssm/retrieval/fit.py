@@ -13,7 +13,10 @@ import numpy.typing as npt
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError, SplitError
+from mlssm.provenance import digest
+from mlssm.retrieval import label_error_cache
 from mlssm.retrieval.label_error import Dates, LabelError, fit_label_error
+from mlssm.retrieval.label_error_cache import kept_label_error
 from mlssm.retrieval.labels import AreaRetrieval, Labels
 from mlssm.retrieval.looks import cube_speckle
 from mlssm.retrieval.masks import DateMasks
@@ -21,7 +24,7 @@ from mlssm.retrieval.multilook import block_mean
 from mlssm.retrieval.noise import Speckle
 from mlssm.retrieval.references import References, fit_angle_slope, fit_references, normalise_angle
 from mlssm.retrieval.sample import Source, draw_sample
-from mlssm.retrieval.stack import AreaStack, Stack, row_bands, whole_blocks
+from mlssm.retrieval.stack import AreaStack, Stack, row_bands, stack_folder, whole_blocks
 from mlssm.retrieval.working_grid import WorkingGrid
 
 log = logging.getLogger(__name__)
@@ -89,9 +92,10 @@ def fit_retrieval(
     areas = fit_areas(cube, stack, config, training, masks)
     looks = cube.manifest.looks
     speckle = Speckle(looks) if looks is not None else cube_speckle(cube, config.polarisation, training)
-    sample = draw_sample(Source(cube, stack, areas, masks, speckle, config, training))
-    keys = _reference_keys(cube.orbits, config.per_orbit)
-    error = fit_label_error(sample, Dates(training, keys), config)
+    source = Source(cube, stack, areas, masks, speckle, config, training)
+    dates = Dates(training, _reference_keys(cube.orbits, config.per_orbit))
+    folder = stack_folder(cube, config) / f"label-error-{_identity(source)}"
+    error = kept_label_error(folder, lambda: fit_label_error(draw_sample(source), dates, config))
     return Retrieval(stack, cube.orbits, speckle, areas, masks, error)
 
 
@@ -115,6 +119,18 @@ def fit_areas(
         angle = _angles(cube, stack.working, number) if config.incidence_slope else {}
         areas.append(_fit_area(area, number, fitting, angle))
     return tuple(areas)
+
+
+def _identity(source: Source) -> str:
+    """What the label error depends on, in short."""
+    parts = {
+        "version": label_error_cache.VERSION,
+        "cube": source.cube.manifest.digest,
+        "retrieval": source.config.model_dump(mode="json"),
+        "training": source.training.tolist(),
+        "masks": source.masks.digest(),
+    }
+    return digest(parts)[:12]
 
 
 def _reference_keys(orbits: npt.NDArray[np.int64], per_orbit: bool) -> npt.NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,13 @@ class DateMasks:
     def any_of(self, area: int, times: npt.NDArray[np.int64]) -> bool:
         """Whether a pixel of the area is masked at one of the times."""
         return any((area, int(time)) in self.masked for time in times)
+
+    def digest(self) -> str:
+        """SHA-256 of all masks."""
+        found = hashlib.sha256(str(self.shapes).encode())
+        for place, mask in sorted(self.masked.items()):
+            found.update(str(place).encode() + np.packbits(mask).tobytes())
+        return found.hexdigest()
 
     def of(self, area: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Booleans:
         """The mask, [time, rows, columns], or [time, ...] of single pixels."""

@@ -25,6 +25,7 @@ Array = npt.NDArray[np.float32]
 Places = slice | npt.NDArray[np.int64]
 # rows that are worked on at once, so that memory stays bounded by the number of dates
 ROWS = 256
+VERSION = 1  # of the code that multilooks; to be raised where its numbers change
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,20 @@ def load_stack(cube: Cube, config: RetrievalConfig) -> Stack:
     if config.polarisation not in cube.manifest.polarisations:
         known = ", ".join(cube.manifest.polarisations)
         raise DataError(f"retrieval.polarisation={config.polarisation} is not in the images; they have {known}")
-    working = working_grid(cube, config)
-    kind = f"{working.window_pixels}px-{config.multilook}-{config.min_valid_fraction:g}"
-    folder = cube.path.with_suffix(".multilook") / f"{config.polarisation}-{kind}"
+    working, folder = working_grid(cube, config), stack_folder(cube, config)
     if not folder.is_dir():
         with whole_or_nothing(folder) as partial:
             partial.mkdir()
             for number in range(len(cube.areas)):
                 _multilook_area(cube, config, working, number, partial)
     return Stack(working, tuple(_open_area(folder, number) for number in range(len(cube.areas))))
+
+
+def stack_folder(cube: Cube, config: RetrievalConfig) -> Path:
+    """Where a multilook of a cube is kept, with what is learnt from it."""
+    pixels = working_grid(cube, config).window_pixels
+    kind = f"{config.polarisation}-{pixels}px-{config.multilook}-{config.min_valid_fraction:g}-v{VERSION}"
+    return cube.path.with_suffix(".multilook") / kind
 
 
 def _multilook_area(cube: Cube, config: RetrievalConfig, working: WorkingGrid, number: int, folder: Path) -> None:

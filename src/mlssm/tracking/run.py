@@ -80,6 +80,13 @@ class TrackedRun:
             figure.savefig(file)
             self.log_file(file, _parent(path))
 
+    def log_image(self, png: bytes, path: str) -> None:
+        """Write a picture that is drawn already as the artifact `path`."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / PurePosixPath(path).name
+            file.write_bytes(png)
+            self.log_file(file, _parent(path))
+
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """Copy a file into an artifact folder, the run's top folder by default."""
         self._outbox.put(Artifact(file=path, folder=folder))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlssm.evaluation.page import Page
+from mlssm.evaluation.picture import NamedFigure
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -18,14 +18,6 @@ class NamedTable:
 
     stem: str
     frame: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class NamedFigure:
-    """A figure, for `figures/<stem>.png`."""
-
-    stem: str
-    figure: Figure
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from mlssm.evaluation.experiments.artifacts import Artifacts, NamedFigure, NamedTable
+from mlssm.evaluation.experiments.artifacts import Artifacts, NamedTable
 from mlssm.evaluation.experiments.comparison import RANDOM
 from mlssm.evaluation.experiments.runs import Children, Found, Setting
 from mlssm.evaluation.figures import leakage_figure
 from mlssm.evaluation.page import FigureBlock, Page, Section, TableBlock, Text
+from mlssm.evaluation.picture import NamedFigure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,7 @@ def leakage(children: Children) -> Artifacts:
     groups = [group for _, group in table.groupby(["lag", "sampler"], sort=False)]
     summary = "\n\n".join(leakage_sentence(group) for group in groups)
     figures = tuple(_figure(group, len(groups) > 1) for group in groups)
-    drawn = tuple(FigureBlock("R2 and RMSE by split", named.figure, READ_FIGURE) for named in figures)
+    drawn = tuple(FigureBlock("R2 and RMSE by split", named.png, READ_FIGURE) for named in figures)
     shown = TableBlock("Scores by split", table.rename(columns=HEADINGS), READ_TABLE)
     page = Page(
         "Leakage: the same model under stricter splits",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlssm.evaluation.experiments.artifacts import Artifacts, NamedFigure, NamedTable, flat
+from mlssm.evaluation.experiments.artifacts import Artifacts, NamedTable, flat
 from mlssm.evaluation.experiments.comparison import (
     PAPERS_OWN,
     RANDOM,
@@ -19,6 +19,7 @@ from mlssm.evaluation.experiments.runs import Children
 from mlssm.evaluation.experiments.square import square, square_layout, square_sentence
 from mlssm.evaluation.figures import paper_figure, two_by_two
 from mlssm.evaluation.page import Block, FigureBlock, Page, Section, TableBlock, Text
+from mlssm.evaluation.picture import NamedFigure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +85,7 @@ def _paper_section(
     for protocol, reading, move in zip(protocols, (READ_OWN, READ_HELD_OUT), moves, strict=True):
         title, table = protocol.name[0].upper() + protocol.name[1:], paper_layout(comparison, protocol)
         blocks += [TableBlock(title, table, READ_PAPER + reading, PAPER_DECIMALS), Text(move)]
-    blocks.append(FigureBlock("The paper's scores and ours", beside.figure, READ_PAPER_FIGURE))
+    blocks.append(FigureBlock("The paper's scores and ours", beside.png, READ_PAPER_FIGURE))
     return Section("The paper's table", tuple(blocks))
 
 
@@ -92,8 +93,7 @@ def _square_section(squares: pd.DataFrame, shares: list[str], drawn: list[NamedF
     table = TableBlock("Training set and test set", square_layout(squares), READ_SQUARE)
     splits = squares["split"].unique().tolist()
     figures = [
-        FigureBlock(f"Split {split}", named.figure, READ_SQUARE_FIGURE)
-        for split, named in zip(splits, drawn, strict=True)
+        FigureBlock(f"Split {split}", named.png, READ_SQUARE_FIGURE) for split, named in zip(splits, drawn, strict=True)
     ]
     return Section("The 2 x 2: training set or test set", (*map(Text, shares), table, *figures))
 

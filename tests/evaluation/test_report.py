@@ -11,11 +11,13 @@ from torch import nn
 
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
+from mlssm.evaluation import picture
 from mlssm.evaluation.breakdown import spatial_correlation
 from mlssm.evaluation.evaluate import NETWORK, Evaluation
 from mlssm.evaluation.run_figures import area_maps, median_date
 from mlssm.evaluation.sums_file import SavedSums, load_sums
 from mlssm.jobs.report import final_metrics, report
+from mlssm.jobs.seeds_report import mean_metrics
 from mlssm.scores.detection import detections
 from mlssm.scores.epoch import EpochPoint
 from mlssm.scores.sums import scores
@@ -34,8 +36,8 @@ class Notebook:
     def log_metrics(self, values: dict[str, float]) -> None:
         self.metrics |= values
 
-    def log_figure(self, figure: Any, path: str) -> None:
-        self.figures[path] = figure
+    def log_image(self, png: bytes, path: str) -> None:
+        self.figures[path] = png
 
     def log_text(self, text: str, path: str) -> None:
         self.texts[path] = text
@@ -48,14 +50,21 @@ class Notebook:
 
 
 def test_a_run_keeps_metrics_tables_sums_figures_and_a_report(
-    experiment: Experiment, config: TrainConfig, network: nn.Module, evaluation: Evaluation
+    experiment: Experiment,
+    config: TrainConfig,
+    network: nn.Module,
+    evaluation: Evaluation,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run: Any = Notebook()
+    drawn: list[str] = []
+    monkeypatch.setattr(picture, "as_png", lambda figure: drawn.append(figure.get_suptitle()) or b"\x89PNG")
     report(run, experiment, config, network, evaluation, [EpochPoint(1, 0.1, 0.2), EpochPoint(2, 0.1, 0.3)])
     assert run.metrics == pytest.approx(final_metrics(evaluation), nan_ok=True)
     assert {f"figures/{name}.png" for name in ("loss", "density_val", "density_test", "maps_test")} <= set(run.figures)
     day = experiment.cube.local_days[median_date(evaluation)]
-    assert str(day) in run.figures["figures/maps_test.png"].get_suptitle()
+    assert len(drawn) == len(run.figures) == 10  # each once, for the artifact and the report
+    assert any(str(day) in title for title in drawn)
     assert set(run.texts) == {"scores.csv", "scores.md", "report.html"}
     assert evaluation.verdict in run.texts["report.html"]
     assert run.texts["scores.md"].splitlines()[-1] == evaluation.verdict
@@ -65,35 +74,42 @@ def test_a_run_keeps_metrics_tables_sums_figures_and_a_report(
     assert run.files["sums.npz"].digest == evaluation.splits["test"].digest
 
 
-def _place(model: str, kind: str) -> str:
-    names = {"ConvLSTM, no weather": "no_weather", "ConvLSTM, shuffled space": "shuffled_space"}
-    return "" if kind == "network" else f"{kind}/{names.get(model, model.replace(' ', '_'))}/"
-
-
-def test_metrics_are_the_table(evaluation: Evaluation) -> None:
+def test_the_metrics_are_those_that_runs_are_compared_by(evaluation: Evaluation) -> None:
     metrics = final_metrics(evaluation)
-    for row in evaluation.rows:
-        place = f"{_place(row.model, row.kind)}{row.split}"
-        values = asdict(row.scores) | {"skill": row.skill}
-        n = values.pop("n")
-        assert metrics[f"{place}/two_pass/n" if row.distribution == "two_pass" else f"{place}/n"] == n
-        for name, value in values.items():
-            assert metrics[f"{place}/{row.distribution}/{name}"] == value
-    assert {"baseline/antecedent_rain/val/balanced/rmse", "control/no_weather/test/natural/r2"} <= metrics.keys()
-
-
-def test_metrics_have_the_networks_interval_detection_and_correlations(evaluation: Evaluation) -> None:
-    metrics = final_metrics(evaluation)
-    for split, part in evaluation.splits.items():
-        (row,) = (row for row in evaluation.rows if row.labels == (NETWORK, split, "natural"))
+    scored = {row.labels: row for row in evaluation.rows if row.model == NETWORK}
+    for split in ("val", "test"):
+        for distribution in ("natural", "balanced", "two_pass"):
+            values = asdict(scored[NETWORK, split, distribution].scores)
+            n = values.pop("n")
+            assert metrics[f"{split}/two_pass/n" if distribution == "two_pass" else f"{split}/n"] == n
+            for name, value in values.items():
+                assert metrics[f"{split}/{distribution}/{name}"] == value
+        row = scored[NETWORK, split, "natural"]
+        assert metrics[f"{split}/natural/skill"] == row.skill
         assert metrics[f"{split}/natural/r2_low"] == row.intervals.r2.low
         assert metrics[f"{split}/natural/r2_high"] == row.intervals.r2.high
+
+
+def test_detection_and_correlations_are_metrics(evaluation: Evaluation) -> None:
+    metrics = final_metrics(evaluation)
+    for split in ("val", "test"):
+        part = evaluation.splits[split]
         middle = detections(part.wet[NETWORK], (0.5, 0.6, 0.8))[1]
         assert metrics[f"{split}/detection/pod_0.6"] == pytest.approx(middle.pod, nan_ok=True)
         assert metrics[f"{split}/detection/csi_0.6"] == middle.csi
         assert metrics[f"{split}/temporal_corr"] == part.temporal[NETWORK].median
         assert metrics[f"{split}/spatial_corr"] == spatial_correlation(part.sums[NETWORK]).median
-    assert not any("r2_low" in name for name in metrics if name.startswith(("baseline/", "control/")))
+
+
+def test_metrics_are_few_and_the_models_own(evaluation: Evaluation) -> None:
+    metrics = final_metrics(evaluation)
+    assert len(metrics) < 75  # with those of the training and its cost a run stays below 80
+    assert {name.partition("/")[0] for name in metrics} == {"val", "test"}
+    assert not any("baseline" in name or "control" in name for name in metrics)
+    several = mean_metrics([evaluation, evaluation])
+    assert several.keys() > metrics.keys()
+    assert len(several) < 80 + 14  # 14 are of the second pass, which is scored on demand alone
+    assert several["test/natural/rmse_sd"] == 0
 
 
 def test_the_date_that_is_shown_is_neither_the_best_nor_the_worst(evaluation: Evaluation) -> None:
