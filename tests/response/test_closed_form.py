@@ -122,8 +122,20 @@ def test_one_training_season_is_too_few_to_choose_by(made_up: Any) -> None:
 def test_without_any_label_there_is_nothing_to_choose_by(made_up: Any) -> None:
     area = made_up()
     unknown = Area(dataclasses.replace(area, sigma=np.full_like(area.sigma, np.nan)).retrieve, area.area.driven, 150)
-    with pytest.raises(DataError, match="no held-out training season has a label"):
+    with pytest.raises(DataError, match="fewer than two training seasons have labels"):
         ClosedForm.fit([unknown], area.dates, area.seasons < 2023, Settings())
+
+
+def test_one_season_with_labels_is_too_few_to_choose_by(made_up: Any) -> None:
+    area = made_up()
+    masked = dataclasses.replace(area, sigma=np.where((area.seasons == 2021)[:, None, None], area.sigma, np.nan))
+
+    def retrieve(training: np.ndarray) -> Any:  # references of all dates, so that the season is labelled throughout
+        found = area.retrieve(training)
+        return dataclasses.replace(found, relative=np.where(np.isfinite(masked.sigma), found.relative, np.nan))
+
+    with pytest.raises(DataError, match="fewer than two training seasons have labels"):
+        ClosedForm.fit([Area(retrieve, area.area.driven, 150)], area.dates, area.seasons < 2022, Settings())
 
 
 def test_the_choice_is_the_candidate_with_the_least_error(made_up: Any) -> None:

@@ -87,7 +87,7 @@ class ClosedForm:
             settings: What may be chosen.
 
         Raises:
-            DataError: No held-out season has a label.
+            DataError: Fewer than two training seasons have labels.
             SplitError: The training dates are of fewer than two seasons.
         """
         inner = choose(areas, dates, training, settings)

@@ -132,8 +132,8 @@ class _Squares:
     def chosen(self) -> Choice:
         if not any(self.count.values()):
             raise DataError(
-                "no held-out training season has a label to choose by: look at retrieval.min_sensitivity_db, "
-                "retrieval.water_below_db and retrieval.frozen_below_c, which mask pixels"
+                "fewer than two training seasons have labels, and choices by held-out seasons need two: see what masks "
+                "pixels (retrieval.min_sensitivity_db, water_below_db, frozen_below_c), or hold out fewer seasons"
             )
         return Choice.least({value: self.total[value] / self.count[value] for value in self.total})
 
@@ -209,7 +209,7 @@ def choose(areas: Sequence[Area], dates: Dates, training: Booleans, settings: Se
     """Hold out each training season in turn, with references, means and slopes fitted without it.
 
     Raises:
-        DataError: No held-out season has a label.
+        DataError: Fewer than two training seasons have labels.
         SplitError: The training dates are of fewer than two seasons.
     """
     folds = season_folds(training, dates.seasons)

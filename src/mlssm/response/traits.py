@@ -12,7 +12,7 @@ from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Population, Response, Seasons, fit_pixels
 from mlssm.response.folds import Retrieved
 
-SMOOTHED_M = (90.0, 300.0, 1000.0)
+AROUND_M = (0.0, 90.0, 300.0, 1000.0)  # that means and slopes are averaged over; 0: the pixel itself
 LEAST_SPREAD = 1e-6
 
 
@@ -52,7 +52,7 @@ class Traits:
         left = values - relative.linear(of_training)
         count = np.isfinite(left).sum(axis=0)
         noise = np.sqrt(np.nansum(left**2, axis=0) / np.maximum(count - 2, 1))
-        names, maps = zip(*_fixed(found, base, pixel_m).items(), strict=True)
+        names, maps = zip(*_fixed(found, base, relative, pixel_m).items(), strict=True)
         return cls(relative, np.where(count > 0, noise, np.nan), np.stack(maps), names)
 
     def features(self, driver: Floats) -> Floats:
@@ -88,14 +88,15 @@ def expected_clipped(mean: Floats, deviation: Floats) -> Floats:
     return np.asarray(mean * (ndtr(high) - ndtr(low)) + scatter * (density[0] - density[1]) + 1 - ndtr(high))
 
 
-def _fixed(found: Retrieved, base: Response, pixel_m: float) -> dict[str, Floats]:
+def _fixed(found: Retrieved, base: Response, relative: Response, pixel_m: float) -> dict[str, Floats]:
+    """Span, spread and neighbours in units of the span; means and slopes of the surroundings, clipped and not."""
     span = np.where(found.span > 0, found.span, np.nan)
     around = (9 * smoothed(found.level, 3) - np.nan_to_num(found.level)) / 8
     maps = {"1 / span": 1 / span, "spread": found.spread / span, "neighbours": (around - found.level) / span}
-    for metres in SMOOTHED_M:
-        size = 2 * int(metres / pixel_m / 2) + 1  # odd, so that it lies around its pixel
-        maps[f"mean {metres:g} m"] = smoothed(base.mean, size)
-        maps[f"slope {metres:g} m"] = smoothed(base.slope, size)
+    for kind, response, widths in (("ssm", base, AROUND_M), ("backscatter", relative, AROUND_M[:-1])):
+        for size in sorted({2 * int(metres / pixel_m / 2) + 1 for metres in widths}):  # odd: around its pixel
+            maps[f"{kind} mean of {size} pixels"] = smoothed(response.mean, size)
+            maps[f"{kind} slope of {size} pixels"] = smoothed(response.slope, size)
     if found.ratio is not None:
         maps["cross-polarised"] = found.ratio
     return maps
