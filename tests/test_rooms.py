@@ -28,6 +28,7 @@ ROOMS = (
     ("cube_writer",),
     ("prepare",),
     ("retrieval",),
+    ("response",),
     ("patches",),
     ("data",),
     ("models",),

@@ -89,24 +89,36 @@ def fit_retrieval(
         DataError: An angle slope is wanted but the area has no incidence angles.
         SplitError: Fewer training dates than references need.
     """
+    areas = fit_areas(cube, stack, config, training, masks)
+    looks = cube.manifest.looks
+    speckle = Speckle(looks) if looks is not None else cube_speckle(cube, config.polarisation, training)
+    source = Source(cube, stack, areas, masks, speckle, config, training)
+    dates = Dates(training, _reference_keys(cube.orbits, config.per_orbit))
+    folder = stack_folder(cube, config) / f"label-error-{_identity(source)}"
+    error = kept_label_error(folder, lambda: fit_label_error(draw_sample(source), dates, config))
+    return Retrieval(stack, cube.orbits, speckle, areas, masks, error)
+
+
+def fit_areas(
+    cube: Cube, stack: Stack, config: RetrievalConfig, training: npt.NDArray[np.bool_], masks: DateMasks
+) -> tuple[AreaRetrieval, ...]:
+    """Fit references (and angle slopes) alone, which takes a moment: labels of other training dates come from it.
+
+    Arguments and errors are those of `fit_retrieval`.
+    """
     if config.incidence_slope and config.per_orbit:
         raise ConfigError(
             "retrieval.incidence_slope=true wants retrieval.per_orbit=false: each alone removes the angle"
         )
     keys = _reference_keys(cube.orbits, config.per_orbit)
     _check_dates(keys, training, config)
-    looks = cube.manifest.looks
-    speckle = Speckle(looks) if looks is not None else cube_speckle(cube, config.polarisation, training)
-    areas = []
     shared = not np.array_equal(keys, cube.orbits)
     fitting = _Fitting(cube.orbits, keys, shared, training, config, masks)
+    areas = []
     for number, area in enumerate(stack.areas):
         angle = _angles(cube, stack.working, number) if config.incidence_slope else {}
         areas.append(_fit_area(area, number, fitting, angle))
-    source = Source(cube, stack, areas, masks, speckle, config, training)
-    folder = stack_folder(cube, config) / f"label-error-{_identity(source)}"
-    error = kept_label_error(folder, lambda: fit_label_error(draw_sample(source), Dates(training, keys), config))
-    return Retrieval(stack, cube.orbits, speckle, tuple(areas), masks, error)
+    return tuple(areas)
 
 
 def _identity(source: Source) -> str:

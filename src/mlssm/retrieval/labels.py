@@ -73,16 +73,24 @@ class AreaRetrieval:
         Returns:
             SSM, float32 [time, rows, columns], NaN where masked; and wet - dry of its references, dB, the same shape.
         """
-        ssm, sensitivity = np.full((2, *backscatter.shape), np.nan, np.float32)
+        relative, sensitivity = self.relative(backscatter, orbits, rows, cols)
+        return np.clip(relative, 0, 1), sensitivity
+
+    def relative(
+        self, backscatter: Floats, orbits: npt.NDArray[np.int64], rows: slice, cols: slice
+    ) -> tuple[Floats, Floats]:
+        """Backscatter between its references, before it is clipped to SSM; as `retrieve`."""
+        relative, sensitivity = np.full((2, *backscatter.shape), np.nan, np.float32)
         for orbit in np.unique(orbits):
             times, key = orbits == orbit, self.key(int(orbit))
             if key not in self.references:
                 continue  # an orbit that no training date has: it stays masked
             sigma = self.normalised(backscatter[times], int(orbit), rows, cols)
             dry, wet = self.references[key].dry[rows, cols], self.references[key].wet[rows, cols]
-            ssm[times] = np.where(self.usable[key][rows, cols], relative_moisture(sigma, dry, wet), np.nan)
+            usable = self.usable[key][rows, cols]
+            relative[times] = np.where(usable, relative_backscatter(sigma, dry, wet), np.nan)
             sensitivity[times] = wet - dry
-        return ssm, sensitivity
+        return relative, sensitivity
 
     def normalised(self, backscatter: Floats, orbit: int, rows: Places, cols: Places) -> Floats:
         """Backscatter at 40 degrees where a slope is fitted, else as it is; dB."""
@@ -99,5 +107,10 @@ def relative_moisture(sigma: Floats, dry: Floats, wet: Floats) -> Floats:
         dry: dB, [...].
         wet: dB, [...].
     """
+    return np.clip(relative_backscatter(sigma, dry, wet), 0, 1)
+
+
+def relative_backscatter(sigma: Floats, dry: Floats, wet: Floats) -> Floats:
+    """(sigma - dry) / (wet - dry), not clipped; see `relative_moisture`."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.clip((sigma - dry) / np.where(wet > dry, wet - dry, np.nan), 0, 1))
+        return np.asarray((sigma - dry) / np.where(wet > dry, wet - dry, np.nan))

@@ -1,0 +1,143 @@
+"""The areas of a cube as the closed form sees them: labels refitted on any training dates, and drivers at pixels.
+
+An area is held whole in memory, in float64: 100 dates of a million pixels are 0.8 GB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from mlssm.config import RetrievalConfig
+from mlssm.cube import Cube
+from mlssm.grid import Floats
+from mlssm.response.bank import drive, weighs_bank
+from mlssm.response.base import Booleans, Seasons
+from mlssm.response.driver import Driver, Forcing, bank, index_driver
+from mlssm.response.folds import Retrieve, Retrieved
+from mlssm.response.inner import Area
+from mlssm.retrieval.fit import fit_areas
+from mlssm.retrieval.labels import AreaRetrieval
+from mlssm.retrieval.masks import DateMasks
+from mlssm.retrieval.stack import Stack, load_stack
+from mlssm.weather.field import AreaPixels, WeatherField
+from mlssm.weather.interpolation import inverse_distance_weights
+
+WHOLE = slice(None)
+
+
+@dataclass(frozen=True)
+class Backscatter:
+    """All that labels are made from, for any training dates.
+
+    Attributes:
+        cube: For orbits and angles.
+        stack: The multilooked backscatter.
+        cross: The same in the other polarisation; None where there is none.
+        masks: Frozen and snowy pixels.
+        config: The retrieval's.
+    """
+
+    cube: Cube
+    stack: Stack
+    cross: Stack | None
+    masks: DateMasks
+    config: RetrievalConfig
+
+    @classmethod
+    def of(cls, cube: Cube, stack: Stack, masks: DateMasks, config: RetrievalConfig) -> Backscatter:
+        """Find the other polarisation, if the cube has one."""
+        others = [each for each in cube.manifest.polarisations if each != config.polarisation]
+        cross = load_stack(cube, config.model_copy(update={"polarisation": others[0]})) if others else None
+        return cls(cube, stack, cross, masks, config)
+
+    def retrievals(self) -> tuple[Retrieve, ...]:
+        """Each area's labels as a function of the training dates; references of the same dates are fitted once."""
+        fitted: dict[bytes, tuple[AreaRetrieval, ...]] = {}
+
+        def of(number: int) -> Retrieve:
+            def retrieve(training: Booleans) -> Retrieved:
+                key = np.packbits(training).tobytes()
+                if key not in fitted:
+                    fitted[key] = fit_areas(self.cube, self.stack, self.config, training, self.masks)
+                return self._retrieved(number, fitted[key][number], training)
+
+            return retrieve
+
+        return tuple(of(number) for number in range(len(self.stack.areas)))
+
+    def _retrieved(self, number: int, area: AreaRetrieval, training: Booleans) -> Retrieved:
+        times, orbits = np.arange(len(training)), self.cube.orbits
+        sigma = self.stack.areas[number].backscatter(times, WHOLE, WHOLE)
+        if self.masks.any_of(number, times):
+            sigma[self.masks.of(number, times, WHOLE, WHOLE)] = np.nan
+        relative, sensitivity = area.relative(sigma, orbits, WHOLE, WHOLE)
+        for orbit in np.unique(orbits):
+            sigma[orbits == orbit] = area.normalised(sigma[orbits == orbit], int(orbit), WHOLE, WHOLE)
+        known = np.where(np.isfinite(relative), sigma, np.nan)[training].astype(float)
+        level, spread = _level_and_spread(known, np.array([area.key(int(orbit)) for orbit in orbits[training]]))
+        span = _mean(np.where(np.isfinite(relative), sensitivity, np.nan)[training].astype(float))
+        return Retrieved(relative.astype(float), span, level, spread, self._ratio(number, known, training))
+
+    def _ratio(self, number: int, sigma: Floats, training: Booleans) -> Floats | None:
+        if self.cross is None:
+            return None
+        cross = self.cross.areas[number].backscatter(np.flatnonzero(training), WHOLE, WHOLE)
+        return _mean(cross - sigma)
+
+
+def _mean(values: Floats) -> Floats:
+    """Mean of the known values over dates [h, w]; NaN where there is none."""
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0).sum(axis=0)
+    return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0))
+
+
+def _level_and_spread(sigma: Floats, keys: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Mean of the dates, and standard deviation around the means of those that share references, dB [h, w]."""
+    around = sigma.copy()
+    for key in np.unique(keys):
+        around[keys == key] -= _mean(sigma[keys == key])
+    return _mean(sigma), np.sqrt(_mean(around**2))
+
+
+def closed_form_areas(
+    source: Backscatter, field: WeatherField, training: Booleans, seasons: Seasons, drivers: Sequence[Driver] = ()
+) -> list[Area]:
+    """The areas of a cube, to fit a closed form on: the driver fixed with few training dates, a bank with many.
+
+    Args:
+        source: Labels.
+        field: Weather at pixels.
+        training: Which times are training dates [T].
+        seasons: Of each time [T].
+        drivers: The bank; by default all of `mlssm.response.driver.bank`.
+
+    Raises:
+        SplitError: A bank is weighed, and the training dates are of fewer than two seasons.
+    """
+    forcing = Forcing.of(field.weather, field.station_xy, field.config.neighbours, field.config.power)
+    positions, fixed = forcing.positions(source.cube.window_ends), index_driver(forcing)
+    many = drivers or (bank(forcing) if weighs_bank(int(training.sum())) else ())
+    areas = []
+    for place, retrieve in zip(field.places, source.retrievals(), strict=True):
+        at = partial(driver_maps, positions=positions, weights=station_weights(field, place), shape=place.shape)
+        driven = drive(retrieve, at(fixed), [partial(at, driver) for driver in many], training, seasons)
+        areas.append(Area(retrieve, driven, source.stack.working.grid.pixel))
+    return areas
+
+
+def station_weights(field: WeatherField, place: AreaPixels) -> Floats:
+    """How the stations weigh at an area's pixels [P, S]; rows sum to 1."""
+    pixels = np.column_stack([axis.ravel() for axis in np.meshgrid(place.x, place.y)])
+    return inverse_distance_weights(field.station_xy, pixels, field.config.neighbours, field.config.power)
+
+
+def driver_maps(driver: Driver, positions: npt.NDArray[np.int64], weights: Floats, shape: tuple[int, int]) -> Floats:
+    """A driver at an area's pixels [T, h, w]; see `Driver.at`."""
+    return driver.at(positions, weights).reshape(len(positions), *shape)

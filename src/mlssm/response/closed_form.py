@@ -1,0 +1,149 @@
+"""The closed form: base and correction, fitted on all training dates with what held-out training seasons chose."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from mlssm.grid import Floats
+from mlssm.response.base import Booleans, Population, Response
+from mlssm.response.correction import corrected
+from mlssm.response.inner import Area, Dates, Fitted, Inner, Settings, choose, responses, traits_of
+from mlssm.response.memory import Memory, remembered
+from mlssm.response.nowcast import Earlier, Moment
+from mlssm.response.traits import Traits
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AreaForm:
+    """The closed form of one area.
+
+    Attributes:
+        response: Base.
+        traits: What the correction is told from; None without one.
+        weights: Of the correction's features [K]; empty without one.
+    """
+
+    response: Response
+    traits: Traits | None
+    weights: Floats
+
+    def state(self) -> dict[str, Any]:
+        """Arrays, strings and dictionaries of these: what a bundle keeps."""
+        return asdict(self)
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> AreaForm:
+        """From its state."""
+        response, traits = Response(**state["response"]), state["traits"]
+        if traits is not None:
+            relative, names = Response(**traits["relative"]), tuple(traits["names"])
+            traits = Traits(relative, traits["noise"], traits["fixed"], names)
+        return cls(response, traits, state["weights"])
+
+    def base(self, driver: Floats) -> Floats:
+        """Forecast without correction, 0..1 [h, w], at a driver [h, w] or broadcastable to it."""
+        return np.array(np.broadcast_to(self.response.ssm(driver), self.response.mean.shape))
+
+    def forecast(self, driver: Floats) -> Floats:
+        """Forecast, 0..1 [h, w], at a driver [h, w] or broadcastable to it."""
+        if self.traits is None:
+            return self.base(driver)
+        return corrected(self.base(driver), self.traits.features(driver), self.weights)
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """The closed form of all areas.
+
+    Attributes:
+        areas: In their order.
+        fitted: What they were fitted on, in the same order.
+        inner: What held-out training seasons chose and show.
+        dates: All times.
+        alike: See `mlssm.response.inner.Settings`.
+    """
+
+    areas: tuple[AreaForm, ...]
+    fitted: tuple[Fitted, ...]
+    inner: Inner
+    dates: Dates
+    alike: float
+
+    @classmethod
+    def fit(cls, areas: Sequence[Area], dates: Dates, training: Booleans, settings: Settings) -> ClosedForm:
+        """Choose by held-out training seasons, then fit on all training dates.
+
+        Args:
+            areas: At least one.
+            dates: All times.
+            training: Which of them are training dates [T]; labels of others change nothing.
+            settings: What may be chosen.
+
+        Raises:
+            DataError: Fewer than two training seasons have labels.
+            SplitError: The training dates are of fewer than two seasons.
+        """
+        inner = choose(areas, dates, training, settings)
+        fitted = [Fitted.of(area, training, None, dates.seasons, settings.correlation) for area in areas]
+        forms = []
+        for each, response in zip(fitted, responses(fitted, inner.own_share.value), strict=True):
+            traits = traits_of(each, response, dates.seasons) if settings.penalties else None
+            forms.append(AreaForm(response, traits, inner.weights))
+        chosen = inner.own_share.value, inner.penalty.value if inner.penalty else "none", inner.phi
+        log.info("held-out training seasons chose own share %g, penalty %s, phi %.2f", *chosen)
+        return cls(tuple(forms), tuple(fitted), inner, dates, settings.alike)
+
+    def forecasts(self, area: int) -> Floats:
+        """Forecasts of an area at all times, 0..1 [T, h, w]; of training dates out of fold."""
+        found = np.stack([self.areas[area].forecast(driver) for driver in self.fitted[area].driver])
+        for season, held in self.inner.held.items():
+            found[held[area].times] = self.inner.forecasts[season][area]
+        return found
+
+    def nowcasts(self, area: int, forecasts: Floats, phi: float | None = None) -> Floats:
+        """Forecasts with what earlier images of the same season add, 0..1 [T, h, w]; training dates as in `forecasts`.
+
+        Args:
+            area: Which area.
+            forecasts: Its forecasts at all times [T, h, w].
+            phi: Share of a carried residual that lasts; by default that which held-out training seasons show.
+        """
+        share, earlier = self.inner.phi if phi is None else phi, self.earlier(area, forecasts)
+        pairs = zip(forecasts, earlier.moments, strict=True)
+        return np.stack([np.clip(each + share * earlier.carry(moment).mean, 0, 1) for each, moment in pairs])
+
+    def earlier(self, area: int, forecasts: Floats) -> Earlier:
+        """An area's images, to carry what they left of `forecasts` [T, h, w] to later days."""
+        drivers = np.array(np.broadcast_to(self.fitted[area].driver, forecasts.shape))
+        for held in self.inner.held.values():
+            drivers[held[area].times] = held[area].fitted.driver[held[area].times]
+        moments = Moment.all(self.dates.days, self.dates.seasons, drivers)
+        return Earlier.of(self.labels(area), forecasts, moments, self.alike * self.fitted[area].scale)
+
+    @property
+    def population(self) -> Population:
+        """How the mean area responds: the forecast of an area without labels, see `Response`."""
+        return Population.of([each.fits for each in self.fitted])
+
+    def labels(self, area: int) -> Floats:
+        """Labels to compare `forecasts` with [T, h, w]: those of a training season by references of the others."""
+        found = self.fitted[area].found.ssm.copy()
+        for held in self.inner.held.values():
+            found[held[area].times] = held[area].labels
+        return found
+
+    def memory(self, area: int) -> Memory:
+        """What training dates say of an area's pixels, without the season that it is used for."""
+        without = {
+            season: remembered(held[area].fitted.found, held[area].response, held[area].fitted.training)
+            for season, held in self.inner.held.items()
+        }
+        whole = self.fitted[area]
+        return Memory(without, remembered(whole.found, self.areas[area].response, whole.training))

@@ -1,0 +1,77 @@
+"""Seasons held out in turn, and what labels are to a fit: a function of the dates that it may know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlssm.errors import SplitError
+from mlssm.grid import Floats
+from mlssm.response.base import Booleans, Seasons
+
+LEAST_SEASONS = 2
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A training season that is held out.
+
+    Attributes:
+        season: Its name.
+        training: The training dates of the others [T].
+        held: Its own training dates [T].
+    """
+
+    season: int
+    training: Booleans
+    held: Booleans
+
+
+def season_folds(training: Booleans, seasons: Seasons) -> list[Fold]:
+    """Each training season held out in turn.
+
+    Args:
+        training: Which times are training dates [T].
+        seasons: Of each time [T].
+
+    Raises:
+        SplitError: The training dates are of fewer than two seasons.
+    """
+    names = np.unique(seasons[training])
+    if len(names) < LEAST_SEASONS:
+        raise SplitError(
+            f"choices by held-out seasons need {LEAST_SEASONS} training seasons, and there is {len(names)}: hold out "
+            "fewer in split.test and split.val, or begin seasons in another month (split.start_month)"
+        )
+    held = (training & (seasons == name) for name in names)
+    return [Fold(int(name), training & ~out, out) for name, out in zip(names, held, strict=True)]
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """An area's labels and what else its training dates say of its pixels; of all times.
+
+    Attributes:
+        relative: (sigma - dry) / (wet - dry), not clipped [T, h, w]; NaN where masked.
+        span: wet - dry, dB, mean over the training dates with a label [h, w].
+        level: Mean backscatter of the training dates, dB [h, w].
+        spread: Standard deviation of the training dates' backscatter, dB [h, w].
+        ratio: Mean of cross- less co-polarised backscatter of the training dates, dB [h, w]; None where there is none.
+    """
+
+    relative: Floats
+    span: Floats
+    level: Floats
+    spread: Floats
+    ratio: Floats | None = None
+
+    @property
+    def ssm(self) -> Floats:
+        """The labels, 0..1 [T, h, w]."""
+        return np.clip(self.relative, 0, 1)
+
+
+# retrieves labels of all times by references that are fitted on the given training dates [T] alone
+Retrieve = Callable[[Booleans], Retrieved]

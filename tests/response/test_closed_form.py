@@ -1,0 +1,163 @@
+"""The closed form as a whole: what it may know, what it recovers, and what it refuses."""
+
+import dataclasses
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.utils._pytree
+
+from mlssm.errors import DataError, SplitError
+from mlssm.response.closed_form import AreaForm, ClosedForm
+from mlssm.response.inner import Area, Settings
+
+
+def numbers(value: Any) -> Iterator[np.ndarray]:
+    """All arrays and numbers of a dataclass, in order."""
+    if dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from numbers(getattr(value, field.name))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from numbers(item)
+    elif isinstance(value, dict):
+        for key, item in sorted(value.items()):
+            yield from numbers(key)
+            yield from numbers(item)
+    elif value is not None and not callable(value):
+        yield np.asarray(value)
+
+
+def same(left: Any, right: Any) -> bool:
+    pairs = list(zip(numbers(left), numbers(right), strict=True))
+    equal = [a == b if a.dtype.kind == "U" else np.array_equal(a, b, equal_nan=True) for a, b in pairs]
+    return len(pairs) >= 4 and all(equal)
+
+
+def test_labels_of_the_held_out_season_move_nothing_that_is_fitted(made_up: Any) -> None:
+    area = made_up()
+    test = area.seasons == 2022
+    changed = area.with_sigma(test, 4.0)
+    before, after = (ClosedForm.fit([each.area], each.dates, ~test, Settings()) for each in (area, changed))
+    assert same(before.areas, after.areas)
+    assert before.inner.phi == after.inner.phi
+    assert same(before.inner.own_share, after.inner.own_share)
+    assert same(before.memory(0), after.memory(0))
+    assert np.array_equal(before.forecasts(0), after.forecasts(0))
+    assert not np.array_equal(before.labels(0)[test], after.labels(0)[test])
+    # and those of a training season do
+    moved = area.with_sigma(area.seasons == 2021, 4.0)
+    assert not same(before.areas, ClosedForm.fit([moved.area], moved.dates, ~test, Settings()).areas)
+
+
+def test_a_training_seasons_labels_move_none_of_what_forecasts_it(made_up: Any) -> None:
+    area, settings = made_up(), Settings(own_shares=(0.4,), penalties=())
+    training = area.seasons < 2023
+    season = area.seasons == 2021
+    changed = area.with_sigma(season, 4.0)
+    before, after = (ClosedForm.fit([each.area], each.dates, training, settings) for each in (area, changed))
+    assert np.array_equal(before.forecasts(0)[season], after.forecasts(0)[season])
+    assert np.array_equal(before.memory(0).of(2021), after.memory(0).of(2021))
+    other = area.seasons == 2020
+    assert not np.array_equal(before.forecasts(0)[other], after.forecasts(0)[other])
+
+
+def test_out_of_fold_forecasts_are_those_of_a_fit_without_the_season(made_up: Any) -> None:
+    area, settings = made_up(), Settings(own_shares=(0.4,), penalties=())
+    training, season = area.seasons < 2023, area.seasons == 2020
+    found = ClosedForm.fit([area.area], area.dates, training, settings)
+    without = ClosedForm.fit([area.area], area.dates, training & ~season, settings)
+    assert np.array_equal(found.forecasts(0)[season], without.forecasts(0)[season])
+    assert np.array_equal(found.labels(0)[season], without.labels(0)[season])
+    assert np.array_equal(found.memory(0).of(2020), without.memory(0).whole)
+
+
+def test_earlier_images_tell_a_seasons_departure(made_up: Any) -> None:
+    area = made_up(dates=8)
+    test = area.seasons == 2023
+    found = ClosedForm.fit([area.area], area.dates, ~test, Settings())
+    forecasts = found.forecasts(0)
+    labels, nowcasts = found.labels(0)[test], found.nowcasts(0, forecasts)[test]
+    assert found.inner.phi > 0.3
+    error = np.abs(labels - forecasts[test]).mean(axis=(1, 2))
+    better = error - np.abs(labels - nowcasts).mean(axis=(1, 2))
+    assert better[0] == 0  # the season's first image
+    assert better[1:].mean() > 0.02
+    assert np.array_equal(found.nowcasts(0, forecasts, phi=0.0), np.clip(forecasts, 0, 1))
+
+
+def test_without_noise_or_departures_the_response_is_recovered(made_up: Any) -> None:
+    area = made_up(dates=8)
+    wet = np.tile([0.0, 3.0, 1.0, 3.0, 0.0, 2.0, 3.0, 0.0], 4)[:, None, None]  # extremes so often that none is clipped
+    sigma = np.linspace(-14, -10, 30).reshape(6, 5) + np.linspace(1, 2, 5) * wet
+    clean = dataclasses.replace(area, sigma=sigma, driver=wet)
+    test = area.seasons == 2023
+    found = ClosedForm.fit([clean.area], clean.dates, ~test, Settings(penalties=()))
+    assert np.allclose(found.forecasts(0), np.broadcast_to(wet / 3, sigma.shape))
+    assert np.allclose(found.labels(0), wet / 3)
+
+
+def test_an_area_without_labels_is_forecast_as_the_mean_area(made_up: Any) -> None:
+    area = made_up()
+    unknown = dataclasses.replace(area, sigma=np.full_like(area.sigma, np.nan))
+    test = area.seasons == 2023
+    found = ClosedForm.fit([area.area, unknown.area], area.dates, ~test, Settings())
+    alone = ClosedForm.fit([area.area], area.dates, ~test, Settings())
+    assert np.allclose(found.forecasts(0), alone.forecasts(0))
+    mean = found.population
+    expected = np.clip(mean.mean + mean.slope * (area.driver - mean.centre), 0, 1)
+    assert np.allclose(found.forecasts(1)[test], expected[test])
+    assert np.isnan(found.memory(1).of(2020)).all()
+
+
+def test_one_training_season_is_too_few_to_choose_by(made_up: Any) -> None:
+    area = made_up()
+    with pytest.raises(SplitError, match="need 2 training seasons, and there is 1"):
+        ClosedForm.fit([area.area], area.dates, area.seasons == 2020, Settings())
+
+
+def test_without_any_label_there_is_nothing_to_choose_by(made_up: Any) -> None:
+    area = made_up()
+    unknown = Area(dataclasses.replace(area, sigma=np.full_like(area.sigma, np.nan)).retrieve, area.area.driven, 150)
+    with pytest.raises(DataError, match="fewer than two training seasons have labels"):
+        ClosedForm.fit([unknown], area.dates, area.seasons < 2023, Settings())
+
+
+def test_one_season_with_labels_is_too_few_to_choose_by(made_up: Any) -> None:
+    area = made_up()
+    masked = dataclasses.replace(area, sigma=np.where((area.seasons == 2021)[:, None, None], area.sigma, np.nan))
+
+    def retrieve(training: np.ndarray) -> Any:  # references of all dates, so that the season is labelled throughout
+        found = area.retrieve(training)
+        return dataclasses.replace(found, relative=np.where(np.isfinite(masked.sigma), found.relative, np.nan))
+
+    with pytest.raises(DataError, match="fewer than two training seasons have labels"):
+        ClosedForm.fit([Area(retrieve, area.area.driven, 150)], area.dates, area.seasons < 2022, Settings())
+
+
+def test_the_choice_is_the_candidate_with_the_least_error(made_up: Any) -> None:
+    area = made_up()
+    found = ClosedForm.fit([area.area], area.dates, area.seasons < 2023, Settings())
+    for choice in (found.inner.own_share, found.inner.penalty):
+        assert choice is not None
+        assert choice.errors[choice.value] == min(choice.errors.values())
+    share = found.inner.own_share
+    only = ClosedForm.fit([area.area], area.dates, area.seasons < 2023, Settings(own_shares=(share.value,)))
+    assert only.inner.own_share.errors[share.value] == pytest.approx(share.errors[share.value])
+
+
+@pytest.mark.parametrize("penalties", [(), (0.5, 4.0)])
+def test_a_form_is_restored_from_what_a_bundle_keeps(made_up: Any, penalties: tuple[float, ...]) -> None:
+    area = made_up()
+    found = ClosedForm.fit([area.area], area.dates, area.seasons < 2023, Settings(penalties=penalties)).areas[0]
+    tensors = torch.utils._pytree.tree_map_only(np.ndarray, torch.from_numpy, found.state())
+    torch.save(tensors, buffer := io.BytesIO())
+    buffer.seek(0)
+    loaded = torch.load(buffer, weights_only=True)
+    arrays = torch.utils._pytree.tree_map_only(torch.Tensor, lambda tensor: tensor.numpy(), loaded)
+    again = AreaForm.restored(arrays)
+    assert same(found, again)
+    assert np.array_equal(found.forecast(area.driver[-1]), again.forecast(area.driver[-1]))
