@@ -29,9 +29,10 @@ from mlssm.sources.folder import raster_files
 from mlssm.sources.inventory import OPTIONAL, source_digests, tell_left_out
 from mlssm.sources.ndvi import NdviImage, index_ndvi, read_ndvi
 from mlssm.sources.passes import Pass
-from mlssm.sources.static import elevation_at, read_elevation, read_incidence, read_soil
+from mlssm.sources.static import elevation_at, read_incidence, read_soil, read_terrain
 from mlssm.sources.stations import WeatherReport, load_weather
 from mlssm.sources.weather_notes import tell_station_errors_anew, weather_notes
+from mlssm.variables import of_kind
 from mlssm.weather.agreement import height_warnings
 from mlssm.weather.stations import StationWeather
 from mlssm.weather.windows import window_end
@@ -188,8 +189,8 @@ def _write_static(
     layers: dict[str, list[Array]] = {}
     if config.dem is not None:
         files = elevation_files(raster_files(config.root / config.dem, bad), bad)
-        pairs = [read_elevation(files, index.grid, area, bad) for area in index.areas]
-        layers["elevation"], layers["slope"] = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        terrain = [read_terrain(files, index.grid, area, bad) for area in index.areas]
+        layers |= {name: [found[name] for found in terrain] for name in terrain[0]}
         _check_reached("dem", files, layers["elevation"], bad)
     if config.soil is not None:
         files = raster_files(config.root / config.soil, bad)
@@ -197,7 +198,7 @@ def _write_static(
         _check_reached("soil", files, layers["soil"], bad)
         codes = np.unique(np.concatenate([np.unique(values) for values in layers["soil"]]))
         check_class_count(config.root / config.soil, codes[np.isfinite(codes)])
-    units = "elevation m, slope degrees, soil class code"
+    units = ", ".join([*(f"{item.name} {item.unit}" for item in of_kind("fixed")), "soil class code"])
     array = writer.raster("static", ("feature",), (len(layers),), None, units)
     for position, parts in enumerate(layers.values()):
         for area, values in zip(index.areas, parts, strict=True):

@@ -14,7 +14,7 @@ from mlssm.bundle import Bundle, check_channels
 from mlssm.config import FeaturesConfig
 from mlssm.cube import Cube
 from mlssm.data.assemble import all_moments, has_weather
-from mlssm.data.features import AVAILABLE, FeatureSource, Moment
+from mlssm.data.features import FeatureSource, Moment
 from mlssm.data.layers import AreaLayers
 from mlssm.data.scaling import static_channels
 from mlssm.data.spec import FeatureSpec
@@ -22,6 +22,7 @@ from mlssm.errors import ConfigError, RunError
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack
 from mlssm.retrieval.water import open_water
+from mlssm.variables import AVAILABLE
 from mlssm.weather.stations import VARIABLES
 
 Days = npt.NDArray[np.datetime64]

@@ -49,14 +49,14 @@ class Element:
 
 # Rain, temperature and snow: the world records that bound GHCN-Daily's own checks (Durre et al. 2010).
 # Wind: nearly twice hurricane force (32.7 m/s), as a daily mean.
-ELEMENTS = (
+ELEMENTS = [
     Element("PRCP", "precipitation", "tenths of mm", 0.1, 0.0, 1828.8, True),
     Element("TMAX", "max_temperature", "tenths of degC", 0.1, -89.4, 57.7, True),
     Element("TMIN", "min_temperature", "tenths of degC", 0.1, -89.4, 57.7, True),
     Element("AWND", "wind", "tenths of m/s", 0.1, 0.0, 60.0, False),
     Element("RHAV", "relative_humidity", "%", 1.0, 0.0, 100.0, False, whole=False),
     Element("SNWD", "snow_depth", "mm", 1.0, 0.0, 11460.0, False),
-)
+]
 DEGREES = "write decimal degrees, west and south negative, such as -119.7"
 PLACE = {"LATITUDE": DEGREES, "LONGITUDE": DEGREES, "ELEVATION": "write metres, or -999.9 where unknown"}
 REQUIRED = ("STATION", "DATE", *PLACE, *(element.column for element in ELEMENTS if element.required))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,8 @@ from mlssm.sources.raster import mosaic, read_onto
 Floats = npt.NDArray[np.float64]
 
 
-def read_elevation(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles) -> tuple[Array, Array]:
-    """Elevation and slope of an area.
+def read_terrain(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles) -> dict[str, Array]:
+    """Elevation of an area, and what is derived from it.
 
     Args:
         paths: Elevation rasters in metres, any CRS.
@@ -29,7 +29,7 @@ def read_elevation(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFile
         bad: Whether a file that cannot be read stops the run or is left out.
 
     Returns:
-        Elevation in metres and slope in degrees (0..90), float32 [height, width]; NaN where there is no elevation.
+        `elevation` in metres and each of `TERRAIN`, float32 [height, width]; NaN where there is no elevation.
 
     Raises:
         DataError: A file cannot be read, or a value is no elevation: a missing one that nothing declares as such.
@@ -38,9 +38,10 @@ def read_elevation(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFile
     wider = Window(area.row - 1, area.col - 1, area.height + 2, area.width + 2)
     elevation = mosaic(paths, grid, wider, Resampling.bilinear, bad, terrain.LAYER, terrain.disagree, True)
     inner = slice(1, -1), slice(1, -1)
-    slope = slope_degrees(elevation, grid.pixel)[inner]
-    terrain.check_steepness(paths[0], slope)
-    return elevation[inner], slope
+    found = {"elevation": elevation[inner]}
+    found |= {name: derive(elevation, grid.pixel)[inner] for name, derive in TERRAIN.items()}
+    terrain.check_steepness(paths[0], found["slope"])
+    return found
 
 
 def elevation_at(paths: Sequence[Path], grid: Grid, x: Floats, y: Floats, bad: BadFiles) -> Floats:
@@ -51,7 +52,7 @@ def elevation_at(paths: Sequence[Path], grid: Grid, x: Floats, y: Floats, bad: B
         grid: The grid, which the points may lie outside of.
         x: Eastings on the grid's CRS, metres.
         y: Northings.
-        bad: As in `read_elevation`.
+        bad: As in `read_terrain`.
     """
     found = np.full(len(x), np.nan)
     for path in paths:
@@ -91,3 +92,7 @@ def read_soil(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles) ->
 def read_incidence(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles) -> Array:
     """Incidence angle of one relative orbit in degrees, float32 [height, width], NaN where it does not look."""
     return mosaic(paths, grid, area, Resampling.bilinear, bad, incidence.incidence_layer(bad), incidence.disagree)
+
+
+# what is derived from the elevation of an area and a pixel around it: from metres [rows, columns] and the pixel's size
+TERRAIN: dict[str, Callable[[Array, float], Array]] = {"slope": slope_degrees}

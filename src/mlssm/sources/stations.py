@@ -178,7 +178,8 @@ def _complete(
 ) -> tuple[pd.DataFrame, EvapotranspirationDays]:
     """The station's `VARIABLES` on its own days, and how its evapotranspiration was found."""
     found = reference_evapotranspiration(climate, calibration)
-    table = record.observations[["precipitation", "wind", "snow_depth", "min_temperature"]].assign(
+    observed = [name for name in record.observations if name in VARIABLES]
+    table = record.observations[observed].assign(
         evapotranspiration=found.mm_per_day,
         temperature=(climate.max_temperature + climate.min_temperature) / 2,
         vapour_pressure=climate.vapour_pressure,

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from mlssm.config import WeatherConfig
 from mlssm.grid import Bounds
 from mlssm.sources.stations import WeatherReport
+from mlssm.variables import unit_of
 from mlssm.weather.agreement import rain_warnings
 from mlssm.weather.interpolation import NEIGHBOURS, POWER, leave_one_station_out
 from mlssm.weather.placement import placement_warnings
-from mlssm.weather.stations import UNITS, Floats, StationWeather
+from mlssm.weather.stations import Floats, StationWeather
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def station_errors(weather: StationWeather, station_xy: Floats, interpolation: W
     neighbours, power = _settings(interpolation)
     errors = leave_one_station_out(weather, station_xy[:, 0], station_xy[:, 1], neighbours, power)
     notes = tuple(
-        f"{name}: {LEFT_OUT} RMSE {error.rmse:.2f}, bias {error.bias:.2f} {UNITS[name]}, n {error.n}, "
+        f"{name}: {LEFT_OUT} RMSE {error.rmse:.2f}, bias {error.bias:.2f} {unit_of(name)}, n {error.n}, "
         f"{_how(interpolation)}"
         for name, error in errors.items()
         if error.n

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from mlssm.weather.stations import LAPSED, Floats, StationWeather
+from mlssm.variables import named
+from mlssm.weather.stations import Floats, StationWeather
 
 NEIGHBOURS, POWER = 8, 2.0
 LAPSE_RATE = 0.0065  # K/m, the International Standard Atmosphere's
@@ -92,7 +93,7 @@ def interpolate_window(
 ) -> npt.NDArray[np.float32]:
     """Interpolate a window's station values to the pixels of a rectangle.
 
-    Temperatures (`LAPSED`) are taken to sea level by `LAPSE_RATE`, interpolated and brought back with the DEM. Where
+    Temperatures are taken to sea level by `LAPSE_RATE`, interpolated and brought back with the DEM. Where
     the DEM has no elevation they are interpolated as they are; a station of unknown elevation counts as if it lay at
     the pixel's. The other variables are interpolated as they are, and as weights are not negative, rain stays so.
 
@@ -174,7 +175,7 @@ def weigh_window(
     """
     steps, number, kinds = window.shape
     columns = np.ascontiguousarray(window.transpose(0, 2, 1)).reshape(steps * kinds, number)
-    lapsed = [number for number, name in enumerate(variables) if name in LAPSED]
+    lapsed = [number for number, name in enumerate(variables) if named(name).lapsed]
     result = np.full((steps * kinds, math.prod(shape)), np.nan, np.float32)
     for present, rows in _by_stations(columns):
         found = weigh(present)
@@ -239,7 +240,7 @@ def leave_one_station_out(
     """
     interpolated = np.empty_like(weather.values)
     places = np.column_stack([x, y])
-    lapsed = [number for number, name in enumerate(weather.variables) if name in LAPSED]
+    lapsed = [number for number, name in enumerate(weather.variables) if named(name).lapsed]
     for station in range(len(weather.ids)):
         others = np.arange(len(weather.ids)) != station
         values = weather.values[:, others].copy()

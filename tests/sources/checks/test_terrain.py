@@ -11,7 +11,7 @@ from mlssm.errors import DataError
 from mlssm.grid import Grid
 from mlssm.sources.checks.terrain import check_stations, elevation_files
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.static import elevation_at, read_elevation
+from mlssm.sources.static import elevation_at, read_terrain
 
 ERROR = BadFiles("error")
 HILLS = np.add.outer(np.arange(24.0), np.arange(24.0)) * 4 + 100  # slopes of 10 degrees
@@ -19,7 +19,7 @@ HILLS = np.add.outer(np.arange(24.0), np.arange(24.0)) * 4 + 100  # slopes of 10
 
 @pytest.fixture
 def read(small_grid: Grid) -> Callable[..., Any]:
-    return lambda *paths, bad=ERROR: read_elevation(paths, small_grid, small_grid.full, bad)
+    return lambda *paths, bad=ERROR: tuple(read_terrain(paths, small_grid, small_grid.full, bad).values())
 
 
 def dem(area_files: Any, values: Any, dtype: str = "float32", name: str = "dem/dem.tif", **profile: Any) -> Path:
