@@ -34,6 +34,9 @@ def test_what_is_no_number_is_named(text: str) -> None:
         ([999, -999, 99, -99], TEMPERATURE, [True, True, False, False]),
         ([999, 99.9, 99.9, 99.9], HUMIDITY, [True, False, False, False]),  # fog
         ([32767, -32768], TEMPERATURE, [True, True]),
+        ([-99, -99, -99, 150, 180], TEMPERATURE, [True, True, True, False, False]),
+        ([-99, -99, -99, -85, 180], TEMPERATURE, [False] * 5),  # a cold winter
+        ([99, 99, 99, 100, 0], RAIN, [False] * 5),
         ([1234, -5], RAIN, [False, False]),  # wrong, but no code: for the checks that follow
     ],
 )

@@ -48,6 +48,14 @@ def test_values_beyond_the_physical_range(name: str, wrong: list[float], allowed
     assert report.out_of_range == report.rejected == 2
 
 
+@pytest.mark.parametrize("zero", [0.0, -17.8])
+def test_gaps_filled_with_zeros_reject_both_temperatures(zero: float) -> None:
+    before = record(max_temperature=[zero, zero, 5.0], min_temperature=[zero, zero - 1, zero])
+    after, report = check_quality(before)
+    assert rejected(before, after, "max_temperature") == rejected(before, after, "min_temperature") == [0]
+    assert report.out_of_range == 2
+
+
 def test_maximum_below_minimum_rejects_both() -> None:
     before = record(max_temperature=[20, 4.9, 5.0], min_temperature=[5, 5.0, 5.0])
     after, report = check_quality(before)

@@ -26,6 +26,8 @@ def test_distances_are_to_the_nearest_pixel() -> None:
             [NEAR, FAR],
             ["1 of 2 areas have no station within 50 km", "over 93 km and their 1 stations over 0"],
         ),
+        ([[1, 1], [1, 102]], [NEAR], []),
+        ([[1, 1], [1, 104]], [NEAR], ["1 of 2 stations are more than 100 km from all areas, the farthest 101 km"]),
         ([[1, 46], [1, 48]], [NEAR, FAR], ["they are as one gauge"]),
     ],
 )

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 SPIKE_DEGC = 25.0
 STREAK_DAYS = 20
 TEMPERATURES = ("max_temperature", "min_temperature")
+ZEROS = (0.0, -17.8, -17.7)  # 0 degC, and 0 degF as tenths of degC
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class StationQuality:
     Attributes:
         station: The station's name.
         flagged: A quality flag is set in the file.
-        out_of_range: Beyond the physical range of `ghcn.ELEMENTS`.
+        out_of_range: Beyond the physical range of `ghcn.ELEMENTS`, or both temperatures of a day exactly zero.
         inverted: The day's maximum temperature is below its minimum; both are rejected.
         spikes: A temperature at least 25 degC above, or below, both neighbouring days.
         streaks: One of 20 or more identical temperatures in a row, or identical rain amounts on wet days in a row.
@@ -71,11 +72,17 @@ def check_quality(record: StationRecord) -> tuple[StationRecord, StationQuality]
 
 
 def beyond_range(observations: pd.DataFrame) -> pd.DataFrame:
-    """Values outside their element's physical range (True = fails)."""
+    """Values outside their element's physical range, and gaps that were filled with zeros (True = fails).
+
+    A day whose maximum and minimum are both exactly 0 degC, or both 0 degF, is such a gap: their naught check.
+    """
     failed = _none_failed(observations)
     for element in ELEMENTS:
         values = observations[element.name]
         failed[element.name] = values.notna() & ~values.between(element.low - 1e-6, element.high + 1e-6)
+    for zero in ZEROS:
+        filled = (observations[list(TEMPERATURES)] - zero).abs().max(axis=1, skipna=False) < 1e-6
+        failed.loc[filled, list(TEMPERATURES)] = True
     return failed
 
 

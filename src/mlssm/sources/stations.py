@@ -116,7 +116,9 @@ def station_files(folder: Path) -> list[Path]:
         DataError: The folder is missing or cannot be listed.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: the weather folder does not exist; set datamodule.weather")
+        raise DataError(
+            f"weather folder {folder} is missing: it does not exist, or is no folder; set datamodule.weather"
+        )
     try:
         return sorted(path for path in folder.iterdir() if _is_station_file(path))
     except OSError as error:

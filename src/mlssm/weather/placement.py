@@ -11,6 +11,7 @@ from scipy.spatial.distance import pdist
 from mlssm.grid import Bounds
 from mlssm.weather.stations import Floats
 
+AWAY_KM = 100.0
 NEAR_KM = 50.0  # daily rain has lost about half of its correlation there
 WIDE_KM = 20.0
 TOGETHER = 0.25
@@ -42,9 +43,15 @@ def placement_warnings(station_xy: Floats, areas: Sequence[Bounds]) -> tuple[str
         station_xy: Easting and northing, metres [S, 2].
         areas: West, south, east, north of each, metres.
     """
-    nearest = distances_km(station_xy, areas).min(axis=0)
+    distance = distances_km(station_xy, areas)
+    nearest, away = distance.min(axis=0), distance.min(axis=1)
     far = np.flatnonzero(nearest > NEAR_KM)
     lines = []
+    if (away > AWAY_KM).any() and (away <= AWAY_KM).any():
+        lines.append(
+            f"{int((away > AWAY_KM).sum())} of {len(away)} stations are more than {AWAY_KM:.0f} km from all areas, the "
+            f"farthest {away.max():.0f} km; they count where nearer ones have no value: check or remove them"
+        )
     if far.size:
         lines.append(
             f"{far.size} of {len(areas)} areas have no station within {NEAR_KM:.0f} km, the farthest none within "
