@@ -16,7 +16,8 @@ SECRET_WORDS = frozenset(
     "authorization bearer cookie apikey".split()
 )
 SECRET_PARTS = ("password", "passwd", "passphrase", "secret", "apikey", "accesskey", "accountkey", "privatekey")
-# the user information of an address (before :// a sweep has a backslash): to the last @ before the path, or in a password with a slash in it to the next @
+# the user information of an address (before :// a sweep has a backslash): to the last @ before the path, or in a
+# password with a slash in it to the next @
 LOGIN = re.compile(r"(\w[\w+.-]*\\?://)(?:[^\s/]+|[^\s/@:]*:(?!\d+(?:[/?#]|\s|$))[^\s@]*)@")
 QUERY = re.compile(r"([?&;])([\w.-]+)=([^&;\s'\"]+)")
 SETTING = re.compile(r"(?<![\w.?&;-])([\w.-]+)=(\"[^\"]*\"|'[^']*'|[^\s&;,'\"]+)")
@@ -95,7 +96,10 @@ class _Masking:
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
         record = self.factory(*args, **kwargs)
-        text = record.getMessage()
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):
+            return record  # a wrong call is told by the handlers
         if (safe := without_password(text)) != text:
             record.msg, record.args = safe, None
         return record
