@@ -102,12 +102,19 @@ print("LOADED", *sorted(heavy & set(sys.modules)))
 
 def test_the_programs_errors_are_told_without_traceback_and_bugs_with_one(tmp_path: Path) -> None:
     (tmp_path / "conf").mkdir()
-    (tmp_path / "conf" / "job.yaml").write_text("kind: data\nhydra:\n  run: {dir: .}\n  output_subdir: null\n")
+    (tmp_path / "conf" / "job.yaml").write_text(
+        "kind: data\nnumber: 15\nhydra:\n  run: {dir: .}\n  output_subdir: null\n"
+    )
     (tmp_path / "job.py").write_text(
         "from pathlib import Path\nfrom mlssm.cli import command\nfrom mlssm.errors import DataError\n"
         "def job(values):\n"
         "    data, bug = DataError('dem.tif is broken'), ValueError('a bug')\n"
-        "    known = {'data': data, 'bug': bug, 'stop': KeyboardInterrupt()}\n"
+        "    full = OSError(28, 'x', 'last.ckpt')\n"
+        "    known = {'data': data, 'bug': bug, 'stop': KeyboardInterrupt(), 'full': full}\n"
+        "    if values['kind'] == 'told':\n"
+        "        import os, time\n"
+        "        os.kill(os.getpid(), values['number'])\n"
+        "        time.sleep(5)\n"
         "    raise known[values['kind']]\n"
         "command(job, 'job', Path('conf'))\n"
     )
@@ -121,10 +128,34 @@ def test_the_programs_errors_are_told_without_traceback_and_bugs_with_one(tmp_pa
     assert (ended.returncode, ended.stderr) == (1, "error: dem.tif is broken\n")
     stopped = run("kind=stop")
     assert (stopped.returncode, stopped.stderr) == (130, "interrupted\n")
+    for number, name in ((15, "SIGTERM"), (1, "SIGHUP")):
+        told = run("kind=told", f"number={number}")
+        assert (told.returncode, told.stderr) == (128 + number, f"stopped by {name}\n")
+    full = run("kind=full")
+    assert (full.returncode, full.stderr) == (1, "error: last.ckpt: No space left on device; free some space there\n")
     bug = run("kind=bug")
     assert bug.returncode == 1
     assert "Traceback" in bug.stderr
     assert bug.stderr.splitlines()[-1] == "ValueError: a bug"
+
+
+def test_hydras_own_files_and_logs_hold_no_secret_also_in_a_sweep(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text("uri: null\ntoken: null\nseed: 0\n")
+    (tmp_path / "job.py").write_text(
+        "from pathlib import Path\nfrom mlssm.cli import command\n"
+        "def job(values):\n"
+        "    assert (values['uri'], values['token']) == ('http://who:hunter2@host', 'hunter2'), values\n"
+        "command(job, 'job', Path('.'))\n"
+    )
+    for more in ((), ("-m", "seed=1,2")):
+        command = [sys.executable, "job.py", *more, "uri=http://who:hunter2@host", "token=hunter2"]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        assert ended.returncode == 0, ended.stderr
+        assert "hunter2" not in ended.stdout + ended.stderr
+    written = [path for folder in ("outputs", "multirun") for path in (tmp_path / folder).rglob("*") if path.is_file()]
+    assert sum(path.name == "hydra.yaml" for path in written) == 3
+    assert sum(path.name == "multirun.yaml" for path in written) == 1
+    assert [path for path in written if "hunter2" in path.read_text()] == []
 
 
 def test_what_is_not_known_is_told_in_one_line() -> None:

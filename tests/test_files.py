@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlssm import files
-from mlssm.files import whole_or_nothing
+from mlssm.files import disk_fault, naming, whole_or_nothing
 
 
 def partials(folder: Path) -> list[Path]:
@@ -74,7 +75,7 @@ def test_threads_do_not_share_a_partial_folder(tmp_path: Path) -> None:
 
 WRITER = """
 import os, pathlib, sys
-from mlssm.files import whole_or_nothing
+from mlssm.files import disk_fault, naming, whole_or_nothing
 with whole_or_nothing(pathlib.Path(sys.argv[1])) as partial:
     partial.mkdir()
     (partial / "half").write_text("written")
@@ -112,3 +113,36 @@ def test_what_may_still_be_written_is_not_swept(tmp_path: Path) -> None:
         partial.mkdir()
     child.communicate(b"\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "new"])
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "x", "/d/a.ckpt"), "/d/a.ckpt: No space left on device; free some space there"),
+        (OSError(errno.EROFS, "x", "maps"), "maps: Read-only file system; choose a folder that can be written"),
+        (PermissionError(errno.EACCES, "x", "maps"), "maps: Permission denied; choose a folder that you may write"),
+        (RuntimeError("(sqlite3.OperationalError) database or disk is full"), "disk is full; free some space there"),
+        (RuntimeError("attempt to write a readonly database\n[SQL: x]"), "readonly database; choose a folder"),
+    ],
+)
+def test_a_fault_of_the_disk_is_told_with_its_cure(error: Exception, told: str) -> None:
+    wrapped = ValueError("somewhere above")
+    wrapped.__cause__ = error
+    for found in (error, wrapped):
+        line = disk_fault(found)
+        assert line is not None
+        assert told in line
+        assert "\n" not in line
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "x", "a"), ValueError("a"), OSError("a"), None])
+def test_other_errors_are_none_of_the_disk(error: Exception | None) -> None:
+    assert disk_fault(error) is None
+
+
+def test_a_full_disk_names_the_file_that_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device") as raised, naming(path), path.open("wb") as file:
+        file.write(b"x" * 100)
+    assert disk_fault(raised.value) == f"{path}: No space left on device; free some space there"

@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mlssm.errors import MlssmError
 from mlssm.files import disk_fault
 from mlssm.jobs.sweep import close_open_sweeps
-from mlssm.secrets import mask_yaml, without_password
+from mlssm.secrets import mask_logs, mask_yaml, without_password
 from mlssm.signals import caught, exit_status, interrupt_of
 
 Job = Callable[[dict[str, Any]], Any]
@@ -75,6 +75,7 @@ def command(job: Job, config_name: str, conf: Path) -> None:
     """
     # Hydra prints its own errors over many lines; with this it raises them, and they are told below
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    mask_logs()
 
     def run(config: DictConfig) -> Any:
         _mask_hydras_files()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ SECRET_WORDS = frozenset(
     "authorization bearer cookie apikey".split()
 )
 SECRET_PARTS = ("password", "passwd", "passphrase", "secret", "apikey", "accesskey", "accountkey", "privatekey")
-# the user information of an address: to the last @ before the path, or in a password with a slash in it to the next @
-LOGIN = re.compile(r"(\w[\w+.-]*://)(?:[^\s/]+|[^\s/@:]*:(?!\d+(?:[/?#]|\s|$))[^\s@]*)@")
+# the user information of an address (before :// a sweep has a backslash): to the last @ before the path, or in a
+# password with a slash in it to the next @
+LOGIN = re.compile(r"(\w[\w+.-]*\\?://)(?:[^\s/]+|[^\s/@:]*:(?!\d+(?:[/?#]|\s|$))[^\s@]*)@")
 QUERY = re.compile(r"([?&;])([\w.-]+)=([^&;\s'\"]+)")
 SETTING = re.compile(r"(?<![\w.?&;-])([\w.-]+)=(\"[^\"]*\"|'[^']*'|[^\s&;,'\"]+)")
 HEADER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}")
@@ -67,6 +70,13 @@ def mask_diff(diff: str) -> str:
     return "\n".join(lines)
 
 
+def mask_logs() -> None:
+    """From now on no log record of this process holds a secret, whoever makes it. Calling it again changes nothing."""
+    factory = logging.getLogRecordFactory()
+    if not isinstance(factory, _Masking):
+        logging.setLogRecordFactory(_Masking(factory))
+
+
 def mask_yaml(path: Path) -> None:
     """Mask a YAML file in its place; one without secrets stays as it is."""
     import yaml
@@ -78,6 +88,21 @@ def mask_yaml(path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(yaml.safe_dump(safe, sort_keys=False, allow_unicode=True), encoding="utf-8")
     partial.replace(path)
+
+
+@dataclass(frozen=True)
+class _Masking:
+    factory: Callable[..., logging.LogRecord]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = self.factory(*args, **kwargs)
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):
+            return record  # a wrong call is told by the handlers
+        if (safe := without_password(text)) != text:
+            record.msg, record.args = safe, None
+        return record
 
 
 def _without_login(text: str) -> str:

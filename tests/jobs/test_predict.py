@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from mlssm.config import DatamoduleConfig, PredictConfig, parse
+from mlssm.errors import RunError
 from mlssm.grid import Window
-from mlssm.jobs.predict import onto_grid
+from mlssm.jobs.predict import _area_config, onto_grid
 
 
 @pytest.mark.parametrize(
@@ -38,3 +42,42 @@ def test_single_pixels_stay_as_they_are() -> None:
     window, values = onto_grid(ssm, Window(10, 20, 4, 5), 1, Window(10, 20, 4, 5))
     assert window == Window(10, 20, 4, 5)
     np.testing.assert_array_equal(values, ssm)
+
+
+@pytest.fixture
+def told(composed, tmp_path, monkeypatch):
+    """What predict is told, with more overrides, in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *more: parse(PredictConfig, composed("predict", "dates=2023-01-01", *more))
+
+
+@pytest.fixture
+def model(composed):
+    """The area that a model names, with changes."""
+    return lambda **changes: parse(DatamoduleConfig, composed("train")["datamodule"] | changes)
+
+
+@pytest.mark.parametrize("place", ["/etc/cubes", "../elsewhere", "data/../../elsewhere"])
+@pytest.mark.parametrize("key", ["cubes", "root"])
+def test_a_model_does_not_choose_where_files_are_written(told, model, key: str, place: str) -> None:
+    with pytest.raises(
+        RunError, match=f"the model names datamodule.{key}={place}, which is not below the working"
+    ) as found:
+        _area_config(model(**{key: place}), told())
+    assert str(found.value).endswith(f"give {key}={place}")
+
+
+def test_the_users_own_word_counts_wherever_it_is(told, model, tmp_path: Path) -> None:
+    (tmp_path / "area").mkdir()
+    for name in ("dem", "soil", "ndvi"):
+        (tmp_path / "area" / name).mkdir()
+    found = _area_config(model(cubes="/etc/cubes", root="/etc"), told("root=area", "cubes=/big/cubes"))
+    assert (found.root, found.cubes, found.simulation) == (Path("area"), Path("/big/cubes"), None)
+
+
+def test_what_lies_below_the_working_directory_is_the_models_as_before(told, model, tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to("/var")  # the user's own link to a large disk
+    assert _area_config(model(), told()) == model()
+    assert _area_config(model(cubes=str(tmp_path / "cubes")), told()).cubes == tmp_path / "cubes"
+    real = model(name="opera_rtc", simulation=None, root="/areas/one")
+    assert _area_config(real, told()).root == Path("/areas/one"), "files are only read there"

@@ -136,7 +136,7 @@ def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert absolute_address("sqlite:///a/b.db") == f"sqlite:///{tmp_path}/a/b.db"
     assert absolute_address("a.log") == absolute_address("journal:a.log") == f"journal:{tmp_path}/a.log"
     assert absolute_address("postgresql://u@h/n") == "postgresql+psycopg://u@h/n"
-    for wrong in ("sqlite://", "mysql://u:secret@h/n", "folder"):
+    for wrong in ("sqlite://", "mysql://u:secret@h/n", "folder", "sqlite:///a?b/c.db", "sqlite:///a%41b/c.db"):
         with pytest.raises(ConfigError) as caught:
             absolute_address(wrong)
         assert "secret" not in str(caught.value)

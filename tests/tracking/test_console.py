@@ -1,3 +1,4 @@
+import io
 import logging
 import sys
 from pathlib import Path
@@ -6,7 +7,7 @@ import pytest
 from rich.console import Console
 from rich.progress import track
 
-from mlssm.tracking.console import console_log
+from mlssm.tracking.console import ConsoleLog, console_log
 from mlssm.tracking.lifecycle import tracked_run
 
 log = logging.getLogger("mlssm.somewhere")
@@ -68,3 +69,29 @@ def test_it_is_appended_to_and_holds_no_password(tmp_path):
     first, goes_on, second = (tmp_path / "console.log").read_text().splitlines()
     assert (first, second) == ("postgresql://***@host/db", "postgresql://***@host/db")
     assert goes_on.startswith("--- goes on 20")
+
+
+class Closed(io.StringIO):
+    """A pipe whose reader has gone: `train.py | head -1`."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_a_run_ends_as_it_does_whoever_reads_what_it_prints(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with tracked_run(store, "a", {}, {}, folder=tmp_path / "job") as run:
+        Console().print("a table")
+        print("a line", flush=True)
+    assert store.client.get_run(run.run_id).info.status == "FINISHED"
+    assert "a table\na line\n" in (tmp_path / "job" / "console.log").read_text()
+
+
+def test_a_full_disk_takes_the_console_log_and_not_the_run(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        console = ConsoleLog(full)
+        console.write("a line\n")
+        console.close()

@@ -1,8 +1,10 @@
+import logging
 from pathlib import Path
 
 import pytest
 
 from mlssm.errors import RunError
+from mlssm.tracking import find
 from mlssm.tracking.find import children, download, find_run
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.store import Store
@@ -36,6 +38,32 @@ def test_latest_is_the_newest_finished_training_with_a_model(store, bundle):
     assert (found.run_id, found.name, found.status) == (wanted, "wanted", "FINISHED")
     assert found.params == {"model.lag": "3"}
     assert found.metrics == {"test/natural/r2": 0.5}
+
+
+def test_latest_stands_for_itself_and_says_what_was_passed_over(store, bundle, caplog):
+    caplog.set_level(logging.INFO, "mlssm")
+    parent = store.client.create_run(store.experiment_id, tags={"mlssm.kind": "sweep"}).info.run_id
+    train(store, "trial", bundle, parent)
+    with pytest.raises(RunError, match="there are runs of sweeps and searches: 1; give its id"):
+        find_run(store, "latest")
+    wanted = train(store, "wanted", bundle)
+    train(store, "lag=3", bundle, parent)
+    train(store, "lag=7", bundle, parent)
+    with tracked_run(store, "control", {"control": "no_weather"}, {}) as control:
+        control.log_bundle(bundle)
+    with tracked_run(store, "seed=1", {}, {}, wanted, "seed") as seed:
+        seed.log_bundle(bundle)
+    assert find_run(store, "latest").run_id == wanted
+    told = f"run=latest: {wanted} (wanted); newer, but passed over: controls: 1, runs of sweeps and searches: 2"
+    assert caplog.messages[-1] == told
+
+
+def test_latest_is_looked_for_page_by_page(store, bundle, monkeypatch):
+    monkeypatch.setattr(find, "PAGE", 1)
+    wanted = train(store, "wanted", bundle)
+    for name in ("a", "b"):
+        train(store, name, bundle, wanted)
+    assert find_run(store, "latest").run_id == wanted
 
 
 def test_latest_without_a_trained_run(store):

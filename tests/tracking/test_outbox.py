@@ -1,12 +1,17 @@
 import json
 import shutil
 import sqlite3
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
+import requests
 from mlflow.entities import Dataset, DatasetInput
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED
+from mlflow.tracking._tracking_service import utils
 
+from mlssm.errors import RunError
 from mlssm.tracking import leftovers, outbox
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.opening import open_store
@@ -20,11 +25,14 @@ class Away:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.error: Exception = MlflowException(
+            "API request to http://who:secret@host failed with exception: connection refused"
+        )
 
     def __getattr__(self, name: str):
         def fail(*args: object, **kwargs: object) -> None:
             self.asked += 1
-            raise MlflowException("API request to http://who:secret@host failed with exception: connection refused")
+            raise self.error
 
         return fail
 
@@ -264,3 +272,64 @@ def test_a_dataset_that_is_refused_otherwise_or_always_is_an_error(times, messag
     with pytest.raises(MlflowException):
         Inputs.of([DatasetInput(Dataset("area", "abc", "local", "{}"))]).send(client, "run")
     assert client.asked == asked
+
+
+def http_error(status: int) -> requests.HTTPError:
+    response = requests.Response()
+    response.status_code = status
+    return requests.HTTPError(f"{status} Client Error", response=response)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MlflowException("login", error_code=UNAUTHENTICATED),
+        MlflowException("no right", error_code=PERMISSION_DENIED),
+        http_error(401),
+        http_error(403),
+        http_error(407),
+    ],
+    ids=["401", "403", "artifacts 401", "artifacts 403", "proxy"],
+)
+def test_a_login_that_runs_out_ends_no_training_and_is_told_at_its_end(tracked, store, away, config, caplog, error):
+    away.error = error
+    keep_some(tracked)
+    assert caplog.text.count("the training goes on") == 1
+    with pytest.raises(RunError, match=r"has come to its end, but sqlite:.* refuses access now: .*; renew the login"):
+        tracked.end("FINISHED")
+    away.error = MlflowException("login", error_code=UNAUTHENTICATED)
+    object.__setattr__(store, "client", away.real)
+    assert_some(open_store(config), tracked)
+    assert store.client.get_run(tracked.run_id).info.status == "FINISHED"
+
+
+def test_an_error_that_ended_the_training_is_not_hidden_by_a_lost_login(tracked, away):
+    away.error = MlflowException("login", error_code=UNAUTHENTICATED)
+    tracked.end("FAILED")
+
+
+def test_what_the_library_of_a_cloud_raises_counts_as_a_store_that_is_away(tracked, store, monkeypatch, tmp_path):
+    class ExpiredToken(Exception):  # as botocore's, which is neither MLflow's nor an OSError
+        pass
+
+    def fail(*args: object) -> None:
+        raise ExpiredToken("the provided token has expired")
+
+    monkeypatch.setattr(store.client, "log_artifact", fail)
+    tracked.log_text("first", "notes/a.txt")
+    assert len(list(read_operations(unsent(tracked) / "operations.jsonl"))) == 1
+    tracked._outbox.close()
+
+
+def test_what_was_kept_is_sent_after_the_project_was_moved(tracked, store, away, config, tmp_path, monkeypatch):
+    keep_some(tracked)
+    monkeypatch.setattr(utils, "_artifact_repos_cache", OrderedDict())  # MLflow's, which the next process has not
+    tracked._outbox._writer.release()
+    back(store, away)
+    project = tmp_path / "moved"
+    project.mkdir()
+    for name in ("job", config.folder.name):
+        (tmp_path / name).rename(project / name)
+    moved = open_store(config.model_copy(update={"folder": project / config.folder.name}))
+    assert_some(moved, tracked)
+    assert not list((project / "job" / "unsent").iterdir())

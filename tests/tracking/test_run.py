@@ -10,10 +10,18 @@ import yaml
 
 from mlssm.errors import RunError
 from mlssm.markdown import markdown
+from mlssm.signals import Stopped
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.parameters import CUT_MARK
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
+
+
+class Told(Stopped):
+    """A signal's interrupt, with the words of the test."""
+
+    def __init__(self, words: str) -> None:
+        KeyboardInterrupt.__init__(self, words)
 
 
 def artifact(run: TrackedRun, path: str) -> str:
@@ -64,6 +72,7 @@ def test_a_child_knows_its_parent(store):
         (ZeroDivisionError("no patch left"), "FAILED"),
         (SystemExit("no patch left"), "FAILED"),
         (KeyboardInterrupt("no patch left"), "KILLED"),
+        (Told("no patch left"), "KILLED"),
     ],
 )
 def test_an_exception_sets_the_status_keeps_the_traceback_and_goes_on(store, error, status):

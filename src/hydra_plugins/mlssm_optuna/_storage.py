@@ -35,7 +35,10 @@ def absolute_address(address: str) -> str:
         name = address.removeprefix("sqlite:///")
         if name in ("", ":memory:", address):
             raise ConfigError(f"hydra.sweeper.storage={address} names no file; give sqlite:///FOLDER/optuna.db")
-        return f"sqlite:///{Path(name).absolute()}"
+        path = Path(name).absolute()
+        if "?" in str(path) or unquote(str(path)) != str(path):  # the study would lie outside the folder
+            raise ConfigError(f"hydra.sweeper.storage={address}: {path} has ? or %41 in its name; rename the folder")
+        return f"sqlite:///{path}"
     for scheme in ("postgresql://", "postgres://"):
         if address.startswith(scheme):
             return f"postgresql+psycopg://{address.removeprefix(scheme)}"

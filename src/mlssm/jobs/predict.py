@@ -194,9 +194,8 @@ def _below_here(path: Path, key: str, when: str) -> Path:
     Raises:
         RunError: It is not below the working directory.
     """
-    if not Path(os.path.normpath(path.absolute())).is_relative_to(
-        Path.cwd()
-    ):  # not resolved: a link below here is the user's own
+    # without resolving links: one below here is the user's own
+    if not Path(os.path.normpath(path.absolute())).is_relative_to(Path.cwd()):
         raise RunError(
             f"the model names datamodule.{key}={path}, which is not below the working directory, and nothing is "
             f"written where a model says; {when}, give {key}={path}"

@@ -20,6 +20,7 @@ from mlssm.config import TrackingConfig, parse
 from mlssm.distributed.tasks import check_sweep
 from mlssm.errors import MlssmError, RunError
 from mlssm.jobs.outcome import job_result
+from mlssm.secrets import without_password
 from mlssm.signals import interrupt_of
 from mlssm.tracking.names import overrides_file
 
@@ -65,7 +66,9 @@ class SweepParent(Callback):
         except MlssmError as error:
             raise SystemExit(f"error: {error}") from None
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        overrides_file(self._file.parent).write_text("\n".join(self._overrides), encoding="utf-8")
+        overrides_file(self._file.parent).write_text(
+            "\n".join(map(without_password, self._overrides)), encoding="utf-8"
+        )
         if parent is not None:
             self._stand_under(parent)
         OPEN.append(self)
@@ -75,7 +78,6 @@ class SweepParent(Callback):
         """Name a failed job on the parent: it may have failed before it had a run of its own."""
         if config.hydra.mode != RunMode.MULTIRUN or job_return.status != JobStatus.FAILED:
             return
-        from mlssm.secrets import without_password
         from mlssm.tracking.parent import FAILED_JOB
         from mlssm.tracking.run import TrackedRun
 

@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from mlssm.config import TrainConfig
+from mlssm.secrets import without_password
 
 NAME_LENGTH = 250  # the width of MLflow's column
 WORD = re.compile(r"[A-Za-z]\w*")
@@ -45,7 +46,7 @@ def own_overrides() -> list[str] | None:
         return None
     shared = overrides_file(Path(hydra.runtime.cwd) / str(hydra.sweep.dir)).read_text(encoding="utf-8").splitlines()
     # what all jobs were told alike does not tell them apart
-    return [item for item in hydra.overrides.task if item not in shared]
+    return [item for item in hydra.overrides.task if without_password(item) not in shared]
 
 
 def overrides_file(sweep: Path) -> Path:

@@ -18,12 +18,6 @@ log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 120  # a fresh database takes about 2 s to create; a slow disk gets its time
 ARTIFACTS = "artifacts"  # beside the database
-# where MLflow records places of artifacts: table, column, and the column of the run
-RECORDED = (
-    ("runs", "artifact_uri", "run_uuid"),
-    ("model_versions", "storage_location", "run_id"),
-    ("logged_models", "artifact_location", "source_run_id"),
-)
 BELONGING = ("-journal", "-wal", "-shm")  # SQLite's own files beside a database
 
 
@@ -35,7 +29,7 @@ def sqlite_path(uri: str, key: str = "tracking.uri") -> Path | None:
         key: Where it is configured.
 
     Raises:
-        RunError: The address names no file, or one in a folder whose name holds a question mark.
+        RunError: The address names no file, or one in a folder whose name an address cannot hold.
     """
     if not uri.startswith("sqlite:"):
         return None
@@ -43,10 +37,11 @@ def sqlite_path(uri: str, key: str = "tracking.uri") -> Path | None:
     if name in ("", ":memory:") or "://" not in uri or name.startswith("sqlite:"):
         raise RunError(f"tracking store {uri!r} names no file; set {key} to sqlite:///<folder>/mlflow.db")
     path = Path(name).absolute()
-    if "?" in str(path) or "/" in options:  # there an address's options begin: the store would lie outside the folder
+    # in an address options begin at ?, and SQLAlchemy reads %41 as A: the store would lie outside the folder
+    if "?" in str(path) or "/" in options or unquote(str(path)) != str(path):
         raise RunError(
-            f"{Path(uri.removeprefix('sqlite:///')).absolute()}: a folder with ? in its name cannot hold a SQLite "
-            f"store; rename the folder, or set {key} to a file elsewhere"
+            f"{Path(uri.removeprefix('sqlite:///')).absolute()}: a folder with ? or %41 in its name cannot hold a "
+            f"SQLite store; rename the folder, or set {key} to a place elsewhere"
         )
     return path
 
@@ -156,11 +151,10 @@ def _move(database: sqlite3.Connection, experiment: int, location: str, here: Pa
         for run, uri, status in recorded
         if uri.startswith(f"{location}/") and not (status == "RUNNING" and is_written(_tags(database, run)))
     ]
-    for table, column, key in RECORDED:
-        database.executemany(
-            f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {key} = ? AND substr({column}, 1, ?) = ?",
-            [(new, len(location) + 1, run, len(location) + 1, f"{location}/") for run in runs],
-        )
+    database.executemany(
+        "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE run_uuid = ?",
+        [(new, len(location) + 1, run) for run in runs],
+    )
     return len(runs)
 
 
