@@ -1,16 +1,19 @@
 # make train: virtual environment, install, and the main job on the simulated watershed.
-# make test: the same environment with the test extras, then the whole suite.
+# make test: the same environment with the test extras, then the whole suite. make quick: without what is slow.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test check clean
+.PHONY: train test quick check clean
 
 train: $(VENV)/installed
 	$(BIN)/python train.py
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+quick: $(VENV)/installed-test
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow"
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check .

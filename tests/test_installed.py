@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 BUILT_FROM = ("src", "conf", "pyproject.toml", "README.md", "LICENSE")
 COMMANDS = {"mlssm-train": "train", "mlssm-predict": "predict"}

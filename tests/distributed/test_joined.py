@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("joined.py")
 spec = importlib.util.spec_from_file_location("joined", SCRIPT)
 assert spec is not None

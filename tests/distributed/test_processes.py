@@ -33,6 +33,8 @@ from mlssm.distributed.tasks import COUNTS, check_sweep
 from mlssm.errors import ConfigError
 from mlssm.training.train_network import Trained, train_network
 
+pytestmark = pytest.mark.slow
+
 SMALL = (
     *("trainer.accelerator=cpu", "trainer.max_epochs=2", "model.hidden=[4]", "model.dropout=0"),
     *("model.input_dropout=0", "patches.size=10", "patches.dense_stride=5", "patches.min_high_fraction=0.3"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gc
 import io
@@ -25,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 QUICK = (
     *("trainer.max_epochs=2", "trainer.accelerator=cpu", "model.hidden=[4]", "model.lag=2", "model.window=sequence"),
     *("split=by_date", "patches.size=10", "patches.dense_stride=5", "patches.min_high_fraction=0.3"),
-    *("retrieval.multilook_m=90", "retrieval.multilook=block", "optimiser.batch_size=32"),
+    *("retrieval.multilook_m=90", "retrieval.multilook=block", "optimiser.batch_size=32", "evaluation.draws=100"),
 )
 # an area of one season that takes two seconds to simulate
 TINY = tuple(
@@ -34,6 +35,11 @@ TINY = tuple(
 )
 # the same files, read as those of a real area
 REAL = ("datamodule=opera_rtc", "datamodule.root=area", "datamodule.soil=soil", "datamodule.ndvi=ndvi")
+
+
+PIXEL = base64.b64decode(  # a PNG of one pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsVpNLAAAAABJRU5ErkJggg=="
+)
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,8 @@ class Project:
 
     folder: Path
 
-    def run(self, script: str, *overrides: str) -> Outcome:
-        """Run `train` or `predict`."""
+    def run(self, script: str, *overrides: str, draw: bool = False) -> Outcome:
+        """Run `train` or `predict`; figures of a report are drawn on demand alone, as that takes half of the time."""
         out, err = io.StringIO(), io.StringIO()
         argv = [str(REPOSITORY / f"{script}.py"), *overrides]
         with (
@@ -84,6 +90,7 @@ class Project:
             mock.patch.object(sys, "argv", argv),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
+            contextlib.nullcontext() if draw else mock.patch("mlssm.evaluation.picture.as_png", lambda figure: PIXEL),
         ):
             code = _exit_code(argv[0])
         return Outcome(code, out.getvalue(), err.getvalue())
@@ -162,7 +169,7 @@ def real() -> tuple[str, ...]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
     """A project in which the tiny simulated area was trained on once, and what that printed."""
     project = Project(tmp_path_factory.mktemp("trained"))
-    outcome = project.run("train", *QUICK, *TINY)
+    outcome = project.run("train", *QUICK, *TINY, draw=True)
     assert outcome.code == 0, outcome.stderr
     return project, outcome
 

@@ -13,6 +13,8 @@ import rasterio
 from mlssm.config import SimulationConfig
 from mlssm.origins.simulation.simulate import simulate
 
+pytestmark = pytest.mark.slow
+
 DAY = "dates=[2020-12-02]"
 
 WRONG = {

@@ -18,6 +18,8 @@ from rasterio.transform import Affine
 
 from mlssm.cube import Cube
 
+pytestmark = pytest.mark.slow
+
 Change = Callable[[Path], None]
 
 

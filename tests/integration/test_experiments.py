@@ -14,6 +14,8 @@ from mlflow.entities import Run
 
 from mlssm import bundle
 
+pytestmark = pytest.mark.slow
+
 
 class Kept:
     """What a store has of one experiment."""

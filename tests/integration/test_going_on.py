@@ -12,6 +12,8 @@ from mlssm.errors import DataError
 from mlssm.jobs import single
 from mlssm.jobs import train as job
 
+pytestmark = pytest.mark.slow
+
 OF_THE_MACHINE = ("system/", "seconds", "peak_memory_gb")
 
 

@@ -12,6 +12,8 @@ from mlflow import MlflowClient
 
 from mlssm.inference.serving import SoilMoistureModel, example
 
+pytestmark = pytest.mark.slow
+
 OUTSIDE = Path(__file__).resolve().parents[1] / "models" / "outside"
 OWN = (f"hydra.searchpath=[file://{OUTSIDE / 'conf'}]", "model=linear", "tracking.experiment=own")
 

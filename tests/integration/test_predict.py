@@ -18,6 +18,8 @@ from mlssm.config import SimulationConfig
 from mlssm.cube import Cube
 from mlssm.origins.simulation.simulate import simulate
 
+pytestmark = pytest.mark.slow
+
 Array = npt.NDArray[np.float32]
 PNG = b"\x89PNG\r\n\x1a\n"
 

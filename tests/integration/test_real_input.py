@@ -12,6 +12,8 @@ import rasterio
 from mlflow import MlflowClient
 from rio_cogeo.cogeo import cog_validate
 
+pytestmark = pytest.mark.slow
+
 AREAS, SIDE = 5, 100
 
 

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+pytestmark = pytest.mark.slow
+
 SWEEP = ("-m", "model.lag=1,2", "sampler=natural,two_pass")
 
 

@@ -17,6 +17,8 @@ from mlflow.entities import Run
 
 from mlssm import bundle
 
+pytestmark = pytest.mark.slow
+
 SCORES = ("r2", "rmse", "mae", "corr", "bias", "r2_ceiling")
 MODELS = (
     *("ConvLSTM", "ConvLSTM, no weather", "ConvLSTM, shuffled space"),

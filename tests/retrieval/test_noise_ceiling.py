@@ -16,6 +16,8 @@ from mlssm.retrieval.labels import Labels
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.stack import load_stack
 
+pytestmark = pytest.mark.slow
+
 SEEDS = (0, 1)
 TOLERANCE = 0.02
 # below 50 looks a sample the difference itself is uncertain: from draw to draw of the speckle of 8100 pixels it has a

@@ -18,6 +18,8 @@ import pytest
 from hydra_plugins.mlssm_optuna._storage import absolute_address, open_storage
 from mlssm.errors import ConfigError, RunError
 
+pytestmark = pytest.mark.slow
+
 BINARIES = "/usr/lib/postgresql"
 ONE = ["model.lag=range(1,9)", "hydra.sweeper.n_trials=4"]
 

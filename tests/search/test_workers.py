@@ -6,6 +6,8 @@ import pytest
 
 from mlssm.jobs.outcome import Outcome
 
+pytestmark = pytest.mark.slow
+
 LAGS = "model.lag=range(1,9)"
 SOON = ["hydra.sweeper.heartbeat_s=1", "hydra.sweeper.grace_s=2"]
 SIX = ["hydra.sweeper.n_trials=6", "hydra.sweeper.sampler=grid"]

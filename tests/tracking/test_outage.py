@@ -32,6 +32,8 @@ from mlssm.tracking.opening import open_store
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
 
+pytestmark = pytest.mark.slow
+
 EPOCHS, DEAD_FROM, BACK_FROM = 8, 3, 6
 STARTING_SECONDS = 90
 OWN = ("mlssm.host", "mlssm.pid", "mlssm.pid_started", "mlssm.folder", "mlflow.runName")
