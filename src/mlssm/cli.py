@@ -83,19 +83,19 @@ def command(job: Job, config_name: str, conf: Path) -> None:
             with caught():
                 return job(_resolved(config))
         except Exception as error:
-            told = _told(error)
-            if told is None or HydraConfig.get().mode == RunMode.MULTIRUN:
+            message = _message(error)
+            if message is None or HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # a sweep goes on with its other jobs
-            sys.exit(f"error: {told}")  # Hydra would print the overrides before it
+            sys.exit(f"error: {message}")  # Hydra would print the overrides before it
 
     main = hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=config_name)
     with caught():
         try:
             main(run)()
         except Exception as error:
-            if (told := _told(error)) is None:
+            if (message := _message(error)) is None:
                 raise
-            sys.exit(f"error: {told}")
+            sys.exit(f"error: {message}")
         except (KeyboardInterrupt, SystemExit) as end:
             if (interrupt := interrupt_of(end)) is None:
                 raise
@@ -107,7 +107,7 @@ def command(job: Job, config_name: str, conf: Path) -> None:
             _end_output()
 
 
-def _told(error: Exception) -> str | None:
+def _message(error: Exception) -> str | None:
     """An error that is the input's or the machine's in a line; None for one of the program."""
     if isinstance(error, MlssmError):
         return str(error)
