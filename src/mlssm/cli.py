@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import logging
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def command(job: Job, config_name: str, conf: Path) -> None:
             sys.exit(f"error: {message}")  # Hydra would print the overrides before it
 
     main = hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=config_name)
-    with caught():
+    with caught(), _silent_log_faults():
         try:
             main(run)()
         except Exception as error:
@@ -105,6 +106,16 @@ def command(job: Job, config_name: str, conf: Path) -> None:
         finally:
             close_open_sweeps()
             _end_output()
+
+
+@contextlib.contextmanager
+def _silent_log_faults() -> Iterator[None]:
+    """A full disk and a terminal that is gone are not told with a traceback for each line of the log."""
+    before, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        yield
+    finally:
+        logging.raiseExceptions = before
 
 
 def _message(error: Exception) -> str | None:
