@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mlssm.cube import ANGLE_SCALE, BACKSCATTER_SCALE, FILL, NDVI_SCALE, Cube, pack, unpack
+from mlssm.cube import ANGLE_SCALE, BACKSCATTER_SCALE, FILL, FORMAT, NDVI_SCALE, Cube, pack, unpack
 from mlssm.errors import DataError
 from mlssm.prepare import prepare
 
@@ -82,9 +83,9 @@ def test_opening_what_is_no_cube(cube: Cube, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no cube at .*file"):
         Cube.open(tmp_path / "file")
     zarr.create_group(tmp_path / "other.zarr")
-    with pytest.raises(DataError, match=r"other\.zarr has cube format None, not 1; delete it"):
+    with pytest.raises(DataError, match=rf"other\.zarr has cube format None, not {FORMAT}; delete it"):
         Cube.open(tmp_path / "other.zarr")
-    zarr.create_group(tmp_path / "young.zarr", attributes={"format": 1})
+    zarr.create_group(tmp_path / "young.zarr", attributes={"format": FORMAT})
     with pytest.raises(DataError, match=r"young\.zarr is no whole cube: its attribute 'mlssm' is missing or wrong"):
         Cube.open(tmp_path / "young.zarr")
     zarr.create_array(tmp_path / "array.zarr", shape=(1,), dtype="int8")
@@ -100,5 +101,34 @@ def test_a_cube_of_another_format_is_refused(cube: Cube) -> None:
     meta = json.loads(path.read_text())
     meta["attributes"]["format"] = 99
     path.write_text(json.dumps(meta))
-    with pytest.raises(DataError, match="has cube format 99, not 1; delete it"):
+    with pytest.raises(DataError, match=f"has cube format 99, not {FORMAT}; delete it"):
         Cube.open(cube.path)
+
+
+def files_of(cube: Cube, array: str) -> list[Path]:
+    return sorted(path for path in (cube.path / array).rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("array", ["weather", "backscatter", "day", "station", "time"])
+def test_a_cube_that_has_lost_a_chunk_is_refused(cube: Cube, array: str) -> None:
+    chunk = next(path for path in files_of(cube, array) if path.name != "zarr.json")
+    content = chunk.read_bytes()
+    chunk.unlink()
+    with pytest.raises(DataError, match=rf"is not whole: array '{array}' has .* copy it again, or delete it"):
+        Cube.open(cube.path)
+    chunk.write_bytes(content[:-1])
+    with pytest.raises(DataError, match=rf"is not whole: array '{array}'"):
+        Cube.open(cube.path)
+    chunk.write_bytes(content)
+    assert Cube.open(cube.path) == cube
+
+
+def test_a_cube_that_has_lost_an_array_is_refused(cube: Cube) -> None:
+    shutil.rmtree(cube.path / "weather")
+    with pytest.raises(DataError, match="array 'weather' has 0 files of 0 bytes"):
+        Cube.open(cube.path)
+
+
+def test_what_a_file_manager_leaves_in_a_cube_is_no_fault(cube: Cube) -> None:
+    (cube.path / "weather" / ".DS_Store").write_text("x")
+    assert Cube.open(cube.path) == cube

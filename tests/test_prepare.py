@@ -2,6 +2,7 @@ import datetime as dt
 import logging
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ import xarray as xr
 from pyproj import CRS
 
 from mlssm import prepare as prepare_module
+from mlssm.config import WeatherConfig
 from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid
@@ -64,7 +66,7 @@ def test_an_area_with_every_source(area: Any, speckled: Any) -> None:
 
 
 def test_an_area_with_backscatter_and_weather_alone(area: Any, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "mlssm.prepare"):
+    with caplog.at_level(logging.INFO, "mlssm"):
         cube = prepare(area.config(), "error")
     assert cube.manifest.features == ()
     assert cube.manifest.left_out == ("dem", "soil", "ndvi")
@@ -79,7 +81,7 @@ def test_what_is_used_or_not_there_is_not_called_left_out(area: Any, caplog: pyt
     for path in (area.root / "soil").iterdir():
         path.unlink()
     (area.root / "soil").rmdir()
-    with caplog.at_level(logging.INFO, "mlssm.prepare"):
+    with caplog.at_level(logging.INFO, "mlssm"):
         prepare(area.config(dem="dem", ndvi="ndvi"), "error")
     assert not [message for message in caplog.messages if "leaves it out" in message]
 
@@ -203,7 +205,7 @@ def test_another_input_is_another_cube(area: Any, speckled: Any, change: str) ->
         path = next((area.root / "soil").iterdir())
         path.with_name(path.name + ".aux.xml").write_text("<PAMDataset></PAMDataset>")
     elif change == "another file":
-        area.raster("dem/another.tif", np.full((4, 4), 5, np.float32))
+        area.raster("dem/another.tif", np.full((4, 4), 140, np.float32))
     elif change == "units":
         changes = {"backscatter": {"looks": 7.0}}
     elif change == "time zone":
@@ -339,7 +341,7 @@ def test_a_source_of_which_nothing_can_be_read_is_not_said_to_lie_elsewhere(
         ({"root": Path("nowhere")}, r"datamodule\.root=nowhere is not a folder"),
         ({"backscatter": {"folder": "S1"}}, r"folder .*S1 is missing"),
         ({"dem": "hills"}, r"folder .*hills is missing"),
-        ({"weather": "rain"}, r"weather folder .*rain is missing"),
+        ({"weather": "rain"}, r"rain: the weather folder does not exist; set datamodule.weather"),
     ],
 )
 def test_a_folder_that_is_missing_is_named(area: Any, changes: dict[str, Any], said: str) -> None:
@@ -364,9 +366,151 @@ def test_the_notes_say_how_well_stations_predict_each_other(area: Any) -> None:
     assert any(note.startswith("precipitation: leave-one-station-out RMSE 0.00") for note in notes)
 
 
+def test_the_notes_judge_the_interpolation_that_is_set(area: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Power and number of neighbours change what a station is predicted to be; the cube stays the same."""
+    area.weather()
+    third = (area.root / "weather" / "S0.csv").read_text().replace("S0,", "S2,")
+    third = third.replace("34.42,-119.85,10", "34.5,-119.7,9")
+    (area.root / "weather" / "S2.csv").write_text(third.replace(",60\n", ",90\n"))
+
+    def humidity(notes: Sequence[str]) -> str:
+        return next(note for note in notes if note.startswith("vapour_pressure: leave-one-station-out"))
+
+    few = WeatherConfig(neighbours=1, power=2, min_coverage=0.75)
+    first = prepare(area.config(), "error", few)
+    assert humidity(first.manifest.weather_notes).endswith("from 1 stations at most, power 2")
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        again = prepare(area.config(), "error", few.model_copy(update={"neighbours": 8, "power": 0.5}))
+    assert again.path == first.path
+    other = humidity([line for line in caplog.messages if "leave-one-station-out" in line])
+    assert other.endswith("from 8 stations at most, power 0.5")
+    errors = [re.findall(r"RMSE ([\d.]+)", note)[0] for note in (humidity(first.manifest.weather_notes), other)]
+    assert errors[0] != errors[1]
+
+
+def test_stations_that_are_far_or_from_elsewhere(area: Any, caplog: pytest.LogCaptureFixture) -> None:
+    folder = area.root / "weather"
+    for name, old, new in (("S0", "34.42,-119.85", "35.4,-119.85"), ("S1", "34.46,-119.8", "48.1,11.5")):
+        path = folder / f"{name}.csv"
+        path.write_text(path.read_text().replace(old, new))
+    cube = prepare(area.config(), "error")
+    assert cube.manifest.stations == ("S0",)
+    assert any("1 of 1 areas have no station within 50 km" in line for line in caplog.messages)
+    assert any("1 of 1 areas have no station" in note for note in cube.manifest.weather_notes)
+    assert any("it is left out" in note for note in cube.manifest.weather_notes)
+    (folder / "S0.csv").write_text((folder / "S0.csv").read_text().replace("35.4,-119.85", "35.4,119.85"))
+    with pytest.raises(DataError, match=r"S0\.csv.*LONGITUDE's sign looks wrong"):
+        prepare(area.config(), "error")
+
+
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("nowhere"), os.mkfifo])
+def test_what_is_no_station_file_can_be_skipped(area: Any, make: Any) -> None:
+    make(area.root / "weather" / "odd.csv")
+    with pytest.raises(DataError, match=r"odd\.csv is (not a file|a link to nothing)"):
+        prepare(area.config(), "error")
+    assert prepare(area.config(), "skip").manifest.skipped == ("odd.csv",)
+
+
 def test_times_are_of_the_passes_first_image(area_files: Any, speckled: Any) -> None:
     area_files.weather()
     area_files.image(speckled, "20230101T015925", burst="T137-292320-IW2")
     area_files.image(speckled, "20230101T015902")
     cube = prepare(area_files.config(), "error")
     assert cube.times.tolist() == [dt.datetime(2023, 1, 1, 1, 59, 2)]
+
+
+@pytest.mark.parametrize("source", ["sentinel1", "dem", "weather"])
+def test_a_file_that_may_not_be_read_is_named_or_left_out(
+    area: Any, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    path = area.root / "weather" / "S1.csv" if source == "weather" else bad_file(area, source)
+    plain = Path.open
+
+    def refuse(self: Path, *args: Any, **more: Any) -> Any:
+        if self == path:
+            raise PermissionError(13, "Permission denied")
+        return plain(self, *args, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    said = rf"{path.name}:? cannot be read \((\[Errno 13\] )?Permission denied\); (.*on_bad_file=skip|replace the file)"
+    with pytest.raises(DataError, match=said):
+        prepare(area.config(dem="dem"), "error")
+    assert path.name in prepare(area.config(dem="dem"), "skip").manifest.skipped
+
+
+def test_a_folder_among_the_stations_is_named(area: Any) -> None:
+    (area.root / "weather" / "old.csv").mkdir()
+    with pytest.raises(DataError, match=r"old\.csv is not a file; replace it or remove it"):
+        prepare(area.config(), "error")
+
+
+def test_what_was_corrected_is_told_each_time(area: Any, speckled: Any, caplog: pytest.LogCaptureFixture) -> None:
+    decibels = 10 * np.log10(speckled)
+    for time in ("20230101T015902", "20230113T015902"):
+        area.image(np.where(np.arange(24) < 4, 0, decibels), time)
+        area.image(decibels - 7, time, pol="VH")
+    config = area.config(backscatter={"units": "dB"})
+    line = "exactly 0 dB, a missing value that is not declared, was taken as missing: in 2 files"
+    for _ in range(2):
+        caplog.clear()
+        cube = prepare(config, "error")
+        assert [message for message in caplog.messages if message.startswith(line)] == list(cube.manifest.corrected)
+        assert len(cube.manifest.corrected) == 1
+    assert np.isnan(cube.backscatter(0, "VV", cube.areas[0])[:, :4]).all()
+
+
+def test_values_that_are_no_backscatter_are_left_out_by_skip(area: Any, speckled: Any) -> None:
+    path = area.image(np.where(np.arange(24) < 4, -9999, speckled), "20230125T015902")
+    with pytest.raises(DataError, match=rf"{path.name} holds -9999"):
+        prepare(area.config(), "error")
+    cube = prepare(area.config(), "skip")
+    assert cube.manifest.skipped == (path.name,)
+    assert len(cube.times) == 2
+
+
+def test_polarisations_that_are_exchanged_stop_the_run_or_leave_out_the_pass(area: Any, speckled: Any) -> None:
+    area.image(speckled, "20230125T015902", pol="VH")
+    area.image(speckled / 5, "20230125T015902")
+    with pytest.raises(DataError, match=r"20230125T.*VH of its pass lies 7\.0 dB above VV"):
+        prepare(area.config(), "error")
+    assert len(prepare(area.config(), "skip").times) == 2
+
+
+def test_a_dem_in_feet_is_told_by_the_stations(area: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def heights(*_: Any) -> Any:
+        return np.array([3.2808 * 45, 3.2808 * 60])  # of stations at 45 and 60 m
+
+    for number, height in enumerate((45, 60)):
+        path = area.root / "weather" / f"S{number}.csv"
+        path.write_text(path.read_text().replace(f",{10 + 50 * number},", f",{height},"))
+    monkeypatch.setattr(prepare_module, "elevation_at", heights)
+    with pytest.raises(DataError, match=r"dem\.tif has 147\.636 where a weather station states 45 m: it is in feet"):
+        prepare(area.config(dem="dem"), "error")
+
+
+def test_a_source_with_gaps_is_told(area: Any, caplog: pytest.LogCaptureFixture) -> None:
+    area.raster("dem/dem.tif", np.full((24, 12), 7, np.float32))
+    prepare(area.config(dem="dem"), "error")
+    told = "dem.tif reaches 50 % of the images' pixels; elsewhere dem is missing"
+    assert any(told in message for message in caplog.messages)
+
+
+def test_classes_are_counted_over_all_areas(area_files: Any) -> None:
+    area_files.weather()
+    for number, (burst, east) in enumerate((("T137-292319-IW2", 0), ("T137-292325-IW1", 90000))):
+        corner = (CORNER[0] + east, CORNER[1])
+        area_files.image(np.full((24, 24), 0.1), burst=burst, corner=corner)
+        classes = (np.arange(24 * 24) % 20 + 1 + 20 * number).reshape(24, 24).astype(np.uint8)
+        area_files.raster(f"soil/{number}.tif", classes, corner=corner, nodata=0)
+    with pytest.raises(DataError, match=r"soil holds 40 classes \(1\.\.40\), more than 30"):
+        prepare(area_files.config(soil="soil"), "error")
+
+
+def test_one_image_under_two_dates_is_told(area: Any, speckled: Any, caplog: pytest.LogCaptureFixture) -> None:
+    area.image(speckled * 1.5, "20230125T015902")
+    prepare(area.config(), "error")
+    (line,) = [message for message in caplog.messages if "under another name" in message]
+    assert line.startswith("2 rasters are copies of others under another name (first: sentinel1/OPERA")
+    assert "20230113T015902Z" in line
+    assert "20230101T015902Z" in line

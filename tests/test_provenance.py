@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlssm import provenance
-from mlssm.provenance import digest, file_digests
+from mlssm.provenance import FileDigests, digest, name_below
+
+
+def file_digests(root: Path, paths: Iterable[Path], memory: Path | None = None) -> dict[str, str]:
+    digests = FileDigests(memory)
+    found = {name_below(root, path): digests.of(path) for path in sorted(paths)}
+    digests.keep()
+    return found
+
 
 SETTINGS = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5) | st.none(), max_size=5)
 

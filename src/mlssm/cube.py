@@ -18,6 +18,7 @@ was measured are not written.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,8 @@ from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
 from mlssm.weather.stations import StationWeather
 
-FORMAT = 1
+# 3: with the files of each array, so that an incomplete copy shows, and the daily minimum of temperature
+FORMAT = 3
 FILL = np.int16(-32768)
 BACKSCATTER_SCALE = 0.01
 ANGLE_SCALE = 0.01
@@ -51,6 +53,7 @@ class Manifest(BaseModel):
         digest: Of all inputs and of what decides how they are read.
         files: Digest (SHA-256) of each source file, by its path below the area's folder.
         skipped: Source files that were left out because they are bad.
+        corrected: What was corrected in source files, a line a kind.
         crs: The grid's CRS, WKT or authority code.
         origin: Easting and northing of the grid's upper-left corner, metres.
         pixel: Pixel size, metres.
@@ -65,6 +68,7 @@ class Manifest(BaseModel):
         looks: Equivalent number of looks of a pixel, or None where the source does not state it.
         left_out: Sources that the configuration leaves out.
         weather_notes: What the weather's preparation had to say, a line each.
+        chunks: Number and total bytes of the files of each array, metadata and chunks that were written.
     """
 
     format: int
@@ -72,6 +76,7 @@ class Manifest(BaseModel):
     digest: str
     files: dict[str, str]
     skipped: tuple[str, ...]
+    corrected: tuple[str, ...] = ()
     crs: str
     origin: tuple[float, float]
     pixel: float
@@ -86,6 +91,7 @@ class Manifest(BaseModel):
     looks: float | None
     left_out: tuple[str, ...]
     weather_notes: tuple[str, ...]
+    chunks: dict[str, tuple[int, int]] = {}
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ class Cube:
         """Open a cube.
 
         Raises:
-            DataError: There is no cube, or another version wrote it.
+            DataError: There is no cube, another version wrote it, or files of it are gone.
         """
         if not (path / "zarr.json").is_file():
             raise DataError(f"there is no cube at {path}; it is made by train.py from datamodule.root")
@@ -116,10 +122,12 @@ class Cube:
         if attributes.get("format") != FORMAT:
             raise DataError(f"{path} has cube format {attributes.get('format')}, not {FORMAT}; delete it")
         try:
-            return cls(path, Manifest.model_validate(attributes))
+            manifest = Manifest.model_validate(attributes)
         except ValidationError as error:
             key = ".".join(map(str, error.errors()[0]["loc"]))
             raise DataError(f"{path} is no whole cube: its attribute '{key}' is missing or wrong; delete it") from error
+        _refuse_incomplete(path, manifest)
+        return cls(path, manifest)
 
     @cached_property
     def grid(self) -> Grid:
@@ -145,6 +153,11 @@ class Cube:
     def window_ends(self) -> npt.NDArray[np.datetime64]:
         """The last day of the antecedent window of each acquisition, datetime64[D], [time]."""
         return np.asarray(self._array("window_end")[:]).astype("datetime64[D]")
+
+    @property
+    def morning(self) -> npt.NDArray[np.bool_]:
+        """Which acquisitions were made before noon, local time: their window ends with the day before [time]."""
+        return np.asarray(self.window_ends < self.local_days)
 
     @cached_property
     def orbits(self) -> npt.NDArray[np.int64]:
@@ -208,6 +221,27 @@ class Cube:
 
     def _array(self, name: str) -> Any:
         return self._group[name]
+
+
+def array_files(path: Path) -> dict[str, tuple[int, int]]:
+    """Number and total bytes of the files below each array's folder of a cube; hidden files are others' (Finder's)."""
+    found = {}
+    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
+        below = [Path(here) / name for here, _, names in os.walk(folder) for name in names if not name.startswith(".")]
+        found[folder.name] = (len(below), sum(file.stat().st_size for file in below))
+    return found
+
+
+def _refuse_incomplete(path: Path, manifest: Manifest) -> None:
+    """Refuse a cube that has lost files: zarr would read what is gone as missing values, without a word."""
+    there = array_files(path)
+    for name, (count, size) in manifest.chunks.items():
+        files, bytes_ = there.get(name, (0, 0))
+        if (files, bytes_) != (count, size):
+            raise DataError(
+                f"{path} is not whole: array '{name}' has {files} files of {bytes_} bytes, and was written with "
+                f"{count} of {size}; copy it again, or delete it, and it is made anew"
+            )
 
 
 def pack(values: Array, scale: float) -> Packed:

@@ -34,6 +34,7 @@ class CubeWriter:
             path: The group to create; nothing may be there yet.
             grid: The cube's grid.
         """
+        self._path = path
         self._group = zarr.create_group(path, zarr_format=3)
         self.grid = grid
         x, y = grid.centres(grid.full)
@@ -80,5 +81,6 @@ class CubeWriter:
         self.array(name, since, (dim,), {"units": "days since 1970-01-01"})
 
     def finish(self, manifest: Manifest) -> None:
-        """Write the cube's attributes."""
-        self._group.attrs.update(manifest.model_dump(mode="json"))
+        """Write the cube's attributes, last of all: with what was written of each array."""
+        whole = manifest.model_copy(update={"chunks": cube.array_files(self._path)})
+        self._group.attrs.update(whole.model_dump(mode="json"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,38 +12,46 @@ import numpy as np
 import rasterio
 
 from mlssm import __version__, cube
-from mlssm.config import DatamoduleConfig
+from mlssm.config import DatamoduleConfig, WeatherConfig
 from mlssm.cube import Array, Cube, Manifest
 from mlssm.cube_writer import CubeWriter
 from mlssm.errors import ConfigError, DataError
 from mlssm.files import whole_or_nothing
 from mlssm.grid import Grid, Window
 from mlssm.progress import track
-from mlssm.provenance import digest, file_digests
-from mlssm.sources.backscatter import BackscatterIndex, Pass, index_backscatter, read_pass
+from mlssm.provenance import digest
+from mlssm.sources.backscatter import BackscatterIndex, index_backscatter, read_pass
+from mlssm.sources.checks.backscatter import Units, check_polarisations
+from mlssm.sources.checks.soil import check_class_count
+from mlssm.sources.checks.terrain import check_stations, elevation_files
 from mlssm.sources.faults import BadFiles, OnBadFile
+from mlssm.sources.folder import raster_files
+from mlssm.sources.inventory import OPTIONAL, source_digests, tell_left_out
 from mlssm.sources.ndvi import NdviImage, index_ndvi, read_ndvi
-from mlssm.sources.raster import raster_files
-from mlssm.sources.static import read_elevation, read_incidence, read_soil
+from mlssm.sources.passes import Pass
+from mlssm.sources.static import elevation_at, read_incidence, read_soil, read_terrain
 from mlssm.sources.stations import WeatherReport, load_weather
-from mlssm.weather.interpolation import leave_one_station_out
-from mlssm.weather.stations import UNITS, StationWeather
+from mlssm.sources.weather_notes import tell_station_errors_anew, weather_notes
+from mlssm.variables import of_kind
+from mlssm.weather.agreement import height_warnings
+from mlssm.weather.stations import StationWeather
 from mlssm.weather.windows import window_end
 
 log = logging.getLogger(__name__)
 
-OPTIONAL = ("dem", "soil", "ndvi")
-# files beside a raster in which GDAL looks for its CRS, its missing value or its mask
-SIDECARS = (".aux.xml", ".msk")
 DIGESTS = "digests.json"  # of source files, beside the cubes
+# a source that reaches fewer of the images' pixels is said to have gaps, and of even fewer warned
+WHOLE, MOSTLY = 0.99, 0.9
 
 
-def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
+def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: WeatherConfig | None = None) -> Cube:
     """Make the cube of an area, or find the one that was made from the same inputs.
 
     Args:
         config: The area.
         on_bad_file: Whether a file that cannot be read stops the run or is left out.
+        interpolation: How the stations' values will be interpolated, which the notes judge; None: as by default. The
+            cube itself does not depend on it.
 
     Raises:
         ConfigError: A pattern, CRS or time zone is not one.
@@ -50,50 +59,45 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
     """
     if not config.root.is_dir():
         raise DataError(f"datamodule.root={config.root} is not a folder; set it to the area's folder")
-    files = file_digests(config.root, _source_files(config), config.cubes / DIGESTS)
+    bad = BadFiles(on_bad_file)
+    files = source_digests(config, bad, config.cubes / DIGESTS)
     settings = config.model_dump(mode="json", exclude={"root", "cubes", "simulation"})
     identity = digest({"format": cube.FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file})
     path = config.cubes / f"{config.root.resolve().name}-{identity[:12]}.zarr"
-    _tell_left_out(config)
+    tell_left_out(config)
     if path.is_dir():
         log.info("cube %s is there already: nothing to prepare", path)
-        return Cube.open(path)
+        found = Cube.open(path)
+        for line in found.manifest.corrected:
+            log.warning(line)
+        tell_station_errors_anew(found.manifest.weather_notes, found.weather, found.station_xy, interpolation)
+        return found
     # a folder of thousands of images is not to be listed anew for each
     with whole_or_nothing(path) as partial, rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE"):
-        _write(partial, config, identity, files, on_bad_file)
+        _write(partial, config, identity, files, bad, interpolation)
     log.info("cube %s written", path)
     return Cube.open(path)
 
 
-def _source_files(config: DatamoduleConfig) -> list[Path]:
-    weather = config.root / config.weather
-    if not weather.is_dir():
-        raise DataError(f"weather folder {weather} is missing; put the stations' CSV files there")
-    rasters = raster_files(config.root / config.backscatter.folder)
-    for name in (config.dem, config.soil, config.ndvi):
-        if name is not None:
-            rasters += raster_files(config.root / name)
-    beside = (path.with_name(path.name + suffix) for path in rasters for suffix in SIDECARS)
-    return [*rasters, *(path for path in beside if path.is_file()), *weather.glob("*.csv")]
-
-
-def _tell_left_out(config: DatamoduleConfig) -> None:
-    for name in OPTIONAL:
-        if getattr(config, name) is None and (config.root / name).exists():
-            log.info(
-                "%s is there, but datamodule.%s=null leaves it out; datamodule.%s=%s uses it",
-                *(config.root / name, name, name, name),
-            )
-
-
-def _write(path: Path, config: DatamoduleConfig, identity: str, files: dict[str, str], on_bad_file: OnBadFile) -> None:
-    bad = BadFiles(on_bad_file)
-    index = index_backscatter(config.root, config.backscatter, config.grid, bad)
-    weather, report = load_weather(config.root / config.weather, on_bad_file)
-    ndvi = [] if config.ndvi is None else index_ndvi(config.root / config.ndvi, config.ndvi_pattern, bad)
+def _write(
+    path: Path,
+    config: DatamoduleConfig,
+    identity: str,
+    files: dict[str, str],
+    bad: BadFiles,
+    interpolation: WeatherConfig | None,
+) -> None:
+    # a simulated area may be of years to come
+    latest = None if config.simulation is None else dt.datetime.max.replace(tzinfo=dt.UTC)
+    index = index_backscatter(config.root, config.backscatter, config.grid, bad, latest)
+    middles = [index.grid.crop(area).geographic_centre() for area in index.areas]
+    weather, report = load_weather(config.root / config.weather, bad.policy, middles)
+    ndvi = [] if config.ndvi is None else index_ndvi(config.root / config.ndvi, config.ndvi_pattern, bad, latest)
     zone = time_zone(config.time_zone, index.grid)
     writer = CubeWriter(path, index.grid)
     features = _write_static(writer, config, index, bad)
+    if config.dem is not None:
+        _check_heights(elevation_files(raster_files(config.root / config.dem, bad), bad), weather, index.grid, bad)
     _write_times(writer, _write_backscatter(writer, config, index, bad), zone)
     _write_incidence(writer, index, bad)
     _write_ndvi(writer, ndvi, index, bad)
@@ -103,7 +107,8 @@ def _write(path: Path, config: DatamoduleConfig, identity: str, files: dict[str,
         mlssm=__version__,
         digest=identity,
         files=files,
-        skipped=(*bad.skipped, *report.skipped),
+        skipped=tuple(dict.fromkeys((*bad.skipped, *report.skipped))),
+        corrected=bad.corrections(),
         crs=index.grid.crs,
         origin=index.grid.origin,
         pixel=index.grid.pixel,
@@ -117,9 +122,11 @@ def _write(path: Path, config: DatamoduleConfig, identity: str, files: dict[str,
         variables=weather.variables,
         looks=config.backscatter.looks,
         left_out=tuple(name for name in OPTIONAL if getattr(config, name) is None),
-        weather_notes=_weather_notes(weather, report, index.grid),
+        weather_notes=_weather_notes(weather, report, index, interpolation),
     )
     writer.finish(manifest)
+    for line in manifest.corrected:
+        log.warning(line)
 
 
 def _write_backscatter(
@@ -133,7 +140,7 @@ def _write_backscatter(
     for overpass in track(index.passes, "backscatter onto the grid"):
         measured = False
         for area in index.areas:
-            layers = [read_pass(overpass, pol, index.grid, area, units, bad) for pol in index.polarisations]
+            layers = _layers(overpass, index, area, units, bad)
             if any(layer is not None for layer in layers):
                 packed = [_packed(layer, area, cube.BACKSCATTER_SCALE) for layer in layers]
                 array[len(kept), :, *area.slices] = np.stack(packed)
@@ -149,6 +156,16 @@ def _write_backscatter(
         )
     array.resize((len(kept), *array.shape[1:]))
     return tuple(kept)
+
+
+def _layers(overpass: Pass, index: BackscatterIndex, area: Window, units: Units, bad: BadFiles) -> list[Array | None]:
+    """One pass on one area, dB, in the order of the polarisations; all None where they contradict each other."""
+    layers = [read_pass(overpass, pol, index.grid, area, units, bad) for pol in index.polarisations]
+    path = overpass.images[0].path
+    with bad.handled(path):
+        check_polarisations(path, dict(zip(index.polarisations, layers, strict=True)))
+        return layers
+    return [None for _ in layers]
 
 
 def _packed(layer: Array | None, area: Window, scale: float) -> cube.Packed:
@@ -171,20 +188,32 @@ def _write_static(
     """Write the static features that the configuration has, and return their names."""
     layers: dict[str, list[Array]] = {}
     if config.dem is not None:
-        files = raster_files(config.root / config.dem)
-        pairs = [read_elevation(files, index.grid, area, bad) for area in index.areas]
-        layers["elevation"], layers["slope"] = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        files = elevation_files(raster_files(config.root / config.dem, bad), bad)
+        terrain = [read_terrain(files, index.grid, area, bad) for area in index.areas]
+        layers |= {name: [found[name] for found in terrain] for name in terrain[0]}
         _check_reached("dem", files, layers["elevation"], bad)
     if config.soil is not None:
-        files = raster_files(config.root / config.soil)
+        files = raster_files(config.root / config.soil, bad)
         layers["soil"] = [read_soil(files, index.grid, area, bad) for area in index.areas]
         _check_reached("soil", files, layers["soil"], bad)
-    units = "elevation m, slope degrees, soil class code"
+        codes = np.unique(np.concatenate([np.unique(values) for values in layers["soil"]]))
+        check_class_count(config.root / config.soil, codes[np.isfinite(codes)])
+    units = ", ".join([*(f"{item.name} {item.unit}" for item in of_kind("fixed")), "soil class code"])
     array = writer.raster("static", ("feature",), (len(layers),), None, units)
     for position, parts in enumerate(layers.values()):
         for area, values in zip(index.areas, parts, strict=True):
             array[position, *area.slices] = values
     return tuple(layers)
+
+
+def _check_heights(files: Sequence[Path], weather: StationWeather, grid: Grid, bad: BadFiles) -> None:
+    """Hold the DEM against the heights that the stations state: another unit shows."""
+    x, y = grid.project(weather.longitude, weather.latitude)
+    terrain = elevation_at(files, grid, x, y, bad)
+    if warning := check_stations(files[0], terrain, np.asarray(weather.elevation_m)):
+        log.warning(warning)
+    for warning in height_warnings(weather, terrain):
+        log.warning(warning)
 
 
 def _check_reached(key: str, files: Sequence[Path], layers: Sequence[Array], bad: BadFiles) -> None:
@@ -193,9 +222,14 @@ def _check_reached(key: str, files: Sequence[Path], layers: Sequence[Array], bad
     Raises:
         DataError: None of its files can be read, or none overlaps the images.
     """
-    if any(np.isfinite(values).any() for values in layers):
-        return
     place = files[0] if len(files) == 1 else files[0].parent
+    known = [np.isfinite(values) for values in layers]
+    if any(values.any() for values in known):
+        share = sum(values.sum() for values in known) / sum(values.size for values in known)
+        if share < WHOLE:
+            level = logging.INFO if share > MOSTLY else logging.WARNING  # water has no soil
+            log.log(level, "%s reaches %.0f %% of the images' pixels; elsewhere %s is missing", place, 100 * share, key)
+        return
     if all(path.name in bad.skipped for path in files):
         raise DataError(f"nothing in {place} can be read; replace it, or set datamodule.{key}=null to leave it out")
     raise DataError(f"{place} does not overlap the images; give {key} of the same place, or set datamodule.{key}=null")
@@ -238,22 +272,12 @@ def _write_weather(writer: CubeWriter, weather: StationWeather) -> None:
     writer.days("day", weather.days, "day")
 
 
-def _weather_notes(weather: StationWeather, report: WeatherReport, grid: Grid) -> tuple[str, ...]:
-    """How evapotranspiration was found, what was rejected, and how well stations predict each other."""
-    notes = [
-        f"{days.station}: evapotranspiration by FAO-56 on {days.fao56} days, Hargreaves on {days.hargreaves}"
-        for days in report.evapotranspiration
-    ]
-    notes += [f"{quality.station}: {quality.rejected} values rejected" for quality in report.quality]
-    errors = leave_one_station_out(weather, *grid.project(weather.longitude, weather.latitude))
-    for name, error in errors.items():
-        if error.n:
-            note = (
-                f"{name}: leave-one-station-out RMSE {error.rmse:.2f}, bias {error.bias:.2f} {UNITS[name]}, n {error.n}"
-            )
-            log.info(note)
-            notes.append(note)
-    return tuple(notes)
+def _weather_notes(
+    weather: StationWeather, report: WeatherReport, index: BackscatterIndex, interpolation: WeatherConfig | None
+) -> tuple[str, ...]:
+    station_xy = np.stack(index.grid.project(weather.longitude, weather.latitude), axis=1)
+    areas = [index.grid.crop(area).bounds for area in index.areas]
+    return weather_notes(weather, report, station_xy, areas, interpolation)
 
 
 def time_zone(name: str | None, grid: Grid) -> ZoneInfo:

@@ -6,34 +6,49 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 SETTLED_NS = 2_000_000_000  # a file that changed less than 2 s ago may change again within its time stamp
 
 
-def file_digests(root: Path, paths: Iterable[Path], memory: Path | None = None) -> dict[str, str]:
-    """SHA-256 of each file, sorted by its path: below `root`, or as given where it lies elsewhere.
+class FileDigests:
+    """SHA-256 of files, remembered from one command to the next."""
 
-    Args:
-        root: The folder.
-        paths: The files.
-        memory: A JSON file that remembers digests, so that a file whose size, time of change and inode are those of
-            before is not read again; None to read all. A change that leaves all three as they were is not noticed.
-    """
-    known = {} if memory is None else _remembered(memory)
-    found, stated = {}, {}
-    for path in sorted(paths):
-        name = (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
-        state = _state(path)
-        before = known.get(str(path.absolute()))
-        found[name] = before[1] if before is not None and before[0] == state else _sha256(path)
+    def __init__(self, memory: Path | None = None) -> None:
+        """Take what is remembered.
+
+        Args:
+            memory: A JSON file, so that a file whose size, time of change and inode are those of before is not read
+                again; None to read all. A change that leaves all three as they were is not noticed.
+        """
+        self._memory = memory
+        self._known = {} if memory is None else _remembered(memory)
+        self._settled: dict[str, tuple[State, str]] = {}
+
+    def of(self, path: Path) -> str:
+        """The digest of a file.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        state, name = _state(path), str(path.absolute())
+        before = self._known.get(name)
+        found = before[1] if before is not None and before[0] == state else _sha256(path)
         if time.time_ns() - state[1] > SETTLED_NS:
-            stated[str(path.absolute())] = (state, found[name])
-    if memory is not None and stated != {path: known.get(path) for path in stated}:
-        _remember(memory, known | stated)
-    return found
+            self._settled[name] = state, found
+        return found
+
+    def keep(self) -> None:
+        """Remember what was found."""
+        if self._memory is not None and any(self._known.get(name) != item for name, item in self._settled.items()):
+            _remember(self._memory, self._known | self._settled)
+
+
+def name_below(root: Path, path: Path) -> str:
+    """A file's path below a folder, or as given where it lies elsewhere, with forward slashes."""
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def digest(values: Mapping[str, Any]) -> str:

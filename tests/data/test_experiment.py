@@ -15,8 +15,9 @@ from mlssm.cube import Cube
 from mlssm.data.assemble import Experiment, assemble, two_pass_grid
 from mlssm.data.controls import apply_control
 from mlssm.data.dataset import PatchDataset
-from mlssm.data.features import AVAILABLE, latest_before
+from mlssm.data.features import latest_before
 from mlssm.errors import ConfigError, SplitError
+from mlssm.variables import AVAILABLE
 from mlssm.weather.interpolation import interpolate_window
 from mlssm.weather.stations import VARIABLES
 

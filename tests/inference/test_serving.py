@@ -6,11 +6,11 @@ import torch
 
 from mlssm import bundle
 from mlssm.bundle import Bundle
-from mlssm.data.features import AVAILABLE
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
 from mlssm.inference.restore import restore
 from mlssm.inference.serving import Scaler, SoilMoistureModel, example
+from mlssm.variables import AVAILABLE
 
 SMALL = ("model.hidden=[4]", "model.lag=2", "retrieval.multilook_m=90", "patches.size=10")
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mlssm.config import SplitConfig
 from mlssm.errors import ConfigError, SplitError
-from mlssm.patches.dates import MIN_VALIDATION_DATES, seasons, split_dates
+from mlssm.patches.dates import MIN_TEST_DATES, MIN_VALIDATION_DATES, seasons, split_dates
 
 FIRST = dt.date(2020, 1, 1)
 DAYS = st.lists(st.integers(0, 2000), min_size=12, max_size=60).map(
@@ -75,7 +75,8 @@ def test_seasons_are_split_whole(some: np.ndarray, start: int) -> None:
     for season in np.unique(found):
         assert len(set(names[found == season])) == 1
     assert set(names) == {"train", "val", "test"}
-    assert set(names[found == found.max()]) == {"test"}
+    enough = [season for season in np.unique(found) if (found == season).sum() >= MIN_TEST_DATES]
+    assert set(found[names == "test"]) == {max(enough)}
 
 
 def test_dates_that_are_asked_for_are_held_out() -> None:
@@ -91,7 +92,7 @@ def test_dates_that_are_asked_for_are_held_out() -> None:
 
 def test_validation_season_is_the_smallest_that_can_carry_a_score() -> None:
     """2019 has too few dates to be it, though fewest; 2021 has fewest of the others; 2023 is the test."""
-    some = by_season({2019: MIN_VALIDATION_DATES - 1, 2020: 9, 2021: MIN_VALIDATION_DATES, 2022: 8, 2023: 2})
+    some = by_season({2019: MIN_VALIDATION_DATES - 1, 2020: 9, 2021: MIN_VALIDATION_DATES, 2022: 8, 2023: 6})
     names = split_dates(some, SplitConfig(name="by_season"))
     found = seasons(some, 9)
     assert set(found[names == "val"]) == {2021}
@@ -100,6 +101,35 @@ def test_validation_season_is_the_smallest_that_can_carry_a_score() -> None:
     chosen = split_dates(some, SplitConfig(name="by_season", test=(2020,), val=(2019,)))
     assert set(found[chosen == "val"]) == {2019}
     assert set(found[chosen == "train"]) == {2021, 2022, 2023}
+
+
+def test_the_test_season_is_the_latest_that_can_carry_a_score(caplog: pytest.LogCaptureFixture) -> None:
+    """A season of one image is for training, and a line says so; it is tested on where it is asked for."""
+    some = by_season({2019: 9, 2020: 8, 2021: MIN_TEST_DATES, 2022: MIN_TEST_DATES - 1, 2023: 1})
+    names, found = split_dates(some, SplitConfig(name="by_season")), seasons(some, 9)
+    assert set(found[names == "test"]) == {2021}
+    assert set(found[names == "train"]) == {2019, 2022, 2023}
+    assert (
+        "the test season is 2021: 2022 has 4, 2023 has 1, fewer than 5, and later seasons are trained on; "
+        "split.test=[2023] tests on the last"
+    ) in caplog.messages
+    asked = split_dates(some, SplitConfig(name="by_season", test=(2023,)))
+    assert set(found[asked == "test"]) == {2023}
+
+
+def test_a_last_season_with_enough_dates_needs_no_words(caplog: pytest.LogCaptureFixture) -> None:
+    some = by_season({2020: 9, 2021: 2, 2022: 9, 2023: MIN_TEST_DATES})
+    found = seasons(some, 9)
+    assert set(found[split_dates(some, SplitConfig(name="by_season")) == "test"]) == {2023}
+    assert not caplog.records
+
+
+def test_seasons_that_are_all_too_short_are_counted() -> None:
+    some = by_season({2020: 4, 2021: 3})
+    with pytest.raises(
+        SplitError, match=r"no season has the 5 dates that a test needs \(2020 has 4, 2021 has 3\); set split.test"
+    ):
+        split_dates(some, SplitConfig(name="by_season"))
 
 
 def test_space_alone_or_chance_leave_dates_alone() -> None:

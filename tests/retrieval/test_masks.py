@@ -11,6 +11,7 @@ from mlssm.weather.stations import VARIABLES, StationWeather
 NAN = np.nan
 DAYS = np.arange("2023-01-01", "2023-01-05", dtype="datetime64[D]")
 TEMPERATURE, SNOW = VARIABLES.index("temperature"), VARIABLES.index("snow_depth")
+MINIMUM = VARIABLES.index("min_temperature")
 EVERYTHING = slice(None)
 
 
@@ -51,6 +52,70 @@ def test_deep_snow_is_masked_and_a_dusting_is_not(field: WeatherField, train_con
         masks.of(0, np.array([0]), EVERYTHING, EVERYTHING)[0], [[True, True, True, False, False]]
     )
     assert set(masks.masked) == {(0, 0)}
+
+
+def transect(train_config, mountain: tuple[float, float], lowland: tuple[float, float]) -> WeatherField:
+    """30 km from sea level up to 3000 m, a station (temperature, snow depth) at each end; 10 days all alike."""
+    days = np.arange("2023-01-01", "2023-01-11", dtype="datetime64[D]")
+    values = np.full((10, 2, len(VARIABLES)), NAN)
+    values[:, 0, [TEMPERATURE, SNOW]], values[:, 1, [TEMPERATURE, SNOW]] = lowland, mountain
+    height, nothing = np.array([0.0, 3000.0]), np.zeros(2)
+    weather = StationWeather(days, ("A", "B"), nothing, nothing, height, values)
+    x = np.arange(301) * 100.0
+    place = AreaPixels(x, np.zeros(1), (x / 10).astype(np.float32)[None])
+    return WeatherField(weather, np.array([[0.0, 0], [30_000, 0]]), (place,), train_config().weather)
+
+
+@pytest.mark.parametrize("depth", [NAN, 0.0])
+def test_a_mountains_snow_does_not_reach_the_warm_lowland(train_config, depth: float) -> None:
+    """15 degC at sea level: 2 degC lie at 2000 m, and below there is none, whatever the interpolated depth says.
+
+    Without temperature 83 % or all of the transect would be masked: 500 mm spread to where 10 mm are left of them.
+    """
+    field = transect(train_config, (-4.5, 500.0), (15.0, depth))
+    masks = frozen_or_snowy(field, field.weather.days[-1:], train_config().retrieval)
+    masked = masks.of(0, np.array([0]), EVERYTHING, EVERYTHING)[0, 0]
+    height = field.places[0].elevation[0]
+    np.testing.assert_array_equal(masked, height >= 2000)
+    spread = field.at_pixels(field.windows(field.weather.days[-1:], 1, "aggregate")[0], 0, slice(None), slice(None))
+    assert (spread[0, SNOW] > 10).mean() > 0.83
+
+
+def test_snow_that_outlasts_the_cold_is_masked_down_to_its_station(train_config) -> None:
+    """May: 6 degC and half a metre at 3000 m; what is as cold as the station is snowy, what is warmer is not."""
+    field = transect(train_config, (6.0, 500.0), (25.5, NAN))
+    masks = frozen_or_snowy(field, field.weather.days[-1:], train_config().retrieval)
+    masked = masks.of(0, np.array([0]), EVERYTHING, EVERYTHING)[0, 0]
+    assert masked[-1]
+    assert masked.sum() == 1
+
+
+def test_one_warm_day_does_not_melt_the_snow(train_config) -> None:
+    field = transect(train_config, (-4.5, 500.0), (15.0, NAN))
+    field.weather.values[-1, :, TEMPERATURE] += 6.0
+    masks = frozen_or_snowy(field, field.weather.days[-1:], train_config().retrieval)
+    masked = masks.of(0, np.array([0]), EVERYTHING, EVERYTHING)[0, 0]
+    limit = 2000 + 6.0 / 7 / 0.0065  # the week's mean has risen by a seventh
+    np.testing.assert_array_equal(masked, field.places[0].elevation[0] >= limit)
+
+
+def test_snow_without_any_temperature_is_masked_by_its_depth(train_config) -> None:
+    field = transect(train_config, (NAN, 500.0), (NAN, NAN))
+    masks = frozen_or_snowy(field, field.weather.days[-1:], train_config().retrieval)
+    assert masks.of(0, np.array([0]), EVERYTHING, EVERYTHING).all()
+
+
+def test_a_morning_pass_has_the_nights_frost_and_an_evening_pass_has_not(field: WeatherField, train_config) -> None:
+    """A mean of 5 degC, a minimum of 1: at 400 m it freezes at 6 a.m. (1 - 2.6 degC), and not at 6 p.m. (5 - 2.6)."""
+    field.weather.values[:, :, TEMPERATURE], field.weather.values[:, :, MINIMUM] = 5.0, 1.0
+    passes, config = np.array([True, False]), train_config().retrieval
+    masks = frozen_or_snowy(field, DAYS[:2], config, passes)
+    np.testing.assert_array_equal(
+        masks.of(0, np.array([0, 1]), EVERYTHING, EVERYTHING)[:, 0],
+        [[False, True, True, True, True], [False, False, False, False, True]],
+    )
+    whole_day = frozen_or_snowy(field, DAYS[:1], config).of(0, np.array([0]), EVERYTHING, EVERYTHING)
+    np.testing.assert_array_equal(whole_day[0, 0], [False, False, False, False, True])
 
 
 def test_days_without_temperature_are_left_and_told(field: WeatherField, train_config, caplog) -> None:

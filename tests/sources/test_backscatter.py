@@ -11,9 +11,10 @@ from pyproj import Transformer
 from mlssm.config import BackscatterConfig, DatamoduleConfig
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid, Window
-from mlssm.sources.backscatter import BackscatterIndex, Image, group_passes, index_backscatter, read_pass
+from mlssm.sources.backscatter import BackscatterIndex, index_backscatter, read_pass
 from mlssm.sources.dated import compile_pattern
 from mlssm.sources.faults import BadFiles
+from mlssm.sources.passes import Image, group_passes
 
 ERROR = BadFiles("error")
 FLAT = np.full((24, 24), 0.1, np.float32)

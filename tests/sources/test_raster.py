@@ -11,8 +11,11 @@ from scipy.interpolate import RegularGridInterpolator
 
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
+from mlssm.sources.checks.header import Layer
 from mlssm.sources.faults import BadFiles, Limits
-from mlssm.sources.raster import inspect, mosaic, raster_files, read_onto
+from mlssm.sources.folder import raster_files
+from mlssm.sources.opening import inspect
+from mlssm.sources.raster import PLAIN, mosaic, read_onto
 
 ERROR = BadFiles("error")
 CORNER = (240000, 3816000)
@@ -156,7 +159,8 @@ def test_scale_and_offset_of_the_band_are_applied(area_files: Any, small_grid: G
 def test_values_are_converted_before_they_are_averaged(area_files: Any, small_grid: Grid) -> None:
     fine = np.tile(np.array([[0, 20]], np.float32), (48, 24))
     path = area_files.raster("a.tif", fine, pixel=15)
-    found = read_onto(path, small_grid, small_grid.full, Resampling.bilinear, lambda values: 10 ** (values / 10))
+    layer = Layer(PLAIN.band, lambda path, values, band: 10 ** (values / 10))
+    found = read_onto(path, small_grid, small_grid.full, Resampling.bilinear, layer)
     np.testing.assert_allclose(found, (1 + 100) / 2, rtol=1e-6)
 
 
@@ -262,8 +266,9 @@ def test_a_mosaic_leaves_out_a_bad_file(area_files: Any, small_grid: Grid, trunc
     np.testing.assert_array_equal(found, ramp() + 1)
     assert skip.skipped == ["1.tif"]
     limits = Limits("SSM", 0, 500, "divide it")
+    layer = Layer(PLAIN.band, lambda path, values, band: limits.checked(path, values))
     with pytest.raises(DataError, match=r"2\.tif holds 576, but SSM lies in 0\.\.500; divide it"):
-        mosaic(paths[1:], small_grid, small_grid.full, Resampling.bilinear, ERROR, limits)
+        mosaic(paths[1:], small_grid, small_grid.full, Resampling.bilinear, ERROR, layer)
 
 
 def test_raster_files(area_files: Any) -> None:
@@ -271,10 +276,10 @@ def test_raster_files(area_files: Any) -> None:
         area_files.raster(f"dem/{name}", ramp())
     (area_files.root / "dem" / "a.tif.aux.xml").write_text("<x/>")
     folder = area_files.root / "dem"
-    assert [path.name for path in raster_files(folder)] == ["a.TIF", "b.tif", "c.tiff"]
-    assert raster_files(folder / "b.tif") == [folder / "b.tif"]
+    assert [path.name for path in raster_files(folder, ERROR)] == ["a.TIF", "b.tif", "c.tiff"]
+    assert raster_files(folder / "b.tif", ERROR) == [folder / "b.tif"]
     with pytest.raises(DataError, match=r"soil is missing.*datamodule\.root"):
-        raster_files(area_files.root / "soil")
+        raster_files(area_files.root / "soil", ERROR)
     (area_files.root / "empty").mkdir()
     with pytest.raises(DataError, match=r"empty holds no GeoTIFF"):
-        raster_files(area_files.root / "empty")
+        raster_files(area_files.root / "empty", ERROR)

@@ -12,11 +12,16 @@ from pyproj import Transformer
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.raster import inspect
-from mlssm.sources.static import read_elevation, read_incidence, read_soil, slope_degrees
+from mlssm.sources.opening import inspect
+from mlssm.sources.static import read_incidence, read_soil, read_terrain, slope_degrees
 
 ERROR = BadFiles("error")
 BURSTS = ("292319-IW2", "292320-IW2", "292322-IW2", "292324-IW2")
+
+
+def _elevation(*arguments: Any) -> tuple[Any, Any]:
+    found = read_terrain(*arguments)
+    return found["elevation"], found["slope"]
 
 
 @given(st.floats(-2, 2), st.floats(-2, 2), st.sampled_from([10.0, 30.0]))
@@ -42,7 +47,7 @@ def test_slope_is_missing_where_a_neighbour_is(area_files: Any, small_grid: Grid
     values = np.full((24, 24), 100, np.float32)
     values[10, 10] = -9999
     path = area_files.raster("dem.tif", values, nodata=-9999)
-    elevation, slope = read_elevation([path], small_grid, small_grid.full, ERROR)
+    elevation, slope = _elevation([path], small_grid, small_grid.full, ERROR)
     assert np.argwhere(np.isnan(elevation)).tolist() == [[10, 10]]
     assert np.isnan(slope[9:12, 9:12]).all()
     # the DEM ends with the grid, so the border has no neighbour
@@ -54,7 +59,7 @@ def test_the_slope_reaches_the_edge_of_an_area_in_a_wider_dem(area_files: Any, s
     x = np.arange(24) * 30.0
     path = area_files.raster("dem.tif", np.tile(0.5 * x, (24, 1)).astype(np.float32))
     area = Window(4, 5, 6, 7)
-    elevation, slope = read_elevation([path], small_grid, area, ERROR)
+    elevation, slope = _elevation([path], small_grid, area, ERROR)
     np.testing.assert_allclose(elevation, np.tile(0.5 * x[5:12], (6, 1)))
     np.testing.assert_allclose(slope, np.degrees(np.arctan(0.5)), atol=1e-4)
 
@@ -68,7 +73,7 @@ def test_a_plane_in_degrees_keeps_its_slope_in_metres(area_files: Any, small_gri
     corner = (lons[0] - step / 2, lats[0] + step / 2)
     plane = (0.1 * (north - north.min())).astype(np.float32)
     path = area_files.raster("dem.tif", plane, corner=corner, pixel=step, crs="EPSG:4326")
-    elevation, slope = read_elevation([path], small_grid, small_grid.full, ERROR)
+    elevation, slope = _elevation([path], small_grid, small_grid.full, ERROR)
     _, y = small_grid.centres(small_grid.full)
     np.testing.assert_allclose(elevation, np.repeat(0.1 * (y - north.min())[:, None], 24, axis=1), atol=0.5)
     assert np.median(slope) == pytest.approx(np.degrees(np.arctan(0.1)), abs=0.1)
@@ -85,7 +90,7 @@ def test_santa_barbara_lies_as_high_as_xarray_finds_it(shared: Path) -> None:
     for image in images:
         info = inspect(image)
         grid = Grid.covering(info.crs, [info.bounds], info.pixel)
-        elevation, slope = read_elevation([dem], grid, grid.full, ERROR)
+        elevation, slope = _elevation([dem], grid, grid.full, ERROR)
         x, y = grid.centres(grid.full)
         lons, lats = Transformer.from_crs(grid.crs, 4326, always_xy=True).transform(*np.meshgrid(x, y))
         expected = surface.interp(lat=(("y", "x"), lats), lon=(("y", "x"), lons)).to_numpy()
@@ -107,7 +112,7 @@ def test_a_missing_value_that_is_not_declared_is_named(area_files: Any, small_gr
     values[30, 30] = strange
     path = area_files.raster("dem.tif", values, nodata=None, pixel=12)
     with pytest.raises(DataError, match=r"dem\.tif holds -?\d+.*, but elevation lies in -500\.\.9000; declare"):
-        read_elevation([path], small_grid, small_grid.full, ERROR)
+        read_terrain([path], small_grid, small_grid.full, ERROR)
 
 
 def test_soil_takes_the_class_under_the_pixels_centre(area_files: Any, small_grid: Grid) -> None:

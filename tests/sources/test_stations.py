@@ -1,5 +1,7 @@
 import datetime as dt
+import gzip
 import logging
+import os
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -33,22 +35,24 @@ def test_stations_share_the_union_of_their_days(tmp_path: Path, caplog: pytest.L
     np.testing.assert_allclose(values["vapour_pressure"][1], [nan, 1.705 / 2, nan, nan], atol=5e-4)
     np.testing.assert_allclose(values["wind"][1], [nan, 2, nan, nan])  # as measured
     assert list(np.isfinite(values["evapotranspiration"][1])) == [False, True, False, True]
-    assert report.evapotranspiration == (EvapotranspirationDays("A", 0, 1, 0), EvapotranspirationDays("B", 1, 1, 1))
+    assert report.evapotranspiration == (EvapotranspirationDays("A", 0, 1, 0), EvapotranspirationDays("B", 0, 2, 1))
     assert (
-        "B: evapotranspiration by FAO-56 (radiation from eq. 50) on 1 days, Hargreaves on 1, missing on 1"
+        "B: evapotranspiration by FAO-56 (radiation from eq. 50) on 0 days, Hargreaves on 2, missing on 1"
         in caplog.messages
     )
 
 
 def test_what_quality_rejects_is_missing_and_reported(tmp_path: Path) -> None:
-    normal = [f"{dt.date(2020, 1, 1) + dt.timedelta(day)},{day % 5},{200 + day % 3},100,20,50" for day in range(200)]
+    normal = [
+        f"{dt.date(2020, 1, 1) + dt.timedelta(day)},{10 * (day % 5)},{200 + day % 3},100,20,50" for day in range(200)
+    ]
     normal[100] = normal[100].replace(",200,100,", ",90,100,").replace(",201,100,", ",90,100,")
     normal[100] = normal[100].replace(",202,100,", ",90,100,")
     write(tmp_path, "A", *normal)
     weather, report = load_weather(tmp_path, "error")
     assert report.quality[0].inverted == 2
     missing = [name for name, lost in zip(VARIABLES, np.isnan(weather.values[100, 0]), strict=True) if lost]
-    assert missing == ["evapotranspiration", "temperature", "vapour_pressure", "snow_depth"]
+    assert missing == ["evapotranspiration", "temperature", "vapour_pressure", "snow_depth", "min_temperature"]
 
 
 @pytest.mark.parametrize(("name", "message"), [("absent", "does not exist"), (".", r"no \*\.csv")])
@@ -66,6 +70,103 @@ def test_a_bad_file_stops_or_is_skipped_by_name(tmp_path: Path, caplog: pytest.L
     assert weather.ids == ("A",)
     assert report.skipped == ("B.csv",)
     assert [line.levelno for line in caplog.records if "B.csv, line 2" in line.getMessage()] == [logging.WARNING]
+
+
+def test_files_of_the_folder_itself_are_read_and_others_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in "ABCD":
+        write(tmp_path, name, "2020-01-01,0,150,50,,")
+    (tmp_path / "B.csv").rename(tmp_path / "B.CSV")
+    (tmp_path / "c.csv.gz").write_bytes(gzip.compress((tmp_path / "C.csv").read_bytes()))
+    (tmp_path / "C.csv").unlink()
+    (tmp_path / "more").mkdir()
+    (tmp_path / "D.csv").rename(tmp_path / "more" / "D.csv")
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "._A.csv").write_bytes(b"\0")
+    weather, _ = load_weather(tmp_path, "error")
+    assert sorted(weather.ids) == ["A", "B", "C"]
+    told = [line for line in caplog.messages if "are not used" in line]
+    assert len(told) == 1
+    assert "3 files are not used" in told[0]
+    assert told[0].endswith("._A.csv, more/D.csv, notes.txt")
+
+
+def test_every_kind_of_bad_file_can_be_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, "A", "2020-01-01,0,150,50,,")
+    good = (tmp_path / "A.csv").read_text()
+    bad = {
+        "empty": b"",
+        "header": good.splitlines()[0].encode(),
+        "zeros": good.replace("A,2020", "\0" * 6).encode(),
+        "picture": b"\x89PNG\r\n\x1a\n\0",
+        "short": good[:-12].encode(),
+        "units": good.replace("150", "15.5").encode(),
+        "place": good.replace("34.4", "34-24-36").encode(),
+        "squeezed.csv.gz": b"\x1f\x8b\x08nothing",
+    }
+    for name, content in bad.items():
+        (tmp_path / (name if "." in name else f"{name}.csv")).write_bytes(content)
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "link.csv").symlink_to("nowhere")
+    weather, report = load_weather(tmp_path, "skip")
+    assert weather.ids == ("A",)
+    assert len(report.skipped) == len(bad) + 2
+    for name in report.skipped:
+        assert len([line for line in caplog.messages if "skipped a bad file" in line and name in line]) == 1
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "A", "2020-01-01,0,150,50,,")
+    write(tmp_path, "B", "2020-01-01,0,150,50,,")
+    (tmp_path / "B.csv").rename(tmp_path / os.fsdecode(b"caf\xe9.csv"))
+    with pytest.raises(DataError, match=r"caf\\udce9\.csv has a name that is not UTF-8; rename it"):
+        load_weather(tmp_path, "error")
+    assert load_weather(tmp_path, "skip")[0].ids == ("A",)
+
+
+def test_a_station_of_another_part_of_the_world_is_left_out_or_corrected(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, "A", "2020-01-01,0,150,50,,")
+    far = (tmp_path / "A.csv").read_text().replace("A,2020", "B,2020").replace("34.4,-119.8", "48.1,11.5")
+    (tmp_path / "B.csv").write_text(far)
+    area = [(-119.7, 34.5)]
+    weather, _ = load_weather(tmp_path, "error", area)
+    assert weather.ids == ("A",)
+    assert any(
+        "B.csv: at 48.1 N 11.5 E the station is" in line and "it is left out" in line for line in caplog.messages
+    )
+    (tmp_path / "A.csv").unlink()
+    with pytest.raises(DataError, match="none of the 1 station files can be used, 0 are bad, 1 far away"):
+        load_weather(tmp_path, "error", area)
+    (tmp_path / "B.csv").write_text(far.replace("48.1,11.5", "34.4,119.8"))
+    with pytest.raises(DataError, match="LONGITUDE's sign looks wrong"):
+        load_weather(tmp_path, "error", area)
+
+
+def test_what_was_moved_or_corrected_is_logged_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, "A", "2020-01-02,9999,150,50,,", "2020-01-01,0,150,50,,")
+    _, report = load_weather(tmp_path, "error")
+    assert report.notes == (
+        "A: the lines are not in the order of days: sorted",
+        "A: 1 values of PRCP are 9999, which stands for missing: left out",
+    )
+    assert sum("A.csv: " in line for line in caplog.messages) == 2
+
+
+def test_hargreaves_is_brought_to_the_level_of_fao56(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Two stations of the same days, one without humidity and wind: evapotranspiration sums to the same."""
+    days = [
+        f"{dt.date(2020, 6, 1) + dt.timedelta(day)},0,{250 + 7 * day % 40},{120 + 3 * day % 25}" for day in range(40)
+    ]
+    write(tmp_path, "A", *(f"{day},20,50" for day in days))
+    write(tmp_path, "B", *(f"{day},," for day in days))
+    with caplog.at_level(logging.INFO):
+        weather, report = load_weather(tmp_path, "error")
+    assert report.calibration.days == 40
+    assert report.calibration.factor != pytest.approx(1.0, abs=0.02)
+    evapotranspiration = weather.values[:, :, VARIABLES.index("evapotranspiration")]
+    assert evapotranspiration[:, 0].mean() == pytest.approx(evapotranspiration[:, 1].mean())
+    assert any(line.startswith("Hargreaves is multiplied by") for line in caplog.messages)
 
 
 def test_a_folder_of_bad_files_only_is_an_error(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from mlssm import bundle
 from mlssm.bundle import Bundle
 from mlssm.data.spec import FeatureSpec
 from mlssm.inference.serving import SoilMoistureModel, example
-from mlssm.tracking.model_files import pyfunc, unit, write_model_files
+from mlssm.tracking.model_files import pyfunc, write_model_files
+from mlssm.variables import unit_of
 
 SPEC = FeatureSpec(
     dynamic=("precipitation", "temperature"),
@@ -73,10 +74,9 @@ def test_the_model_tells_its_channels_in_order_with_units(folder):
     assert (told["lag_days"], told["window"], told["pixel_m"]) == (2, "sequence", 90.0)
 
 
-def test_an_aggregated_window_has_sums(watershed):
-    window = watershed.config("model.window=aggregate").window
-    assert unit("precipitation", window) == "mm in the window"
-    assert unit("temperature", window) == "degC"
+def test_an_aggregated_window_has_sums():
+    assert unit_of("precipitation", aggregated=True) == "mm in the window"
+    assert unit_of("temperature", aggregated=True) == "degC"
 
 
 def test_mlflow_loads_it_and_its_example_gives_the_networks_map(folder, inputs):

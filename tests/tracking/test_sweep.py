@@ -32,20 +32,20 @@ def main(config):
     from mlssm.tracking.names import run_name
     from mlssm.jobs.sweep import parent_run_id
 
-    if config.window.lag == 30:
+    if config.model.lag == 30:
         raise DataError("lag 30 has no weather")
     plain = OmegaConf.to_container(config, resolve=True)
     store = open_store(parse(TrackingConfig, plain["tracking"]))
     with tracked_run(store, run_name(HydraConfig.get().overrides.task), plain, {}, parent_run_id()) as run:
-        if config.window.lag == 2:
+        if config.model.lag == 2:
             raise DataError("tile.tif is truncated")
-        if config.window.lag == 5:
+        if config.model.lag == 5:
             import os
             os.chdir("/")
             raise DataError("this job left its folder")
-        if config.window.lag == 9:
+        if config.model.lag == 9:
             raise KeyboardInterrupt
-        run.log_metrics({"test/natural/r2": config.window.lag / 10, "val/natural/rmse": 0.1})
+        run.log_metrics({"test/natural/r2": config.model.lag / 10, "val/natural/rmse": 0.1})
 
 main()
 """
@@ -175,7 +175,7 @@ def train_config(run_name: str | None) -> SimpleNamespace:
     """The part of the configuration that the name comes from."""
     return SimpleNamespace(
         tracking=SimpleNamespace(run_name=run_name),
-        model=SimpleNamespace(lag=7),
+        window=SimpleNamespace(lag=7),
         sampler=SimpleNamespace(name="two_pass"),
         datamodule=SimpleNamespace(root=Path("areas/santa_barbara")),
     )

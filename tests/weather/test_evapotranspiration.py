@@ -1,12 +1,15 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mlssm.sources.ghcn import read_station
 from mlssm.weather.evapotranspiration import (
     DailyClimate,
     Method,
+    calibrate_hargreaves,
     estimated_radiation,
     reference_evapotranspiration,
     vapour_pressure,
@@ -141,6 +144,94 @@ def test_the_two_methods_agree_at_uscrn_stations(uscrn: pd.DataFrame) -> None:
     assert len(one) > 5000
     assert np.corrcoef(one, other)[0, 1] > 0.94
     assert abs((other - one).mean()) < 0.1
+
+
+def seasons_of(days: int, *, humid_days: int, elevation: float = 100.0) -> DailyClimate:
+    """A place whose humidity and wind were measured on the first days alone."""
+    number = np.arange(days)
+    tmax, tmin = 22 + 6 * np.sin(number / 9), 10 + 3 * np.cos(number / 5)
+    measured = number < humid_days
+    dates = np.datetime64("2021-03-01") + number
+    return DailyClimate(dates, tmax, tmin, np.where(measured, 1.2, NAN), np.where(measured, 2.0, NAN), 38.0, elevation)
+
+
+def by_hargreaves(climate: DailyClimate) -> np.ndarray:
+    from pyet import hargreaves
+
+    index = pd.DatetimeIndex(climate.days)
+    tmax, tmin = pd.Series(climate.max_temperature, index), pd.Series(climate.min_temperature, index)
+    return np.asarray(hargreaves((tmax + tmin) / 2, tmax, tmin, np.radians(climate.latitude)))
+
+
+def by_pyet(climate: DailyClimate) -> tuple[np.ndarray, np.ndarray]:
+    """Penman-Monteith of the days with humidity and Hargreaves of all, by pyet itself."""
+    from pyet import pm_fao56
+
+    index = pd.DatetimeIndex(climate.days)
+    tmax, tmin, humidity, wind = (
+        pd.Series(values, index)
+        for values in (climate.max_temperature, climate.min_temperature, climate.vapour_pressure, climate.wind_2m)
+    )
+    mean, latitude = (tmax + tmin) / 2, np.radians(climate.latitude)
+    sun = pd.Series(
+        estimated_radiation(climate.days, climate.max_temperature, climate.min_temperature, climate.latitude), index
+    )
+    here = humidity.notna().to_numpy()
+    air = {"tmax": tmax[here], "tmin": tmin[here], "ea": humidity[here]}
+    combined = pm_fao56(mean[here], wind[here], rs=sun[here], **air, elevation=100.0, lat=latitude)
+    return combined.to_numpy(), by_hargreaves(climate)
+
+
+def test_hargreaves_is_calibrated_on_the_days_that_have_both() -> None:
+    """Factor and series against pyet's own two methods: on the days of one method, and on those of the other."""
+    climate = seasons_of(200, humid_days=90)
+    other = seasons_of(50, humid_days=0)
+    combined, temperature_only = by_pyet(climate)
+    factor = combined.sum() / temperature_only[:90].sum()
+    assert abs(factor - 1) > 0.02
+    calibration = calibrate_hargreaves([climate, other])
+    assert calibration.days == 90
+    assert calibration.factor == pytest.approx(factor, rel=1e-9)
+    found = reference_evapotranspiration(climate, calibration)
+    np.testing.assert_allclose(found.mm_per_day[:90], combined)
+    np.testing.assert_allclose(found.mm_per_day[90:], factor * temperature_only[90:])
+    bare = dataclasses.replace(climate, wind_2m=np.full(200, NAN))
+    np.testing.assert_allclose(
+        reference_evapotranspiration(bare, calibration).mm_per_day, factor * temperature_only, rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("humid_days", [0, 29])
+def test_too_few_days_with_both_leave_one_method_for_all(humid_days: int) -> None:
+    climate = seasons_of(60, humid_days=humid_days)
+    calibration = calibrate_hargreaves([climate])
+    assert (calibration.days, calibration.factor) == (humid_days, None)
+    found = reference_evapotranspiration(climate, calibration)
+    assert found.days_by(Method.HARGREAVES) == 60
+    np.testing.assert_allclose(found.mm_per_day, by_hargreaves(climate))
+
+
+def test_santa_barbaras_methods_stand_on_one_level(shared: Path) -> None:
+    """Without calibration Hargreaves stands 0.38 mm/day above FAO-56 on the airport's 267 days with both."""
+    record = read_station(shared / "santa_barbara" / "weather" / "USW00023190.csv")
+    tmax, tmin, wind, humidity = (
+        record.observations[name].to_numpy()
+        for name in ("max_temperature", "min_temperature", "wind", "relative_humidity")
+    )
+    days = record.observations.index.to_numpy().astype("datetime64[D]")
+    place = record.latitude, record.elevation_m
+    full = DailyClimate(days, tmax, tmin, vapour_pressure(tmax, tmin, humidity), wind_at_2m(wind), *place)
+    bare = DailyClimate(days, tmax, tmin, *[np.full(len(days), NAN)] * 2, *place)
+    calibration = calibrate_hargreaves([full, bare])
+    combined = reference_evapotranspiration(full, calibration)
+    both = combined.method == Method.FAO56
+    raw = reference_evapotranspiration(bare).mm_per_day
+    calibrated = reference_evapotranspiration(bare, calibration).mm_per_day
+    assert calibration.days == both.sum() == 267
+    assert (raw - combined.mm_per_day)[both].mean() == pytest.approx(0.38, abs=0.005)
+    assert (calibrated - combined.mm_per_day)[both].mean() == pytest.approx(0, abs=1e-9)
+    rmse = [np.sqrt(((series - combined.mm_per_day)[both] ** 2).mean()) for series in (raw, calibrated)]
+    assert rmse == pytest.approx([0.564, 0.420], abs=0.001)
 
 
 def test_estimated_radiation_follows_the_measured(uscrn: pd.DataFrame) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pyproj import Transformer
 
+from mlssm.variables import named
 from mlssm.weather.interpolation import (
     LAPSE_RATE,
     interpolate_window,
@@ -16,7 +17,7 @@ from mlssm.weather.interpolation import (
     leave_one_station_out,
 )
 from mlssm.weather.stations import VARIABLES, StationWeather
-from mlssm.weather.windows import SUMMED, antecedent
+from mlssm.weather.windows import antecedent
 
 NAN = np.nan
 
@@ -127,7 +128,7 @@ def test_an_aggregated_window_gives_the_aggregate_of_its_interpolated_days() -> 
         fields.append(interpolate_window(steps, VARIABLES, places, X, Y, terrain))
     total, days = fields
     for number, name in enumerate(VARIABLES):
-        expected = days[:, number].sum(axis=0) if name in SUMMED else days[:, number].mean(axis=0)
+        expected = days[:, number].sum(axis=0) if named(name).summed else days[:, number].mean(axis=0)
         np.testing.assert_allclose(total[0, number], expected, rtol=1e-5)
 
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from mlssm.config.base import Strict
+from mlssm.variables import check_feature
+
+
+def _weather(name: str) -> str:
+    return check_feature(name, "daily")
+
+
+def _static(name: str) -> str:
+    return check_feature(name, "fixed", "classes", "dated")
 
 
 class FeaturesConfig(Strict):
     """What the model sees, and what happens where a value is missing."""
 
-    dynamic: tuple[Literal["precipitation", "evapotranspiration", "temperature", "vapour_pressure", "wind"], ...] = (
-        Field(min_length=1)
-    )
-    static: tuple[Literal["elevation", "slope", "soil", "ndvi"], ...]
+    dynamic: tuple[Annotated[str, AfterValidator(_weather)], ...] = Field(min_length=1)
+    static: tuple[Annotated[str, AfterValidator(_static)], ...]
     on_missing: Literal["fill", "drop"]
 
 

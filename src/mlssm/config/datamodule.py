@@ -56,7 +56,7 @@ class DatamoduleConfig(Strict):
     dem: str | None
     soil: str | None
     ndvi: str | None
-    ndvi_pattern: str
+    ndvi_pattern: str | None
     time_zone: str | None
     simulation: SimulationConfig | None
 

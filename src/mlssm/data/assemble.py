@@ -82,7 +82,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     date_split = np.full(len(cube.times), "none", dtype="<U5")
     date_split[usable] = split_dates(cube.local_days[usable], config.split)
     training = (date_split == "train") | (date_split == "any")
-    masks = frozen_or_snowy(field, cube.local_days, config.retrieval)
+    masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
     retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks)
     layers = area_layers(cube, stack.working, config.features.static)
     kept = [moments[time] for time in np.flatnonzero(usable)]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mlssm.data.layers import AreaLayers
 from mlssm.data.spec import FeatureSpec
+from mlssm.variables import AVAILABLE, source_of, transformed
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES, Floats
 
@@ -17,7 +18,6 @@ log = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float32]
 Days = npt.NDArray[np.datetime64]
-AVAILABLE = "_available"
 RAIN = VARIABLES.index("precipitation")
 
 
@@ -47,18 +47,6 @@ class Moment:
 
     window: Floats
     ndvi: int
-
-
-def channel_source(channel: str) -> str:
-    """The source that a channel comes from: what is missing or available together."""
-    if channel in ("elevation", "slope"):
-        return "terrain"
-    return "soil" if channel.startswith("soil_") else channel
-
-
-def transform(channel: str, values: Array) -> Array:
-    """What is done to a channel before it is scaled: rain is skewed, so its logarithm log(1 + mm) is taken."""
-    return np.log1p(values) if channel == "precipitation" else values
 
 
 def latest_before(days: Days, images: Days) -> npt.NDArray[np.int64]:
@@ -112,7 +100,7 @@ class FeatureSource:
         fields = self.field.at_pixels(moment.window, area, rows, cols, self._weather)
         present = np.isfinite(fields)
         for i, name in enumerate(self._weather):
-            fields[:, i] = transform(name, fields[:, i])
+            fields[:, i] = transformed(name, fields[:, i])
         fields -= self._weather_mean
         fields /= self._weather_std
         if present.all() and not self._optional:
@@ -142,15 +130,15 @@ class FeatureSource:
         for position, name in enumerate(self.spec.static):
             if name in area.fixed:
                 channels[position] = self._scaled(name, area.fixed[name])
-                if channel_source(name) + AVAILABLE not in self.spec.static:
+                if source_of(name) + AVAILABLE not in self.spec.static:
                     usable &= np.isfinite(area.fixed[name])
             elif name.endswith(AVAILABLE) and name != "ndvi" + AVAILABLE:
                 source = name.removesuffix(AVAILABLE)
-                parts = [values for key, values in area.fixed.items() if channel_source(key) == source]
+                parts = [values for key, values in area.fixed.items() if source_of(key) == source]
                 channels[position] = np.isfinite(np.stack(parts)).all(axis=0)
         return channels, usable
 
     def _scaled(self, name: str, values: Array) -> Array:
         mean, std = self._scale[name]
-        scaled = (transform(name, values) - mean) / std
+        scaled = (transformed(name, values) - mean) / std
         return np.where(np.isfinite(scaled), scaled, np.float32(0))  # 0 is the training mean

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +12,10 @@ from mlssm.grid import Window
 from mlssm.retrieval.multilook import block_mean
 from mlssm.retrieval.stack import whole_blocks
 from mlssm.retrieval.working_grid import WorkingGrid
+from mlssm.variables import of_kind
 from mlssm.weather.field import AreaPixels
 
 Array = npt.NDArray[np.float32]
-StaticFeature = Literal["elevation", "slope", "soil", "ndvi"]
 # a block with a value in this share of its pixels has one
 MIN_VALID_FRACTION = 0.5
 
@@ -47,7 +46,7 @@ def area_places(cube: Cube, working: WorkingGrid) -> tuple[AreaPixels, ...]:
     return tuple(_place(_Area(cube, working, number)) for number in range(len(cube.areas)))
 
 
-def area_layers(cube: Cube, working: WorkingGrid, features: tuple[StaticFeature, ...]) -> tuple[AreaLayers, ...]:
+def area_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -> tuple[AreaLayers, ...]:
     """The wanted features of each area, as far as the cube has them.
 
     Args:
@@ -87,10 +86,10 @@ def _place(area: _Area) -> AreaPixels:
     return AreaPixels(x, y, area.averaged(area.cube.static("elevation", area.fine)))
 
 
-def _layers(area: _Area, features: tuple[StaticFeature, ...], classes: tuple[int, ...]) -> AreaLayers:
+def _layers(area: _Area, features: tuple[str, ...], classes: tuple[int, ...]) -> AreaLayers:
     cube, fine = area.cube, area.fine
     fixed: dict[str, Array] = {}
-    for name in ("elevation", "slope"):
+    for name in (item.name for item in of_kind("fixed")):
         if name in features and name in cube.manifest.features:
             fixed[name] = area.averaged(cube.static(name, fine))
     if classes:

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from mlssm.config import FeaturesConfig
 from mlssm.cube import NDVI_SCALE, unpack
-from mlssm.data.features import AVAILABLE, Moment, channel_source, transform
+from mlssm.data.features import Moment
 from mlssm.data.layers import AreaLayers
 from mlssm.data.spec import FeatureSpec
+from mlssm.variables import AVAILABLE, of_kind, source_of, transformed
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
 
@@ -87,7 +88,7 @@ def static_channels(layers: Sequence[AreaLayers], config: FeaturesConfig) -> lis
 
 
 def _say_left_out(names: Sequence[str], config: FeaturesConfig) -> None:
-    there = {channel_source(name) for name in names} | set(names)
+    there = {source_of(name) for name in names} | set(names)
     left_out = [name for name in config.static if name not in there]
     if left_out:
         log.info("left out, as the datamodule has no source for it: %s", ", ".join(left_out))
@@ -108,7 +109,7 @@ def _missing_weather(moments: Sequence[Moment], names: Sequence[str]) -> list[st
 def _missing_layers(layers: Sequence[AreaLayers], moments: Sequence[Moment], names: Sequence[str]) -> list[str]:
     found: list[str] = []
     for name in names:
-        source = channel_source(name)
+        source = source_of(name)
         if source in found:
             continue
         if name == "ndvi":
@@ -132,7 +133,7 @@ def _weather_scales(
         for moment in moments:
             fields = field.at_pixels(moment.window, area, rows, cols)
             for name, found in sums.items():
-                found.add(transform(name, fields[:, VARIABLES.index(name)]))
+                found.add(transformed(name, fields[:, VARIABLES.index(name)]))
     return {name: found.scale() for name, found in sums.items()}
 
 
@@ -140,7 +141,7 @@ def _layer_scales(
     layers: Sequence[AreaLayers], moments: Sequence[Moment], names: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
     scales = {}
-    for name in ("elevation", "slope"):
+    for name in (item.name for item in of_kind("fixed")):
         if name in names:
             found = _Moments()
             for area in layers:

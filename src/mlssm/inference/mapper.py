@@ -14,7 +14,7 @@ from mlssm.bundle import Bundle, check_channels
 from mlssm.config import FeaturesConfig
 from mlssm.cube import Cube
 from mlssm.data.assemble import all_moments, has_weather
-from mlssm.data.features import AVAILABLE, FeatureSource, Moment
+from mlssm.data.features import FeatureSource, Moment
 from mlssm.data.layers import AreaLayers
 from mlssm.data.scaling import static_channels
 from mlssm.data.spec import FeatureSpec
@@ -22,6 +22,7 @@ from mlssm.errors import ConfigError, RunError
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack
 from mlssm.retrieval.water import open_water
+from mlssm.variables import AVAILABLE
 from mlssm.weather.stations import VARIABLES
 
 Days = npt.NDArray[np.datetime64]
@@ -63,8 +64,9 @@ class Mapper:
         return [open_water(area, below) for area in self.stack.areas]
 
     def frozen(self, day: np.datetime64) -> list[Booleans]:
-        """Frozen or snowy pixels of each area on a day, [height, width]."""
-        masks = frozen_or_snowy(self.features.field, np.array([day], "datetime64[D]"), self.bundle.images)
+        """Frozen or snowy pixels of each area on a day, when the satellite passes, [height, width]."""
+        days, morning = np.array([day], "datetime64[D]"), np.array([not self.bundle.pass_is_evening])
+        masks = frozen_or_snowy(self.features.field, days, self.bundle.images, morning)
         first, everything = np.array([0]), slice(None)
         return [masks.of(area, first, everything, everything)[0] for area in range(len(self.stack.areas))]
 

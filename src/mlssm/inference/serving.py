@@ -11,11 +11,11 @@ import numpy.typing as npt
 import torch
 
 from mlssm.config import WindowConfig
-from mlssm.data.features import AVAILABLE, channel_source, transform
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
 from mlssm.inference.restore import Restored, restore
 from mlssm.models.prediction import predict
+from mlssm.variables import AVAILABLE, back, named, source_of, transformed
 
 Array = npt.NDArray[np.float32]
 DYNAMIC = "dynamic"
@@ -52,7 +52,7 @@ class Scaler:
         scaled = np.empty(values.shape, np.float32)
         for position, name in enumerate(self.names):
             self._check(name, values[..., position, :, :])
-            known = transform(name, values[..., position, :, :])
+            known = transformed(name, values[..., position, :, :])
             scaled[..., position, :, :] = (known - self.means[position]) / self.stds[position]
         for position, name in enumerate(self.names):
             if name.endswith(AVAILABLE):
@@ -65,12 +65,12 @@ class Scaler:
             raise RunError(f"channel '{name}' has infinite values; give finite ones")
         if name.endswith(AVAILABLE) and not np.isin(values, (0, 1)).all():
             raise RunError(f"channel '{name}' has values other than 0 and 1; give 1 where {name[: -len(AVAILABLE)]} is")
-        if name == "precipitation" and (values < 0).any():
-            raise RunError("channel 'precipitation' has negative values; give millimetres, not scaled values")
+        if not name.endswith(AVAILABLE) and named(name).low == 0 and (values < 0).any():
+            raise RunError(f"channel '{name}' has negative values; give them in {named(name).unit}, not scaled")
 
     def _fill(self, scaled: Array, available: Array, source: str) -> None:
         """Put the training mean where a source is not available; of several channels those that are known stay."""
-        own = [i for i, name in enumerate(self.names) if channel_source(name) == source]
+        own = [i for i, name in enumerate(self.names) if source_of(name) == source]
         for position in own:
             channel = scaled[..., position, :, :]
             missing = available == 0
@@ -80,7 +80,7 @@ class Scaler:
         for position, name in enumerate(self.names):
             missing = int(np.isnan(scaled[..., position, :, :]).sum())
             if missing:
-                source = channel_source(name) + AVAILABLE
+                source = source_of(name) + AVAILABLE
                 cure = f"set {source} to 0 there" if source in self.names else "leave such pixels and days out"
                 raise RunError(f"channel '{name}' has {missing} missing values (NaN); {cure}")
 
@@ -166,13 +166,13 @@ def example(spec: FeatureSpec, window: WindowConfig) -> dict[str, Array]:
 def _physical_means(spec: FeatureSpec) -> Array:
     """[channel, 1, 1]; the first soil class covers all, since a class has no mean."""
     names = spec.dynamic + spec.static
-    first_class = next((name for name in names if channel_source(name) == "soil" and not name.endswith(AVAILABLE)), "")
+    first_class = next((name for name in names if source_of(name) == "soil" and not name.endswith(AVAILABLE)), "")
     values = np.array(spec.means)
     for position, name in enumerate(names):
-        if name == "precipitation":
-            values[position] = np.expm1(values[position])
-        elif name.endswith(AVAILABLE) or name == first_class:
+        if name.endswith(AVAILABLE) or name == first_class:
             values[position] = 1
+        else:
+            values[position] = back(name, values[position])
     return _column([float(f"{value:.{DIGITS}g}") for value in values])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from mlssm.config import DatamoduleConfig
+from mlssm.config import DatamoduleConfig, WeatherConfig
 from mlssm.cube import Cube
 from mlssm.prepare import prepare
 from mlssm.sources.faults import OnBadFile
@@ -12,7 +12,7 @@ from mlssm.sources.faults import OnBadFile
 log = logging.getLogger(__name__)
 
 
-def open_area(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
+def open_area(config: DatamoduleConfig, on_bad_file: OnBadFile, weather: WeatherConfig | None = None) -> Cube:
     """Find or make the cube of an area.
 
     Raises:
@@ -22,7 +22,7 @@ def open_area(config: DatamoduleConfig, on_bad_file: OnBadFile) -> Cube:
         from mlssm.origins.simulation import simulate
 
         simulate(config.simulation, config.root)
-    cube = prepare(config, on_bad_file)
+    cube = prepare(config, on_bad_file, weather)
     if skipped := cube.manifest.skipped:
         # told again where the cube is not new
         log.warning("%d bad files are left out of the cube: %s", len(skipped), ", ".join(skipped[:5]))

@@ -155,7 +155,7 @@ def load_mapper(config: PredictConfig) -> Mapper:
     with tempfile.TemporaryDirectory() as folder:
         restored = restore(download(store, run.run_id, BUNDLE_FOLDER, Path(folder)))
     model = restored.bundle
-    cube = open_area(_area_config(model.datamodule, config), config.on_bad_file)
+    cube = open_area(_area_config(model.datamodule, config), config.on_bad_file, model.weather)
     check_pixel(cube, model)
     stack = load_stack(cube, model.images)
     layers = fitting_layers(model.channels, area_layers(cube, stack.working, model.features.static), model.features)
@@ -195,7 +195,7 @@ def _below_here(path: Path, key: str, when: str) -> Path:
         RunError: It is not below the working directory.
     """
     # without resolving links: one below here is the user's own
-    if not Path(os.path.abspath(path)).is_relative_to(Path.cwd()):  # noqa: PTH100
+    if not Path(os.path.normpath(path.absolute())).is_relative_to(Path.cwd()):
         raise RunError(
             f"the model names datamodule.{key}={path}, which is not below the working directory, and nothing is "
             f"written where a model says; {when}, give {key}={path}"

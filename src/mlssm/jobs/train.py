@@ -59,7 +59,7 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
         return Outcome(earlier.run.metrics[RMSE], earlier.run.metrics[COST], earlier.run.run_id)
     job = _find_job(store, config, values, earlier)
     check_processes(job.config)
-    cube = open_area(job.config.datamodule, job.config.on_bad_file)
+    cube = open_area(job.config.datamodule, job.config.on_bad_file, job.config.weather)
     run: TrackedRun | None = None
     try:
         with record(job, cube, job_name(job.config), parent, place=_place(parent)) as run:

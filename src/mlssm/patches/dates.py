@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,12 @@ import numpy.typing as npt
 from mlssm.config import SplitConfig
 from mlssm.errors import ConfigError, SplitError
 
+log = logging.getLogger(__name__)
+
 Days = npt.NDArray[np.datetime64]
 Names = npt.NDArray[np.str_]
-# a validation season is chosen among those that can carry a score
+# seasons for test and validation are chosen among those that can carry a score
+MIN_TEST_DATES = 5
 MIN_VALIDATION_DATES = 5
 MOST_TOLD = 8
 
@@ -38,7 +42,7 @@ def split_dates(days: Days, config: SplitConfig) -> Names:
     if config.name == "by_date":
         test, val = _drawn(known, test, val, config)
     else:
-        test = test if test is not None else known[-1:]
+        test = test if test is not None else _test_season(groups)
         val = val if val is not None else _validation_season(groups, test)
     return _assign(groups, test, val)
 
@@ -87,6 +91,29 @@ def _drawn(
     if val is None:
         val = order[: count[1]]
     return test, val
+
+
+def _test_season(groups: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """The latest season that has enough dates; a later one without is for training, which is told."""
+    known, count = np.unique(groups, return_counts=True)
+    enough = known[count >= MIN_TEST_DATES]
+    if not enough.size:
+        raise SplitError(
+            f"no season has the {MIN_TEST_DATES} dates that a test needs ({_counted(known, count)}); set split.test to "
+            "one of them, or use split=by_date"
+        )
+    later = known > enough[-1]
+    if later.any():
+        log.warning(
+            "the test season is %d: %s, fewer than %d, and later seasons are trained on; "
+            "split.test=[%d] tests on the last",
+            *(enough[-1], _counted(known[later], count[later]), MIN_TEST_DATES, known[-1]),
+        )
+    return np.asarray(enough[-1:])
+
+
+def _counted(seasons: npt.NDArray[Any], count: npt.NDArray[np.int64]) -> str:
+    return ", ".join(f"{season} has {number}" for season, number in zip(seasons, count, strict=True))
 
 
 def _validation_season(groups: npt.NDArray[Any], test: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

@@ -1,4 +1,13 @@
-"""Frozen and snowy pixels: their backscatter does not speak of moisture."""
+"""Frozen and snowy pixels: their backscatter does not speak of moisture.
+
+Frost is of the air's temperature when the satellite passed: the day's minimum for a pass before noon, its mean for one
+after it. With the day's course as in Parton & Logan 1981 the air at 6:00 is within 1 K of the minimum, and at 18:00
+between the mean and the maximum; the soil lags behind the air, so that the mean is the careful choice there.
+
+Snow depths come from few stations, many of them in mountains. Interpolated, such a depth reaches the lowland, so it
+counts only where it has been about as cold as snow needs: where the mean of the last days is below 2 degC, or as low as
+at a station that reports snow. Both compare temperatures that fall with height, so that the snow has a lower limit.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +21,18 @@ import numpy.typing as npt
 
 from mlssm.config import ImagesConfig
 from mlssm.retrieval.stack import Places, row_bands
-from mlssm.weather.field import SNOW, TEMPERATURE, WeatherField
+from mlssm.weather.field import MIN_TEMPERATURE, SNOW, TEMPERATURE, WeatherField
 from mlssm.weather.stations import Floats
+from mlssm.weather.windows import antecedent
 
 log = logging.getLogger(__name__)
 
 Booleans = npt.NDArray[np.bool_]
+
+SNOW_DAYS = 7
+"""Snow outlives a warm day: its cold is a mean of so many days."""
+SNOW_BELOW_C = 2.0
+"""Precipitation falls as snow about as often as as rain here (Jennings et al. 2018: 1.0 degC on the mean, up to 4)."""
 
 
 @dataclass(frozen=True)
@@ -49,35 +64,72 @@ class DateMasks:
         return np.stack([self.masked.get((area, int(time)), clear)[rows, cols] for time in times])
 
 
-def frozen_or_snowy(field: WeatherField, days: npt.NDArray[np.datetime64], config: ImagesConfig) -> DateMasks:
-    """Find frozen and snowy pixels from the mean air temperature and the snow depth of the acquisition's local day.
+@dataclass(frozen=True)
+class Weather:
+    """What decides on frost and snow at an acquisition: station values [1, S, V], in the order of `VARIABLES`.
 
-    A day without temperature at any station is not masked; the log says how many there are.
+    Attributes:
+        day: Of the acquisition's local day; the temperature is that of the pass.
+        recent: Means of the last days.
+    """
+
+    day: Floats
+    recent: Floats
+
+    def snowy(self, above_mm: float) -> Booleans:
+        """Which stations report more snow than a depth [S]."""
+        return np.asarray(self.day[0, :, SNOW] > above_mm)
+
+    def snow_limit(self, above_mm: float) -> float:
+        """The recent temperature, degC, above which no snow lies: 2, or the warmest at a station with such snow."""
+        return float(np.nanmax(self.recent[0, self.snowy(above_mm), TEMPERATURE], initial=SNOW_BELOW_C))
+
+
+def frozen_or_snowy(
+    field: WeatherField,
+    days: npt.NDArray[np.datetime64],
+    config: ImagesConfig,
+    morning: Booleans | None = None,
+) -> DateMasks:
+    """Find frozen and snowy pixels from air temperature and snow depth of the acquisition's local day.
+
+    A day without temperature at any station is not masked for frost; the log says how many there are.
 
     Args:
         field: The weather at the pixels.
         days: Local day of each acquisition.
         config: The thresholds.
+        morning: Which of them passed before noon; None: none did, as for the map of a whole day.
     """
     values = field.windows(days, lag=1, mode="aggregate")
+    recent = antecedent(field.weather, days, SNOW_DAYS, "aggregate", min_coverage=1 / SNOW_DAYS)
+    if morning is not None:
+        values[morning, :, :, TEMPERATURE] = values[morning, :, :, MIN_TEMPERATURE]
     unknown = int(np.isnan(values[:, 0, :, TEMPERATURE]).all(axis=1).sum())
     if unknown:
         log.warning("%d acquisitions have no air temperature: frost cannot be masked there", unknown)
     masked = {}
-    for time, window in enumerate(values):
+    for time, weather in enumerate(map(Weather, values, recent)):
         for area in range(len(field.places)):
-            mask = _mask(field, window, area, config)
+            mask = _mask(field, weather, area, config)
             if mask.any():
                 masked[area, time] = mask
     return DateMasks(masked, tuple(place.shape for place in field.places))
 
 
-def _mask(field: WeatherField, window: Floats, area: int, config: ImagesConfig) -> Booleans:
-    snowy = bool((window[0, :, SNOW] > config.snow_above_mm).any())
-    if not snowy and field.coldest(window[0], area) >= config.frozen_below_c:
+def _mask(field: WeatherField, weather: Weather, area: int, config: ImagesConfig) -> Booleans:
+    snowy = bool(weather.snowy(config.snow_above_mm).any())
+    if not snowy and field.coldest(weather.day[0], area) >= config.frozen_below_c:
         return np.zeros(field.places[area].shape, bool)
+    # float32 is not to part a station from itself
+    limit = weather.snow_limit(config.snow_above_mm) + 1e-3
     bands = []
     for rows in row_bands(field.places[area].shape[0]):
-        temperature, snow = field.at_pixels(window, area, rows, slice(None), ("temperature", "snow_depth"))[0]
-        bands.append((temperature < config.frozen_below_c) | (snow > config.snow_above_mm))
+        temperature, snow = field.at_pixels(weather.day, area, rows, slice(None), ("temperature", "snow_depth"))[0]
+        mask = temperature < config.frozen_below_c
+        if snowy:
+            (recent,) = field.at_pixels(weather.recent, area, rows, slice(None), ("temperature",))[0]
+            # where no temperature is known, the depth decides alone
+            mask |= (snow > config.snow_above_mm) & ~(recent > limit)
+        bands.append(mask)
     return np.concatenate(bands)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,55 +15,19 @@ from rasterio.errors import CRSError
 
 from mlssm.config import BackscatterConfig, GridConfig
 from mlssm.errors import ConfigError, DataError
-from mlssm.grid import Bounds, Grid, Window, merge_windows
-from mlssm.sources.dated import DatedRaster, compile_pattern, index_dated
+from mlssm.grid import Grid, Window, merge_windows
+from mlssm.sources.checks.backscatter import Units, backscatter_layer, check_loss
+from mlssm.sources.dated import DatedRaster, by_pattern, compile_pattern, index_dated, name_match
 from mlssm.sources.faults import Array, BadFiles
-from mlssm.sources.raster import Convert, raster_files, read_onto
-
-log = logging.getLogger(__name__)
+from mlssm.sources.folder import raster_files
+from mlssm.sources.opening import refuse_too_large
+from mlssm.sources.passes import Image, Pass, derive_orbits, group_passes, newest_processing, without_copies
+from mlssm.sources.raster import read_onto
 
 DATE_FORMATS = ("%Y%m%dT%H%M%S",)
-# bursts of one overpass follow one another by seconds; two overpasses of an orbit are days apart
-SAME_PASS = dt.timedelta(minutes=10)
-
-
-@dataclass(frozen=True)
-class Image:
-    """One burst (or scene) in one polarisation.
-
-    Attributes:
-        path: The file.
-        acquired: Acquisition time, UTC.
-        polarisation: VV, VH, HH or HV.
-        orbit: Relative orbit (track) number; 0 where the name does not tell.
-        bounds: West, south, east, north in the grid's CRS.
-    """
-
-    path: Path
-    acquired: dt.datetime
-    polarisation: str
-    orbit: int
-    bounds: Bounds
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One overpass of the area: all its images.
-
-    Attributes:
-        acquired: Acquisition time of its first image, UTC.
-        orbit: Relative orbit number.
-        images: Its bursts in all polarisations.
-    """
-
-    acquired: dt.datetime
-    orbit: int
-    images: tuple[Image, ...]
-
-    @property
-    def polarisations(self) -> set[str]:
-        """The polarisations that it has."""
-        return {image.polarisation for image in self.images}
+# tags by which producers state the relative orbit
+ORBIT_TAGS = ("TRACK_NUMBER", "RELATIVE_ORBIT_NUMBER", "RELATIVE_ORBIT")
+SMALLER = "cut the images to the area, or set a coarser datamodule.grid.resolution_m"
 
 
 @dataclass(frozen=True)
@@ -90,7 +53,9 @@ class BackscatterIndex:
         return tuple(sorted(found, key=lambda pol: (pol[0] != pol[1], pol)))
 
 
-def index_backscatter(root: Path, config: BackscatterConfig, grid: GridConfig, bad: BadFiles) -> BackscatterIndex:
+def index_backscatter(
+    root: Path, config: BackscatterConfig, grid: GridConfig, bad: BadFiles, latest: dt.datetime | None = None
+) -> BackscatterIndex:
     """Find all backscatter images of an area and lay the grid that holds them.
 
     Args:
@@ -98,14 +63,19 @@ def index_backscatter(root: Path, config: BackscatterConfig, grid: GridConfig, b
         config: Where the images are and what their names mean.
         grid: What the user fixed of the grid; the rest is taken from the images.
         bad: Whether a file that cannot be read stops the run or is left out.
+        latest: As in `index_dated`.
 
     Raises:
         ConfigError: A name pattern lacks a group, or the grid's CRS is unknown.
         DataError: The folder is missing, holds no image, or a file is bad.
     """
-    files = raster_files(root / config.folder)
+    files = raster_files(root / config.folder, bad)
     incidence = _incidence_files(files, config)
-    dated = _newest(_dated(files, config, bad, sum(len(paths) for paths in incidence.values())))
+    angles = {path for paths in incidence.values() for path in paths}
+    dated = newest_processing(_dated([path for path in files if path not in angles], config, bad, latest))
+    dated = [raster for raster in dated if _is_readable(raster, bad)]
+    if not dated:
+        raise DataError(f"no image in {root / config.folder} can be used; see the warnings above")
     crs = _grid_crs(dated, grid)
     pixel = _grid_pixel(dated, crs, grid)
     # the grid's corner is that of the first image: one with the grid's pixels, so that its like are copied, not warped
@@ -113,26 +83,62 @@ def index_backscatter(root: Path, config: BackscatterConfig, grid: GridConfig, b
     images = []
     for raster in dated:
         with bad.handled(raster.info.path):
-            images.append(_image(raster, crs))
+            images.append(_image(raster, crs, pixel))
+    if not images:
+        raise DataError(f"no image in {root / config.folder} lies on the grid; see the warnings above")
     laid = Grid.covering(crs, [image.bounds for image in images], pixel)
     areas = merge_windows(laid.window_of(image.bounds) for image in images)
-    return BackscatterIndex(laid, areas, group_passes(images), incidence)
+    for area in areas:
+        refuse_too_large(root / config.folder, *area.shape, SMALLER)
+    with_burst = {raster.info.path for raster in dated if "burst" in raster.groups}
+    passes = derive_orbits(without_copies(group_passes(images), with_burst, bad))
+    return BackscatterIndex(laid, areas, passes, _usable_incidence(incidence, passes))
 
 
-def _dated(files: Sequence[Path], config: BackscatterConfig, bad: BadFiles, angles: int) -> list[DatedRaster]:
+def _dated(
+    files: Sequence[Path], config: BackscatterConfig, bad: BadFiles, latest: dt.datetime | None
+) -> list[DatedRaster]:
     pattern = compile_pattern(config.pattern, "backscatter.pattern", ("date", "polarisation"))
-    named = [path for path in files if pattern.fullmatch(path.name)]
+    named = [path for path in files if name_match(pattern, path)]
+    others = sorted(set(files) - set(named))
     if not named:
         raise DataError(
-            f"no GeoTIFF in {files[0].parent} matches datamodule.backscatter.pattern "
-            f"{config.pattern!r} (first file: {files[0].name})"
+            f"no GeoTIFF in {config.folder} matches datamodule.backscatter.pattern {config.pattern!r} "
+            f"(first file: {others[0].name if others else 'an incidence angle'})"
         )
-    if others := len(files) - len(named) - angles:
-        log.warning("%d GeoTIFFs in %s do not match datamodule.backscatter.pattern: not used", others, files[0].parent)
-    dated = index_dated(named, pattern, DATE_FORMATS, bad)
+    if others:
+        bad.say(
+            f"{len(others)} GeoTIFFs in {others[0].parent} do not match datamodule.backscatter.pattern: not used "
+            f"(first: {others[0].name})"
+        )
+    dated = index_dated(named, by_pattern(pattern), DATE_FORMATS, bad, latest)
     if not dated:
-        raise DataError(f"none of the {len(named)} images in {files[0].parent} can be read; see the warnings above")
+        raise DataError(f"none of the {len(named)} images in {named[0].parent} can be read; see the warnings above")
     return dated
+
+
+def _is_readable(raster: DatedRaster, bad: BadFiles) -> bool:
+    west, south, east, north = raster.info.bounds
+    with bad.handled(raster.info.path):
+        size = ((north - south) / raster.info.pixel, (east - west) / raster.info.pixel)
+        refuse_too_large(raster.info.path, round(size[0]), round(size[1]), SMALLER)
+        return True
+    return False
+
+
+def _usable_incidence(incidence: dict[int, tuple[Path, ...]], passes: Sequence[Pass]) -> dict[int, tuple[Path, ...]]:
+    """The incidence angles, if those without an orbit are of one orbit.
+
+    Raises:
+        DataError: One file is to serve passes of several orbits.
+    """
+    orbits = {overpass.orbit for overpass in passes}
+    if 0 in incidence and 0 not in orbits and len(orbits) > 1:
+        raise DataError(
+            f"{incidence[0][0]} has no orbit number, but the passes are of several orbits; write the relative orbit "
+            "into its name and into those of the images"
+        )
+    return incidence
 
 
 def _incidence_files(files: Sequence[Path], config: BackscatterConfig) -> dict[int, tuple[Path, ...]]:
@@ -141,22 +147,10 @@ def _incidence_files(files: Sequence[Path], config: BackscatterConfig) -> dict[i
     pattern = compile_pattern(config.incidence_pattern, "backscatter.incidence_pattern", ("orbit",))
     found: dict[int, tuple[Path, ...]] = {}
     for path in files:
-        if match := pattern.fullmatch(path.name):
+        if match := name_match(pattern, path):
             orbit = int(match["orbit"] or 0)
             found[orbit] = (*found.get(orbit, ()), path)
     return found
-
-
-def _newest(dated: Iterable[DatedRaster]) -> list[DatedRaster]:
-    """Keep the newest processing of a burst that was delivered more than once."""
-    kept: dict[tuple[object, ...], DatedRaster] = {}
-    for raster in sorted(dated, key=lambda raster: raster.groups.get("processed", "")):
-        name = raster.groups.get("burst", raster.info.path.name)
-        key = (name, raster.time, raster.groups["polarisation"])
-        if older := kept.get(key):
-            log.warning("%s was processed anew: %s is used", older.info.path.name, raster.info.path.name)
-        kept[key] = raster
-    return sorted(kept.values(), key=lambda raster: (raster.time, raster.info.path.name))
 
 
 def _grid_crs(dated: Sequence[DatedRaster], grid: GridConfig) -> str:
@@ -177,26 +171,17 @@ def _grid_pixel(dated: Sequence[DatedRaster], crs: str, grid: GridConfig) -> flo
     return min(pixels)
 
 
-def _image(raster: DatedRaster, crs: str) -> Image:
-    groups = raster.groups
+def _image(raster: DatedRaster, crs: str, pixel: float) -> Image:
+    groups, tags = raster.groups, raster.info.tags
+    stated = [groups.get("orbit"), *(tags.get(tag) for tag in ORBIT_TAGS)]
+    orbit = next((int(number) for number in stated if number and number.isdecimal()), 0)
     bounds = raster.info.bounds_in(crs)
-    return Image(raster.info.path, raster.time, groups["polarisation"], int(groups.get("orbit", 0)), bounds)
+    width, height = ((bounds[side + 2] - bounds[side]) / pixel for side in (0, 1))
+    refuse_too_large(raster.info.path, int(height), int(width), SMALLER)
+    return Image(raster.info.path, raster.time, groups["polarisation"], orbit, bounds)
 
 
-def group_passes(images: Iterable[Image]) -> tuple[Pass, ...]:
-    """Put the images of one overpass together: the same relative orbit, minutes apart."""
-    groups: list[list[Image]] = []
-    for image in sorted(images, key=lambda item: (item.orbit, item.acquired, item.path.name)):
-        last = groups[-1][-1] if groups else None
-        if last and last.orbit == image.orbit and image.acquired - last.acquired <= SAME_PASS:
-            groups[-1].append(image)
-        else:
-            groups.append([image])
-    passes = [Pass(group[0].acquired, group[0].orbit, tuple(group)) for group in groups]
-    return tuple(sorted(passes, key=lambda overpass: (overpass.acquired, overpass.orbit)))
-
-
-def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, units: str, bad: BadFiles) -> Array | None:
+def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, units: Units, bad: BadFiles) -> Array | None:
     """One pass in one polarisation on one area; bursts that overlap are averaged in linear power.
 
     Args:
@@ -213,34 +198,22 @@ def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, units
     Raises:
         DataError: A file cannot be read.
     """
+    layer = backscatter_layer(polarisation, units, bad)
     total, count = np.zeros(area.shape), np.zeros(area.shape, np.int32)
     for image in overpass.images:
         window = grid.window_of(image.bounds).intersection(area)
         if image.polarisation != polarisation or 0 in window.shape:
             continue
         with bad.handled(image.path):
-            power = read_onto(image.path, grid, window, Resampling.bilinear, _to_power(image.path, units))
+            power = read_onto(image.path, grid, window, Resampling.bilinear, layer)
+            check_loss(image.path, power, bad)
             valid = np.isfinite(power)
             inside = window.within(area).slices
             total[inside] += np.where(valid, power, 0)
             count[inside] += valid
-    if not count.any():
+    # noise that was subtracted may leave a mean below zero: no decibels
+    measured = (count > 0) & (total > 0)
+    if not measured.any():
         return None
-    mean = np.divide(total, count, out=np.full(area.shape, np.nan), where=count > 0)
+    mean = np.divide(total, count, out=np.full(area.shape, np.nan), where=measured)
     return np.asarray(10 * np.log10(mean), np.float32)
-
-
-def _to_power(path: Path, units: str) -> Convert:
-    """Takes a file's values to linear power, so that warping averages power; what is not positive is missing."""
-
-    def convert(values: Array) -> Array:
-        known = values[np.isfinite(values)]
-        if units == "linear" and np.count_nonzero(known < 0) > known.size / 2:
-            raise DataError(f"{path} holds {known.min():g}, no linear power; set datamodule.backscatter.units=dB?")
-        if units == "dB" and known.size and known.min() > 0:
-            raise DataError(f"{path} holds {known.min():g} dB and more; set datamodule.backscatter.units=linear?")
-        with np.errstate(over="ignore"):
-            power = 10 ** (values / 10) if units == "dB" else values
-        return np.where(np.isfinite(power) & (power > 0), power, np.nan).astype(np.float32)
-
-    return convert

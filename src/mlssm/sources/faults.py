@@ -1,4 +1,4 @@
-"""What can be wrong with a source file, and what happens then."""
+"""What happens to a source file with a fault: it stops the run, is left out, or is corrected, and each is said."""
 
 from __future__ import annotations
 
@@ -20,17 +20,25 @@ Array = npt.NDArray[np.float32]
 OnBadFile = Literal["error", "skip"]
 
 
+def printable(name: str) -> str:
+    """A file's name with the bytes escaped that are no UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 @dataclass
 class BadFiles:
-    """What happens to a file that cannot be read, and which ones did.
+    """What happens to files with faults, and which ones had some.
 
     Attributes:
         policy: "error" stops the run; "skip" logs the file, counts it and goes on.
         skipped: Names of the files that were left out, each once.
+        corrected: What was corrected, and the files in which it was.
     """
 
     policy: OnBadFile
     skipped: list[str] = field(default_factory=list)
+    corrected: dict[str, list[str]] = field(default_factory=dict)
+    _said: set[str] = field(default_factory=set)
 
     @contextmanager
     def handled(self, path: Path) -> Iterator[None]:
@@ -40,9 +48,25 @@ class BadFiles:
         except DataError as error:
             if self.policy == "error":
                 raise
-            if path.name not in self.skipped:
-                self.skipped.append(path.name)
+            if printable(path.name) not in self.skipped:
+                self.skipped.append(printable(path.name))
                 log.warning("skipped a bad file: %s", error)
+
+    def correct(self, path: Path, what: str) -> None:
+        """Remember that something was corrected in a file; `corrections` has one line a kind."""
+        names = self.corrected.setdefault(what, [])
+        if path.name not in names:
+            names.append(path.name)
+
+    def corrections(self) -> tuple[str, ...]:
+        """One line for each kind of correction."""
+        return tuple(f"{what}: in {len(names)} files (first: {names[0]})" for what, names in self.corrected.items())
+
+    def say(self, line: str) -> None:
+        """Log a line, once however often a folder is listed."""
+        if line not in self._said:
+            self._said.add(line)
+            log.warning(line)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ not read: the mean temperature is (TMAX + TMIN) / 2 everywhere, so that stations
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,28 @@ import numpy as np
 import pandas as pd
 
 from mlssm.errors import DataError
-from mlssm.weather.stations import Floats
+from mlssm.sources.csv_table import read_csv_table
+from mlssm.sources.station_dates import read_days
+from mlssm.sources.station_flags import (
+    has_quality_flag,
+    observation_hour,
+    of_several_days,
+    to_the_day_before,
+    told_hours,
+)
+from mlssm.sources.station_numbers import are_codes, read_numbers
+from mlssm.sources.station_places import read_place
+from mlssm.sources.station_units import CURE, check_units
+
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Element:
-    """A GHCN-Daily element: its column and unit in a file, and its name, scale and physical range here."""
+    """A GHCN-Daily element: its column and unit in a file, and its name, scale and physical range here.
+
+    `whole` says that GHCN-Daily's values are whole numbers of the file's unit.
+    """
 
     column: str
     name: str
@@ -27,21 +44,22 @@ class Element:
     low: float
     high: float
     required: bool
+    whole: bool = True
 
 
 # Rain, temperature and snow: the world records that bound GHCN-Daily's own checks (Durre et al. 2010).
 # Wind: nearly twice hurricane force (32.7 m/s), as a daily mean.
-ELEMENTS = (
+ELEMENTS = [
     Element("PRCP", "precipitation", "tenths of mm", 0.1, 0.0, 1828.8, True),
     Element("TMAX", "max_temperature", "tenths of degC", 0.1, -89.4, 57.7, True),
     Element("TMIN", "min_temperature", "tenths of degC", 0.1, -89.4, 57.7, True),
     Element("AWND", "wind", "tenths of m/s", 0.1, 0.0, 60.0, False),
-    Element("RHAV", "relative_humidity", "%", 1.0, 0.0, 100.0, False),
+    Element("RHAV", "relative_humidity", "%", 1.0, 0.0, 100.0, False, whole=False),
     Element("SNWD", "snow_depth", "mm", 1.0, 0.0, 11460.0, False),
-)
-PLACE = ("STATION", "DATE", "LATITUDE", "LONGITUDE", "ELEVATION")
-MISSING = -9999.0
-UNKNOWN_ELEVATION = -999.9
+]
+DEGREES = "write decimal degrees, west and south negative, such as -119.7"
+PLACE = {"LATITUDE": DEGREES, "LONGITUDE": DEGREES, "ELEVATION": "write metres, or -999.9 where unknown"}
+REQUIRED = ("STATION", "DATE", *PLACE, *(element.column for element in ELEMENTS if element.required))
 MAX_BEYOND_RANGE = 0.01
 
 
@@ -57,6 +75,7 @@ class StationRecord:
         observations: One row a consecutive local day, one float column an element, named and in the units of
             `ELEMENTS`, NaN = missing.
         flagged: Values that were left out because their quality flag is set.
+        notes: What was corrected, moved or left out besides, a line each.
     """
 
     id: str
@@ -65,74 +84,53 @@ class StationRecord:
     elevation_m: float
     observations: pd.DataFrame
     flagged: int
+    notes: tuple[str, ...] = ()
 
 
 def read_station(path: Path) -> StationRecord:
     """Read one by-station CSV.
 
+    Rain that was read in the morning, as `PRCP_ATTRIBUTES` says, is dated by the day before, and what belongs to a
+    total of several days is left out; see `station_flags`. The notes say what became of the file.
+
     Args:
         path: The file. Columns STATION, DATE, LATITUDE, LONGITUDE, ELEVATION, PRCP, TMAX and TMIN are required; AWND,
-            RHAV, SNWD and `<element>_ATTRIBUTES` ("measurement,quality,source") are optional. Empty or -9999 = missing.
+            RHAV, SNWD, MDPR, DAPR and `<element>_ATTRIBUTES` ("measurement,quality,source,time") are optional.
 
     Raises:
-        DataError: The file is unreadable or empty, lacks a column, holds several stations, a date twice or something
-            that is not a date or number, or its units are not GHCN-Daily's.
+        DataError: The file is unreadable, damaged or empty, lacks a column, holds several stations, a date twice or
+            something that is not a date or number, or its units are not GHCN-Daily's.
     """
-    table = _read_table(path)
-    _require_columns(path, table)
-    days = _days(path, table)
-    observations = pd.DataFrame(index=days)
-    flagged = 0
-    for element in ELEMENTS:
-        values, rejected = _element(path, table, element)
-        observations[element.name] = values
-        flagged += rejected
-    axis = pd.date_range(days.min(), days.max(), freq="D")
-    elevation = _place(path, table, "ELEVATION", -1000.0, 9000.0)
-    return StationRecord(
-        id=_station(path, table),
-        longitude=_place(path, table, "LONGITUDE", -180.0, 180.0),
-        latitude=_place(path, table, "LATITUDE", -90.0, 90.0),
-        elevation_m=float("nan") if elevation == UNKNOWN_ELEVATION else elevation,
-        observations=observations.reindex(axis),
-        flagged=flagged,
-    )
+    notes: list[str] = []
+    table = _table(path)
+    identifier = _station(path, table)
+    days, note = read_days(path, table["DATE"])
+    _require_days_once(path, table, days)
+    if not days.is_monotonic_increasing:
+        notes.append("the lines are not in the order of days: sorted")
+    order = np.argsort(days)
+    table, days = table.iloc[order], days[order]
+    where = {name: read_numbers(path, name, table[name], cure) for name, cure in PLACE.items()}
+    place = read_place(path, pd.DataFrame(where))
+    observations, flagged = _elements(path, table, days, notes.append)
+    check_units(path, observations, place.latitude)
+    observations = _rain_by_day(table, observations, notes.append)
+    axis = pd.date_range(observations.index.min(), observations.index.max(), freq="D")
+    told = (*filter(None, [note]), *place.notes, *notes)
+    at = place.longitude, place.latitude, place.elevation_m
+    return StationRecord(identifier, *at, observations.reindex(axis), flagged, told)
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    """All wanted columns as stripped text; the index is the line's number in the file, for messages."""
-    wanted = {*PLACE, *(e.column for e in ELEMENTS), *(f"{e.column}_ATTRIBUTES" for e in ELEMENTS)}
-    try:
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, skip_blank_lines=False, usecols=lambda name: name in wanted
-        )
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{path}: cannot be read as CSV ({error}); replace the file or remove it") from error
-    stripped = pd.DataFrame({name: column.str.strip() for name, column in table.items()})
-    stripped.index = stripped.index + 2  # the header is line 1
-    return stripped.loc[(stripped != "").any(axis=1)]
-
-
-def _require_columns(path: Path, table: pd.DataFrame) -> None:
-    required = [*PLACE, *(element.column for element in ELEMENTS if element.required)]
-    missing = [name for name in required if name not in table.columns]
+def _table(path: Path) -> pd.DataFrame:
+    table = read_csv_table(path)
+    missing = [name for name in REQUIRED if name not in table.columns]
     if missing:
         raise DataError(
-            f"{path}: column {', '.join(missing)} is missing; a GHCN-Daily by-station CSV has {', '.join(required)}"
+            f"{path}: column {', '.join(missing)} is missing; a GHCN-Daily by-station CSV has {', '.join(REQUIRED)}"
         )
     if table.empty:
         raise DataError(f"{path}: no day in the file; replace it or remove it")
-
-
-def _days(path: Path, table: pd.DataFrame) -> pd.DatetimeIndex:
-    days = pd.to_datetime(table["DATE"], format="%Y-%m-%d", errors="coerce")
-    if days.isna().any():
-        line = days.index[days.isna()][0]
-        raise DataError(f"{path}, line {line}: DATE {table.loc[line, 'DATE']!r} is not a date; write YYYY-MM-DD")
-    if days.duplicated().any():
-        line = days.index[days.duplicated()][0]
-        raise DataError(f"{path}, line {line}: DATE {table.loc[line, 'DATE']} is there twice; remove one of the lines")
-    return pd.DatetimeIndex(days)
+    return table
 
 
 def _station(path: Path, table: pd.DataFrame) -> str:
@@ -144,50 +142,69 @@ def _station(path: Path, table: pd.DataFrame) -> str:
     return str(names[0])
 
 
-def _place(path: Path, table: pd.DataFrame, column: str, low: float, high: float) -> float:
-    """The last line's value: a station that has moved is where it is now."""
-    value = _numbers(path, table, column).iloc[-1]
-    if not low <= value <= high:
-        raise DataError(f"{path}: {column} {value} is not in {low:g}..{high:g}; correct the station's place")
-    return float(value)
+def _require_days_once(path: Path, table: pd.DataFrame, days: pd.DatetimeIndex) -> None:
+    twice = days.duplicated()
+    if twice.any():
+        line = table.index[twice][0]
+        raise DataError(f"{path}, line {line}: DATE {table.loc[line, 'DATE']} is there twice; remove one of the lines")
 
 
-def _numbers(path: Path, table: pd.DataFrame, column: str) -> pd.Series[float]:
-    text = table[column]
-    numbers = pd.to_numeric(text, errors="coerce")
-    wrong = numbers.isna() & (text != "")
-    if wrong.any():
-        line = wrong.index[wrong][0]
-        raise DataError(f"{path}, line {line}: {column} {text[line]!r} is not a number; correct it or leave it empty")
-    return numbers.astype(float)
+def _elements(path: Path, table: pd.DataFrame, days: pd.DatetimeIndex, tell: Tell) -> tuple[pd.DataFrame, int]:
+    """All elements by day in physical units, and how many values were left out for their quality flag."""
+    observations = pd.DataFrame(np.nan, index=days, columns=[element.name for element in ELEMENTS])
+    flagged = 0
+    for element in ELEMENTS:
+        if element.column in table.columns:
+            raw = read_numbers(path, element.column, table[element.column])
+            rejected = raw.notna() & has_quality_flag(table, element.column)
+            flagged += int(rejected.sum())
+            raw = _without_codes(raw.mask(rejected), element, tell)
+            _check_numbers(path, raw, element)
+            observations[element.name] = (raw * element.scale).to_numpy()
+    return observations, flagged
 
 
-def _element(path: Path, table: pd.DataFrame, element: Element) -> tuple[Floats, int]:
-    """The element's values in physical units, and how many were left out for their quality flag."""
-    if element.column not in table.columns:
-        return np.full(len(table), np.nan), 0
-    raw = _numbers(path, table, element.column)
-    raw = raw.mask(raw == MISSING)
-    rejected = raw.notna() & _has_quality_flag(table, element.column)
-    raw = raw.mask(rejected)
-    _check_units(path, raw, element)
-    return np.asarray(raw * element.scale, dtype=np.float64), int(rejected.sum())
+def _without_codes(raw: pd.Series[float], element: Element, tell: Tell) -> pd.Series[float]:
+    codes = are_codes(raw, element.low / element.scale, element.high / element.scale, element.whole)
+    if codes.any():
+        found = ", ".join(f"{value:g}" for value in sorted(raw[codes].unique()))
+        tell(f"{int(codes.sum())} values of {element.column} are {found}, which stands for missing: left out")
+    return raw.mask(codes)
 
 
-def _has_quality_flag(table: pd.DataFrame, column: str) -> pd.Series[bool]:
-    """Attributes are "measurement,quality,source[,time]"; any quality flag means that a NOAA check has failed."""
-    name = f"{column}_ATTRIBUTES"
-    if name not in table.columns:
-        return pd.Series(False, index=table.index)
-    return table[name].str.extract("^[^,]*,([^,]*)", expand=False).fillna("").str.strip() != ""
-
-
-def _check_units(path: Path, raw: pd.Series[float], element: Element) -> None:
+def _check_numbers(path: Path, raw: pd.Series[float], element: Element) -> None:
+    """Refuse values that are impossible, or that GHCN-Daily never writes."""
     low, high = element.low / element.scale, element.high / element.scale
+    wrong = f"{path}: the units of {element.column} look wrong"
     beyond = raw.notna() & ~raw.between(low - 1e-6, high + 1e-6)
     if beyond.sum() > MAX_BEYOND_RANGE * raw.notna().sum():
         raise DataError(
-            f"{path}: the units of {element.column} look wrong: {int(beyond.sum())} of {int(raw.notna().sum())} values "
-            f"are impossible, e.g. {raw[beyond].iloc[0]:g}; "
-            f"expected {element.file_unit} in {low:g}..{high:g}"
+            f"{wrong}: {int(beyond.sum())} of {int(raw.notna().sum())} values are impossible, "
+            f"e.g. {raw[beyond].iloc[0]:g}; expected {element.file_unit} in {low:g}..{high:g}"
         )
+    broken = element.whole & raw.notna() & (raw % 1 != 0)
+    if broken.any():
+        line = broken.index[broken][0]
+        raise DataError(
+            f"{wrong}: {int(broken.sum())} values have decimals, e.g. {raw[line]:g} in line {line}; "
+            f"expected whole {element.file_unit}; {CURE}"
+        )
+
+
+def _rain_by_day(table: pd.DataFrame, observations: pd.DataFrame, tell: Tell) -> pd.DataFrame:
+    """Rain by the day on which it fell."""
+    several = of_several_days(table, pd.DatetimeIndex(observations.index))
+    rain, lost = observations["precipitation"], observations["precipitation"].notna() & several
+    if several.any():
+        tell(
+            f"rain of {int(several.sum())} days is known as totals of several days: left out, {int(lost.sum())} values"
+        )
+    hour = observation_hour(table, "PRCP").set_axis(rain.index)
+    morning = hour[(hour < 12) & rain.mask(lost).notna()]
+    rain, moved, clashing = to_the_day_before(rain.mask(lost), hour)
+    if moved:
+        tell(
+            f"rain of {moved} days was observed at {told_hours(morning)}, so that most of it fell on the day before: "
+            f"dated by that day" + (f"; {clashing} left out, as that day has rain of its own" if clashing else "")
+        )
+    return observations.reindex(observations.index.union(rain.index)).assign(precipitation=rain)

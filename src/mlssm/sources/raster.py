@@ -2,90 +2,42 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 import rasterio.windows
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.transform import Affine
 from rasterio.warp import reproject, transform_bounds
 
 from mlssm.errors import DataError
-from mlssm.grid import Bounds, Grid, Window
-from mlssm.sources.faults import Array, BadFiles, Limits
+from mlssm.grid import Grid, Window
+from mlssm.sources.checks.header import Band, Kind, Layer, find_band
+from mlssm.sources.faults import Array, BadFiles
+from mlssm.sources.opening import known_crs, opened, projected, refuse_too_large
 
-Convert = Callable[[Array], Array]
 # pixels read around the wanted window, so that bilinear resampling has its neighbours
 MARGIN = 2
+COARSER = "resample it to about the grid's pixel, e.g. `gdalwarp -tr 30 30 -r average`"
+# tiles of one product share an edge, not this much of their pixels
+OVERLAP = 0.1
+OVERLAPPED = "where it overlaps others of its folder, theirs were used: they come first by their names"
+# fewer pixels than this in common say nothing of two rasters
+SHARED_PIXELS = 9
 
 
-@dataclass(frozen=True)
-class RasterInfo:
-    """What a raster file's header says.
-
-    Attributes:
-        path: The file.
-        crs: Its CRS as authority code where it has one, else as WKT.
-        bounds: West, south, east, north in its CRS.
-        pixel: Pixel width in units of its CRS.
-    """
-
-    path: Path
-    crs: str
-    bounds: Bounds
-    pixel: float
-
-    def bounds_in(self, crs: str) -> Bounds:
-        """West, south, east, north in another CRS.
-
-        Raises:
-            DataError: The raster lies where that CRS does not reach.
-        """
-        if crs == self.crs:
-            return self.bounds
-        bounds = _projected(self.crs, crs, self.bounds)
-        if bounds is None:
-            raise DataError(f"{self.path} lies outside of the grid's CRS; take it away, or set datamodule.grid.crs")
-        return bounds
+def _only_band(path: Path, source: Any) -> Band:
+    return find_band(path, source, Kind("the quantity", r"(?!)", classes=True))
 
 
-def raster_files(folder: Path) -> list[Path]:
-    """All GeoTIFFs in a folder, sorted by name; or the file itself.
-
-    Raises:
-        DataError: The folder is missing or holds no GeoTIFF.
-    """
-    if folder.is_file():
-        return [folder]
-    if not folder.is_dir():
-        raise DataError(f"folder {folder} is missing; check datamodule.root and the source's folder in datamodule")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".tif", ".tiff"))
-    if not files:
-        raise DataError(f"folder {folder} holds no GeoTIFF (.tif); set this source to null to leave it out")
-    return files
+PLAIN = Layer(_only_band)
 
 
-def inspect(path: Path) -> RasterInfo:
-    """Read a raster's header.
-
-    Raises:
-        DataError: The file cannot be read, has no CRS or is not north-up.
-    """
-    with _opened(path) as source:
-        return RasterInfo(path, source.crs.to_string(), tuple(source.bounds), float(source.res[0]))
-
-
-def read_onto(path: Path, grid: Grid, window: Window, resampling: Resampling, convert: Convert | None = None) -> Array:
-    """Read a raster's first band onto a window of the grid, with the band's own scale and offset applied.
+def read_onto(path: Path, grid: Grid, window: Window, resampling: Resampling, layer: Layer = PLAIN) -> Array:
+    """Read a raster's band onto a window of the grid, with the band's own scale and offset applied.
 
     A raster that lies on the grid's own pixels is copied; any other is warped. Where `resampling` is bilinear and the
     raster's pixels are at most two thirds of the grid's, they are averaged instead.
@@ -95,24 +47,35 @@ def read_onto(path: Path, grid: Grid, window: Window, resampling: Resampling, co
         grid: The grid.
         window: Pixels of the grid; it may reach past the grid's edge.
         resampling: Bilinear for continuous values, nearest for classes.
-        convert: Applied to the raster's values before they are warped: what is averaged must be what adds up.
+        layer: Which band, and how its values are checked and converted before they are warped: warping could blend a
+            wrong value with its neighbours into a credible one, and what is averaged must be what adds up.
 
     Returns:
         float32 [height, width] of the window; NaN where the raster has no data or does not reach.
 
     Raises:
-        DataError: The file cannot be read, is truncated, has no CRS or is not north-up.
+        DataError: The file cannot be read, is truncated, too large, has no CRS, is not north-up, or fails the checks.
     """
     target = grid.crop(window)
-    with _opened(path) as source:
+    with opened(path) as source:
+        band = layer.band(path, source)
         part = _part_covering(source, target)
         if part is None:
             return np.full(window.shape, np.nan, np.float32)
-        pixels = rasterio.windows.Window.from_slices(*part.slices)
-        values = source.read(1, window=pixels, masked=True).astype(np.float32).filled(np.nan)
-        values = values * np.float32(source.scales[0]) + np.float32(source.offsets[0])
+        refuse_too_large(path, *part.shape, COARSER)
+        values = _stored(source, band, part)
         transform, crs = _shifted(source.transform, part), source.crs
-    return _warped(convert(values) if convert else values, transform, crs, target, resampling)
+    return _warped(layer.values(path, values, band), transform, crs, target, resampling)
+
+
+def _stored(source: Any, band: Band, part: Window) -> Array:
+    """A part of a band, scaled, float32 with NaN where the file declares it missing."""
+    number, pixels = band.number, rasterio.windows.Window.from_slices(*part.slices)
+    with np.errstate(over="ignore"):  # what passes float32 becomes infinite, and no quantity is
+        values = source.read(number, window=pixels, masked=True).astype(np.float32).filled(np.nan)
+    for validity in band.validity:
+        values[source.read(validity, window=pixels) == 0] = np.nan
+    return np.asarray(values * np.float32(source.scales[number - 1]) + np.float32(source.offsets[number - 1]))
 
 
 def mosaic(
@@ -121,7 +84,9 @@ def mosaic(
     window: Window,
     resampling: Resampling,
     bad: BadFiles,
-    limits: Limits | None = None,
+    layer: Layer = PLAIN,
+    disagree: Callable[[Array, Array], bool] | None = None,
+    tell_overlap: bool = False,
 ) -> Array:
     """Several rasters on one window: the first that has a value wins. Shapes and units as in `read_onto`.
 
@@ -131,46 +96,46 @@ def mosaic(
         window: Pixels of the grid.
         resampling: Bilinear for continuous values, nearest for classes.
         bad: Whether a bad file stops the run or is left out.
-        limits: What values may be; a file with others is bad.
+        layer: As in `read_onto`.
+        disagree: Tells from two rasters' values of the same pixels whether they are of two quantities.
+
+        tell_overlap: Whether files that overlap by more than an edge are worth a line.
 
     Raises:
-        DataError: A file is bad and the policy is "error".
+        DataError: A file is bad and the policy is "error", or two files disagree: which of them is meant, nobody knows.
     """
     result = np.full(window.shape, np.nan, np.float32)
+    earlier: list[Path] = []
     for path in paths:
         missing = np.isnan(result)
-        if not missing.any():
+        if disagree is None and not missing.any():
             break
+        values = None
         with bad.handled(path):
-            # before warping, which could blend a wrong value with its neighbours into a credible one
-            convert = partial(limits.checked, path) if limits else None
-            result = np.where(missing, read_onto(path, grid, window, resampling, convert), result)
+            values = read_onto(path, grid, window, resampling, layer)
+        if values is None:
+            continue
+        if disagree is not None:
+            both = np.isfinite(result) & np.isfinite(values)
+            _refuse_other(path, earlier, result[both], values[both], disagree)
+            if tell_overlap and both.sum() > OVERLAP * np.isfinite(values).sum():
+                bad.correct(path, OVERLAPPED)
+        if np.isfinite(values).any():
+            earlier.append(path)
+        result = np.where(missing, values, result)
     return result
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """The open file, with a CRS and north-up; what GDAL says of a bad one names the file."""
-    try:
-        with warnings.catch_warnings():
-            # a file without georeference is refused below, in our words
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as source:
-                _check_georeference(path, source)
-                yield source
-    except RasterioError as error:
-        reason = " ".join(str(error.__cause__ or error).split())
-        reason = reason.replace(f"{path.name}, ", "").replace(f"'{path}' ", "")  # the name is said once
-        cure = "replace the file, or leave it out with on_bad_file=skip"
-        raise DataError(f"{path} cannot be read ({reason}); {cure}") from error
-
-
-def _check_georeference(path: Path, source: Any) -> None:
-    if source.crs is None:
-        raise DataError(f"{path} has no CRS; write one into it, e.g. with `rio edit-info --crs EPSG:32611`")
-    transform = source.transform
-    if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
-        raise DataError(f"{path} is rotated, not north-up or has no transform; rewrite it with `gdalwarp`")
+def _refuse_other(
+    path: Path, earlier: list[Path], theirs: Array, own: Array, disagree: Callable[[Array, Array], bool]
+) -> None:
+    """Refuse a raster that contradicts those before it, by the values of the pixels that both have."""
+    if own.size < SHARED_PIXELS or not disagree(theirs, own):
+        return
+    raise DataError(
+        f"{path} has {np.median(own):g} where {', '.join(other.name for other in earlier[-3:])} in the same "
+        f"folder has {np.median(theirs):g} (medians): two quantities or units; leave one of them in the folder"
+    )
 
 
 def _warped(values: Array, transform: Affine, crs: CRS, target: Grid, resampling: Resampling) -> Array:
@@ -205,7 +170,7 @@ def _copy(values: Array, transform: Affine, target: Grid, result: Array) -> None
 
 def _part_covering(source: Any, target: Grid) -> Window | None:
     """The raster's pixels that the target needs; None where they do not meet."""
-    bounds = _projected(target.crs, source.crs.to_string(), target.bounds)
+    bounds = projected(target.crs, source.crs.to_string(), target.bounds)
     if bounds is None:
         return None
     west, south, east, north = bounds
@@ -223,28 +188,12 @@ def _shifted(transform: Affine, part: Window) -> Affine:
     return Affine(transform.a, 0, west, 0, transform.e, north)
 
 
-def _projected(crs: str, onto: str, bounds: Bounds) -> Bounds | None:
-    """Bounds in another CRS; None where that does not reach."""
-    if _crs(crs) == _crs(onto):
-        return bounds
-    try:
-        west, south, east, north = transform_bounds(_crs(crs), _crs(onto), *bounds)
-    except RasterioError:
-        return None
-    return (west, south, east, north) if np.isfinite((west, south, east, north)).all() else None
-
-
-@lru_cache
-def _crs(text: str) -> CRS:
-    return CRS.from_user_input(text)
-
-
 def _same_pixels(transform: Affine, crs: CRS, target: Grid) -> bool:
     """Whether the raster's pixels are the grid's own, so that they can be copied."""
     shift = ((transform.c - target.origin[0]) / target.pixel, (transform.f - target.origin[1]) / target.pixel)
     on_grid = all(abs(value - round(value)) < 1e-3 for value in shift)
     same_size = np.allclose((transform.a, -transform.e), target.pixel, rtol=1e-6)
-    return bool(on_grid and same_size and _crs(target.crs) == crs)
+    return bool(on_grid and same_size and known_crs(target.crs) == crs)
 
 
 def _pixel_in_metres(transform: Affine, crs: CRS, target: Grid) -> float:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from mlssm.errors import DataError
+from mlssm.sources.faults import BadFiles, OnBadFile, printable
+from mlssm.sources.folder import refuse_unwritable_name
 from mlssm.sources.ghcn import StationRecord, read_station
+from mlssm.sources.station_places import LonLat, why_far
 from mlssm.sources.station_quality import StationQuality, check_quality
 from mlssm.weather.evapotranspiration import (
+    Calibration,
     DailyClimate,
     Method,
+    calibrate_hargreaves,
     reference_evapotranspiration,
     vapour_pressure,
     wind_at_2m,
@@ -23,6 +28,9 @@ from mlssm.weather.evapotranspiration import (
 from mlssm.weather.stations import VARIABLES, StationWeather
 
 log = logging.getLogger(__name__)
+
+SUFFIXES = (".csv", ".csv.gz")
+MOST_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -49,70 +57,127 @@ class WeatherReport:
     Attributes:
         quality: Rejected values of each station.
         evapotranspiration: Methods of each station.
+        calibration: How the two methods were brought to one level.
+        notes: What was corrected, moved or left out of the stations that were read, a line each.
         skipped: Names of the files that could not be read.
     """
 
     quality: tuple[StationQuality, ...]
     evapotranspiration: tuple[EvapotranspirationDays, ...]
+    calibration: Calibration
+    notes: tuple[str, ...]
     skipped: tuple[str, ...]
 
 
-def load_weather(folder: Path, on_bad_file: Literal["error", "skip"]) -> tuple[StationWeather, WeatherReport]:
-    """Read, check and complete all `*.csv` of a folder.
+def load_weather(
+    folder: Path, on_bad_file: OnBadFile, areas: Sequence[LonLat] = ()
+) -> tuple[StationWeather, WeatherReport]:
+    """Read, check and complete all station files of a folder.
 
     Args:
-        folder: GHCN-Daily by-station files.
+        folder: GHCN-Daily by-station files; see `station_files`.
         on_bad_file: What a bad file does: `error` stops, `skip` logs and counts it.
+        areas: Longitude and latitude of the areas' middles, by which stations of another part of the world are known.
 
     Returns:
         The stations by file name on the days from the first to the last of any of them, and what happened on the way.
 
     Raises:
-        DataError: The folder is missing or has no `*.csv`, a file is bad (see `read_station`) or holds a station that
-            another file has, or none is left.
+        DataError: The folder is missing or has no station file, a file is bad (see `read_station`), holds a station
+            that another file has or one of another part of the world, or none is left.
     """
-    records, skipped = _read_all(_files(folder), on_bad_file)
-    if not records:
-        raise DataError(f"{folder}: none of the {len(skipped)} station files can be read; see the warnings above")
-    checked = [check_quality(record) for record in records]
-    completed = [_complete(record) for record, _ in checked]
-    weather = _merge([record for record, _ in checked], [table for table, _ in completed])
-    quality, days = tuple(report for _, report in checked), tuple(report for _, report in completed)
-    return weather, WeatherReport(quality, days, tuple(skipped))
-
-
-def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: the weather folder does not exist; set datamodule.weather")
-    files = sorted(folder.glob("*.csv"))
+    files = station_files(folder)
     if not files:
         raise DataError(f"{folder}: no *.csv in the weather folder; put GHCN-Daily by-station files there")
-    return files
+    _tell_unused(folder, files)
+    bad = BadFiles(on_bad_file)
+    records, far = _read_all(files, bad, areas)
+    if not records:
+        raise DataError(
+            f"{folder}: none of the {len(files)} station files can be used, {len(bad.skipped)} are bad, {len(far)} far "
+            "away; see the warnings above"
+        )
+    checked = [check_quality(record) for record in records]
+    climates = [_climate(record) for record, _ in checked]
+    calibration = calibrate_hargreaves(climates)
+    completed = [
+        _complete(record, climate, calibration) for (record, _), climate in zip(checked, climates, strict=True)
+    ]
+    weather = _merge([record for record, _ in checked], [table for table, _ in completed])
+    quality, days = tuple(report for _, report in checked), tuple(report for _, report in completed)
+    notes = (*(f"{record.id}: {note}" for record in records for note in record.notes), *far, *_told(calibration))
+    return weather, WeatherReport(quality, days, calibration, notes, tuple(bad.skipped))
 
 
-def _read_all(files: list[Path], on_bad_file: Literal["error", "skip"]) -> tuple[list[StationRecord], list[str]]:
+def station_files(folder: Path) -> list[Path]:
+    """The station files of a folder, by name: `*.csv` and `*.csv.gz`, in capital letters too; no hidden ones.
+
+    Raises:
+        DataError: The folder is missing or cannot be listed.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: the weather folder does not exist; set datamodule.weather")
+    try:
+        return sorted(path for path in folder.iterdir() if _is_station_file(path))
+    except OSError as error:
+        raise DataError(f"{folder}: the weather folder cannot be listed ({error}); let it be read") from error
+
+
+def _is_station_file(path: Path) -> bool:
+    return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
+
+
+def _tell_unused(folder: Path, files: Sequence[Path]) -> None:
+    """Name what lies in the folder, or below it, and is not read."""
+    unused = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path not in files)
+    unused = [printable(name) for name in unused if not (folder / name).is_dir()]
+    if unused:
+        more = f" and {len(unused) - MOST_TOLD} more" if len(unused) > MOST_TOLD else ""
+        log.warning(
+            "%s: %d files are not used, as only *.csv and *.csv.gz of the folder itself are: %s%s",
+            *(folder, len(unused), ", ".join(unused[:MOST_TOLD]), more),
+        )
+
+
+def _read_all(files: Sequence[Path], bad: BadFiles, areas: Sequence[LonLat]) -> tuple[list[StationRecord], list[str]]:
+    """The stations near the areas, and a line on each that is not."""
     records: list[StationRecord] = []
-    skipped: list[str] = []
+    far: list[str] = []
     for path in files:
-        try:
+        with bad.handled(path):
+            refuse_unwritable_name(path)
             record = read_station(path)
             if record.id in {other.id for other in records}:
                 raise DataError(f"{path}: station {record.id} is in another file too; remove one of the files")
-        except DataError as error:
-            if on_bad_file == "error":
-                raise
-            log.warning("skipped: %s", error)
-            skipped.append(path.name)
-        else:
-            records.append(record)
-    return records, skipped
+            reason = why_far(path, record.longitude, record.latitude, areas)
+            if reason is None:
+                records.append(record)
+            else:
+                far.append(reason)
+            for note in record.notes if reason is None else (reason,):
+                log.warning("%s: %s", path, note)
+    return records, far
 
 
-def _complete(record: StationRecord) -> tuple[pd.DataFrame, EvapotranspirationDays]:
+def _told(calibration: Calibration) -> tuple[str, ...]:
+    """A line on how Hargreaves was brought to FAO-56's level."""
+    if calibration.factor is not None:
+        line = f"Hargreaves is multiplied by {calibration.factor:.3f}, the ratio on {calibration.days} days with FAO-56"
+    elif calibration.days:
+        line = f"only {calibration.days} days allow FAO-56: all evapotranspiration is Hargreaves'"
+    else:
+        return ()
+    log.info(line)
+    return (line,)
+
+
+def _complete(
+    record: StationRecord, climate: DailyClimate, calibration: Calibration
+) -> tuple[pd.DataFrame, EvapotranspirationDays]:
     """The station's `VARIABLES` on its own days, and how its evapotranspiration was found."""
-    climate = _climate(record)
-    found = reference_evapotranspiration(climate)
-    table = record.observations[["precipitation", "wind", "snow_depth"]].assign(
+    found = reference_evapotranspiration(climate, calibration)
+    observed = [name for name in record.observations if name in VARIABLES]
+    table = record.observations[observed].assign(
         evapotranspiration=found.mm_per_day,
         temperature=(climate.max_temperature + climate.min_temperature) / 2,
         vapour_pressure=climate.vapour_pressure,

@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mlssm.bundle import Bundle
-from mlssm.config import WindowConfig
 from mlssm.data.spec import FeatureSpec
+from mlssm.variables import unit_of
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 LOADER = "mlssm.tracking.pyfunc"
 # mlssm brings the others; their versions are those that the weights were trained and saved with
 REQUIRED = ("mlssm", "mlflow", "numpy", "torch")
-STATIC_UNITS = {"elevation": "m", "slope": "degrees", "ndvi": "-1..1"}
 
 
 def write_model_files(folder: Path, bundle: Bundle) -> None:
@@ -78,24 +77,11 @@ def describe(bundle: Bundle) -> dict[str, Any]:
     """What `MLmodel` tells of the inputs: channels in order with their units, the window and the pixel."""
     spec, window = bundle.channels, bundle.window
     return {
-        "dynamic": [f"{name} [{unit(name, window)}]" for name in spec.dynamic],
-        "static": [f"{name} [{unit(name, window)}]" for name in spec.static],
+        "dynamic": [f"{name} [{unit_of(name, aggregated=window.mode == 'aggregate')}]" for name in spec.dynamic],
+        "static": [f"{name} [{unit_of(name, aggregated=window.mode == 'aggregate')}]" for name in spec.static],
         "model": bundle.model.title,
         "lag_days": window.lag,
         "window": window.mode,
         "pixel_m": bundle.pixel_m,
         "output": "surface soil moisture, 0 (driest seen) .. 1 (wettest seen)",
     }
-
-
-def unit(channel: str, window: WindowConfig) -> str:
-    """The unit of a channel as the model is given it."""
-    from mlssm.data.features import AVAILABLE
-    from mlssm.weather.stations import UNITS
-
-    if channel.endswith(AVAILABLE):
-        return "0 or 1"
-    if channel in UNITS:
-        summed = window.mode == "aggregate" and UNITS[channel] == "mm/day"
-        return "mm in the window" if summed else UNITS[channel]
-    return STATIC_UNITS.get(channel, "share, 0..1")

@@ -5,6 +5,7 @@ FAO-56 is Allen, Pereira, Raes & Smith 1998, Crop evapotranspiration, FAO Irriga
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -15,6 +16,7 @@ import pandas as pd
 from mlssm.weather.stations import Days, Floats
 
 RADIATION_COEFFICIENT = 0.16  # FAO-56 eq. 50's kRs for interior places, degC^-0.5
+MIN_CALIBRATION_DAYS = 30
 
 
 class Method(IntEnum):
@@ -116,28 +118,75 @@ def estimated_radiation(days: Days, max_temperature: Floats, min_temperature: Fl
     return np.asarray(RADIATION_COEFFICIENT * np.sqrt(max_temperature - min_temperature) * extraterrestrial)
 
 
-def reference_evapotranspiration(climate: DailyClimate) -> ReferenceEvapotranspiration:
-    """Reference evapotranspiration by the best method that each day's inputs allow.
+@dataclass(frozen=True)
+class Calibration:
+    """How Hargreaves is brought to the level of FAO-56 in an area.
+
+    Attributes:
+        days: Station days that allow both methods.
+        factor: What Hargreaves is multiplied by; None where the days are too few, so that Hargreaves serves alone.
+    """
+
+    days: int
+    factor: float | None
+
+
+AS_THEY_ARE = Calibration(0, 1.0)
+
+
+def calibrate_hargreaves(climates: Sequence[DailyClimate]) -> Calibration:
+    """The ratio of FAO-56's sum to Hargreaves' over all station days that allow both.
+
+    FAO-56 itself says that Hargreaves wants a local calibration (eq. 53). One ratio for all months, as an area often
+    lacks some of them: at Santa Barbara's airport it takes the bias from 0.38 mm/day to 0 and the RMSE from 0.56 to
+    0.42; in a year that was held out, ratios by month or a line with an offset have an RMSE at most 6 % lower.
+
+    Args:
+        climates: The area's stations.
+    """
+    both = [(climate, mask) for climate in climates if (mask := _allows_penman_monteith(climate)).any()]
+    days = sum(int(mask.sum()) for _, mask in both)
+    if days < MIN_CALIBRATION_DAYS:
+        return Calibration(days, None)
+    combination, temperature_only = (
+        sum(float(method(climate, mask).sum()) for climate, mask in both) for method in (_penman_monteith, _hargreaves)
+    )
+    # a place so cold that neither evaporates has no ratio
+    return Calibration(days, combination / temperature_only if temperature_only > 0 else 1.0)
+
+
+def reference_evapotranspiration(
+    climate: DailyClimate, calibration: Calibration = AS_THEY_ARE
+) -> ReferenceEvapotranspiration:
+    """Reference evapotranspiration by the best method that each day's inputs allow, on one level.
 
     FAO-56 Penman-Monteith (eq. 6) where temperature, vapour pressure, wind and the elevation are known, Hargreaves
-    (eq. 52) where only temperature is; both by pyet.
+    (eq. 52) times the calibration's factor where only temperature is; both by pyet. Without a factor it is
+    Hargreaves on all days: two levels that change from day to day are a signal that no weather has made.
+
+    Args:
+        climate: A station's.
+        calibration: The area's; by default Hargreaves is taken as it is.
 
     Returns:
         mm/day >= 0, and the method of each day; a day without both temperatures, or whose maximum is below its
         minimum, is missing.
     """
     temperature_known = climate.max_temperature >= climate.min_temperature
-    combination = temperature_known & np.isfinite(climate.vapour_pressure) & np.isfinite(climate.wind_2m)
-    if np.isnan(climate.elevation_m):
-        combination = np.zeros_like(temperature_known)
+    combination = _allows_penman_monteith(climate) & (calibration.factor is not None)
     method = np.where(combination, Method.FAO56, np.where(temperature_known, Method.HARGREAVES, Method.MISSING))
     result = np.full(len(climate.days), np.nan)
     # pyet checks its inputs with nanmax, which warns on empty series: each method sees its own days only
     if combination.any():
         result[combination] = _penman_monteith(climate, combination)
     if (temperature_only := temperature_known & ~combination).any():
-        result[temperature_only] = _hargreaves(climate, temperature_only)
+        result[temperature_only] = _hargreaves(climate, temperature_only) * (calibration.factor or 1.0)
     return ReferenceEvapotranspiration(result, method.astype(np.int8))
+
+
+def _allows_penman_monteith(climate: DailyClimate) -> npt.NDArray[np.bool_]:
+    measured = np.isfinite(climate.vapour_pressure) & np.isfinite(climate.wind_2m) & np.isfinite(climate.elevation_m)
+    return np.asarray((climate.max_temperature >= climate.min_temperature) & measured)
 
 
 def _penman_monteith(climate: DailyClimate, days: npt.NDArray[np.bool_]) -> Floats:

@@ -17,6 +17,7 @@ from mlssm.weather.weight_cache import WeightCache
 from mlssm.weather.windows import antecedent
 
 TEMPERATURE, SNOW = VARIABLES.index("temperature"), VARIABLES.index("snow_depth")
+MIN_TEMPERATURE = VARIABLES.index("min_temperature")
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from mlssm.variables import named
 from mlssm.weather.stations import Floats, StationWeather
 
+NEIGHBOURS, POWER = 8, 2.0
 LAPSE_RATE = 0.0065  # K/m, the International Standard Atmosphere's
 
 Booleans = npt.NDArray[np.bool_]
@@ -24,7 +26,7 @@ StationPlaces = tuple[Floats, Floats, Floats]
 
 
 def inverse_distance(
-    values: Floats, station_xy: Floats, target_xy: Floats, neighbours: int = 8, power: float = 2.0
+    values: Floats, station_xy: Floats, target_xy: Floats, neighbours: int = NEIGHBOURS, power: float = POWER
 ) -> Floats:
     """Interpolate columns of station values to targets.
 
@@ -86,14 +88,14 @@ def interpolate_window(
     x: Floats,
     y: Floats,
     elevation: npt.NDArray[np.floating],
-    neighbours: int = 8,
-    power: float = 2.0,
+    neighbours: int = NEIGHBOURS,
+    power: float = POWER,
 ) -> npt.NDArray[np.float32]:
     """Interpolate a window's station values to the pixels of a rectangle.
 
-    Temperature is taken to sea level by `LAPSE_RATE`, interpolated and brought back with the DEM. Where the DEM has no
-    elevation it is interpolated as it is; a station of unknown elevation counts as if it lay at the pixel's.
-    The other variables are interpolated as they are, and as weights are not negative, rain stays so.
+    Temperatures are taken to sea level by `LAPSE_RATE`, interpolated and brought back with the DEM. Where
+    the DEM has no elevation they are interpolated as they are; a station of unknown elevation counts as if it lay at
+    the pixel's. The other variables are interpolated as they are, and as weights are not negative, rain stays so.
 
     Args:
         window: Station values, NaN = missing [T, S, V].
@@ -173,12 +175,12 @@ def weigh_window(
     """
     steps, number, kinds = window.shape
     columns = np.ascontiguousarray(window.transpose(0, 2, 1)).reshape(steps * kinds, number)
-    heated = variables.index("temperature") if "temperature" in variables else None
+    lapsed = [number for number, name in enumerate(variables) if named(name).lapsed]
     result = np.full((steps * kinds, math.prod(shape)), np.nan, np.float32)
     for present, rows in _by_stations(columns):
         found = weigh(present)
         fields = columns[np.ix_(rows, found.stations)] @ found.weights
-        fields[rows % kinds == heated] += found.lapse
+        fields[np.isin(rows % kinds, lapsed)] += found.lapse
         result[rows] = fields
     return result.reshape(steps, kinds, *shape)
 
@@ -219,8 +221,8 @@ def leave_one_station_out(
     weather: StationWeather,
     x: Floats,
     y: Floats,
-    neighbours: int = 8,
-    power: float = 2.0,
+    neighbours: int = NEIGHBOURS,
+    power: float = POWER,
     lapse_rate: float = LAPSE_RATE,
 ) -> dict[str, LeaveOneOutError]:
     """The error of interpolating each station's days from the other stations.
@@ -238,12 +240,12 @@ def leave_one_station_out(
     """
     interpolated = np.empty_like(weather.values)
     places = np.column_stack([x, y])
-    heated = weather.variables.index("temperature")
+    lapsed = [number for number, name in enumerate(weather.variables) if named(name).lapsed]
     for station in range(len(weather.ids)):
         others = np.arange(len(weather.ids)) != station
         values = weather.values[:, others].copy()
         climb = weather.elevation_m[others] - weather.elevation_m[station]
-        values[:, :, heated] += lapse_rate * np.where(np.isfinite(climb), climb, 0.0)
+        values[:, :, lapsed] += lapse_rate * np.where(np.isfinite(climb), climb, 0.0)[:, None]
         distance = np.hypot(*(places[others] - places[station]).T)
         interpolated[:, station] = _to_one_target(values, distance, neighbours, power)
     return {

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
+from mlssm.variables import of_kind
+
 Floats = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
 
-VARIABLES = ("precipitation", "evapotranspiration", "temperature", "vapour_pressure", "wind", "snow_depth")
-UNITS: Mapping[str, str] = MappingProxyType(
-    dict(zip(VARIABLES, ("mm/day", "mm/day", "degC", "kPa", "m/s", "mm"), strict=True))
-)
+VARIABLES = tuple(item.name for item in of_kind("daily"))
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class StationWeather:
         longitude: Degrees east, WGS 84 [S].
         latitude: Degrees north, WGS 84 [S].
         elevation_m: Metres above sea level, NaN where unknown [S].
-        values: The variables in the order of `VARIABLES` and the units of `UNITS`, NaN = missing [D, S, V].
+        values: The variables in the order of `VARIABLES` and the units of `mlssm.variables`, NaN = missing [D, S, V].
             Wind is as measured, at an airport 10 m above ground.
     """
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import lfilter
 
-from mlssm.weather.stations import VARIABLES, Days, Floats, StationWeather
+from mlssm.variables import of_kind
+from mlssm.weather.stations import Days, Floats, StationWeather
 
-SUMMED = ("precipitation", "evapotranspiration")
 NOON = dt.time(12)
 
 
@@ -45,7 +45,7 @@ def antecedent(
 
     Returns:
         Float64 [N, T, S, V], T = lag for a sequence and 1 for an aggregate, in the order of `VARIABLES`; NaN = missing.
-        Units are those of `UNITS`, except that an aggregate's sums are mm a window.
+        Units are those of `mlssm.variables`, except that an aggregate's sums are mm a window.
 
     Raises:
         ValueError: `lag` is below 1.
@@ -75,7 +75,7 @@ def _aggregate(days: Floats, min_coverage: float) -> Floats:
     enough = (count > 0) & (count >= min_coverage * lag - 1e-9)
     total = np.where(present, days, 0.0).sum(axis=1, keepdims=True)
     count = np.where(enough, count, np.nan)
-    summed = np.array([name in SUMMED for name in VARIABLES])
+    summed = np.array([item.summed for item in of_kind("daily")])
     aggregate: Floats = np.where(summed, total * (lag / count), total / count)
     return aggregate
 

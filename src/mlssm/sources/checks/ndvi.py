@@ -1,0 +1,76 @@
+"""NDVI: -1..1, scaled as its file says, without constants that stand for "missing"."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlssm.errors import DataError
+from mlssm.sources.checks.header import Band, Kind, Layer, find_band
+from mlssm.sources.faults import Array, BadFiles, Limits
+
+# a float's rounding past the ends is no error
+NDVI = Limits(
+    "NDVI",
+    -1.0001,
+    1.0001,
+    "declare its scale (`gdal_edit.py -scale 0.0001` where it is stored times 10000), or its missing value",
+)
+KIND = Kind("NDVI", r"ndvi|vegetation")
+# one value in this share of an image, apart from all others by this, is no measurement
+SPIKE_SHARE, SPIKE_GAP = 0.01, 0.02
+# a distribution that can be judged has this many values
+DISTINCT = 20
+# an image that reaches no further from zero was scaled twice
+FLAT = 0.02
+
+
+def ndvi_layer(bad: BadFiles) -> Layer:
+    """How NDVI is read; `bad` takes note of what is corrected."""
+    return Layer(_band, partial(_values, bad=bad))
+
+
+def _band(path: Path, source: Any) -> Band:
+    return find_band(path, source, KIND)
+
+
+def _values(path: Path, values: Array, band: Band, bad: BadFiles) -> Array:
+    values = NDVI.checked(path, values)
+    known = values[np.isfinite(values)]
+    if known.size and band.is_whole:
+        raise DataError(
+            f"{path} holds NDVI as {band.dtype} without a scale: {known.min():g}..{known.max():g}; {NDVI.cure}"
+        )
+    distinct, counts = np.unique(known, return_counts=True)
+    if distinct.size < DISTINCT:
+        return values
+    if np.abs(distinct).max() < FLAT:
+        raise DataError(
+            f"{path} holds NDVI of {distinct[0]:g}..{distinct[-1]:g}: was it scaled twice? Correct its scale"
+        )
+    fills = _fills(distinct, counts / known.size)
+    if fills:
+        bad.correct(
+            path, f"NDVI of exactly {', '.join(f'{fill:g}' for fill in fills)}, a constant, was taken as missing"
+        )
+    return np.where(np.isin(values, fills), np.nan, values).astype(np.float32)
+
+
+def _fills(distinct: Array, share: Any) -> list[float]:
+    """Values that many pixels have and none comes near: the ends of the range, and zero."""
+    found = []
+    for place in {0, int(np.abs(distinct).argmin()), distinct.size - 1}:
+        value = distinct[place]
+        is_candidate = place in (0, distinct.size - 1) or value == 0
+        near = (np.abs(distinct - value) < SPIKE_GAP) & (distinct != value)
+        if is_candidate and share[place] > SPIKE_SHARE and share[near].sum() < share[place] / 10:
+            found.append(value)
+    return sorted(found)
+
+
+def disagree(first: Array, second: Array) -> bool:
+    """Whether two rasters of the same day and pixels are not of one quantity."""
+    return bool(np.median(np.abs(first - second)) > 0.5)

@@ -1,0 +1,79 @@
+"""Soil: class codes, few and whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlssm.errors import DataError
+from mlssm.sources.checks.header import Band, Kind, Layer, find_band
+from mlssm.sources.faults import Array, BadFiles
+
+KIND = Kind("soil classes", r"soil|class|texture|hydrologic|mukey", classes=True)
+# each class is a channel of the model
+MOST_CLASSES = 30
+# float32 holds whole numbers up to here
+EXACT = 2**24
+# codes that stand for "nothing here" wherever they are found
+FILLS = (127, 255, 999, 9999, 32767, 65535, 99999, 999999)
+GROUP = "group them, e.g. into texture classes or hydrologic groups"
+
+
+def _band(path: Path, source: Any) -> Band:
+    return find_band(path, source, KIND)
+
+
+def soil_layer(bad: BadFiles) -> Layer:
+    """How soil classes are read; `bad` takes note of what is doubtful."""
+    return Layer(_band, partial(_values, bad=bad))
+
+
+def _values(path: Path, values: Array, band: Band, bad: BadFiles) -> Array:
+    known = np.unique(values[np.isfinite(values)])
+    strange = known[(known < 0) | (known >= EXACT) | np.isin(known, FILLS)]
+    if strange.size:
+        code = _exact(strange[0])
+        raise DataError(
+            f"{path} holds {code}, no soil class; declare it as missing, e.g. `rio edit-info --nodata {code}`, "
+            "or give the classes other codes"
+        )
+    if (known != np.round(known)).any():
+        broken = known[known != np.round(known)][0]
+        raise DataError(f"{path} holds {broken:g}, no class code; give classes as whole numbers")
+    if known.size > 1 and known[0] == 0 and known[1] >= 1000:
+        raise DataError(
+            f"{path} holds 0 beside codes from {known[1]:.0f}; declare it as missing with `rio edit-info --nodata 0`"
+        )
+    if known.size and known[0] == 0:
+        bad.correct(path, "soil class 0, which nothing declares as missing, was taken as a class")
+    check_class_count(path, known)
+    return values
+
+
+def _exact(code: float) -> str:
+    """The code as it is stored: float32 rounds the largest integers up by one."""
+    if abs(code) > 2**32:
+        return f"{code:g}"
+    return str(next((largest for largest in (2**31 - 1, 2**32 - 1) if np.float32(largest) == code), int(code)))
+
+
+def check_class_count(path: Path, codes: Iterable[float]) -> None:
+    """Refuse more classes than a model can tell apart: map unit keys, or a measured quantity.
+
+    Raises:
+        DataError: There are more than 30.
+    """
+    found = sorted(codes)
+    if len(found) > MOST_CLASSES:
+        raise DataError(
+            f"{path} holds {len(found)} classes ({found[0]:.0f}..{found[-1]:.0f}), more than {MOST_CLASSES}; {GROUP}"
+        )
+
+
+def disagree(first: Array, second: Array) -> bool:
+    """Whether two rasters of the same pixels are not of one classification."""
+    return bool((first != second).mean() > 0.5)

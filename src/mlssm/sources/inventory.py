@@ -1,0 +1,95 @@
+"""The files of an area, which its cube is known by."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from mlssm.config import DatamoduleConfig
+from mlssm.errors import DataError
+from mlssm.provenance import FileDigests, name_below
+from mlssm.sources.faults import BadFiles
+from mlssm.sources.folder import SUFFIXES, raster_files, refuse_unwritable_name
+from mlssm.sources.stations import station_files
+
+log = logging.getLogger(__name__)
+
+OPTIONAL = ("dem", "soil", "ndvi")
+# files beside a raster in which GDAL looks for its CRS, its missing value or its mask
+SIDECARS = (".aux.xml", ".msk")
+UNREADABLE = "unreadable"
+
+
+def source_digests(config: DatamoduleConfig, bad: BadFiles, memory: Path | None = None) -> dict[str, str]:
+    """SHA-256 of each file of an area's sources, by its path below the area's folder.
+
+    Args:
+        config: The area.
+        bad: Whether a file that cannot be read stops the run or is left out.
+        memory: Remembers digests, see `mlssm.provenance.FileDigests`.
+
+    Raises:
+        DataError: A folder is missing, or a file cannot be read and the policy is "error".
+    """
+    found: dict[str, str] = {}
+    digests = FileDigests(memory)
+    for path in sorted(_rasters(config, bad)):
+        with bad.handled(path):
+            found[name_below(config.root, path)] = _digest(path, digests)
+    for path in station_files(config.root / config.weather):
+        found[name_below(config.root, path)] = _station_digest(path, digests)
+    digests.keep()
+    _say_copies(found, bad)
+    return found
+
+
+def _say_copies(digests: dict[str, str], bad: BadFiles) -> None:
+    """Say which rasters hold the same bytes: one image under two dates is two observations that are none."""
+    first: dict[str, str] = {}
+    copies = [
+        f"{name} and {first[content]}"
+        for name, content in digests.items()
+        if name.lower().endswith(SUFFIXES) and first.setdefault(content, name) != name
+    ]
+    if copies:
+        bad.say(f"{len(copies)} rasters are copies of others under another name (first: {copies[0]}); is that right?")
+
+
+def _digest(path: Path, digests: FileDigests) -> str:
+    refuse_unwritable_name(path)
+    if not path.is_file():
+        raise DataError(f"{path} is a folder, a pipe or a dead link, no file; take it away")
+    try:
+        return digests.of(path)
+    except OSError as error:
+        cure = "replace it, or leave it out with on_bad_file=skip"
+        raise DataError(f"{path} cannot be read ({error.strerror}); {cure}") from error
+
+
+def _station_digest(path: Path, digests: FileDigests) -> str:
+    """What is no file or cannot be read has a digest too: its reader says what is wrong with it."""
+    if not path.is_file():  # to open a pipe would wait for ever
+        return UNREADABLE
+    try:
+        return digests.of(path)
+    except OSError:
+        return UNREADABLE
+
+
+def _rasters(config: DatamoduleConfig, bad: BadFiles) -> list[Path]:
+    rasters = raster_files(config.root / config.backscatter.folder, bad)
+    for name in (config.dem, config.soil, config.ndvi):
+        if name is not None:
+            rasters += raster_files(config.root / name, bad)
+    beside = (path.with_name(path.name + suffix) for path in rasters for suffix in SIDECARS)
+    return [*rasters, *(path for path in beside if path.is_file())]
+
+
+def tell_left_out(config: DatamoduleConfig) -> None:
+    """Log the sources that are there, but are not used."""
+    for name in OPTIONAL:
+        if getattr(config, name) is None and (config.root / name).exists():
+            log.info(
+                "%s is there, but datamodule.%s=null leaves it out; datamodule.%s=%s uses it",
+                *(config.root / name, name, name, name),
+            )

@@ -1,0 +1,171 @@
+"""Opening one GeoTIFF: what its header must say before a value is read."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.warp import transform_bounds
+
+from mlssm.errors import DataError
+from mlssm.grid import Bounds
+
+# what one reading may hold in memory: more than a whole Sentinel-1 scene at 10 m
+MAX_PIXELS = 500_000_000
+# GDAL opens these beside a raster, by any driver: one that is no TIFF could lead it to other files and hosts
+COMPANIONS = (".msk", ".MSK", ".ovr", ".OVR")
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# a raster on Earth in metres: no pixel is finer than a hand, nothing lies farther than a pole from the equator
+FINEST_METRES, FARTHEST_METRES = 0.05, 4e7
+
+
+@dataclass(frozen=True)
+class RasterInfo:
+    """What a raster file's header says.
+
+    Attributes:
+        path: The file.
+        crs: Its CRS as authority code where it has one, else as WKT.
+        bounds: West, south, east, north in its CRS.
+        pixel: Pixel width in units of its CRS.
+        tags: Its metadata, names in upper case.
+    """
+
+    path: Path
+    crs: str
+    bounds: Bounds
+    pixel: float
+    tags: dict[str, str] = field(default_factory=dict, compare=False)
+
+    def bounds_in(self, crs: str) -> Bounds:
+        """West, south, east, north in another CRS.
+
+        Raises:
+            DataError: The raster lies where that CRS does not reach.
+        """
+        if crs == self.crs:
+            return self.bounds
+        bounds = projected(self.crs, crs, self.bounds)
+        if bounds is None:
+            raise DataError(f"{self.path} lies outside of the grid's CRS; take it away, or set datamodule.grid.crs")
+        return bounds
+
+
+def inspect(path: Path) -> RasterInfo:
+    """Read a raster's header.
+
+    Raises:
+        DataError: The file cannot be read, has no CRS or is not north-up.
+    """
+    with opened(path) as source:
+        tags = {name.upper(): value for name, value in source.tags().items()}
+        return RasterInfo(path, source.crs.to_string(), tuple(source.bounds), float(source.res[0]), tags)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The open file, with a CRS and north-up; what GDAL says of a bad one names the file.
+
+    Only GDAL's GeoTIFF driver may read it: others (VRT, WMS) follow what is written in a file to other files and hosts.
+
+    Raises:
+        DataError: The file cannot be read, holds complex values, or its place is not told or not possible.
+    """
+    try:
+        _check_companions(path)
+        with warnings.catch_warnings():
+            # a file without georeference is refused below, in our words
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path, driver="GTiff") as source:
+                _check_georeference(path, source)
+                _check_values_stored(path, source)
+                yield source
+    except (RasterioError, CRSError, OSError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        reason = reason.replace(f"{path.name}, ", "").replace(f"'{path}' ", "")  # the name is said once
+        cure = "replace the file, or leave it out with on_bad_file=skip"
+        raise DataError(f"{path} cannot be read ({reason}); {cure}") from error
+
+
+def _check_companions(path: Path) -> None:
+    for companion in (path.with_name(path.name + suffix) for suffix in COMPANIONS):
+        if companion.is_file():
+            with companion.open("rb") as stream:
+                if stream.read(4) not in TIFF_STARTS:
+                    raise DataError(f"{companion}, which {path.name} would be read with, is no TIFF; take it away")
+
+
+def refuse_too_large(path: Path, height: int, width: int, cure: str) -> None:
+    """Refuse to read more pixels than memory holds, before anything is allocated.
+
+    Raises:
+        DataError: It would be more than `MAX_PIXELS`.
+    """
+    if height * width > MAX_PIXELS:
+        raise DataError(f"{path}: {height} x {width} pixels are more than {MAX_PIXELS:.0e} can be read at once; {cure}")
+
+
+def _check_georeference(path: Path, source: Any) -> None:
+    if source.crs is None:
+        if source.gcps[0]:
+            raise DataError(f"{path} is placed by ground control points, not terrain-corrected; process it to a map")
+        raise DataError(f"{path} has no CRS; write one into it, e.g. with `rio edit-info --crs EPSG:32611`")
+    transform = source.transform
+    if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
+        raise DataError(f"{path} is rotated, not north-up or has no transform; rewrite it with `gdalwarp`")
+    _check_coordinates(path, source)
+
+
+def _check_coordinates(path: Path, source: Any) -> None:
+    west, south, east, north = source.bounds
+    place = f"{west:g}..{east:g}, {south:g}..{north:g}"
+    if not np.isfinite(source.bounds).all():
+        raise DataError(f"{path} lies at {place}, nowhere; write its transform anew with `gdal_edit.py -a_ullr`")
+    if source.crs.is_geographic and (south < -90.5 or north > 90.5 or west < -361 or east > 361):
+        raise DataError(
+            f"{path} is in degrees by its CRS and lies at x, y = {place}: metres, or longitude and latitude swapped; "
+            "write its CRS and transform anew with `gdal_edit.py -a_srs -a_ullr`"
+        )
+    finest, farthest = min(source.res), max(map(abs, source.bounds))
+    if source.crs.is_projected and (finest < FINEST_METRES or farthest > FARTHEST_METRES):
+        raise DataError(
+            f"{path} is projected by its CRS and lies at x, y = {place} with pixels of {finest:g}: degrees? "
+            "write its own CRS into it with `gdal_edit.py -a_srs`"
+        )
+
+
+def _check_values_stored(path: Path, source: Any) -> None:
+    kinds = [kind for kind in source.dtypes if kind.startswith("complex")]
+    if kinds:
+        raise DataError(f"{path} holds {kinds[0]} values (an SLC?); give calibrated, terrain-corrected real values")
+    for height, width in source.block_shapes:
+        refuse_too_large(path, height, width, "write it in tiles, e.g. `gdal_translate -co TILED=YES`")
+    factors = (*source.scales, *source.offsets)
+    if not np.isfinite(factors).all() or 0 in source.scales:
+        raise DataError(f"{path} has the scale {source.scales[0]:g} and offset {source.offsets[0]:g}; correct its tags")
+
+
+def projected(crs: str, onto: str, bounds: Bounds) -> Bounds | None:
+    """Bounds in another CRS; None where that does not reach."""
+    if known_crs(crs) == known_crs(onto):
+        return bounds
+    try:
+        west, south, east, north = transform_bounds(known_crs(crs), known_crs(onto), *bounds)
+    except RasterioError:
+        return None
+    return (west, south, east, north) if np.isfinite((west, south, east, north)).all() else None
+
+
+@lru_cache
+def known_crs(text: str) -> CRS:
+    """The CRS of an authority code or WKT."""
+    return CRS.from_user_input(text)

@@ -1,0 +1,79 @@
+"""What the columns beside a station's values say of them: flags, hours of observation, totals of several days.
+
+`<element>_ATTRIBUTES` is "measurement,quality,source,time" (GHCN-Daily readme, section III). An observation is of the
+24 hours that end at its time, local, and is dated by the day on which it was made: NOAA moves nothing. So of what a
+gauge gave at 07:00, 17 hours belong to the day before.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+NOON = 12.0
+
+
+def has_quality_flag(table: pd.DataFrame, column: str) -> pd.Series[bool]:
+    """Which of a column's values have failed one of NOAA's checks: any quality flag says so."""
+    return _attribute(table, column, 1) != ""
+
+
+def observation_hour(table: pd.DataFrame, column: str) -> pd.Series[float]:
+    """The local hour at which each value's 24 hours end, in (0, 24]; NaN where the file does not say.
+
+    Midnight is written 2400, and 0000 here and there.
+    """
+    text = _attribute(table, column, 3)
+    clock = pd.to_numeric(text.where(text.str.fullmatch(r"\d{1,4}")), errors="coerce")
+    hour = clock // 100 + clock % 100 / 60
+    return hour.where((hour <= 24) & (clock % 100 < 60)).replace(0.0, 24.0)
+
+
+def _attribute(table: pd.DataFrame, column: str, position: int) -> pd.Series[str]:
+    name = f"{column}_ATTRIBUTES"
+    if name not in table.columns:
+        return pd.Series("", index=table.index, dtype=str)
+    fields = table[name].str.split(",", expand=True)
+    if position not in fields.columns:
+        return pd.Series("", index=table.index, dtype=str)
+    return fields[position].fillna("").str.strip()
+
+
+def to_the_day_before(rain: pd.Series[float], hour: pd.Series[float]) -> tuple[pd.Series[float], int, int]:
+    """Date rain that was read in the morning by the day on which most of its 24 hours lie: the day before.
+
+    Args:
+        rain: By day of observation, mm, NaN = missing.
+        hour: At which each one's 24 hours end, NaN = unknown: then the day stays.
+
+    Returns:
+        Rain by day, how many values have moved, and how many of these were left out, as the day before has a value of
+        its own (where a station went over to the morning).
+    """
+    morning = (hour < NOON) & rain.notna()
+    moved = rain[morning]
+    moved.index = pd.DatetimeIndex(moved.index) - pd.Timedelta(days=1)
+    kept = rain.mask(morning)
+    free = kept.reindex(moved.index).isna().to_numpy()
+    return moved[free].combine_first(kept), len(moved), int((~free).sum())
+
+
+def of_several_days(table: pd.DataFrame, days: pd.DatetimeIndex) -> pd.Series[bool]:
+    """Which days belong to a rain total of several days (MDPR of DAPR days, the day of the total being the last one).
+
+    Their PRCP is not a day's rain: GHCN-Daily leaves it empty, some exports do not.
+    """
+    belongs = pd.Series(False, index=days)
+    totals = table["MDPR"] if "MDPR" in table.columns else pd.Series("", index=table.index)
+    lengths = table["DAPR"] if "DAPR" in table.columns else pd.Series("", index=table.index)
+    number = pd.to_numeric(lengths, errors="coerce").where(lambda length: length.between(1, 366))
+    total = pd.to_numeric(totals, errors="coerce").ge(0) | number.gt(1)
+    for day, length in zip(days[total], number[total].fillna(1), strict=True):
+        belongs |= (belongs.index <= day) & (belongs.index > day - pd.Timedelta(days=int(length)))
+    return belongs
+
+
+def told_hours(hours: pd.Series[float]) -> str:
+    """Hours as a clock shows them, e.g. 07:00 and 08:00."""
+    found = np.unique(hours.dropna())
+    return " and ".join(f"{int(hour):02d}:{round(hour % 1 * 60):02d}" for hour in found)
