@@ -139,6 +139,34 @@ def test_the_programs_errors_are_told_without_traceback_and_bugs_with_one(tmp_pa
     assert bug.stderr.splitlines()[-1] == "ValueError: a bug"
 
 
+def test_a_log_that_cannot_be_written_is_told_once_at_most(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text("seed: 0\nhydra:\n  run: {dir: .}\n  output_subdir: null\n")
+    (tmp_path / "job.py").write_text(
+        "import logging\nfrom pathlib import Path\nfrom mlssm.cli import command\n"
+        "def job(values):\n"
+        "    logging.getLogger().addHandler(logging.FileHandler('/dev/full'))\n"
+        "    logging.getLogger('a').warning('a line')\n"
+        "command(job, 'job', Path('.'))\n"
+    )
+    command = [sys.executable, "job.py"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_pipe_that_is_closed_does_not_fail_a_command(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text("seed: 0\nhydra:\n  run: {dir: .}\n  output_subdir: null\n")
+    (tmp_path / "job.py").write_text(
+        "from pathlib import Path\nfrom mlssm.cli import command\n"
+        "command(lambda values: print('a line'), 'job', Path('.'))\n"
+    )
+    script = f"{sys.executable} job.py | true; echo ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.stdout, ended.stderr) == ("0\n", "")
+
+
 def test_hydras_own_files_and_logs_hold_no_secret_also_in_a_sweep(tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text("uri: null\ntoken: null\nseed: 0\n")
     (tmp_path / "job.py").write_text(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import logging
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -24,6 +25,7 @@ from mlssm.files import disk_fault
 from mlssm.jobs.sweep import close_open_sweeps
 from mlssm.secrets import mask_logs, mask_yaml, without_password
 from mlssm.signals import caught, exit_status, interrupt_of
+from mlssm.tracking.console import Unbreakable
 
 Job = Callable[[dict[str, Any]], Any]
 CONF = Path(__file__).with_name("conf")  # in a checkout a link to the folder that users edit, in a wheel its files
@@ -83,19 +85,19 @@ def command(job: Job, config_name: str, conf: Path) -> None:
             with caught():
                 return job(_resolved(config))
         except Exception as error:
-            told = _told(error)
-            if told is None or HydraConfig.get().mode == RunMode.MULTIRUN:
+            message = _message(error)
+            if message is None or HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # a sweep goes on with its other jobs
-            sys.exit(f"error: {told}")  # Hydra would print the overrides before it
+            sys.exit(f"error: {message}")  # Hydra would print the overrides before it
 
     main = hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=config_name)
-    with caught():
+    with caught(), _unread_output():
         try:
             main(run)()
         except Exception as error:
-            if (told := _told(error)) is None:
+            if (message := _message(error)) is None:
                 raise
-            sys.exit(f"error: {told}")
+            sys.exit(f"error: {message}")
         except (KeyboardInterrupt, SystemExit) as end:
             if (interrupt := interrupt_of(end)) is None:
                 raise
@@ -104,10 +106,25 @@ def command(job: Job, config_name: str, conf: Path) -> None:
             sys.exit(exit_status(interrupt))
         finally:
             close_open_sweeps()
-            _end_output()
 
 
-def _told(error: Exception) -> str | None:
+@contextlib.contextmanager
+def _unread_output() -> Iterator[None]:
+    """Nothing fails for want of a reader, a terminal or space for the log; nor is that told for each line of it."""
+    before = sys.stdout, logging.raiseExceptions
+    sys.stdout, logging.raiseExceptions = cast(TextIO, Unbreakable(sys.stdout)), False
+    try:
+        yield
+    finally:
+        sys.stdout, logging.raiseExceptions = before
+        try:
+            sys.stdout.flush()
+        except (OSError, ValueError):  # what is left would be Python's own complaint when it ends
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _message(error: Exception) -> str | None:
     """An error that is the input's or the machine's in a line; None for one of the program."""
     if isinstance(error, MlssmError):
         return str(error)
@@ -127,15 +144,6 @@ def _mask_hydras_files() -> None:
     for path in files:
         if path.is_file():
             mask_yaml(path)
-
-
-def _end_output() -> None:
-    """Let Python not complain at its end that nobody reads what is printed: `train.py | head -1`."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _raised_by_hydra(error: Exception) -> bool:

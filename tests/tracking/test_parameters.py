@@ -1,6 +1,6 @@
 import pytest
 
-from mlssm.tracking.parameters import CUT_MARK, cut, flatten
+from mlssm.tracking.record import CUT_MARK, cut, flatten
 
 
 def test_nested_keys_are_joined_by_dots_and_values_are_written_as_hydra_reads_them():

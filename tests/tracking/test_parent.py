@@ -5,9 +5,8 @@ from mlflow.entities import Run, ViewType
 
 from mlssm.errors import RunError
 from mlssm.tracking.comparison import BEST, NOTE, close_sweep, counted_children
-from mlssm.tracking.earlier import JOB, SUPERSEDED, earlier_run
 from mlssm.tracking.find import children, find_run
-from mlssm.tracking.parent import STUDY, create_parent, earlier_parent, join_study
+from mlssm.tracking.parent import JOB, STUDY, SUPERSEDED, create_parent, earlier_parent, earlier_run, join_study
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
 from mlssm.tracking.tags import DIED, PRUNED

@@ -12,7 +12,7 @@ from mlssm.errors import RunError
 from mlssm.markdown import markdown
 from mlssm.signals import Stopped
 from mlssm.tracking.lifecycle import tracked_run
-from mlssm.tracking.parameters import CUT_MARK
+from mlssm.tracking.record import CUT_MARK
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
 

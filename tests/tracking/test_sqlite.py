@@ -110,7 +110,7 @@ def test_a_folder_that_was_moved_or_copied_finds_its_artifacts(moved, tmp_path, 
     way(old, new)
     caplog.set_level(logging.INFO, "mlssm")
     store = open_store(tracking(new))
-    assert f"the artifacts of 2 runs are looked for in {new}/artifacts" in caplog.text
+    assert f"artifacts of 2 runs are looked for in {new}/artifacts" in caplog.text
     assert download(store, run_id, "notes/a.txt", tmp_path / "found").read_text() == "soil"
     assert download(store, dead, "b.txt", tmp_path / "found").read_text() == "dead"
     before = set(old.rglob("*"))
@@ -136,6 +136,10 @@ def test_a_run_that_is_being_written_through_another_path_keeps_its_place(moved)
         open_store(tracking(new))
         still = [place for place in recorded(new) if place.startswith(old.as_uri())]
     assert still == [f"{(old / 'artifacts').as_uri()}/{alive.run_id}/artifacts"]
+    with closing(sqlite3.connect(new / "mlflow.db")) as database, database:
+        database.execute("UPDATE tags SET value = '0' WHERE key = 'mlssm.pid_started'")  # as after its death
+    open_store(tracking(new))
+    assert all(place.startswith(new.as_uri()) for place in recorded(new))
 
 
 def test_artifacts_that_were_put_elsewhere_stay_there(tmp_path, config):

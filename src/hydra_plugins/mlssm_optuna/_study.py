@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from hydra_plugins.mlssm_optuna._settings import Settings
 from hydra_plugins.mlssm_optuna._space import Space
 from mlssm.errors import ConfigError
-from mlssm.tracking.parameters import flatten
+from mlssm.tracking.record import flatten
 
 if TYPE_CHECKING:
     from optuna import Study

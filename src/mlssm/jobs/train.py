@@ -21,10 +21,10 @@ from mlssm.jobs.outcome import Outcome
 from mlssm.jobs.seeds import train_seeds
 from mlssm.jobs.single import COST, RMSE, cost, rank, record, train_one
 from mlssm.jobs.sweep import parent_run_id
-from mlssm.tracking.earlier import JOB, SUPERSEDED, Earlier, earlier_run, job_key
 from mlssm.tracking.find import Run
 from mlssm.tracking.names import job_name
 from mlssm.tracking.opening import open_store
+from mlssm.tracking.parent import JOB, SUPERSEDED, Earlier, earlier_run, job_key
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
 from mlssm.tracking.tags import FOLDER

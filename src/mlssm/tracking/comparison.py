@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from mlssm.errors import MlssmError
 from mlssm.markdown import markdown
-from mlssm.tracking.earlier import SUPERSEDED
 from mlssm.tracking.find import Run, children, find_run
 from mlssm.tracking.lifecycle import mark_dead
-from mlssm.tracking.parent import FAILED_JOB, STUDY
+from mlssm.tracking.parent import FAILED_JOB, STUDY, SUPERSEDED
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
 from mlssm.tracking.tags import DIED, PRUNED
@@ -29,7 +28,7 @@ SELECTED_BY = "val/natural/rmse"
 BEST = "mlssm.best_run"
 NOTE = "mlflow.note.content"  # what MLflow shows as the run's description
 MOST_SHOWN = 20  # runs in the description, which MLflow limits to 8000 characters
-NOT_TOLD = ("tracking.", "trial", "resume", "sweep.")  # parameters that say nothing of what was trained
+BOOKKEEPING_PARAMETERS = ("tracking.", "trial", "resume", "sweep.")  # parameters that say nothing of what was trained
 
 
 def compare(runs: Sequence[Run]) -> pd.DataFrame:
@@ -49,7 +48,7 @@ def compare(runs: Sequence[Run]) -> pd.DataFrame:
 
 def changed_parameters(runs: Sequence[Run]) -> list[str]:
     """The parameters that do not have one value in all runs, sorted. A run that failed early may lack some."""
-    keys = sorted({key for run in runs for key in run.params if not key.startswith(NOT_TOLD)})
+    keys = sorted({key for run in runs for key in run.params if not key.startswith(BOOKKEEPING_PARAMETERS)})
     return [key for key in keys if len({run.params[key] for run in runs if key in run.params}) > 1]
 
 

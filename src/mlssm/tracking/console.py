@@ -54,28 +54,41 @@ class ConsoleLog:
                 self._file.close()
 
 
-class Tee:
-    """A stream that a console log overhears; what it no longer takes (`train.py | head -1`) is in the log alone."""
+class Unbreakable:
+    """A stream whose reader may go: a pipe that is closed (`train.py | head -1`), a terminal that is gone."""
 
-    def __init__(self, stream: TextIO, console: ConsoleLog) -> None:
+    def __init__(self, stream: TextIO) -> None:
         """Stand in for a stream."""
-        self._stream, self._console = stream, console
+        self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write to both."""
-        self._console.write(text)
-        with contextlib.suppress(OSError, ValueError):  # a pipe that was closed, a terminal that is gone
+        """Write what is still read."""
+        with contextlib.suppress(OSError, ValueError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Let the stream's reader have it."""
+        """Let the reader have it."""
         with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         """All else is the stream's own."""
         return getattr(self._stream, name)
+
+
+class Tee(Unbreakable):
+    """A stream that a console log overhears; what the stream no longer takes is in the log alone."""
+
+    def __init__(self, stream: TextIO, console: ConsoleLog) -> None:
+        """Stand in for a stream."""
+        super().__init__(stream)
+        self._console = console
+
+    def write(self, text: str) -> int:
+        """Write to both."""
+        self._console.write(text)
+        return super().write(text)
 
 
 @contextmanager

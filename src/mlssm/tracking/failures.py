@@ -1,14 +1,37 @@
-"""Which errors say that a store cannot be reached now, and which that a request is wrong."""
+"""How a store that fails is met: asked without long waits, and told apart from a request that is wrong."""
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mlssm.secrets import without_password
 
+ENVIRONMENT = threading.RLock()  # environment variables belong to the process, and threads write runs too
 TOO_MANY_REQUESTS = 429
 NO_ACCESS = (401, 403, 407)
 
 
-def may_be_sent_later(error: Exception) -> bool:
+@contextmanager
+def short_requests(seconds: float) -> Iterator[None]:
+    """Let MLflow's requests fail after one attempt of `seconds`; by default they are tried again for minutes."""
+    values = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(int(seconds))}
+    with ENVIRONMENT:
+        before = {name: os.environ.get(name) for name in values}
+        os.environ.update(values)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+def is_retryable(error: Exception) -> bool:
     """Whether what could not be written is to be kept: the store is away, or does not let this user in any more."""
     return is_unreachable(error) or refuses_access(error)
 
@@ -36,14 +59,14 @@ def refuses_access(error: Exception) -> bool:
     return _status(error) in NO_ACCESS
 
 
-def in_a_line(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Why a store failed, without secrets: of a database the driver's own words, not SQLAlchemy's statement."""
     words = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
     line = next((line for line in str(words).splitlines() if line.strip()), type(error).__name__)
     return without_password(line)[:300]
 
 
-def was_faster(error: Exception) -> bool:
+def is_duplicate(error: Exception) -> bool:
     """Whether another process wrote the same row first, in the words of SQLite, PostgreSQL, MySQL and SQLAlchemy."""
     text = str(error)
     return any(word in text for word in ("IntegrityError", "UniqueViolation", "UNIQUE constraint failed"))

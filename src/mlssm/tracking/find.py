@@ -86,7 +86,7 @@ def _latest(store: Store) -> Run:
     condition = f"attributes.status = 'FINISHED' and tags.`{KIND}` = 'training' and tags.`{BUNDLE}` != ''"
     for item in _search(store, condition, "DESC", PAGE):
         run = _run(item)
-        if (reason := _not_its_own(run)) is None:
+        if (reason := _group(run)) is None:
             log.info("run=latest: %s (%s)%s", run.run_id, run.name, _told(passed, "; newer, but passed over: "))
             return run
         passed[reason] += 1
@@ -97,7 +97,7 @@ def _latest(store: Store) -> Run:
     )
 
 
-def _not_its_own(run: Run) -> str | None:
+def _group(run: Run) -> str | None:
     """What a training was part of that is not meant by the latest one; None for one that stands for itself."""
     if run.params.get("control", "none") != "none":
         return "controls"

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mlssm.tracking.address import short_requests
-from mlssm.tracking.failures import in_a_line, may_be_sent_later
+from mlssm.tracking.failures import is_retryable, reason_of, short_requests
 from mlssm.tracking.operations import joined, read_operations
 from mlssm.tracking.outbox import LOCK, OPERATIONS, UNSENT, Pointer, discard, store_key
 from mlssm.tracking.store import Store
@@ -78,8 +77,8 @@ def _send(store: Store, path: Path, pointer: Pointer, writer: FileLock) -> bool:
 
 
 def _tell_unsent(error: Exception, path: Path, pointer: Pointer) -> bool:
-    reason = in_a_line(error)
-    if may_be_sent_later(error):
+    reason = reason_of(error)
+    if is_retryable(error):
         log.warning("run %s: what %s keeps could not be sent: %s", pointer.run_id, pointer.outbox, reason)
         return False
     path.rename(path.with_suffix(REFUSED))

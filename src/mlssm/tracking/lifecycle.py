@@ -15,7 +15,7 @@ from mlssm.errors import Pruned, RunError
 from mlssm.secrets import without_password
 from mlssm.signals import interrupt_of
 from mlssm.tracking.console import CONSOLE, console_log
-from mlssm.tracking.failures import in_a_line
+from mlssm.tracking.failures import reason_of
 from mlssm.tracking.find import find_run
 from mlssm.tracking.leftovers import send_leftovers
 from mlssm.tracking.metrics import MetricHistory, read_history
@@ -134,7 +134,7 @@ def _end(
     except (MlflowException, OSError) as failure:  # the error that ended the run matters more
         log.error(
             "run %s ended as %s, which could not be recorded: %s; its checkpoints stay: resume=%s goes on from them",
-            *(run.run_id, status, in_a_line(failure), run.run_id),
+            *(run.run_id, status, reason_of(failure), run.run_id),
         )
 
 

@@ -24,7 +24,7 @@ def run_name(overrides: Sequence[str]) -> str:
     A choice of a configuration group (a word, under a key without dots) stands alone; others keep the last key.
     Paths are shortened to their last part; where and how often the run is kept is left out.
     """
-    return " ".join(_short(item.lstrip("+")) for item in what_is_trained(overrides))[:NAME_LENGTH]
+    return " ".join(_short(item.lstrip("+")) for item in training_overrides(overrides))[:NAME_LENGTH]
 
 
 def job_name(config: TrainConfig) -> str:
@@ -54,7 +54,7 @@ def overrides_file(sweep: Path) -> Path:
     return sweep / "overrides"
 
 
-def what_is_trained(overrides: Iterable[str]) -> list[str]:
+def training_overrides(overrides: Iterable[str]) -> list[str]:
     """The overrides without those of bookkeeping."""
     return [item for item in overrides if not item.lstrip("+").startswith(BOOKKEEPING)]
 

@@ -11,10 +11,9 @@ from mlssm.config import TrackingConfig
 from mlssm.errors import RunError
 from mlssm.files import disk_fault
 from mlssm.secrets import without_password
-from mlssm.tracking.address import short_requests
-from mlssm.tracking.failures import in_a_line
+from mlssm.tracking.failures import reason_of, short_requests
 from mlssm.tracking.leftovers import send_leftovers
-from mlssm.tracking.sqlite import ARTIFACTS, keep_artifacts_beside, opened_alone, sqlite_path
+from mlssm.tracking.sqlite import ARTIFACTS, exclusive, relocate_artifacts, sqlite_path
 from mlssm.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -64,9 +63,9 @@ def _open(config: TrackingConfig) -> Store:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        with opened_alone(path):
+        with exclusive(path):
             store = _connect(uri, config, (path.parent / ARTIFACTS).as_uri())
-            keep_artifacts_beside(path)  # MLflow has brought the tables to its own version by now
+            relocate_artifacts(path)  # MLflow has brought the tables to its own version by now
             return store
     except (OSError, SQLAlchemyError, sqlite3.Error) as error:
         raise _unreachable(uri, error) from None
@@ -134,5 +133,5 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
 
 
 def _unreachable(uri: str, error: Exception) -> RunError:
-    cure = disk_fault(error) or f"{in_a_line(error)}; check tracking.uri"
+    cure = disk_fault(error) or f"{reason_of(error)}; check tracking.uri"
     return RunError(f"tracking store {without_password(uri)} cannot be used: {cure}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from mlssm.tracking.failures import was_faster
+from mlssm.tracking.failures import is_duplicate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -152,7 +152,7 @@ class Inputs(Operation):
                 client.log_inputs(run_id, datasets=found)
                 return
             except MlflowException as error:
-                if not was_faster(error) or attempt == ATTEMPTS - 1:
+                if not is_duplicate(error) or attempt == ATTEMPTS - 1:
                     raise
 
 

@@ -17,8 +17,7 @@ from filelock import FileLock
 
 from mlssm.files import naming
 from mlssm.secrets import without_password
-from mlssm.tracking.address import short_requests
-from mlssm.tracking.failures import in_a_line, may_be_sent_later, refuses_access
+from mlssm.tracking.failures import is_retryable, reason_of, refuses_access, short_requests
 from mlssm.tracking.operations import Artifact, Operation, joined
 from mlssm.tracking.sqlite import sqlite_path
 from mlssm.tracking.store import Store
@@ -150,7 +149,7 @@ class Outbox:
             with short_requests(REQUEST_SECONDS):
                 operation.send(self._store.client, self._run_id)
         except (MlflowException, OSError) as error:
-            if not may_be_sent_later(error):
+            if not is_retryable(error):
                 raise
             self.refused_access = refuses_access(error)
             now = time.monotonic()
@@ -163,7 +162,7 @@ class Outbox:
     def _warn(self, error: Exception) -> None:
         log.warning(
             "tracking store %s cannot be written: %s; the training goes on; what it writes is kept in %s until then",
-            *(without_password(self._store.uri), in_a_line(error), self._folder),
+            *(without_password(self._store.uri), reason_of(error), self._folder),
         )
 
     def _keep(self, operation: Operation) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlssm.secrets import mask_diff, masked
-from mlssm.tracking.parameters import cut, flatten
 from mlssm.tracking.provenance import GitState, git_state, installed_packages
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.tags import DIED, ERROR, PRUNED, RESUMED
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
+
+CUT_MARK = " ... [cut, whole in config.yaml]"
 
 
 def record_start(run: TrackedRun, config: Mapping[str, Any], digests: Mapping[str, str]) -> None:
@@ -40,7 +42,7 @@ def record_resume(run: TrackedRun, config: Mapping[str, Any], digests: Mapping[s
     run.set_tags(_drift(before, current | _digest_tags(digests)) | {RESUMED: count})
     run.log_params({key: value for key, value in current.items() if key not in before.data.params})
     _record_origin(run, config, f".resumed-{count}")
-    _set_end_aside(run, before, count)
+    _archive_end(run, before, count)
 
 
 def parameters(config: Mapping[str, Any]) -> dict[str, str]:
@@ -91,7 +93,7 @@ def _git_tags(state: GitState, suffix: str) -> dict[str, object]:
     return tags
 
 
-def _set_end_aside(run: TrackedRun, before: MlflowRun, count: int) -> None:
+def _archive_end(run: TrackedRun, before: MlflowRun, count: int) -> None:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     client = run.store.client
@@ -106,3 +108,28 @@ def _set_end_aside(run: TrackedRun, before: MlflowRun, count: int) -> None:
     run.log_text(text, f"error.before-resume-{count}.txt")
     artifacts: Any = get_artifact_repository(before.info.artifact_uri, tracking_uri=run.store.uri)
     artifacts.delete_artifacts(ERROR)
+
+
+def flatten(config: Mapping[str, Any]) -> dict[str, str]:
+    """Nested mappings to dotted keys; lists and empty mappings stay one value.
+
+    Values are written as Hydra reads them: strings plain, all else as JSON (true, null, [64, 64]).
+    """
+    return {key: _as_text(value) for key, value in _leaves(config, "")}
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, or its beginning and a visible mark where it is longer than `limit` characters."""
+    return text if len(text) <= limit else text[: limit - len(CUT_MARK)] + CUT_MARK
+
+
+def _leaves(config: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

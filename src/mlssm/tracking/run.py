@@ -14,8 +14,7 @@ from mlssm.errors import RunError
 from mlssm.markdown import markdown
 from mlssm.secrets import without_password
 from mlssm.spreadsheet import as_csv
-from mlssm.tracking.address import short_requests
-from mlssm.tracking.failures import may_be_sent_later
+from mlssm.tracking.failures import is_retryable, short_requests
 from mlssm.tracking.metrics import MetricHistory, read_history
 from mlssm.tracking.operations import Artifact, End, Inputs, Params, Tags
 from mlssm.tracking.outbox import UNSENT, Outbox
@@ -153,7 +152,7 @@ class TrackedRun:
                 with short_requests(READING_SECONDS):
                     self._history = read_history(self.store, self.run_id)
             except MlflowException as error:
-                if not may_be_sent_later(error):
+                if not is_retryable(error):
                     raise
                 log.warning("the history of run %s cannot be read: final values may not show as the last", self.run_id)
                 self._history = MetricHistory()

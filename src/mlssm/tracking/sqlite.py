@@ -47,7 +47,7 @@ def sqlite_path(uri: str, key: str = "tracking.uri") -> Path | None:
 
 
 @contextmanager
-def opened_alone(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Iterator[None]:
     """The database, there and whole, and no other process that opens it meanwhile.
 
     Raises:
@@ -58,7 +58,7 @@ def opened_alone(path: Path) -> Iterator[None]:
     try:
         # two processes in MLflow's first migration crash each other
         with FileLock(path.with_name(f"{path.name}.lock"), timeout=LOCK_SECONDS):
-            _make_whole(path)
+            _create(path)
             yield
     except Timeout:
         raise RunError(
@@ -66,7 +66,7 @@ def opened_alone(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _make_whole(path: Path) -> None:
+def _create(path: Path) -> None:
     """Make a database that is not there under another name first: a killed command leaves nothing half-made."""
     if path.is_file() and (tables := _tables(path)):
         _refuse_half_made(path, tables)
@@ -99,23 +99,26 @@ def _refuse_half_made(path: Path, tables: set[str]) -> None:
     raise RunError(f"tracking store {path} is half-made, for the command that made it was killed; {cure}")
 
 
-def keep_artifacts_beside(path: Path) -> None:
+def relocate_artifacts(path: Path) -> None:
     """Find the artifacts again of a folder that was moved or copied: MLflow records where they lie as absolute paths.
 
     Only what was recorded as lying beside the database and now does is changed; of a run that is being written
-    (through another path to the same folder), nothing. To be called in `opened_alone`.
+    (through another path to the same folder), nothing. To be called in `exclusive`.
     """
     here = path.parent / ARTIFACTS
-    moved = 0
     with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as database, database:
-        recorded = database.execute("SELECT experiment_id, artifact_location FROM experiments").fetchall()
-        for experiment, location in recorded:
+        for experiment, location in database.execute(
+            "SELECT experiment_id, artifact_location FROM experiments WHERE artifact_location != ?", (here.as_uri(),)
+        ).fetchall():
             there = _local(location)
-            if there is not None and _is_another(there, here) and _is_here(database, experiment, there, here, path):
-                moved += _move(database, experiment, location, here)
+            if there and _differs(there, here) and _holds_artifacts(database, experiment, there, here, path):
+                change = here.as_uri(), experiment
+                database.execute("UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", change)
+        moved = _moved_runs(database, here)
+        database.executemany("UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", moved)
     if moved:
         log.info(
-            "the tracking folder was moved: the artifacts of %d runs are looked for in %s from now on", moved, here
+            "the tracking folder was moved: artifacts of %d runs are looked for in %s from now on", *(len(moved), here)
         )
 
 
@@ -125,13 +128,13 @@ def _local(location: str | None) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme == "file" and not parts.netloc else None
 
 
-def _is_another(there: Path, here: Path) -> bool:
-    if there.name != ARTIFACTS or there == here:
+def _differs(there: Path, here: Path) -> bool:
+    if there.name != here.name or there == here:
         return False
     return not (there.exists() and here.exists() and there.samefile(here))
 
 
-def _is_here(database: sqlite3.Connection, experiment: int, there: Path, here: Path, path: Path) -> bool:
+def _holds_artifacts(database: sqlite3.Connection, experiment: int, there: Path, here: Path, path: Path) -> bool:
     """Whether the experiment's artifacts lie here now; without any, whether it was made with this database."""
     runs = [run for (run,) in database.execute("SELECT run_uuid FROM runs WHERE experiment_id = ?", (experiment,))]
     if not any((there / run).is_dir() or (here / run).is_dir() for run in runs):
@@ -139,23 +142,22 @@ def _is_here(database: sqlite3.Connection, experiment: int, there: Path, here: P
     return any((here / run).is_dir() for run in runs)
 
 
-def _move(database: sqlite3.Connection, experiment: int, location: str, here: Path) -> int:
-    """Write the present place in the records of the experiment and of its runs; how many runs that are."""
-    new = here.as_uri()
-    database.execute("UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", (new, experiment))
-    recorded = database.execute(
-        "SELECT run_uuid, artifact_uri, status FROM runs WHERE experiment_id = ?", (experiment,)
+def _moved_runs(database: sqlite3.Connection, here: Path) -> list[tuple[str, str]]:
+    """The runs of experiments that are kept here, but recorded elsewhere: the present place and the run of each."""
+    found = database.execute(
+        "SELECT run_uuid, artifact_uri, status FROM runs JOIN experiments USING (experiment_id) "
+        "WHERE artifact_location = ?1 AND substr(artifact_uri, 1, length(?1) + 1) != ?1 || '/'",
+        (here.as_uri(),),
     ).fetchall()
-    runs = [
-        run
-        for run, uri, status in recorded
-        if uri.startswith(f"{location}/") and not (status == "RUNNING" and is_written(_tags(database, run)))
-    ]
-    database.executemany(
-        "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE run_uuid = ?",
-        [(new, len(location) + 1, run) for run in runs],
-    )
-    return len(runs)
+    moved = []
+    for run, recorded, status in found:
+        there, now = _local(recorded), here / run
+        if there is None or there.parts[-3:] != (ARTIFACTS, run, "artifacts") or not _differs(there.parent, now):
+            continue
+        stayed = there.exists() and not now.exists()
+        if not stayed and not (status == "RUNNING" and is_written(_tags(database, run))):
+            moved.append(((now / "artifacts").as_uri(), run))
+    return moved
 
 
 def _tags(database: sqlite3.Connection, run: str) -> dict[str, str]:

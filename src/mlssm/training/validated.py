@@ -39,18 +39,18 @@ class FirstValidation(Callback):
         Raises:
             ConfigError: The training is too short.
         """
-        batches, joined = int(trainer.num_training_batches), trainer.accumulate_grad_batches
-        every, interval = trainer.check_val_every_n_epoch, int(trainer.val_check_batch or batches)
-        epochs_before = (interval - 1) // batches if every is None else every - 1
-        rest = interval - epochs_before * batches if every is None else interval
-        # what is left of an epoch is a step of its own
-        steps = epochs_before * math.ceil(batches / joined) + (
-            math.ceil(batches / joined) if rest == batches else rest // joined
-        )
-        told = (
-            f"a validation comes after {steps} steps and {epochs_before + 1} epochs of {batches} batches at the least"
-        )
+        batches, every = int(trainer.num_training_batches), trainer.check_val_every_n_epoch
+        interval = int(trainer.val_check_batch or batches)
+        whole, rest = divmod(interval - 1, batches) if every is None else (every - 1, interval - 1)
+        steps = whole * _steps(batches, trainer) + _steps(rest + 1, trainer)
+        told = f"ends the training before its first validation, which comes after {steps} steps, in epoch {whole + 1}"
         if 0 < trainer.max_steps < steps:
-            raise ConfigError(f"trainer.max_steps={trainer.max_steps} ends the training before: {told}")
-        if trainer.max_epochs is not None and 0 < trainer.max_epochs <= epochs_before:
-            raise ConfigError(f"trainer.max_epochs={trainer.max_epochs} ends the training before: {told}")
+            raise ConfigError(f"trainer.max_steps={trainer.max_steps} {told}; set it to {steps} or more")
+        if trainer.max_epochs is not None and 0 < trainer.max_epochs <= whole:
+            raise ConfigError(f"trainer.max_epochs={trainer.max_epochs} {told}; set it to {whole + 1} or more")
+
+
+def _steps(batches: int, trainer: pl.Trainer) -> int:
+    """Steps of the optimiser in the first batches of an epoch; what is left at its end is a step of its own."""
+    ends = batches == trainer.num_training_batches
+    return math.ceil(batches / trainer.accumulate_grad_batches) if ends else batches // trainer.accumulate_grad_batches
