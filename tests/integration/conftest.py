@@ -90,7 +90,7 @@ class Project:
             mock.patch.object(sys, "argv", argv),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
-            contextlib.nullcontext() if draw else mock.patch("mlssm.evaluation.picture.as_png", lambda figure: PIXEL),
+            contextlib.nullcontext() if draw else mock.patch("mlssm.evaluation.picture.as_png", return_value=PIXEL),
         ):
             code = _exit_code(argv[0])
         return Outcome(code, out.getvalue(), err.getvalue())
