@@ -88,7 +88,7 @@ def all_runs(store: Store) -> list[Run]:
 
 @pytest.fixture
 def key(monkeypatch) -> str:
-    monkeypatch.setattr("mlssm.tracking.earlier.job_key", lambda: "model.lag=1")
+    monkeypatch.setattr("mlssm.tracking.parent.job_key", lambda: "model.lag=1")
     return "model.lag=1"
 
 

@@ -18,7 +18,7 @@ class Store:
 
     Attributes:
         client: MLflow's client.
-        uri: Its address, which may hold a password; see `mlssm.tracking.address`.
+        uri: Its address, which may hold a password; see `mlssm.secrets`.
         experiment_id: The experiment.
         folder: The absolute folder of this machine that pointers to what could not be sent are kept in.
     """
