@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mlssm.data.assemble import Experiment
-from mlssm.evaluation.baselines.training import LabelSums, pixel_means, regular_positions, training_patches, wetness
+from mlssm.evaluation.baselines.training import PixelLabels, pixel_means, regular_positions, training_patches, wetness
 
 NAN = float("nan")
 NAMES = ("n", "x", "y", "xx", "xy")
@@ -22,7 +22,7 @@ def _labels() -> tuple[np.ndarray, np.ndarray]:
 
 def test_sums_are_those_of_pandas() -> None:
     ssm, api = _labels()
-    sums = LabelSums.empty((3, 4))
+    sums = PixelLabels.empty((3, 4))
     for labels, index in zip(ssm, api, strict=True):
         sums.add(labels, float(index))
     y = pd.DataFrame(ssm.reshape(9, 12))
@@ -33,7 +33,7 @@ def test_sums_are_those_of_pandas() -> None:
 
 def test_labels_added_patch_by_patch_are_those_added_at_once() -> None:
     ssm, api = _labels()
-    pieces, whole = LabelSums.empty((3, 4)), LabelSums.empty((3, 4))
+    pieces, whole = PixelLabels.empty((3, 4)), PixelLabels.empty((3, 4))
     for labels, index in zip(ssm, api, strict=True):
         whole.add(labels, float(index))
         for rows in (slice(0, 2), slice(2, 9)):  # the last reaches past the area, as a patch at its edge does
@@ -45,7 +45,7 @@ def test_labels_added_patch_by_patch_are_those_added_at_once() -> None:
 
 def test_labels_that_do_not_fit_their_place_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(1, 4\) do not fit rows and columns \(2, 4\)"):
-        LabelSums.empty((3, 4)).add(np.zeros((1, 4)), 0.0, slice(0, 2))
+        PixelLabels.empty((3, 4)).add(np.zeros((1, 4)), 0.0, slice(0, 2))
 
 
 @pytest.mark.parametrize("api", [-1.0, NAN, math.inf])

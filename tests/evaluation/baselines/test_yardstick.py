@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter
 
 from mlssm.evaluation.baselines.antecedent_rain import RainResponse
 from mlssm.evaluation.baselines.pixel_mean import PixelMean
-from mlssm.evaluation.baselines.training import LabelSums
+from mlssm.evaluation.baselines.training import PixelLabels
 from mlssm.grid import Floats
 from mlssm.weather.windows import antecedent_precipitation_index
 
@@ -85,7 +85,7 @@ def _held_out(stack: Stack, size: int, groups: list[int]) -> Pooled:
         for sigma in _blocks(stack.power, size):
             dry, wet = np.percentile(sigma[~test], [5, 95], axis=0)
             ssm = np.clip((sigma - dry) / (wet - dry), 0, 1)
-            sums = LabelSums.empty(ssm.shape[1:])
+            sums = PixelLabels.empty(ssm.shape[1:])
             for labels, api in zip(ssm[~test], stack.api[~test], strict=True):
                 sums.add(labels, float(api))
             yardstick = RainResponse.fit(sums, fallback=np.nan)

@@ -13,7 +13,7 @@ from mlssm.data.assemble import Experiment
 from mlssm.data.batch import Batch
 from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines.placed import placed
-from mlssm.evaluation.baselines.training import WHOLE, LabelSums, pixel_means, wetness
+from mlssm.evaluation.baselines.training import WHOLE, PixelLabels, pixel_means, wetness
 from mlssm.grid import Floats
 from mlssm.weather.interpolation import inverse_distance
 from mlssm.weather.stations import VARIABLES
@@ -44,7 +44,7 @@ class RainResponse:
     slope: Floats
 
     @classmethod
-    def fit(cls, sums: LabelSums, fallback: float) -> Self:
+    def fit(cls, sums: PixelLabels, fallback: float) -> Self:
         """Fit means and slopes on the training labels of one area.
 
         Args:
@@ -79,7 +79,7 @@ class AntecedentRain:
     indices: Floats
 
     @classmethod
-    def fit(cls, sums: Sequence[LabelSums], indices: Floats, fallback: float) -> Self:
+    def fit(cls, sums: Sequence[PixelLabels], indices: Floats, fallback: float) -> Self:
         """Fit every area; see `RainResponse.fit`."""
         return cls(tuple(RainResponse.fit(part, fallback) for part in sums), indices)
 
@@ -105,7 +105,7 @@ def precipitation_indices(experiment: Experiment) -> Floats:
     return np.where(inside, np.stack(found), 0.0)
 
 
-def _slope(sums: LabelSums) -> Floats:
+def _slope(sums: PixelLabels) -> Floats:
     """0.7 of the area's mean slope and 0.3 of the pixel's own least-squares slope, SSM per unit of wetness [h, w]."""
     n = np.maximum(sums.n, 1)
     spread = sums.xx - sums.x**2 / n

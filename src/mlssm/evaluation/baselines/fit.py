@@ -13,7 +13,7 @@ from mlssm.evaluation.baselines.climatology import Climatology
 from mlssm.evaluation.baselines.persistence import Persistence
 from mlssm.evaluation.baselines.pixel_mean import PixelMean
 from mlssm.evaluation.baselines.pixels import draw_pixels
-from mlssm.evaluation.baselines.training import LabelSums, training_patches
+from mlssm.evaluation.baselines.training import PixelLabels, training_patches
 from mlssm.grid import Floats
 
 BASELINE_NAMES = (
@@ -57,9 +57,9 @@ def fit_baselines(experiment: Experiment, train: PatchDataset, seed: int) -> tup
     )
 
 
-def _label_sums(train: PatchDataset, shapes: Sequence[tuple[int, int]], indices: Floats) -> list[LabelSums]:
+def _label_sums(train: PatchDataset, shapes: Sequence[tuple[int, int]], indices: Floats) -> list[PixelLabels]:
     """The sums of each area's labels."""
-    sums = [LabelSums.empty(shape) for shape in shapes]
+    sums = [PixelLabels.empty(shape) for shape in shapes]
     for patch in training_patches(train):
         area, time, rows, cols = patch.place
         labels = patch.labels(sums[area].n[rows, cols].shape)

@@ -11,7 +11,7 @@ from torch import Tensor
 from mlssm.data.batch import Batch
 from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines.placed import placed
-from mlssm.evaluation.baselines.training import LabelSums, pixel_means
+from mlssm.evaluation.baselines.training import PixelLabels, pixel_means
 from mlssm.grid import Floats
 
 
@@ -27,7 +27,7 @@ class PixelMean:
     maps: tuple[Floats, ...]
 
     @classmethod
-    def fit(cls, sums: Sequence[LabelSums], fallback: float) -> Self:
+    def fit(cls, sums: Sequence[PixelLabels], fallback: float) -> Self:
         """Average the training labels.
 
         Args:

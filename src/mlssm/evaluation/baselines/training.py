@@ -48,7 +48,7 @@ def training_patches(train: PatchDataset) -> Iterator[TrainingPatch]:
 
 
 @dataclass(frozen=True)
-class LabelSums:
+class PixelLabels:
     """Sums over each pixel's training labels y and their wetness x = log(1 + index), filled patch by patch.
 
     One area's five maps are all the memory that fitting a pixel's mean and slope takes, however many dates there are.
