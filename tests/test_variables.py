@@ -83,7 +83,12 @@ from mlssm.config import TrainConfig, parse
 from mlssm.data.assemble import assemble
 from mlssm.inference.serving import Scaler
 from mlssm.jobs.area import open_area
+from mlssm.retrieval import fit
+from mlssm.retrieval.label_error import BINS, LEVELS, LabelError
 from mlssm.variables import unit_of
+def nothing(_, dates, __):
+    return LabelError(np.zeros((len(dates.training), LEVELS, BINS), np.float32), np.zeros(LEVELS - 1))
+fit.fit_label_error = nothing  # how far labels are off is not what is asked, and takes seconds
 root = Path(sys.argv[1])
 told = ["datamodule=opera_rtc", f"datamodule.root={root}", f"datamodule.cubes={root.parent / 'cubes'}", "model.lag=2"]
 told += ["features.dynamic=[precipitation,radiation]", "features.static=[elevation,northness]"]
@@ -108,8 +113,10 @@ def test_a_weather_variable_and_a_static_feature_are_a_record_and_a_reader_each(
     watershed: Any, conf_folder: str, tmp_path: Path
 ) -> None:
     area = tmp_path / "area"
+    images = sorted((watershed.root / "sentinel1").iterdir())
+    left_out = {path for number, path in enumerate(images) if number // 4 % 3}  # VV and VH of two orbits' dates
     for path in watershed.root.rglob("*"):
-        if path.is_file() and path.suffix in (".tif", ".csv"):
+        if path.is_file() and path.suffix in (".tif", ".csv") and path not in left_out:
             target = area / path.relative_to(watershed.root)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
