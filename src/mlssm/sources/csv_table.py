@@ -19,7 +19,7 @@ DELIMITERS = ",;\t"
 LARGEST_BYTES = 256 * 1024**2  # unpacked; two centuries of all elements of a station are a tenth of it
 END_OF_LINE = re.compile(r"\r\n|\r|\n")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
-REPLACE = "replace the file or remove it"
+REPLACE = "replace the file, or leave it out with on_bad_file=skip"
 
 
 def read_csv_table(path: Path) -> pd.DataFrame:

@@ -88,10 +88,6 @@ def newest_processing(dated: Iterable[DatedRaster]) -> list[DatedRaster]:
     return sorted(kept, key=lambda raster: (raster.time, raster.info.path.name))
 
 
-def _processing(raster: DatedRaster) -> tuple[str, str]:
-    return raster.groups.get("processed", ""), raster.info.path.name
-
-
 def _scene(raster: DatedRaster) -> str:
     """What stays the same when a scene is processed anew: its burst, or else its orbit; without either, its name."""
     groups = raster.groups
