@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mlssm.bundle import Bundle
-from mlssm.data.features import Moment
+from mlssm.data.moment import Moment
 from mlssm.data.layers import AreaLayers
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, DataError, RunError

@@ -62,11 +62,17 @@ class ModelSettings(Strict, ABC):
     Attributes:
         title: The family's name in tables, figures and maps.
         states_spread: Whether its networks can state how far off they may be, which `loss=nll` learns by.
+        needs_response: Whether the closed-form response is fitted before the training, and its forecast (`base`) and
+            the pixel memory are channels of the network.
+        starts_as_response: Whether an untrained network already is the response: it is then scored before the first
+            epoch, and kept if no epoch is better.
         family: Where the class is, e.g. `mlssm.models.convlstm.ConvLSTMSettings`.
     """
 
     title: ClassVar[str]
     states_spread: ClassVar[bool] = False
+    needs_response: ClassVar[bool] = False
+    starts_as_response: ClassVar[bool] = False
 
     family: str
 

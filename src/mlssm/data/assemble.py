@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,19 +13,22 @@ import pandas as pd
 from mlssm.config import FeaturesConfig, TrainConfig, WeatherConfig, WindowConfig
 from mlssm.cube import Cube
 from mlssm.data.dataset import PatchDataset
-from mlssm.data.features import RAIN, FeatureSource, Moment, latest_before
+from mlssm.data.features import RAIN, FeatureSource, latest_before
+from mlssm.data.moment import Moment
 from mlssm.data.layers import area_layers, area_places
 from mlssm.data.plan import SamplingPlan
+from mlssm.data.prefit import Prefit, fit_prefit, wanted_maps
 from mlssm.data.rebalancing import plan_training, training_pool, with_inclusion
 from mlssm.data.scaling import fit_spec
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, SplitError
-from mlssm.patches.dates import split_dates
+from mlssm.patches.dates import seasons, split_dates
 from mlssm.patches.inclusion import lattice_pixels
 from mlssm.patches.index import LabelMap, build_index
 from mlssm.patches.membership import Membership
+from mlssm.response.areas import Backscatter, Drivers
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
-from mlssm.retrieval.masks import frozen_or_snowy
+from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
@@ -47,6 +50,7 @@ class Experiment:
         index: The patch index.
         datasets: Patches by "train", "val" and "test": what training draws from, and the regular grid of the others.
         plan: How training draws its patches, and what each weighs.
+        prefit: The closed-form response, fitted on the training dates; None where nothing asks for it.
         two_pass_everywhere: Whether the index has the second pass in validation and test too.
     """
 
@@ -59,6 +63,7 @@ class Experiment:
     index: pd.DataFrame
     datasets: Mapping[str, PatchDataset]
     plan: SamplingPlan
+    prefit: Prefit | None
     two_pass_everywhere: bool
 
     @property
@@ -84,13 +89,17 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     training = (date_split == "train") | (date_split == "any")
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
     retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks)
+    membership = Membership.of(stack.working, date_split, config.patches, config.split)
     layers = area_layers(cube, stack.working, config.features.static)
+    known, prefit = Known(cube, stack, field, membership, masks), None
+    if names := prefit_names(config):
+        prefit = _fit_prefit(known, config, training & usable)
+        moments = [replace(each, maps=prefit.maps[time]) for time, each in enumerate(moments)]
     kept = [moments[time] for time in np.flatnonzero(usable)]
-    spec = fit_spec(field, layers, kept, training[usable], config.features)
+    spec = fit_spec(field, layers, kept, training[usable], config.features, names)
     features = FeatureSource(field, layers, spec)
     by_time = {int(time): moments[time] for time in np.flatnonzero(usable)}
     labels, times = label_map(retrieval, features, by_time), np.flatnonzero(usable)
-    membership = Membership.of(stack.working, date_split, config.patches, config.split)
     everywhere = config.evaluation.two_pass
     index = build_index(labels, times, stack.working, membership, config.patches, two_pass_everywhere=everywhere)
     pool = training_pool(index, config.sampler)
@@ -98,12 +107,41 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
         pool, config, labels, lambda: lattice_pixels(labels, times, stack.working, membership, config.patches)
     )
     parts = config.patches.size, retrieval, features, by_time, config.control
-    datasets = {"train": PatchDataset(pool, *parts, plan)}
+    datasets = {"train": PatchDataset(pool, *parts, plan, None if prefit is None else prefit.targets)}
     for name in ("val", "test"):
         datasets[name] = PatchDataset(index[(index["split"] == name) & (index["pass"] == 1)], *parts)
     _report(datasets)
     index = with_inclusion(index, plan, config.sampler)
-    return Experiment(cube, stack, field, retrieval, features, by_time, index, datasets, plan, everywhere)
+    return Experiment(cube, stack, field, retrieval, features, by_time, index, datasets, plan, prefit, everywhere)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a prefit is made from."""
+
+    cube: Cube
+    stack: Stack
+    field: WeatherField
+    membership: Membership
+    masks: DateMasks
+
+
+def prefit_names(config: TrainConfig) -> tuple[str, ...]:
+    """Which maps of the response the network is fed with; none: it is not fitted."""
+    return wanted_maps(response=config.model.needs_response, nowcast=config.features.previous == "nowcast")
+
+
+def _fit_prefit(known: Known, config: TrainConfig, training: npt.NDArray[np.bool_]) -> Prefit:
+    """Fit the response; where space is split, on the labels of training pixels alone."""
+    pixels = known.membership.training_pixels(known.stack.working, config.patches.size)
+    source = Backscatter.of(known.cube, known.stack, known.masks, config.retrieval, pixels)
+    start_month, nowcast = config.split.start_month, config.features.previous == "nowcast"
+    of_each = seasons(known.cube.local_days, start_month)
+    prefit = fit_prefit(source, Drivers(known.field), training, of_each, start_month, nowcast=nowcast)
+    if nowcast:
+        text = "nowcast: %.0f %% of pixels and dates have no earlier image of their season, and keep the plain forecast"
+        log.info(text, 100 * prefit.without_previous)
+    return prefit
 
 
 def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:

@@ -2,7 +2,8 @@
 
 `no_weather` sets all dynamic channels to 0, the training mean. Channels of availability get 0 as well: that is what the
 inputs are on a date on which no station has any weather, so the control says nothing of which dates had it. Terrain,
-soil and NDVI stay.
+soil and NDVI stay; so does the memory of the pixel, while a base that was made from the weather gets its training mean
+too.
 
 `shuffle_space` puts the pixels of a patch into a random order, dynamic and static channels together, so that each set
 of inputs stays whole but loses its place; what lies outside the area (padding) takes part. The order is drawn from the
@@ -20,19 +21,24 @@ import torch
 from torch import Tensor
 
 from mlssm.data.batch import Batch
+from mlssm.data.prefit import BASE
+from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlssm.data.place import PatchPlace
 
 
-def apply_control(name: str, batch: Batch, places: Sequence[PatchPlace], seed: int = 0) -> Batch:
+def apply_control(
+    name: str, batch: Batch, places: Sequence[PatchPlace], spec: FeatureSpec, seed: int = 0
+) -> Batch:
     """A batch under a control; `none` gives it back as it is.
 
     Args:
         name: `none`, `no_weather` or `shuffle_space`.
         batch: Patches stacked along the first dimension, on any device; it is not changed.
         places: Where and when each of them lies.
+        spec: The channels.
         seed: Of the order of pixels, 0 or above.
 
     Raises:
@@ -42,15 +48,20 @@ def apply_control(name: str, batch: Batch, places: Sequence[PatchPlace], seed: i
     if name == "none":
         return batch
     if name == "no_weather":
-        return no_weather(batch)
+        return no_weather(batch, spec)
     if name == "shuffle_space":
         return shuffle_space(batch, places, seed)
     raise ConfigError(f"control={name} is not allowed: set none, no_weather or shuffle_space")
 
 
-def no_weather(batch: Batch) -> Batch:
-    """The batch on a date without any weather: all of `dynamic` is 0."""
-    return batch._replace(dynamic=torch.zeros_like(batch.dynamic))
+def no_weather(batch: Batch, spec: FeatureSpec) -> Batch:
+    """The batch on a date without any weather: all of `dynamic` is 0, and so is a base that is made from weather."""
+    without = batch._replace(dynamic=torch.zeros_like(batch.dynamic))
+    if BASE not in spec.static:
+        return without
+    static = batch.static.clone()
+    static[:, spec.static.index(BASE)] = 0
+    return without._replace(static=static)
 
 
 def shuffle_space(batch: Batch, places: Sequence[PatchPlace], seed: int = 0) -> Batch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -10,7 +12,8 @@ from torch.utils.data import Dataset
 
 from mlssm.data.batch import Batch
 from mlssm.data.controls import apply_control
-from mlssm.data.features import FeatureSource, Moment
+from mlssm.data.features import FeatureSource
+from mlssm.data.moment import Moment
 from mlssm.data.place import PatchPlace
 from mlssm.data.plan import SamplingPlan
 from mlssm.retrieval.fit import Retrieval
@@ -28,6 +31,7 @@ class PatchDataset(Dataset[Batch]):
         moments: dict[int, Moment],
         control: str = "none",
         plan: SamplingPlan | None = None,
+        targets: Mapping[int, tuple[npt.NDArray[np.float32], ...]] | None = None,
     ) -> None:
         """Patches of a split.
 
@@ -39,10 +43,12 @@ class PatchDataset(Dataset[Batch]):
             moments: Weather and NDVI of each usable time.
             control: What the inputs do without, see `mlssm.data.controls`.
             plan: How training draws these patches, and what each weighs; without one each weighs 1.
+            targets: Of times, labels of each area [h, w] that stand in for the retrieval's: what is learnt from maps
+                that know nothing of a season has to be told labels that know as little.
         """
         self.patches, self.size = patches.reset_index(drop=True), size
         self.retrieval, self.features, self.moments = retrieval, features, moments
-        self.control, self.plan = control, plan
+        self.control, self.plan, self.targets = control, plan, targets or {}
         self._places = self.patches[["area", "time", "row", "col"]].to_numpy(np.int64)
         self.times = np.unique(self._places[:, 1])
 
@@ -56,6 +62,8 @@ class PatchDataset(Dataset[Batch]):
         area, time, rows, cols = place
         inputs = self.features.patch(area, self.moments[time], rows, cols)
         labels = self.retrieval.labels(area, np.array([time]), rows, cols)
+        if time in self.targets:
+            labels = labels.replaced(self.targets[time][area][rows, cols])
         valid = np.isfinite(labels.ssm) & inputs.usable
         item = Batch(
             dynamic=self._tensor(inputs.dynamic),
@@ -69,7 +77,7 @@ class PatchDataset(Dataset[Batch]):
         if self.control == "none":
             return item
         stacked = Batch(*(values[None] for values in item))
-        return Batch(*(values[0] for values in apply_control(self.control, stacked, [place])))
+        return Batch(*(values[0] for values in apply_control(self.control, stacked, [place], self.features.spec)))
 
     def place(self, position: int) -> PatchPlace:
         """Where and when a patch lies."""

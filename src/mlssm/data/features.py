@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.data.layers import AreaLayers
+from mlssm.data.moment import Moment, PrefitMaps
 from mlssm.data.spec import FeatureSpec
-from mlssm.variables import AVAILABLE, source_of, transformed
+from mlssm.variables import AVAILABLE, is_of_kind, source_of, transformed
 from mlssm.weather.field import WeatherField
-from mlssm.weather.stations import VARIABLES, Floats
+from mlssm.weather.stations import VARIABLES
 
 log = logging.getLogger(__name__)
 
@@ -34,19 +35,6 @@ class Inputs:
     dynamic: Array
     static: Array
     usable: npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What the weather and the calendar say of one date.
-
-    Attributes:
-        window: Station values of the antecedent window, [T, station, variable], NaN where missing.
-        ndvi: Index of the latest NDVI image before the day; -1 where there is none.
-    """
-
-    window: Floats
-    ndvi: int
 
 
 def latest_before(days: Days, images: Days) -> npt.NDArray[np.int64]:
@@ -78,6 +66,7 @@ class FeatureSource:
         self._needed = [VARIABLES.index(name) for name in self._weather if name + AVAILABLE not in spec.dynamic]
         made = [*self._weather, *(self._weather[i] + AVAILABLE for i in self._optional)]
         self._order = [made.index(name) for name in spec.dynamic]
+        self._prefit = [name for name in spec.static if is_of_kind(name, "prefit")]
         self._fixed = [self._fixed_channels(area) for area in layers]
 
     def patch(self, area: int, moment: Moment, rows: slice, cols: slice) -> Inputs:
@@ -111,19 +100,34 @@ class FeatureSource:
 
     def _static(self, area: int, moment: Moment, rows: slice, cols: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
         fixed, fixed_usable = self._fixed[area]
-        if "ndvi" not in self.spec.static:
-            return fixed[:, rows, cols], fixed_usable[rows, cols]
-        ndvi = self.layers[area].ndvi_at(moment.ndvi, rows, cols)
+        usable = fixed_usable[rows, cols]
+        if "ndvi" not in self.spec.static and not self._prefit:
+            return fixed[:, rows, cols], usable
         static = fixed[:, rows, cols].copy()
-        static[self.spec.static.index("ndvi")] = self._scaled("ndvi", ndvi)
-        present = np.isfinite(ndvi)
-        if "ndvi" + AVAILABLE in self.spec.static:
-            static[self.spec.static.index("ndvi" + AVAILABLE)] = present
-            return static, fixed_usable[rows, cols]
-        return static, fixed_usable[rows, cols] & present
+        if self._prefit:
+            self._fill_prefit(static, moment.maps[area], rows, cols)
+        if "ndvi" in self.spec.static:
+            present = self._fill(static, "ndvi", self.layers[area].ndvi_at(moment.ndvi, rows, cols))
+            if "ndvi" + AVAILABLE not in self.spec.static:
+                usable = usable & present
+        return static, usable
+
+    def _fill(self, static: Array, name: str, values: Array) -> npt.NDArray[np.bool_]:
+        """Put a channel in, and its availability if that is one; returns where it has values."""
+        present = np.isfinite(values)
+        static[self.spec.static.index(name)] = self._scaled(name, values)
+        available = source_of(name) + AVAILABLE
+        if available in self.spec.static:
+            static[self.spec.static.index(available)] = present
+        return present
+
+    def _fill_prefit(self, static: Array, maps: PrefitMaps, rows: slice, cols: slice) -> None:
+        """Put in what is fitted to labels; a pixel without any has the training mean of the memory."""
+        for name in self._prefit:
+            self._fill(static, name, maps[name][rows, cols])
 
     def _fixed_channels(self, area: AreaLayers) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """All static channels scaled, those of NDVI still 0; and where none is missing that has to be there."""
+        """All static channels scaled, those of a date still 0; and where none is missing that has to be there."""
         shape = area.ndvi.shape[1:]
         channels = np.zeros((len(self.spec.static), *shape), np.float32)
         usable = np.ones(shape, bool)
@@ -132,10 +136,11 @@ class FeatureSource:
                 channels[position] = self._scaled(name, area.fixed[name])
                 if source_of(name) + AVAILABLE not in self.spec.static:
                     usable &= np.isfinite(area.fixed[name])
-            elif name.endswith(AVAILABLE) and name != "ndvi" + AVAILABLE:
+            elif name.endswith(AVAILABLE):
                 source = name.removesuffix(AVAILABLE)
                 parts = [values for key, values in area.fixed.items() if source_of(key) == source]
-                channels[position] = np.isfinite(np.stack(parts)).all(axis=0)
+                if parts:  # else it is of a date
+                    channels[position] = np.isfinite(np.stack(parts)).all(axis=0)
         return channels, usable
 
     def _scaled(self, name: str, values: Array) -> Array:

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from mlssm.config import EvaluationConfig, TrainConfig
 from mlssm.data.assemble import Experiment, two_pass_grid
 from mlssm.data.dataset import PatchDataset
+from mlssm.data.prefit import BASE, FORECAST
 from mlssm.evaluation.baselines import fit_baselines
 from mlssm.evaluation.baselines.base import Baseline
+from mlssm.evaluation.baselines.prefit_map import PrefitMap
 from mlssm.evaluation.rows import score_rows, verdict
 from mlssm.evaluation.stream import Network, batches
 from mlssm.evaluation.table import Kind, ScoreRow
@@ -138,11 +140,12 @@ def evaluate(experiment: Experiment, network: nn.Module, config: TrainConfig) ->
         SplitError: No training pixel has a label.
     """
     regular = {split: regular_grid(dataset) for split, dataset in experiment.datasets.items()}
-    title = config.model.title
-    trained = Network(title, network, config.control)
+    title, spec = network_name(config), experiment.spec
+    trained = Network(title, network, spec, config.control)
     # a network that was trained under a control has lost what the others would take away
     names = config.evaluation.controls if config.control == "none" else ()
-    controls = [Network(f"{title}, {CONTROLS[name]}", network, name) for name in names]
+    controls: list[Baseline] = [Network(f"{title}, {CONTROLS[name]}", network, spec, name) for name in names]
+    controls += response_rows(experiment, config)
     baselines = fit_baselines(experiment, regular["train"], config.seed)
     settings = _settings(experiment, config)
     splits = {}
@@ -157,6 +160,21 @@ def evaluate(experiment: Experiment, network: nn.Module, config: TrainConfig) ->
     kinds.update({model.name: "control" for model in controls})
     kinds.update({model.name: "baseline" for model in baselines})
     return Evaluation(splits, kinds, config.evaluation, config.seed)
+
+
+def network_name(config: TrainConfig) -> str:
+    """The network's name in tables: a nowcast is named apart from a forecast."""
+    return f"{config.model.title}, nowcast" if config.features.previous == "nowcast" else config.model.title
+
+
+def response_rows(experiment: Experiment, config: TrainConfig) -> list[Baseline]:
+    """The closed form that the network was trained on top of, without what it learnt; and without earlier images."""
+    if experiment.prefit is None:
+        return []
+    rows = [PrefitMap("response, plain forecast", FORECAST, experiment.moments)]
+    if config.features.previous == "nowcast":
+        rows.append(PrefitMap("response, nowcast", BASE, experiment.moments))
+    return rows
 
 
 def regular_grid(dataset: PatchDataset) -> PatchDataset:

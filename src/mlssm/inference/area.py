@@ -7,7 +7,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from mlssm.data.features import FeatureSource, Moment
+from mlssm.data.features import FeatureSource
+from mlssm.data.moment import Moment
 from mlssm.grid import Window
 from mlssm.inference.tiles import Blend, plan_tiles
 from mlssm.models.prediction import predict

@@ -14,7 +14,8 @@ from mlssm.bundle import Bundle, check_channels
 from mlssm.config import FeaturesConfig
 from mlssm.cube import Cube
 from mlssm.data.assemble import all_moments, has_weather
-from mlssm.data.features import FeatureSource, Moment
+from mlssm.data.features import FeatureSource
+from mlssm.data.moment import Moment
 from mlssm.data.layers import AreaLayers
 from mlssm.data.scaling import static_channels
 from mlssm.data.spec import FeatureSpec

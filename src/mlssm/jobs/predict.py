@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from mlssm import __version__
 from mlssm.config import DatamoduleConfig, PredictConfig
-from mlssm.data.features import FeatureSource, Moment
+from mlssm.data.features import FeatureSource
+from mlssm.data.moment import Moment
 from mlssm.data.layers import area_layers, area_places
 from mlssm.errors import DataError, RunError
 from mlssm.grid import Window

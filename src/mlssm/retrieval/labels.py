@@ -36,6 +36,11 @@ class Labels:
         """The labels with more of them masked."""
         return Labels(np.where(masked, np.nan, self.ssm), np.where(masked, np.nan, self.standard_error))
 
+    def replaced(self, ssm: npt.NDArray[np.float32]) -> Labels:
+        """Labels by other references, of the same shape but for the time; where either is masked there is none."""
+        known = np.isfinite(self.ssm) & np.isfinite(ssm)
+        return Labels(np.where(known, ssm, np.float32(np.nan)), self.standard_error).without(~known)
+
 
 @dataclass(frozen=True)
 class AreaRetrieval:
