@@ -45,8 +45,12 @@ class ConvLSTMSettings(ModelSettings):
             raise ValueError(f"kernel {self.kernel} is even; an odd one keeps the size of the map")
         return self
 
-    def build(self, channels: Channels, *, spread: bool) -> ConvLSTM:
+    def build(self, channels: Channels, *, spread: bool) -> nn.Module:
         """The network for these channels; with `spread` it has a second head."""
+        return self.network(channels, spread=spread)
+
+    def network(self, channels: Channels, *, spread: bool, bounded: bool = True) -> ConvLSTM:
+        """The same, or for a residual without a bound; see `ConvLSTM`."""
         return ConvLSTM(
             len(channels.dynamic),
             len(channels.static),
@@ -56,6 +60,7 @@ class ConvLSTMSettings(ModelSettings):
             dropout=self.dropout,
             input_dropout=self.input_dropout,
             spread=spread,
+            bounded=bounded,
         )
 
 
@@ -170,6 +175,7 @@ class ConvLSTM(nn.Module):
         dropout: float,
         input_dropout: float = 0.0,
         spread: bool = False,
+        bounded: bool = True,
     ) -> None:
         """Build the layers.
 
@@ -183,6 +189,7 @@ class ConvLSTM(nn.Module):
             input_dropout: Share of weather variables that are set to their mean (0) over a whole patch and window while
                 training, 0..1. Few dates are soon told apart by any one variable; this keeps the network from it.
             spread: Whether a second head states the spread of the error.
+            bounded: Whether a sigmoid keeps the mean in (0, 1); else it is any number, as a residual is.
         """
         super().__init__()
         inputs = (dynamic_channels, *hidden[:-1])
@@ -196,6 +203,7 @@ class ConvLSTM(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
         self.input_dropout = nn.Dropout3d(input_dropout)
         self.head = nn.Conv2d(hidden[-1], 1, kernel_size=1)
+        self.bounded = bounded
         self.variance_head = nn.Conv2d(hidden[-1], 1, kernel_size=1) if spread else None
 
     def forward(self, dynamic: Tensor, static: Tensor) -> Prediction:
@@ -206,10 +214,11 @@ class ConvLSTM(nn.Module):
             static: [B, static_channels, H, W]; not read where `static_channels` is 0.
 
         Returns:
-            SSM in (0, 1), and with the second head its spread, between `DEVIATIONS`.
+            SSM in (0, 1), unless it is not bounded, and with the second head its spread, between `DEVIATIONS`.
         """
         last = self.dropout(self._unroll(dynamic, static)[-1])
-        mean = torch.sigmoid(self.head(last))
+        state = self.head(last)
+        mean = torch.sigmoid(state) if self.bounded else state
         return Prediction(mean, None if self.variance_head is None else _spread(self.variance_head(last)))
 
     def states(self, dynamic: Tensor, static: Tensor) -> Tensor:

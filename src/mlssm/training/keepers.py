@@ -26,6 +26,11 @@ class Best(ModelCheckpoint):
         name = BEST.removesuffix(self.FILE_EXTENSION)
         super().__init__(folder, filename=name, monitor=MONITOR, mode="min", save_top_k=1, enable_version_counter=False)
 
+    def take(self, trainer: pl.Trainer, score: float) -> None:
+        """Keep the network as it is now, with its score, as the best so far."""
+        trainer.save_checkpoint(Path(self.dirpath or "") / BEST, weights_only=False)
+        self.load_state_dict({"score": score})
+
     def state_dict(self) -> State:
         """The score of the best epoch; None before the first."""
         return {"score": None if self.best_model_score is None else float(self.best_model_score)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import traceback
 from dataclasses import dataclass
@@ -9,21 +10,24 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
-from mlssm.checkpoint import BEST, read_checkpoint
+from mlssm.checkpoint import BEST, LAST, read_checkpoint, write_checkpoint
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.data.datamodule import PatchDataModule
 from mlssm.errors import ConfigError, Pruned
-from mlssm.training.history import History
+from mlssm.training.history import UNTRAINED, History
 from mlssm.training.module import SoilMoistureModule
 from mlssm.training.random_stream import RandomStream
 from mlssm.training.start import Start, check_resumable, take_weights
 from mlssm.training.trainer import build_trainer
+from mlssm.training.untrained import UntrainedCandidate, val_rmse
 from mlssm.training.watch import Watch, Watching
 
+log = logging.getLogger(__name__)
 FROM_SCRATCH = Start()
 
 
@@ -71,10 +75,14 @@ def train_network(
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = _data(experiment, config)
-    history, watching = History(), Watching(watch)
-    callbacks = [history, watching, RandomStream(data)]
-    trainer = build_trainer(config.trainer, config.optimiser, checkpoints, logger, callbacks)
     network = config.model.build(experiment.spec, spread=config.loss.needs_spread)
+    if not any(weights.requires_grad for weights in network.parameters()):
+        return _untrainable(network, experiment, config, checkpoints)
+    history, watching = History(), Watching(watch)
+    callbacks: list[Callback] = [history, watching, RandomStream(data)]
+    if config.model.starts_as_response:
+        callbacks.append(UntrainedCandidate(experiment.datasets["val"], config.optimiser.batch_size, history))
+    trainer = build_trainer(config.trainer, config.optimiser, checkpoints, logger, callbacks)
     if start.weights is not None:
         take_weights(start.weights, network)
     val_dates = len(experiment.datasets["val"].times)
@@ -89,6 +97,17 @@ def train_network(
     _check_learnt(history, config)
     if trainer.is_global_zero:
         module.load_state_dict(read_checkpoint(checkpoints / BEST)["state_dict"])
+    return Trained(network, history)
+
+
+def _untrainable(network: nn.Module, experiment: Experiment, config: TrainConfig, checkpoints: Path) -> Trained:
+    """A network without weights has nothing to learn: it is scored, and kept as any other."""
+    history = History()
+    history.take_untrained(val_rmse(network, experiment.datasets["val"], config.optimiser.batch_size))
+    log.info("%s has no weights to train: val/natural/rmse %.4f", config.model.title, history.best)
+    state = {"state_dict": {f"network.{name}": value for name, value in network.state_dict().items()}}
+    for name in (BEST, LAST):
+        write_checkpoint(state, checkpoints / name)
     return Trained(network, history)
 
 
@@ -110,6 +129,8 @@ def _fit(trainer: pl.Trainer, module: SoilMoistureModule, data: PatchDataModule,
 
 def _check_learnt(history: History, config: TrainConfig) -> None:
     if not math.isnan(history.best):
+        if history.best_epoch == UNTRAINED and config.model.starts_as_response:
+            log.info("no epoch is better on validation than the network was untrained, which is kept")
         return
     if not any(math.isnan(point.train_loss) for point in history.points) and "max_time" in config.trainer:
         raise ConfigError(
