@@ -77,10 +77,18 @@ _ALL = {
         Variable("response", "SSM per unit of the driver", "SSM", "prefit", -100, 100, group="memory"),
         Variable("span", "wet less dry reference", "dB", "prefit", 0, 100, group="memory"),
         Variable("spread", "standard deviation of the pixel's labels", "SSM", "prefit", 0, 1, group="memory"),
-        Variable("previous_residual", "label less forecast on the latest earlier image", "SSM", "prefit", -1, 1,
-                 group="previous"),
-        Variable("previous_mean", "the same, weighted mean of earlier images", "SSM", "prefit", -1, 1,
-                 group="previous"),
+        Variable(
+            "previous_residual",
+            "label less forecast on the latest earlier image",
+            "SSM",
+            "prefit",
+            -1,
+            1,
+            group="previous",
+        ),
+        Variable(
+            "previous_mean", "the same, weighted mean of earlier images", "SSM", "prefit", -1, 1, group="previous"
+        ),
         Variable("previous_age", "age of the latest earlier image", "days", "prefit", 0, 366, group="previous"),
     )
 }

@@ -42,6 +42,8 @@ class Bundle(Strict):
         crs: CRS of the model's grid.
         pixel_m: Size of the model's pixels, metres.
         pass_is_evening: Whether the usual pass is in the afternoon or evening, so that a window ends with its day.
+        response: The closed form below the network, see `mlssm.inference.prefit`: nested values that name tensors; None
+            for a model without.
         mlssm_version: The version that trained.
     """
 
@@ -58,6 +60,7 @@ class Bundle(Strict):
     crs: str
     pixel_m: float
     pass_is_evening: bool
+    response: dict[str, Any] | None = None
     mlssm_version: str = __version__
 
     @field_validator("model", mode="plain")
@@ -76,6 +79,7 @@ class Bundle(Strict):
         crs: str,
         pixel_m: float,
         pass_is_evening: bool,
+        response: dict[str, Any] | None = None,
     ) -> Bundle:
         """The record of a training; attributes as above."""
         images = {name: getattr(config.retrieval, name) for name in ImagesConfig.model_fields}
@@ -93,6 +97,7 @@ class Bundle(Strict):
             crs=crs,
             pixel_m=pixel_m,
             pass_is_evening=pass_is_evening,
+            response=response,
         )
 
 

@@ -14,8 +14,8 @@ from mlssm.config import FeaturesConfig, TrainConfig, WeatherConfig, WindowConfi
 from mlssm.cube import Cube
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.features import RAIN, FeatureSource, latest_before
-from mlssm.data.moment import Moment
 from mlssm.data.layers import area_layers, area_places
+from mlssm.data.moment import Moment
 from mlssm.data.plan import SamplingPlan
 from mlssm.data.prefit import Prefit, fit_prefit, wanted_maps
 from mlssm.data.rebalancing import plan_training, training_pool, with_inclusion

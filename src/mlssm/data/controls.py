@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from mlssm.data.place import PatchPlace
 
 
-def apply_control(
-    name: str, batch: Batch, places: Sequence[PatchPlace], spec: FeatureSpec, seed: int = 0
-) -> Batch:
+def apply_control(name: str, batch: Batch, places: Sequence[PatchPlace], spec: FeatureSpec, seed: int = 0) -> Batch:
     """A batch under a control; `none` gives it back as it is.
 
     Args:

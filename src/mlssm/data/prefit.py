@@ -6,13 +6,12 @@ any later day are made without that day's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.cube import Cube
 from mlssm.data.moment import PrefitMaps
 from mlssm.grid import Floats
 from mlssm.response.areas import Backscatter, Drivers, closed_form_areas
@@ -21,8 +20,7 @@ from mlssm.response.closed_form import ClosedForm
 from mlssm.response.forecaster import Forecaster
 from mlssm.response.inner import Dates, Settings
 from mlssm.response.memory import MEMORY
-from mlssm.response.nowcast import Carried, Moment
-from mlssm.retrieval.working_grid import WorkingGrid
+from mlssm.response.nowcast import Carried
 
 Array = npt.NDArray[np.float32]
 BASE, FORECAST = "base", "forecast"
@@ -37,12 +35,14 @@ class Prefit:
         forecaster: For other days and areas.
         maps: Of each time, its maps by area and name.
         targets: Of each training time, labels by area [h, w], by references that are fitted without its season.
+        nowcast: Whether the maps know earlier images.
         without_previous: Share of the pixels and dates without an earlier image, 0..1.
     """
 
     forecaster: Forecaster
     maps: Mapping[int, tuple[PrefitMaps, ...]]
     targets: Mapping[int, tuple[Array, ...]]
+    nowcast: bool
     without_previous: float
 
 
@@ -71,7 +71,7 @@ def fit_prefit(
     targets = {int(time): tuple(each.labels[time] for each in made) for time in np.flatnonzero(training)}
     maps = {time: tuple(each.at(time, int(seasons[time])) for each in made) for time in times}
     forecaster = Forecaster.of(form, working.grid, working.areas, start_month)
-    return Prefit(forecaster, maps, targets, float(np.mean([each.without_previous for each in made])))
+    return Prefit(forecaster, maps, targets, nowcast, float(np.mean([each.without_previous for each in made])))
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,12 @@ class _AreaMaps:
     @classmethod
     def of(cls, form: ClosedForm, area: int, *, nowcast: bool) -> _AreaMaps:
         forecasts, memory = form.forecasts(area), form.memory(area)
-        named = {season: memory_maps(memory.of(season)) for season in (*memory.by_season, None)}
+        whole = memory_maps(memory.whole)
+        named = {season: memory_maps(maps) for season, maps in memory.by_season.items()}
         carried = _carried(form, area, forecasts) if nowcast else None
         labels = form.labels(area).astype(np.float32)
         return cls(
-            forecasts.astype(np.float32), labels, lambda season: named.get(season, named[None]), carried, form.inner.phi
+            forecasts.astype(np.float32), labels, lambda season: named.get(season, whole), carried, form.inner.phi
         )
 
     @property

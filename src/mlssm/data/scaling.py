@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from mlssm.config import FeaturesConfig
 from mlssm.cube import NDVI_SCALE, unpack
-from mlssm.data.moment import Moment
 from mlssm.data.layers import AreaLayers
+from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
 from mlssm.variables import AVAILABLE, is_of_kind, of_kind, source_of, transformed
 from mlssm.weather.field import WeatherField

@@ -171,7 +171,7 @@ def response_rows(experiment: Experiment, config: TrainConfig) -> list[Baseline]
     """The closed form that the network was trained on top of, without what it learnt; and without earlier images."""
     if experiment.prefit is None:
         return []
-    rows = [PrefitMap("response, plain forecast", FORECAST, experiment.moments)]
+    rows: list[Baseline] = [PrefitMap("response, plain forecast", FORECAST, experiment.moments)]
     if config.features.previous == "nowcast":
         rows.append(PrefitMap("response, nowcast", BASE, experiment.moments))
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -13,6 +14,7 @@ from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation
 from mlssm.evaluation.table import as_rich
+from mlssm.inference.prefit import response_state
 from mlssm.jobs.continuation import TrainingJob
 from mlssm.patches.index import save_index
 from mlssm.tracking.model_files import write_model_files
@@ -37,8 +39,9 @@ def keep_checkpoints(run: TrackedRun, checkpoints: Path) -> None:
 def keep_bundle(run: TrackedRun, experiment: Experiment, job: TrainingJob, trained: Trained) -> None:
     """Last of all: a run with a model is a run that has everything."""
     folder = job.folder / "model"
-    described = _describe(experiment, job.config)
-    bundle.save(described, trained.network.state_dict(), folder)
+    response, tensors = bundle.pack(response_state(experiment))
+    described = _describe(experiment, job.config, response)
+    bundle.save(described, {**trained.network.state_dict(), **tensors}, folder)
     write_model_files(folder, described)
     run.log_bundle(folder)
 
@@ -52,7 +55,7 @@ def print_scores(evaluation: Evaluation, run: TrackedRun) -> None:
     console.print(f"See it with: {run.ui_command}", highlight=False, soft_wrap=True)
 
 
-def _describe(experiment: Experiment, config: TrainConfig) -> Bundle:
+def _describe(experiment: Experiment, config: TrainConfig, response: dict[str, Any] | None) -> Bundle:
     cube = experiment.cube
     return Bundle.of(
         config,
@@ -62,4 +65,5 @@ def _describe(experiment: Experiment, config: TrainConfig) -> Bundle:
         crs=cube.grid.crs,
         pixel_m=experiment.stack.working.grid.pixel,
         pass_is_evening=bool((cube.window_ends == cube.local_days).mean() >= 0.5),
+        response=response,
     )

@@ -15,12 +15,13 @@ import numpy.typing as npt
 from mlssm import __version__
 from mlssm.config import DatamoduleConfig, PredictConfig
 from mlssm.data.features import FeatureSource
-from mlssm.data.moment import Moment
 from mlssm.data.layers import area_layers, area_places
+from mlssm.data.moment import Moment
 from mlssm.errors import DataError, RunError
 from mlssm.grid import Window
 from mlssm.inference.area import map_area
 from mlssm.inference.mapper import Booleans, Days, Mapper, check_pixel, choose_device, fitting_layers
+from mlssm.inference.prefit import DayMaps, Images
 from mlssm.inference.restore import restore
 from mlssm.inference.tiles import plan_tiles
 from mlssm.jobs.area import open_area
@@ -28,6 +29,8 @@ from mlssm.mapping.days import parse_days
 from mlssm.mapping.geotiff import Block, write_cog
 from mlssm.mapping.preview import MapPanel, write_preview
 from mlssm.progress import track
+from mlssm.response.areas import Drivers
+from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import load_stack
 from mlssm.tracking.find import download, find_run
 from mlssm.tracking.opening import open_store
@@ -35,6 +38,7 @@ from mlssm.tracking.tags import BUNDLE_FOLDER
 from mlssm.weather.field import WeatherField
 
 log = logging.getLogger(__name__)
+AGE = "previous_age"
 
 
 def predict(config: PredictConfig) -> list[Path]:
@@ -102,7 +106,7 @@ def _write_map(
     if all(np.isnan(panel.values).all() for panel in panels):
         log.warning("the map of %s has no value: all its pixels are water, frozen, snowy or lack an input", date)
     path = config.output / f"ssm_{date:%Y%m%d}.tif"
-    write_cog(path, blocks, mapper.cube.grid, _tags(mapper, date), f"surface soil moisture, relative, {date}")
+    write_cog(path, blocks, mapper.cube.grid, _tags(mapper, date, moment), f"surface soil moisture, relative, {date}")
     write_preview(path.with_suffix(".png"), panels, date, "Surface soil moisture")
     return path
 
@@ -128,7 +132,7 @@ def onto_grid(ssm: npt.NDArray[np.float32], window: Window, factor: int, area: W
     return common, np.ascontiguousarray(values[common.within(fine).slices])
 
 
-def _tags(mapper: Mapper, date: dt.date) -> dict[str, str]:
+def _tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
     model, working = mapper.bundle, mapper.stack.working
     return {
         "date": date.isoformat(),
@@ -139,7 +143,22 @@ def _tags(mapper: Mapper, date: dt.date) -> dict[str, str]:
         "lag_days": str(model.window.lag),
         "support_m": f"{working.window_pixels * mapper.cube.grid.pixel:g} ({model.images.multilook})",
         "software": f"mlssm {__version__}",
+        **_prefit_tags(mapper, moment),
     }
+
+
+def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
+    """What the map knows of its pixels, and how old the latest image is that it has seen."""
+    prefit = mapper.prefit
+    if prefit is None:
+        return {}
+    known = sum(not area.is_population for area in prefit.areas)
+    tags = {"pixel_memory": f"in {known} of {len(prefit.areas)} areas; the mean area's response in the others"}
+    if not prefit.nowcast:
+        return tags
+    ages = np.concatenate([maps[AGE][np.isfinite(maps[AGE])] for maps in moment.maps])
+    age = f"{np.median(ages):g} (median; {ages.min():g} to {ages.max():g})" if ages.size else "no earlier image"
+    return {**tags, "kind": "nowcast", "previous_image_age_days": age}
 
 
 def load_mapper(config: PredictConfig) -> Mapper:
@@ -162,7 +181,11 @@ def load_mapper(config: PredictConfig) -> Mapper:
     layers = fitting_layers(model.channels, area_layers(cube, stack.working, model.features.static), model.features)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
     features = FeatureSource(field, layers, model.channels)
-    return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device))
+    prefit = None
+    if restored.response is not None:
+        masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)
+        prefit = DayMaps(restored.response, Images(cube, stack, masks), Drivers(field))
+    return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device), prefit)
 
 
 def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> DatamoduleConfig:

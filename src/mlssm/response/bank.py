@@ -139,9 +139,7 @@ class Weighing:
     errors: dict[int, SquaredErrors]
 
     @classmethod
-    def of(
-        cls, retrieve: Retrieve, maps: Mapping[str, DriverMaps], training: Booleans, seasons: Seasons
-    ) -> Weighing:
+    def of(cls, retrieve: Retrieve, maps: Mapping[str, DriverMaps], training: Booleans, seasons: Seasons) -> Weighing:
         """Hold out each training season in turn, with references, means and slopes fitted without it.
 
         Raises:

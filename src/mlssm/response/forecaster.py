@@ -16,6 +16,7 @@ from mlssm.response.closed_form import AreaForm, ClosedForm
 from mlssm.response.memory import MEMORY
 
 Corner = tuple[float, float]
+SAME_PLACE_M = 0.01
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,11 @@ class Forecaster:
 
     def _on(self, where: Corner, shape: tuple[int, int]) -> AreaForecaster:
         for area in self.areas:
-            if area.memory.shape[1:] == shape and area.corner is not None and np.allclose(area.corner, where, atol=0.01):
+            if (
+                area.memory.shape[1:] == shape
+                and area.corner is not None
+                and np.allclose(area.corner, where, atol=0.01)
+            ):
                 return area
         return self.population.spread_over(shape)
 

@@ -60,6 +60,26 @@ class AreaRetrieval:
     slope: Floats | None
     shared: bool
 
+    def state(self) -> dict[str, Any]:
+        """Arrays, primitives, and dictionaries of these, by orbit as text: what a bundle keeps."""
+        references = {str(key): [each.dry, each.wet, each.mean] for key, each in self.references.items()}
+        usable = {str(key): each for key, each in self.usable.items()}
+        angle = {str(key): each for key, each in self.angle.items()}
+        return {
+            "references": references,
+            "usable": usable,
+            "angle": angle,
+            "slope": self.slope,
+            "shared": self.shared,
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> AreaRetrieval:
+        """From its state."""
+        references = {int(key): References(*parts) for key, parts in state["references"].items()}
+        usable, angle = ({int(key): part for key, part in state[name].items()} for name in ("usable", "angle"))
+        return cls(references, usable, angle, state["slope"], bool(state["shared"]))
+
     def key(self, orbit: int) -> int:
         """Under which key the references of a relative orbit are; not all orbits have any."""
         return 0 if self.shared else orbit
