@@ -195,7 +195,14 @@ class Watershed:
 
 # what tests of labels, patches and features count on, whatever the shipped defaults are
 PINNED = (
-    *("model.lag=3", "model.window=sequence", "split=by_season", "sampler=natural", "weather.min_coverage=0.75"),
+    *(
+        "model=convlstm",
+        "model.lag=3",
+        "model.window=sequence",
+        "split=by_season",
+        "sampler=natural",
+        "weather.min_coverage=0.75",
+    ),
     *(
         "retrieval.multilook=block",
         "retrieval.min_valid_fraction=0.5",

@@ -91,7 +91,7 @@ def nothing(_, dates, __):
 fit.fit_label_error = nothing  # how far labels are off is not what is asked, and takes seconds
 root = Path(sys.argv[1])
 told = ["datamodule=opera_rtc", f"datamodule.root={root}", f"datamodule.cubes={root.parent / 'cubes'}", "model.lag=2"]
-told += ["features.dynamic=[precipitation,radiation]", "features.static=[elevation,northness]"]
+told += ["model=convlstm", "features.dynamic=[precipitation,radiation]", "features.static=[elevation,northness]"]
 told += ["retrieval.multilook_m=90", "patches.size=10", "retrieval.min_dates=2", "datamodule.soil=null"]
 with initialize_config_dir(sys.argv[2], version_base="1.3"):
     config = parse(TrainConfig, OmegaConf.to_container(compose("train", told), resolve=True))

@@ -104,8 +104,8 @@ def change(folder: Path, **values) -> None:
 
 
 def test_a_newer_format_asks_for_an_update(saved):
-    change(saved, format=3, another_key=1)
-    with pytest.raises(RunError, match="bundle format 3, this version reads up to 2; update mlssm"):
+    change(saved, format=4, another_key=1)
+    with pytest.raises(RunError, match="bundle format 4, this version reads up to 3; update mlssm"):
         load(saved)
 
 

@@ -233,7 +233,7 @@ def test_shuffled_patches_are_the_controls_own(watershed, experiment: Experiment
     plain = experiment.datasets["test"]
     shuffled = PatchDataset(plain.patches, plain.size, plain.retrieval, plain.features, plain.moments, "shuffle_space")
     batch = next(iter(DataLoader(plain, batch_size=4)))
-    wanted = apply_control("shuffle_space", batch, [plain.place(i) for i in range(4)])
+    wanted = apply_control("shuffle_space", batch, [plain.place(i) for i in range(4)], plain.features.spec)
     for i in range(4):
         torch.testing.assert_close(shuffled[i].dynamic, wanted.dynamic[i], rtol=0, atol=0)
         torch.testing.assert_close(shuffled[i].static, wanted.static[i], rtol=0, atol=0)

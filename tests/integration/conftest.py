@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # a training that takes seconds, whatever the shipped defaults are
 QUICK = (
     *("trainer.max_epochs=2", "trainer.accelerator=cpu", "model.hidden=[4]", "model.lag=2", "model.window=sequence"),
-    *("split=by_date", "patches.size=10", "patches.dense_stride=5", "patches.min_high_fraction=0.3"),
+    *("model=convlstm", "split=by_date", "patches.size=10", "patches.dense_stride=5", "patches.min_high_fraction=0.3"),
     *("retrieval.multilook_m=90", "retrieval.multilook=block", "optimiser.batch_size=32", "evaluation.draws=100"),
 )
 # an area of one season that takes two seconds to simulate
