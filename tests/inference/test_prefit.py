@@ -92,7 +92,7 @@ def test_elsewhere_the_mean_areas_response_is_used_and_told(
 
 def test_a_state_that_is_not_whole_is_refused(experiment: Experiment, state: Any) -> None:
     forecaster = {key: value for key, value in state["forecaster"].items() if key != "phi"}
-    with pytest.raises(RunError, match="not whole.*copy the bundle again"):
+    with pytest.raises(RunError, match=r"not whole.*copy the bundle again"):
         day_maps(experiment, state | {"forecaster": forecaster})
 
 

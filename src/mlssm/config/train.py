@@ -25,6 +25,12 @@ class SweepConfig(Strict):
     resume: bool
 
 
+class ResponseConfig(Strict):
+    """What `model=response` is made of beside its closed form; a part of its section `model`."""
+
+    residual: Literal["convlstm", "none"]
+
+
 class TrainConfig(Strict):
     """Everything that `train.py` is told."""
 
@@ -32,6 +38,7 @@ class TrainConfig(Strict):
     retrieval: RetrievalConfig
     weather: WeatherConfig
     features: FeaturesConfig
+    response: ResponseConfig
     patches: PatchesConfig
     split: SplitConfig
     sampler: SamplerConfig

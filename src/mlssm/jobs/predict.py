@@ -153,7 +153,9 @@ def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
     if prefit is None:
         return {}
     known = sum(not area.is_population for area in prefit.areas)
-    tags = {"pixel_memory": f"in {known} of {len(prefit.areas)} areas; the mean area's response in the others"}
+    elsewhere = "" if known == len(prefit.areas) else "; elsewhere the mean area's response"
+    memory = f"in {known} of {len(prefit.areas)} areas{elsewhere}" if known else "none: the mean area's response"
+    tags = {"pixel_memory": memory}
     if not prefit.nowcast:
         return tags
     ages = np.concatenate([maps[AGE][np.isfinite(maps[AGE])] for maps in moment.maps])

@@ -29,6 +29,7 @@ from mlssm.weather.interpolation import inverse_distance_weights
 from mlssm.weather.stations import Days
 
 WHOLE = slice(None)
+LEAST_DATES = 2  # of references
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,20 @@ class Backscatter:
             def retrieve(training: Booleans) -> Retrieved:
                 key = np.packbits(training).tobytes()
                 if key not in fitted:
-                    fitted[key] = fit_areas(self.cube, self.stack, self.config, training, self.masks)
+                    config = self._least_dates(training)
+                    fitted[key] = fit_areas(self.cube, self.stack, config, training, self.masks)
                 return self._retrieved(number, fitted[key][number], training)
 
             return retrieve
 
         return tuple(of(number) for number in range(len(self.stack.areas)))
+
+    def _least_dates(self, training: Booleans) -> RetrievalConfig:
+        """Where seasons are held out, references may be of fewer dates than those that ship: they only choose."""
+        orbits = self.cube.orbits if self.config.per_orbit else np.zeros_like(self.cube.orbits)
+        fewest = int(np.unique(orbits[training], return_counts=True)[1].min(initial=LEAST_DATES))
+        least = min(self.config.min_dates, max(fewest, LEAST_DATES))
+        return self.config.model_copy(update={"min_dates": least})
 
     def _retrieved(self, number: int, area: AreaRetrieval, training: Booleans) -> Retrieved:
         times, orbits = np.arange(len(training)), self.cube.orbits
