@@ -85,6 +85,6 @@ def test_elsewhere_the_map_is_the_mean_areas_and_says_so(response: Any, tiny_are
 
 def test_the_bundle_keeps_the_response_and_its_channels_are_served(response: Any) -> None:
     folders = list((response[0].folder / "mlruns").rglob("bundle.json"))
-    (described,) = (json.loads(path.read_text())["bundle"] for path in folders)
+    described = json.loads(folders[0].read_text())["bundle"]
     assert described["response"]["forecaster"]["start_month"] == 9
     assert {"base", "mean_ssm", "previous_age"} <= set(described["channels"]["static"])
