@@ -12,12 +12,12 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
-from mlssm.checkpoint import BEST, read_checkpoint
+from mlssm.checkpoint import BEST, LAST, read_checkpoint, write_checkpoint
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.data.datamodule import PatchDataModule
 from mlssm.errors import ConfigError, Pruned
-from mlssm.training.history import History
+from mlssm.training.history import UNTRAINED, History
 from mlssm.training.module import SoilMoistureModule
 from mlssm.training.random_stream import RandomStream
 from mlssm.training.start import Start, check_resumable, take_weights
@@ -47,6 +47,7 @@ def train_network(
     logger: Logger | None,
     start: Start = FROM_SCRATCH,
     watch: Watch | None = None,
+    epochs: int | None = None,
 ) -> Trained:
     """Train a network from the configuration's seed, or from where another training stands.
 
@@ -60,6 +61,8 @@ def train_network(
         logger: Where the course goes; None for nowhere.
         start: What to begin with; of `checkpoint`, the `best.ckpt` beside it is in `checkpoints` as well.
         watch: Is told every validated epoch, and may stop the training; asked on the first process only.
+        epochs: Train for exactly so many, without validation, and keep the last one; 0 keeps the untrained network.
+            None: the configuration's, stopped early and kept at the best one by validation.
 
     Returns:
         The network at its best epoch; on other processes than the first, at its last one.
@@ -71,9 +74,11 @@ def train_network(
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = _data(experiment, config)
+    if epochs == UNTRAINED:
+        return _untrained(experiment, config, checkpoints, start)
     history, watching = History(), Watching(watch)
     callbacks = [history, watching, RandomStream(data)]
-    trainer = build_trainer(config.trainer, config.optimiser, checkpoints, logger, callbacks)
+    trainer = build_trainer(config.trainer, config.optimiser, checkpoints, logger, callbacks, epochs)
     network = config.model.build(experiment.spec, spread=config.loss.needs_spread)
     if start.weights is not None:
         take_weights(start.weights, network)
@@ -86,10 +91,22 @@ def train_network(
     _fit(trainer, module, data, start.checkpoint)
     if watching.pruned is not None:
         raise Pruned(watching.pruned)
-    _check_learnt(history, config)
+    if epochs is None:
+        _check_learnt(history, config)
     if trainer.is_global_zero:
         module.load_state_dict(read_checkpoint(checkpoints / BEST)["state_dict"])
     return Trained(network, history)
+
+
+def _untrained(experiment: Experiment, config: TrainConfig, checkpoints: Path, start: Start) -> Trained:
+    """The network as it begins, kept as a trained one is."""
+    network = config.model.build(experiment.spec, spread=config.loss.needs_spread)
+    if start.weights is not None:
+        take_weights(start.weights, network)
+    state = {"state_dict": {f"network.{name}": value for name, value in network.state_dict().items()}}
+    for name in (BEST, LAST):
+        write_checkpoint(state, checkpoints / name)
+    return Trained(network, History())
 
 
 def _data(experiment: Experiment, config: TrainConfig) -> PatchDataModule:
