@@ -58,7 +58,8 @@ class SplitConfig(Strict):
     def _seasons_are_held_out_once(self) -> Self:
         if self.each_season and (self.test is not None or self.val is not None):
             raise ValueError(
-                f"split={EACH_SEASON} tests on each season in turn; remove split.test and split.val, or set split=by_season"
+                f"split={EACH_SEASON} tests on each season in turn; remove split.test and split.val, or set "
+                "split=by_season"
             )
         if self.by_inner_seasons and self.name not in (*SEASONAL, EACH_SEASON):
             raise ValueError(

@@ -84,15 +84,15 @@ def log_sums(run: TrackedRun, found: SplitEvaluation, days: npt.NDArray[np.datet
 def final_metrics(evaluation: Evaluation) -> dict[str, float]:
     """What runs are compared by: the trained model's scores on validation and test; all else is in the tables.
 
-    `{split}/n`, `{split}/{distribution}/{score}`, `{split}/natural/r2_low`, `r2_high` and `skill` (over the best
-    baseline), `{split}/detection/{pod,far,csi}_{threshold}`, and the medians `{split}/temporal_corr` and
-    `{split}/spatial_corr`.
+    `{split}/n`, `{split}/{distribution}/{score}`, `{split}/natural/r2_low`, `r2_high`, `skill` (over the best
+    baseline), `skill_low` and `skill_high`, `{split}/detection/{pod,far,csi}_{threshold}`, and the medians
+    `{split}/temporal_corr` and `{split}/spatial_corr`.
     """
     metrics: dict[str, float] = {}
     for row in evaluation.rows:
         if row.kind == "network" and row.split in COMPARED:
             metrics |= _row_metrics(row)
-    for split in COMPARED:
+    for split in (name for name in COMPARED if name in evaluation.splits):
         metrics |= _split_metrics(split, evaluation.splits[split], evaluation)
     return metrics
 
@@ -104,6 +104,8 @@ def _row_metrics(row: ScoreRow) -> dict[str, float]:
     if row.distribution == "natural":
         ends = row.intervals.r2
         more = {"r2_low": ends.low, "r2_high": ends.high, "skill": row.skill}
+        if row.skill_interval is not None:
+            more |= {"skill_low": row.skill_interval.low, "skill_high": row.skill_interval.high}
         metrics |= {f"{place}/{name}": value for name, value in more.items()} | {f"{row.split}/n": n}
     elif row.distribution == "two_pass":
         metrics[f"{place}/n"] = n

@@ -98,8 +98,8 @@ def check_inner(training: npt.NDArray[Any], told: str = "") -> None:
     if len(training) < LEAST_INNER:
         raise SplitError(
             f"split.inner=seasons holds out training seasons in turn and needs {LEAST_INNER} of them, and there "
-            f"{_are(training)}{told}; set split.inner=none, name fewer in split.test, or begin seasons in another month "
-            "(split.start_month)"
+            f"{_are(training)}{told}; set split.inner=none, name fewer in split.test, or begin seasons in another "
+            "month (split.start_month)"
         )
 
 
@@ -182,9 +182,7 @@ def _validation_season(groups: npt.NDArray[Any], test: npt.NDArray[Any]) -> npt.
     return np.asarray(known[enough][[np.argmin(count[enough])]])
 
 
-def _assign(
-    groups: npt.NDArray[Any], test: npt.NDArray[Any], val: npt.NDArray[Any], wanted: Sequence[str]
-) -> Names:
+def _assign(groups: npt.NDArray[Any], test: npt.NDArray[Any], val: npt.NDArray[Any], wanted: Sequence[str]) -> Names:
     both = np.intersect1d(test, val)
     if both.size:
         raise ConfigError(f"split: {both[0]} is in both split.test and split.val")

@@ -10,7 +10,6 @@ from pytorch_lightning.callbacks import Callback
 
 from mlssm.scores.epoch import EpochPoint
 
-
 UNTRAINED = 0
 
 
