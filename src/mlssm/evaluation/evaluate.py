@@ -136,6 +136,7 @@ def evaluate(
     wanted: Sequence[str] = ("train", "val", "test"),
     *,
     poolable: bool = False,
+    bare: bool = False,
 ) -> Evaluation:
     """Score a network and the baselines on all three splits, each read once.
 
@@ -149,6 +150,7 @@ def evaluate(
         config: Batch size, bins, thresholds, blocks, controls and seed; what the ridge's penalty is chosen by.
         wanted: Which splits.
         poolable: Whether what `mlssm.evaluation.pooling` joins is kept.
+        bare: Whether the network alone is scored, without controls and baselines.
 
     Raises:
         SplitError: No training pixel has a label.
@@ -157,10 +159,10 @@ def evaluate(
     title = config.model.title
     trained = Network(title, network, config.control)
     # a network that was trained under a control has lost what the others would take away
-    names = config.evaluation.controls if config.control == "none" else ()
+    names = config.evaluation.controls if config.control == "none" and not bare else ()
     controls = [Network(f"{title}, {CONTROLS[name]}", network, name) for name in names]
     start_month = config.split.start_month if config.split.by_inner_seasons else None
-    baselines = fit_baselines(experiment, regular["train"], config.seed, start_month)
+    baselines = () if bare else fit_baselines(experiment, regular["train"], config.seed, start_month)
     settings = replace(split_settings(experiment, config), poolable=poolable)
     splits = {}
     for split, dataset in ((split, regular[split]) for split in wanted):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +34,7 @@ def report(
     network: nn.Module,
     evaluation: Evaluation,
     history: Sequence[EpochPoint],
+    courses: Mapping[str, Sequence[EpochPoint]] | None = None,
 ) -> None:
     """Log the final metrics, the tables, the test split's sums, the figures, and the report that shows them.
 
@@ -44,6 +45,7 @@ def report(
         network: The trained network.
         evaluation: Its scores.
         history: The course of the training.
+        courses: Of the trainings that chose its epochs, by the season that each held out; None where none did.
     """
     days = experiment.cube.local_days
     run.log_metrics(final_metrics(evaluation))
@@ -51,7 +53,7 @@ def report(
     tables = Breakdown.of(evaluation, days)
     log_breakdown(run, tables)
     log_sums(run, evaluation.splits["test"], days)
-    figures = run_figures(experiment, network, evaluation, tables, history)
+    figures = run_figures(experiment, network, evaluation, tables, history, courses or {})
     for item in figures:
         run.log_image(item.png, f"figures/{item.stem}.png")
     run.log_text(render(run_page(config, evaluation, tables, days, figures)), "report.html")

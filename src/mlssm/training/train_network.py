@@ -10,6 +10,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from mlssm.checkpoint import BEST, LAST, read_checkpoint, write_checkpoint
@@ -104,8 +105,9 @@ def _untrained(experiment: Experiment, config: TrainConfig, checkpoints: Path, s
     if start.weights is not None:
         take_weights(start.weights, network)
     state = {"state_dict": {f"network.{name}": value for name, value in network.state_dict().items()}}
-    for name in (BEST, LAST):
-        write_checkpoint(state, checkpoints / name)
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        for name in (BEST, LAST):
+            write_checkpoint(state, checkpoints / name)
     return Trained(network, History())
 
 
