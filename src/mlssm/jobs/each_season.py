@@ -6,7 +6,6 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,9 +71,8 @@ def train_each_season(cube: Cube, job: TrainingJob, run: TrackedRun | None) -> t
     if len(folds) < FEWEST:
         raise SplitError(f"split=leave_one_season_out: {len(folds)} season is left to be tested on; see the log above")
     flops = float(find_run(run.store, folds[0].run.run_id).metrics[COST])
-    by_seed = [
-        pool_evaluations([load_evaluation(path) for path in files]) for files in zip(*_files(folds), strict=True)
-    ]
+    of_seed = zip(*(fold.files for fold in folds), strict=True)
+    by_seed = [pool_evaluations([load_evaluation(path) for path in files]) for files in of_seed]
     rmse = validation_rmse(by_seed)
     run.log_metrics({COST: flops, RMSE: rmse})
     run.set_tags({SEASONS: " ".join(str(fold.run.season) for fold in folds)})
@@ -83,10 +81,6 @@ def train_each_season(cube: Cube, job: TrainingJob, run: TrackedRun | None) -> t
         together = report_seasons(run, cube, job.config, [fold.run for fold in folds], by_seed)
     run.log_metrics({"seconds": time.monotonic() - started, "peak_memory_gb": peak_memory_gb()})
     return Outcome(rmse, flops, run.run_id), together
-
-
-def _files(folds: Sequence[Fold]) -> list[tuple[Path, ...]]:
-    return [fold.files for fold in folds]
 
 
 def _folds(cube: Cube, job: TrainingJob, run: TrackedRun | None) -> list[Fold | None]:

@@ -32,9 +32,9 @@ from mlssm.tracking.run import TrackedRun
 
 log = logging.getLogger(__name__)
 READ_SEASONS = (
-    "Each season by itself, as it was predicted from the others; its run has the maps and the model. All other scores of "
-    "this page are of the pixels of all seasons together. A date is in the training, and may be in the validation, of "
-    "several folds: there its pixels count as often."
+    "Each season by itself, as it was predicted from the others; its run has the maps and the model. All other scores "
+    "of this page are of the pixels of all seasons together. A date is in the training, and may be in the validation, "
+    "of several folds: there its pixels count as often."
 )
 
 

@@ -77,6 +77,8 @@ def train_one(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) 
     run.log_metrics({COST: cost(experiment, trained.network), "model/parameters": _size(trained.network)})
     if job.config.trial is not None:
         run.log_metrics({RMSE: rmse})
+        if job.pooled:
+            _keep_scores(run, job, _validation(experiment, trained, job, choice))
         return Result(trained, rmse, None)
     evaluation = _evaluate(experiment, trained, job, choice)
     courses = None if choice is None else choice.courses
@@ -151,6 +153,21 @@ def _evaluate(experiment: Experiment, trained: Trained, job: TrainingJob, choice
     return replace(found, splits={"train": found.splits["train"], "val": choice.val, "test": found.splits["test"]})
 
 
+def _validation(experiment: Experiment, trained: Trained, job: TrainingJob, choice: Choice | None) -> Evaluation:
+    """The network's validation scores alone: a search must see no others."""
+    if choice is None:
+        return evaluate(experiment, trained.network, job.config, ("val",), poolable=True, bare=True)
+    assert choice.val is not None
+    (network,) = choice.val.sums
+    return Evaluation({"val": choice.val}, {network: "network"}, job.config.evaluation, job.config.seed)
+
+
+def _keep_scores(run: TrackedRun, job: TrainingJob, evaluation: Evaluation) -> None:
+    """Whole, for the run above to pool."""
+    save_evaluation(evaluation, job.folder / FILE)
+    run.log_file(job.folder / FILE)
+
+
 def _keep(
     run: TrackedRun,
     experiment: Experiment,
@@ -161,8 +178,7 @@ def _keep(
 ) -> None:
     """What others go on from; the model last of all."""
     if job.pooled:
-        save_evaluation(evaluation, job.folder / FILE)
-        run.log_file(job.folder / FILE)
+        _keep_scores(run, job, evaluation)
     keep_checkpoints(run, job.folder / CHECKPOINTS)
     for fold in () if choice is None else choice.folds:
         keep_checkpoints(run, fold.folder / CHECKPOINTS, f"{FOLDS}/{fold.folder.name}/{CHECKPOINTS}")

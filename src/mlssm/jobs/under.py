@@ -25,8 +25,7 @@ def job_under(job: TrainingJob, name: str, tag: tuple[str, str], above: TrackedR
     config = job.config.model_copy(update={"resume": earlier.run_id})
     again = resume(above.store, config, job.values, folder, ())
     # what the run above was told counts, not what this one was told once
-    told = {"config": job.config, "values": job.values, "watched": job.watched, "pooled": job.pooled}
-    return dataclasses.replace(again, **told)
+    return dataclasses.replace(again, config=job.config, values=job.values, watched=job.watched, pooled=job.pooled)
 
 
 def earlier_under(above: TrackedRun, tag: tuple[str, str]) -> Run | None:

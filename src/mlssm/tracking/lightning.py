@@ -23,7 +23,12 @@ class RunLogger(Logger):
     """
 
     def __init__(self, run: TrackedRun, place: str = "") -> None:
-        """Bind the logger to a run that is being written; with a `place`, which begins its names, it keeps `COURSE` alone."""
+        """Bind the logger to a run that is being written.
+
+        Args:
+            run: The run.
+            place: Begins the names of the metrics, which are then those of `COURSE` alone; empty: all, as they are.
+        """
         super().__init__()
         self._run, self._place = run, place
 
