@@ -53,7 +53,7 @@ def load_evaluation(path: Path) -> Evaluation:
         RunError: The file is missing, or not one of these.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file}
         about = json.loads(str(arrays.pop("about")))
         names = dict.fromkeys(name.partition("/")[0] for name in arrays)
