@@ -144,6 +144,18 @@ def _fit_prefit(known: Known, config: TrainConfig, training: npt.NDArray[np.bool
     return prefit
 
 
+def usable_days(cube: Cube, config: TrainConfig) -> npt.NDArray[np.datetime64]:
+    """Local day of each acquisition that has the weather that the configuration asks for, in the order of time.
+
+    Raises:
+        SplitError: None has.
+    """
+    stack = load_stack(cube, config.retrieval)
+    field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
+    moments = all_moments(cube, field, cube.window_ends, cube.local_days, config.window)
+    return np.asarray(cube.local_days[_usable(moments, cube, config)])
+
+
 def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:
     """The patches of both passes of a split, for evaluation: without a control, which each model applies by itself.
 

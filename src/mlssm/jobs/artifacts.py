@@ -9,7 +9,7 @@ from rich.console import Console
 
 from mlssm import bundle
 from mlssm.bundle import Bundle
-from mlssm.checkpoint import BEST, LAST
+from mlssm.checkpoint import BEST, CHECKPOINTS, LAST
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation
@@ -30,10 +30,10 @@ def keep_index(run: TrackedRun, experiment: Experiment, folder: Path) -> None:
     run.log_file(path)
 
 
-def keep_checkpoints(run: TrackedRun, checkpoints: Path) -> None:
-    """What another machine needs to go on from this run."""
+def keep_checkpoints(run: TrackedRun, checkpoints: Path, place: str = CHECKPOINTS) -> None:
+    """What another machine needs to go on from this run, as artifacts in the folder `place`."""
     for name in (BEST, LAST):
-        run.log_file(checkpoints / name, checkpoints.name)
+        run.log_file(checkpoints / name, place)
 
 
 def keep_bundle(run: TrackedRun, experiment: Experiment, job: TrainingJob, trained: Trained) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlssm.tracking.find import Run, download
 from mlssm.tracking.run import TrackedRun
-from mlssm.tracking.tags import BUNDLE
+from mlssm.tracking.tags import BUNDLE, SEASONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +109,8 @@ def _log_differences(parent: TrackedRun, runs: Sequence[Run]) -> None:
     from mlssm.evaluation.experiments.differences import Scored, differences
     from mlssm.evaluation.sums_file import FILE, load_sums
 
-    finished = [run for run in runs if BUNDLE in run.tags]  # a run with a model is a run that has everything
+    # a run with a model, or with all its seasons, is a run that has everything
+    finished = [run for run in runs if BUNDLE in run.tags or SEASONS in run.tags]
     if len(finished) < 2:
         return
     with tempfile.TemporaryDirectory() as folder:

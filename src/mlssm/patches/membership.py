@@ -34,6 +34,11 @@ class Membership:
     date_split: Names
     places: pd.DataFrame | None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The splits that there are: held-out training seasons need no validation split."""
+        return ("train", "test") if self.config.by_inner_seasons else ("train", "val", "test")
+
     @classmethod
     def of(cls, working: WorkingGrid, date_split: Names, patches: PatchesConfig, config: SplitConfig) -> Membership:
         """Lay the blocks, if space is split."""

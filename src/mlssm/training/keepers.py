@@ -95,6 +95,18 @@ class Last(Checkpoint):
         self._kept = trainer.global_step
 
 
+class Final(Checkpoint):
+    """Keeps the end of a training as `best.ckpt`: of one whose epochs were chosen before, the last one is the best."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep it in this folder."""
+        self._path = folder / BEST
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep it, also where a restart had nothing left to train."""
+        trainer.save_checkpoint(self._path, weights_only=False)
+
+
 class Patience(EarlyStopping):
     """Stops after so many validations without a lower `val/natural/rmse`; a training that was stopped stays so.
 

@@ -15,6 +15,7 @@ from mlssm.evaluation.baselines.pixel_mean import PixelMean
 from mlssm.evaluation.baselines.pixels import draw_pixels
 from mlssm.evaluation.baselines.training import PixelLabels, training_patches
 from mlssm.grid import Floats
+from mlssm.patches.dates import seasons
 
 BASELINE_NAMES = (
     PixelMean.name,
@@ -26,7 +27,9 @@ BASELINE_NAMES = (
 )
 
 
-def fit_baselines(experiment: Experiment, train: PatchDataset, seed: int) -> tuple[Baseline, ...]:
+def fit_baselines(
+    experiment: Experiment, train: PatchDataset, seed: int, start_month: int | None = None
+) -> tuple[Baseline, ...]:
     """Fit all baselines, in the order of `BASELINE_NAMES`.
 
     They are fitted on the valid pixels of the training patches of the regular grid, whatever the sampler draws, one
@@ -38,6 +41,7 @@ def fit_baselines(experiment: Experiment, train: PatchDataset, seed: int) -> tup
         experiment: Labels and weather.
         train: The training patches; those of the second pass are not read.
         seed: Of the pixels that the regressions are fitted on, and of boosting.
+        start_month: Month that a season begins with, where seasons are held out to choose by; None: days are.
 
     Raises:
         SplitError: No training pixel has a label.
@@ -52,7 +56,7 @@ def fit_baselines(experiment: Experiment, train: PatchDataset, seed: int) -> tup
         Climatology.fit(train, mean, days),
         Persistence.of(experiment.retrieval, days, mean),
         AntecedentRain.fit(sums, indices, fallback),
-        ridge.fit_ridge(sample),
+        ridge.fit_ridge(sample, None if start_month is None else seasons(sample.day, start_month)),
         boosting.fit_boosting(sample, seed),
     )
 
