@@ -54,7 +54,7 @@ class TrainConfig(Strict):
     trial: dict[str, Any] | None
     ssm_bins: int = Field(ge=2, le=100)
     control: Literal["none", "no_weather", "shuffle_space"]
-    comparison: Literal["children", "paper_table", "leakage"]
+    comparison: Literal["children", "paper_table", "leakage", "benchmark"]
     protocol: Literal["held_out", "paper"]
     on_bad_file: Literal["error", "skip"]
     seed: int = Field(ge=0)
