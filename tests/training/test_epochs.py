@@ -63,7 +63,7 @@ def test_one_that_goes_on_comes_to_the_same_bits(experiment: Experiment, config:
     train_network(experiment, config, part, None, epochs=1)
     assert [goes_on_to(part / "last.ckpt", epochs) for epochs in (0, 1, 2)] == [False, True, True]
     again = train_network(experiment, config, part, None, Start(part / "last.ckpt"), epochs=3)
-    assert again.history.points[1:] == whole.history.points[1:]
+    assert [point.train_loss for point in again.history.points] == [point.train_loss for point in whole.history.points]
     for name, value in whole.network.state_dict().items():
         assert torch.equal(again.network.state_dict()[name], value)
     done = train_network(experiment, config, part, None, Start(part / "last.ckpt"), epochs=3)
