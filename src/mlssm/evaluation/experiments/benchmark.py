@@ -80,12 +80,11 @@ def benchmark(runs: Sequence[BenchmarkRun], failed: Sequence[str]) -> Artifacts:
     table = benchmark_table(runs)
     missing = f"Without scores: {'; '.join(failed)}." if failed else ""
     blocks = tuple(TableBlock(_title(place), part, READ) for place, part in table.groupby(PLACE))
-    sections = (
-        Section("Every model and baseline", blocks),
-        *((Section("Missing", (Text(missing),)),) if missing else ()),
-    )
+    sections: tuple[Section, ...] = (Section("Every model and baseline", blocks),)
+    if missing:
+        sections += (Section("Missing", (Text(missing),)),)
     summary = "\n\n".join(filter(None, [markdown(table[[*PLACE, "inputs", "model", *SCORED[1:6], "r2_sd"]]), missing]))
-    return Artifacts((NamedTable("benchmark", table),), (), Page("Benchmark on real input", sections), summary)
+    return Artifacts((NamedTable("benchmark", table),), (), Page("Benchmark on real input", READ, sections), summary)
 
 
 def _title(place: object) -> str:
