@@ -15,7 +15,7 @@ from mlssm.bundle.nested import pack, unpack
 from mlssm.data.assemble import Experiment
 from mlssm.errors import RunError
 from mlssm.grid import Grid
-from mlssm.inference.prefit import DayMaps, Images, response_state
+from mlssm.inference.prefit import DayMaps, Images, fitted_state
 from mlssm.response.areas import Drivers
 
 RESPONSE = ("model=response", "model.lag=2", "split.test=[2023]", "split.val=[2022]", "features.previous=nowcast")
@@ -30,7 +30,7 @@ def experiment(watersheds: Callable[..., Any]) -> Experiment:
 @pytest.fixture(scope="module")
 def state(experiment: Experiment) -> Any:
     """What comes back from a bundle's two files."""
-    text, tensors = pack(response_state(experiment))
+    text, tensors = pack(fitted_state(experiment))
     return unpack(json.loads(json.dumps(text)), tensors)
 
 
@@ -103,5 +103,5 @@ def test_other_values_than_arrays_and_primitives_are_not_kept() -> None:
     back = unpack(text, tensors)
     assert back["a"][0].tolist() == [0, 1, 2]
     assert back["a"][1:] == [None, {"b": [1.5, "x"]}]
-    with pytest.raises(KeyError, match=r"response\.0"):
+    with pytest.raises(KeyError, match=r"fitted\.0"):
         unpack(text, {})

@@ -86,5 +86,18 @@ def test_elsewhere_the_map_is_the_mean_areas_and_says_so(response: Any, tiny_are
 def test_the_bundle_keeps_the_response_and_its_channels_are_served(response: Any) -> None:
     folders = list((response[0].folder / "mlruns").rglob("bundle.json"))
     described = json.loads(folders[0].read_text())["bundle"]
-    assert described["response"]["forecaster"]["start_month"] == 9
+    assert described["fitted"]["forecaster"]["start_month"] == 9
     assert {"base", "mean_ssm", "previous_age"} <= set(described["channels"]["static"])
+
+
+def test_a_map_marks_pixels_that_never_carried_a_label(response: Any, tmp_path: Path) -> None:
+    project, outcome = response
+    done = project.run("predict", f"run={outcome.run_id}", "dates=2023-12-02", f"output={tmp_path}")
+    assert done.code == 0, done.stderr
+    with rasterio.open(tmp_path / "ssm_20231202.tif") as source:
+        ssm, labelled = source.read()
+        assert source.descriptions[1].startswith("1 where the pixel carried labels in training")
+    known = np.isfinite(ssm)
+    assert np.array_equal(known, np.isfinite(labelled))
+    assert set(np.unique(labelled[known])) == {0, 1}
+    assert 0.5 < labelled[known].mean() < 1

@@ -55,15 +55,15 @@ def load(folder: Path) -> tuple[Bundle, dict[str, Tensor]]:
     return bundle, {name: value for name, value in state.items() if not name.startswith(PREFIX)}
 
 
-def load_response(folder: Path) -> Any:
-    """The nested values of a bundle's closed form, as they were given to `save`; None for a model without.
+def load_fitted(folder: Path) -> Any:
+    """What was fitted beside a bundle's weights, as it was given to `pack`; None for a model of before there was any.
 
     Raises:
         RunError: As `load`.
     """
     bundle, state = _load(folder)
     try:
-        return None if bundle.response is None else unpack(bundle.response, state)
+        return None if bundle.fitted is None else unpack(bundle.fitted, state)
     except KeyError as error:
         raise RunError(f"{folder / WEIGHTS} lacks {error}, which {DESCRIPTION} names; copy the bundle again") from None
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-PREFIX = "response."  # of the tensors' names, apart from a network's weights
+PREFIX = "fitted."  # of the tensors' names, apart from a network's weights
 MARK = "tensor"
 
 

@@ -42,8 +42,8 @@ class Bundle(Strict):
         crs: CRS of the model's grid.
         pixel_m: Size of the model's pixels, metres.
         pass_is_evening: Whether the usual pass is in the afternoon or evening, so that a window ends with its day.
-        response: The closed form below the network, see `mlssm.inference.prefit`: nested values that name tensors; None
-            for a model without.
+        fitted: What was fitted beside the weights, see `mlssm.inference.prefit`: nested values that name tensors; None
+            for a model of before there was any.
         mlssm_version: The version that trained.
     """
 
@@ -60,7 +60,7 @@ class Bundle(Strict):
     crs: str
     pixel_m: float
     pass_is_evening: bool
-    response: dict[str, Any] | None = None
+    fitted: dict[str, Any] | None = None
     mlssm_version: str = __version__
 
     @field_validator("model", mode="plain")
@@ -79,7 +79,7 @@ class Bundle(Strict):
         crs: str,
         pixel_m: float,
         pass_is_evening: bool,
-        response: dict[str, Any] | None = None,
+        fitted: dict[str, Any] | None = None,
     ) -> Bundle:
         """The record of a training; attributes as above."""
         images = {name: getattr(config.retrieval, name) for name in ImagesConfig.model_fields}
@@ -97,7 +97,7 @@ class Bundle(Strict):
             crs=crs,
             pixel_m=pixel_m,
             pass_is_evening=pass_is_evening,
-            response=response,
+            fitted=fitted,
         )
 
 

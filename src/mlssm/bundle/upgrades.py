@@ -50,8 +50,8 @@ def _from_1(values: Values) -> Values:
 
 
 def _from_2(values: Values) -> Values:
-    """Format 2 knew no closed form below a network."""
-    return {**values, "format": 3, "bundle": {**values["bundle"], "response": None}}
+    """Format 2 kept nothing that was fitted beside the weights."""
+    return {**values, "format": 3, "bundle": {**values["bundle"], "fitted": None}}
 
 
 # from each format to the next

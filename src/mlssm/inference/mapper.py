@@ -44,6 +44,7 @@ class Mapper:
         features: Makes the model's inputs.
         network: The trained network, on its device.
         prefit: The closed form below it; None without.
+        labelled: Pixels of each area that carried labels in training, [height, width]; None where that is not known.
     """
 
     run_id: str
@@ -53,6 +54,7 @@ class Mapper:
     features: FeatureSource
     network: nn.Module
     prefit: DayMaps | None = None
+    labelled: list[Booleans] | None = None
 
     def moment(self, day: np.datetime64) -> Moment | None:
         """Weather and NDVI of a day; None where something is missing everywhere that the model cannot do without."""

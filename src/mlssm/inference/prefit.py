@@ -18,24 +18,45 @@ from mlssm.data.prefit import memory_maps, prefit_maps
 from mlssm.errors import RunError
 from mlssm.patches.dates import seasons
 from mlssm.response.areas import Drivers
-from mlssm.response.forecaster import AreaForecaster, Forecaster, forecast
+from mlssm.response.forecaster import AreaForecaster, Forecaster, corner, forecast, same_place
 from mlssm.response.nowcast import Carried, Earlier, Moment
 from mlssm.retrieval.labels import AreaRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.stack import Stack
+from mlssm.retrieval.working_grid import WorkingGrid
 
 log = logging.getLogger(__name__)
 Day = np.datetime64
 EVERYTHING = slice(None)
 
 
-def response_state(experiment: Experiment) -> dict[str, Any] | None:
-    """What a bundle keeps of an experiment's closed form, and of its labels where earlier images are asked."""
-    prefit = experiment.prefit
-    if prefit is None:
+def fitted_state(experiment: Experiment) -> dict[str, Any]:
+    """What a bundle keeps beside weights: pixels with labels, the closed form, and references where images are asked.
+
+    `labelled` has for each area its `corner` and its `pixels`: whether one can carry a label, [height, width].
+    `forecaster` is the closed form's state, or None, and `retrieval` that of each area, or None.
+    """
+    working, prefit = experiment.stack.working, experiment.prefit
+    pairs = zip(working.areas, experiment.retrieval.areas, strict=True)
+    labelled = [{"corner": corner(working.grid, window), "pixels": area.labelled} for window, area in pairs]
+    asked = prefit is not None and prefit.nowcast
+    return {
+        "labelled": labelled,
+        "forecaster": None if prefit is None else prefit.forecaster.state(),
+        "retrieval": [area.state() for area in experiment.retrieval.areas] if asked else None,
+    }
+
+
+def labelled_pixels(state: Mapping[str, Any] | None, working: WorkingGrid) -> list[npt.NDArray[np.bool_]] | None:
+    """Which pixels of each area carried labels in training: none elsewhere; None where the bundle does not know."""
+    if state is None:
         return None
-    areas = [area.state() for area in experiment.retrieval.areas] if prefit.nowcast else None
-    return {"forecaster": prefit.forecaster.state(), "retrieval": areas}
+    found = []
+    for window in working.areas:
+        here = corner(working.grid, window)
+        known = (each["pixels"] for each in state["labelled"] if same_place(each["corner"], here))
+        found.append(next((pixels for pixels in known if pixels.shape == window.shape), np.zeros(window.shape, bool)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -65,7 +86,7 @@ class DayMaps:
         """Find the areas that the response was fitted on; others are given that of the mean area, which is logged.
 
         Args:
-            state: Of `response_state`.
+            state: Of `fitted_state`.
             images: Of the area.
             drivers: Of the area's weather.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from mlssm.bundle import Bundle, load, load_response
+from mlssm.bundle import Bundle, load, load_fitted
 from mlssm.errors import RunError
 
 
@@ -19,12 +19,12 @@ class Restored:
     Attributes:
         bundle: Its family, channels, scaling and origin.
         network: On the CPU, in evaluation mode.
-        response: State of the closed form below it, see `mlssm.inference.prefit`; None without.
+        fitted: What was fitted beside it, see `mlssm.inference.prefit`; None in a bundle of before there was any.
     """
 
     bundle: Bundle
     network: nn.Module
-    response: Any = None
+    fitted: Any = None
 
 
 def restore(folder: Path) -> Restored:
@@ -40,4 +40,4 @@ def restore(folder: Path) -> Restored:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise RunError(f"the bundle's weights are not those of its configuration: {reason}") from None
-    return Restored(bundle, network.eval(), load_response(folder))
+    return Restored(bundle, network.eval(), load_fitted(folder))

@@ -14,7 +14,7 @@ from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation
 from mlssm.evaluation.table import as_rich
-from mlssm.inference.prefit import response_state
+from mlssm.inference.prefit import fitted_state
 from mlssm.jobs.continuation import TrainingJob
 from mlssm.patches.index import save_index
 from mlssm.tracking.model_files import write_model_files
@@ -39,8 +39,8 @@ def keep_checkpoints(run: TrackedRun, checkpoints: Path, place: str = CHECKPOINT
 def keep_bundle(run: TrackedRun, experiment: Experiment, job: TrainingJob, trained: Trained) -> None:
     """Last of all: a run with a model is a run that has everything."""
     folder = job.folder / "model"
-    response, tensors = bundle.pack(response_state(experiment))
-    described = _describe(experiment, job.config, response)
+    fitted, tensors = bundle.pack(fitted_state(experiment))
+    described = _describe(experiment, job.config, fitted)
     bundle.save(described, {**trained.network.state_dict(), **tensors}, folder)
     write_model_files(folder, described)
     run.log_bundle(folder)
@@ -55,7 +55,7 @@ def print_scores(evaluation: Evaluation, run: TrackedRun) -> None:
     console.print(f"See it with: {run.ui_command}", highlight=False, soft_wrap=True)
 
 
-def _describe(experiment: Experiment, config: TrainConfig, response: dict[str, Any] | None) -> Bundle:
+def _describe(experiment: Experiment, config: TrainConfig, fitted: dict[str, Any]) -> Bundle:
     cube = experiment.cube
     return Bundle.of(
         config,
@@ -65,5 +65,5 @@ def _describe(experiment: Experiment, config: TrainConfig, response: dict[str, A
         crs=cube.grid.crs,
         pixel_m=experiment.stack.working.grid.pixel,
         pass_is_evening=bool((cube.window_ends == cube.local_days).mean() >= 0.5),
-        response=response,
+        fitted=fitted,
     )

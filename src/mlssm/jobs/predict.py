@@ -21,12 +21,12 @@ from mlssm.errors import DataError, RunError
 from mlssm.grid import Window
 from mlssm.inference.area import map_area
 from mlssm.inference.mapper import Booleans, Days, Mapper, check_pixel, choose_device, fitting_layers
-from mlssm.inference.prefit import DayMaps, Images
+from mlssm.inference.prefit import DayMaps, Images, labelled_pixels
 from mlssm.inference.restore import restore
 from mlssm.inference.tiles import plan_tiles
 from mlssm.jobs.area import open_area
 from mlssm.mapping.days import parse_days
-from mlssm.mapping.geotiff import Block, write_cog
+from mlssm.mapping.geotiff import Band, Block, write_cog
 from mlssm.mapping.preview import MapPanel, write_preview
 from mlssm.progress import track
 from mlssm.response.areas import Drivers
@@ -39,6 +39,7 @@ from mlssm.weather.field import WeatherField
 
 log = logging.getLogger(__name__)
 AGE = "previous_age"
+LABELLED = "1 where the pixel carried labels in training, 0 where its value is told from others alone"
 
 
 def predict(config: PredictConfig) -> list[Path]:
@@ -97,16 +98,22 @@ def _write_map(
 ) -> Path:
     working, date = mapper.stack.working, day.astype(dt.date)
     blocks: list[Block] = []
+    labelled: list[Block] = []
     panels: list[MapPanel] = []
     for area, window in enumerate(working.areas):
         ssm = map_area(mapper.network, mapper.features, area, moment, config.tile, config.overlap)
         ssm[masks[area]] = np.nan
         panels.append(MapPanel(f"area {area + 1}", ssm, working.grid.crop(window)))
         blocks.append(onto_grid(ssm, window, working.factor, mapper.cube.areas[area]))
+        if mapper.labelled is not None:
+            known = np.where(np.isnan(ssm), np.nan, mapper.labelled[area]).astype(np.float32)
+            labelled.append(onto_grid(known, window, working.factor, mapper.cube.areas[area]))
     if all(np.isnan(panel.values).all() for panel in panels):
         log.warning("the map of %s has no value: all its pixels are water, frozen, snowy or lack an input", date)
     path = config.output / f"ssm_{date:%Y%m%d}.tif"
-    write_cog(path, blocks, mapper.cube.grid, _tags(mapper, date, moment), f"surface soil moisture, relative, {date}")
+    more = [Band(LABELLED, "1", labelled)] if labelled else []
+    description = f"surface soil moisture, relative, {date}"
+    write_cog(path, blocks, mapper.cube.grid, _tags(mapper, date, moment), description, more)
     write_preview(path.with_suffix(".png"), panels, date, "Surface soil moisture")
     return path
 
@@ -183,11 +190,11 @@ def load_mapper(config: PredictConfig) -> Mapper:
     layers = fitting_layers(model.channels, area_layers(cube, stack.working, model.features.static), model.features)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
     features = FeatureSource(field, layers, model.channels)
-    prefit = None
-    if restored.response is not None:
+    prefit, labelled = None, labelled_pixels(restored.fitted, stack.working)
+    if restored.fitted is not None and restored.fitted["forecaster"] is not None:
         masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)
-        prefit = DayMaps(restored.response, Images(cube, stack, masks), Drivers(field))
-    return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device), prefit)
+        prefit = DayMaps(restored.fitted, Images(cube, stack, masks), Drivers(field))
+    return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device), prefit, labelled)
 
 
 def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> DatamoduleConfig:

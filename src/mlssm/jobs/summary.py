@@ -30,7 +30,8 @@ def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> None:
 
     Args:
         comparison: `paper_table`, `leakage` and `benchmark`: tables, figures and page of that experiment; `children`:
-            the scores against the lag where it was varied, and whether the runs differ from the one that is best on validation.
+            the scores against the lag where it was varied, and whether the runs differ from the one that is best on
+            validation.
         parent: The sweep's run.
         runs: Its children, those that failed too.
 

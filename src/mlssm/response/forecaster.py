@@ -120,11 +120,7 @@ class Forecaster:
 
     def _on(self, where: Corner, shape: tuple[int, int]) -> AreaForecaster:
         for area in self.areas:
-            if (
-                area.memory.shape[1:] == shape
-                and area.corner is not None
-                and np.allclose(area.corner, where, atol=0.01)
-            ):
+            if area.corner is not None and same_place(area.corner, where) and area.memory.shape[1:] == shape:
                 return area
         return self.population.spread_over(shape)
 
@@ -143,6 +139,11 @@ def corner(grid: Grid, window: Window) -> Corner:
     """Easting and northing of a window's upper left corner, metres."""
     east, north = grid.crop(window).origin
     return float(east), float(north)
+
+
+def same_place(left: Sequence[float], right: Sequence[float]) -> bool:
+    """Whether two corners are one, but for rounding."""
+    return bool(np.allclose(left, right, rtol=0, atol=SAME_PLACE_M))
 
 
 def _mean_area(form: ClosedForm, areas: Sequence[AreaForecaster]) -> AreaForecaster:

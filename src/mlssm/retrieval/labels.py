@@ -60,6 +60,11 @@ class AreaRetrieval:
     slope: Floats | None
     shared: bool
 
+    @property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """Pixels that can carry a label, on some orbit, [height, width]."""
+        return np.asarray(np.logical_or.reduce([*self.usable.values()]))
+
     def state(self) -> dict[str, Any]:
         """Arrays, primitives, and dictionaries of these, by orbit as text: what a bundle keeps."""
         references = {str(key): [each.dry, each.wet, each.mean] for key, each in self.references.items()}
