@@ -14,8 +14,10 @@ from torch import Tensor
 from mlssm.data.batch import Batch
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
+from mlssm.data.spec import FeatureSpec
 from mlssm.errors import SplitError
 from mlssm.evaluation.baselines.training import regular_positions
+from mlssm.variables import AVAILABLE, is_of_kind, named
 
 # pixels of a date repeat each other: what counts are dates, and more pixels than these cost time alone
 MOST_PIXELS = 50_000
@@ -38,11 +40,13 @@ class PixelSample:
             as the network's.
         ssm: Labels 0..1, float64 [pixel].
         day: Local day of each, by which pixels are grouped, datetime64[D] [pixel].
+        static: Which of the static channels these inputs are.
     """
 
     inputs: npt.NDArray[np.float32]
     ssm: npt.NDArray[np.float64]
     day: npt.NDArray[np.datetime64]
+    static: Sequence[int] = ()
 
     @property
     def dates(self) -> int:
@@ -57,23 +61,40 @@ class PixelRegression:
     Attributes:
         name: As it stands in the tables.
         regressor: Fitted.
+        static: Which static channels it sees.
     """
 
     name: str
     regressor: Regressor
+    static: Sequence[int]
 
     def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """See `Baseline.predict`; NaN where a pixel has no label."""
         found = torch.full(batch.valid.shape, torch.nan, dtype=torch.float64)
         if batch.valid.any():
-            ssm = self.regressor.predict(pixel_inputs(batch))
+            ssm = self.regressor.predict(pixel_inputs(batch, self.static))
             found[batch.valid] = torch.from_numpy(np.clip(ssm, 0.0, 1.0).astype(float))
         return found
 
 
-def pixel_inputs(batch: Batch) -> npt.NDArray[np.float32]:
-    """The inputs of the pixels that have a label, in the order of `batch.valid`, float32 [pixel, input]."""
-    inputs = torch.cat([batch.dynamic.flatten(1, 2), batch.static], dim=1)
+def own_static(spec: FeatureSpec) -> list[int]:
+    """Static channels that a regression may see: not what was fitted to labels, which would make it no baseline."""
+    sources = [named(name).source for name in spec.static if is_of_kind(name, "prefit")]
+    return [
+        position
+        for position, name in enumerate(spec.static)
+        if not is_of_kind(name, "prefit") and name.removesuffix(AVAILABLE) not in sources
+    ]
+
+
+def pixel_inputs(batch: Batch, static: Sequence[int]) -> npt.NDArray[np.float32]:
+    """The inputs of the pixels that have a label, in the order of `batch.valid`, float32 [pixel, input].
+
+    Args:
+        batch: Patches.
+        static: Which of the static channels.
+    """
+    inputs = torch.cat([batch.dynamic.flatten(1, 2), batch.static[:, list(static)]], dim=1)
     return inputs.movedim(1, -1)[batch.valid[:, 0]].numpy()
 
 
@@ -90,23 +111,23 @@ def draw_pixels(train: PatchDataset, days: npt.NDArray[np.datetime64], seed: int
     Raises:
         SplitError: No training pixel has a label.
     """
-    positions = regular_positions(train)
+    positions, static = regular_positions(train), own_static(train.features.spec)
     counts = np.array([int(train[int(position)].valid.sum()) for position in positions], np.int64)
     if not counts.sum():
         raise SplitError("no training pixel has a label, so that no baseline can be fitted; hold out less")
     inputs, ssm, day = [], [], []
-    for position, chosen in zip(positions, _chosen(counts, _features(train), seed), strict=True):
+    for position, chosen in zip(positions, _chosen(counts, _features(train, len(static)), seed), strict=True):
         if chosen.size:
             patch = Batch(*(values.unsqueeze(0) for values in train[int(position)]))
-            inputs.append(pixel_inputs(patch)[chosen])
+            inputs.append(pixel_inputs(patch, static)[chosen])
             ssm.append(patch.target[patch.valid].double().numpy()[chosen])
             day.append(np.full(chosen.size, days[train.place(int(position)).time]))
-    return PixelSample(np.concatenate(inputs), np.concatenate(ssm), np.concatenate(day))
+    return PixelSample(np.concatenate(inputs), np.concatenate(ssm), np.concatenate(day), static)
 
 
-def _features(train: PatchDataset) -> int:
+def _features(train: PatchDataset, static: int) -> int:
     first = train[0]
-    return first.dynamic.shape[0] * first.dynamic.shape[1] + first.static.shape[0]
+    return first.dynamic.shape[0] * first.dynamic.shape[1] + static
 
 
 def _chosen(counts: npt.NDArray[np.int64], features: int, seed: int) -> list[npt.NDArray[np.int64]]:

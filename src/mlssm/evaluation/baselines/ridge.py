@@ -35,7 +35,7 @@ def fit_ridge(sample: PixelSample, seasons: npt.NDArray[np.int64] | None = None)
     groups = sample.day if seasons is None or len(np.unique(seasons)) == 1 else seasons
     penalty = _choose(inputs, sample.ssm, groups) if sample.dates > 1 else float(PENALTIES[-1])
     log.debug("ridge: penalty %.3g a pixel, %d pixels on %d days", penalty, len(inputs), sample.dates)
-    return PixelRegression(NAME, Ridge(penalty * len(inputs)).fit(inputs, sample.ssm))
+    return PixelRegression(NAME, Ridge(penalty * len(inputs)).fit(inputs, sample.ssm), sample.static)
 
 
 def _choose(inputs: npt.NDArray[np.float64], ssm: npt.NDArray[np.float64], groups: npt.NDArray[np.generic]) -> float:
