@@ -116,17 +116,22 @@ class ConvLSTMCell(nn.Module):
         zeros = like.new_zeros(1, self.hidden_channels, 1, 1)
         return State(zeros, zeros)
 
-    def forward(self, input_gates: Tensor, state: State) -> State:
+    def forward(self, frame: Tensor, state: State | None = None, static_gates: Tensor | None = None) -> State:
         """One step of the recurrence.
 
         Args:
-            input_gates: W_x * X_t + b of the four gates, [B, 4 hidden, H, W].
-            state: The state after the step before.
+            frame: The step's input X_t, [B, input, H, W].
+            state: The state after the step before; the zero state if None.
+            static_gates: What is added to the four gates at every step, [B, 4 hidden, H, W].
 
         Returns:
             The state after this step.
         """
-        gates = input_gates + self.hidden_convolution(state.hidden)
+        gates = self.input_convolution(frame)
+        state = self.initial_state(gates) if state is None else state
+        gates += self.hidden_convolution(state.hidden)  # in place: a step's gates are its largest tensor
+        if static_gates is not None:
+            gates += static_gates
         i, f, g, o = gates.chunk(4, dim=1)
         if self.peepholes is not None:
             i = i + self.peepholes.input * state.cell
@@ -136,24 +141,21 @@ class ConvLSTMCell(nn.Module):
             o = o + self.peepholes.output * cell
         return State(torch.sigmoid(o) * torch.tanh(cell), cell)
 
-    def unroll(self, frames: Tensor, static_gates: Tensor | None = None) -> list[Tensor]:
-        """Run over a sequence from the zero state; the input convolution of all steps is one call.
+    def unroll(self, frames: Tensor, static_gates: Tensor | None = None, state: State | None = None) -> list[State]:
+        """Run over a sequence, step by step: the gates of all steps at once would not fit the caches.
 
         Args:
             frames: The inputs, steps first: [T, B, input, H, W].
-            static_gates: What is added to the gates at every step, [B, 4 hidden, H, W].
+            static_gates: As in `forward`.
+            state: The state before the first step; the zero state if None.
 
         Returns:
-            The hidden state after each step, T times [B, hidden, H, W].
+            The state after each step.
         """
-        gates = self.input_convolution(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-        if static_gates is not None:
-            gates.add_(static_gates)  # in place: the gates of all steps are the largest tensor there is
-        state = self.initial_state(gates)
         states = []
-        for step in gates:
-            state = self(step, state)
-            states.append(state.hidden)
+        for frame in frames:
+            state = self(frame, state, static_gates)
+            states.append(state)
         return states
 
 
@@ -224,9 +226,9 @@ class ConvLSTM(nn.Module):
         kept = self.input_dropout(dynamic.transpose(1, 2)).transpose(1, 2)
         states = first.unroll(kept.transpose(0, 1), gates)
         for cell in others:
-            frames = self.dropout(torch.cat(states)).unflatten(0, (len(states), -1))
-            states = cell.unroll(frames)
-        return states
+            frames = self.dropout(torch.cat([state.hidden for state in states]))
+            states = cell.unroll(frames.unflatten(0, (len(states), -1)))
+        return [state.hidden for state in states]
 
 
 def _spread(state: Tensor) -> Tensor:
