@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -45,7 +46,7 @@ SIZES = (
 
 
 class AllAtOnce(ConvLSTMCell):
-    """The cell as it was: the input convolution of all steps is one call, which makes the gates of all steps at once."""
+    """The cell as it was: one call of the input convolution makes the gates of all steps."""
 
     def unroll(self, frames: Tensor, static_gates: Tensor | None = None, state: State | None = None) -> list[State]:
         """From the zero state, without peepholes."""
@@ -122,7 +123,7 @@ def main(rounds: str = str(ROUNDS)) -> None:
         dynamic, static = torch.randn(size.batch, size.lag, DYNAMIC, *side), torch.randn(size.batch, STATIC, *side)
         batch = dynamic, static, torch.rand(size.batch, 1, *side)
         check(networks, batch)
-        ways = {name: lambda network=network: step(network, *batch) for name, network in networks.items()}
+        ways = {name: partial(step, network, *batch) for name, network in networks.items()}
         found = medians(ways, int(rounds))
         new = found["step by step"]
         print(
