@@ -27,6 +27,10 @@ DEVIATIONS = (0.01, 1.0)
 """Least and most standard deviation of its own error that a network can state, SSM units."""
 
 
+PaddingMode = Literal["zeros", "replicate"]
+"""What a convolution sees beyond the edge: zeros, which draw a frame, or the outermost values."""
+
+
 class ConvLSTMSettings(ModelSettings):
     """Size and regularisation of the network; see `ConvLSTM`."""
 
@@ -38,6 +42,7 @@ class ConvLSTMSettings(ModelSettings):
     peepholes: bool
     dropout: float = Field(ge=0, lt=1)
     input_dropout: float = Field(ge=0, lt=1)
+    padding: PaddingMode = "zeros"  # of models from before there was a choice
 
     @model_validator(mode="after")
     def _kernel_is_odd(self) -> Self:
@@ -56,6 +61,7 @@ class ConvLSTMSettings(ModelSettings):
             dropout=self.dropout,
             input_dropout=self.input_dropout,
             spread=spread,
+            padding_mode=self.padding,
         )
 
 
@@ -88,6 +94,7 @@ class ConvLSTMCell(nn.Module):
         *,
         peepholes: bool = False,
         padding: int | Literal["same"] = "same",
+        padding_mode: PaddingMode = "zeros",
     ) -> None:
         """Build the two convolutions; the forget gate's bias starts at 1 (Jozefowicz et al. 2015), the others at 0.
 
@@ -96,12 +103,16 @@ class ConvLSTMCell(nn.Module):
             hidden_channels: Channels of hidden and cell state.
             kernel: Side of both convolutions' kernels, pixels.
             peepholes: Whether the gates see the cell state.
-            padding: Zero padding of the input convolution, pixels; the recurrent one always keeps the size.
+            padding: Of the input convolution, pixels; the recurrent one always keeps the size.
+            padding_mode: What both see beyond the edge.
         """
         super().__init__()
         self.hidden_channels = hidden_channels
-        self.input_convolution = nn.Conv2d(input_channels, 4 * hidden_channels, kernel, padding=padding)
-        self.hidden_convolution = nn.Conv2d(hidden_channels, 4 * hidden_channels, kernel, padding="same", bias=False)
+        gates, mode = 4 * hidden_channels, padding_mode
+        self.input_convolution = nn.Conv2d(input_channels, gates, kernel, padding=padding, padding_mode=mode)
+        self.hidden_convolution = nn.Conv2d(
+            hidden_channels, gates, kernel, padding="same", bias=False, padding_mode=mode
+        )
         self.peepholes = Peepholes(hidden_channels) if peepholes else None
         bias = self.input_convolution.bias
         assert bias is not None
@@ -172,6 +183,7 @@ class ConvLSTM(nn.Module):
         dropout: float,
         input_dropout: float = 0.0,
         spread: bool = False,
+        padding_mode: PaddingMode = "zeros",
     ) -> None:
         """Build the layers.
 
@@ -185,15 +197,18 @@ class ConvLSTM(nn.Module):
             input_dropout: Share of weather variables that are set to their mean (0) over a whole patch and window while
                 training, 0..1. Few dates are soon told apart by any one variable; this keeps the network from it.
             spread: Whether a second head states the spread of the error.
+            padding_mode: What the convolutions see beyond the edge.
         """
         super().__init__()
         inputs = (dynamic_channels, *hidden[:-1])
         self.cells = nn.ModuleList(
-            ConvLSTMCell(channels, size, kernel, peepholes=peepholes)
+            ConvLSTMCell(channels, size, kernel, peepholes=peepholes, padding_mode=padding_mode)
             for channels, size in zip(inputs, hidden, strict=True)
         )
         self.static_convolution = (
-            nn.Conv2d(static_channels, 4 * hidden[0], kernel, padding="same", bias=False) if static_channels else None
+            nn.Conv2d(static_channels, 4 * hidden[0], kernel, padding="same", bias=False, padding_mode=padding_mode)
+            if static_channels
+            else None
         )
         self.dropout = nn.Dropout2d(dropout)
         self.input_dropout = nn.Dropout3d(input_dropout)
