@@ -48,7 +48,7 @@ SIZES = (
 class AllAtOnce(ConvLSTMCell):
     """The cell as it was: one call of the input convolution makes the gates of all steps."""
 
-    def unroll(self, frames: Tensor, static_gates: Tensor | None = None, state: State | None = None) -> list[State]:
+    def unroll(self, frames: Tensor, static_gates: Tensor | None = None) -> list[State]:
         """From the zero state, without peepholes."""
         gates = self.input_convolution(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
         if static_gates is not None:

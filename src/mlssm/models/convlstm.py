@@ -27,6 +27,9 @@ DEVIATIONS = (0.01, 1.0)
 """Least and most standard deviation of its own error that a network can state, SSM units."""
 
 
+MARGIN = 4
+"""Pixels for each that a kernel reaches: with it a patch and a map differ by less than 1e-4 SSM."""
+
 PaddingMode = Literal["zeros", "replicate"]
 """What a convolution sees beyond the edge: zeros, which draw a frame, or the outermost values."""
 
@@ -43,6 +46,11 @@ class ConvLSTMSettings(ModelSettings):
     dropout: float = Field(ge=0, lt=1)
     input_dropout: float = Field(ge=0, lt=1)
     padding: PaddingMode = "zeros"  # of models from before there was a choice
+
+    @property
+    def margin(self) -> int:
+        """It reaches further with each step, but what is beyond this many pixels it hardly sees (docs/method.md)."""
+        return MARGIN * (self.kernel // 2)
 
     @model_validator(mode="after")
     def _kernel_is_odd(self) -> Self:
@@ -152,17 +160,17 @@ class ConvLSTMCell(nn.Module):
             o = o + self.peepholes.output * cell
         return State(torch.sigmoid(o) * torch.tanh(cell), cell)
 
-    def unroll(self, frames: Tensor, static_gates: Tensor | None = None, state: State | None = None) -> list[State]:
-        """Run over a sequence, step by step: the gates of all steps at once would not fit the caches.
+    def unroll(self, frames: Tensor, static_gates: Tensor | None = None) -> list[State]:
+        """Run over a sequence from the zero state, step by step: the gates of all steps at once fit no cache.
 
         Args:
             frames: The inputs, steps first: [T, B, input, H, W].
             static_gates: As in `forward`.
-            state: The state before the first step; the zero state if None.
 
         Returns:
             The state after each step.
         """
+        state: State | None = None
         states = []
         for frame in frames:
             state = self(frame, state, static_gates)
@@ -227,7 +235,7 @@ class ConvLSTM(nn.Module):
         """
         last = self.dropout(self._unroll(dynamic, static)[-1])
         mean = torch.sigmoid(self.head(last))
-        return Prediction(mean, None if self.variance_head is None else _spread(self.variance_head(last)))
+        return Prediction(mean, None if self.variance_head is None else bounded_spread(self.variance_head(last)))
 
     def states(self, dynamic: Tensor, static: Tensor) -> Tensor:
         """The last layer's hidden state after each step, [B, T, hidden[-1], H, W]; arguments as in `forward`."""
@@ -246,7 +254,7 @@ class ConvLSTM(nn.Module):
         return [state.hidden for state in states]
 
 
-def _spread(state: Tensor) -> Tensor:
+def bounded_spread(state: Tensor) -> Tensor:
     """A standard deviation between `DEVIATIONS`: a sigmoid keeps its logarithm there, where a clamp has no gradient."""
     least, most = (math.log(deviation) for deviation in DEVIATIONS)
     return (least + (most - least) * torch.sigmoid(state)).exp()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mlssm.data.batch import Batch
+from mlssm.data.batch import Batch, pixel_channels
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
 from mlssm.errors import SplitError
@@ -73,8 +73,7 @@ class PixelRegression:
 
 def pixel_inputs(batch: Batch) -> npt.NDArray[np.float32]:
     """The inputs of the pixels that have a label, in the order of `batch.valid`, float32 [pixel, input]."""
-    inputs = torch.cat([batch.dynamic.flatten(1, 2), batch.static], dim=1)
-    return inputs.movedim(1, -1)[batch.valid[:, 0]].numpy()
+    return pixel_channels(batch).movedim(1, -1)[batch.valid[:, 0]].numpy()
 
 
 def draw_pixels(train: PatchDataset, days: npt.NDArray[np.datetime64], seed: int) -> PixelSample:
