@@ -87,7 +87,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     layers = area_layers(cube, stack.working, config.features.static)
     kept = [moments[time] for time in np.flatnonzero(usable)]
     spec = fit_spec(field, layers, kept, training[usable], config.features)
-    features = FeatureSource(field, layers, spec)
+    features = FeatureSource(field, layers, spec, config.model.weather_ratio)
     by_time = {int(time): moments[time] for time in np.flatnonzero(usable)}
     labels, times = label_map(retrieval, features, by_time), np.flatnonzero(usable)
     membership = Membership.of(stack.working, date_split, config.patches, config.split)
@@ -98,9 +98,10 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
         pool, config, labels, lambda: lattice_pixels(labels, times, stack.working, membership, config.patches)
     )
     parts = config.patches.size, retrieval, features, by_time, config.control
+    margin = config.model.margin  # where it scores: in training it costs more than it gives
     datasets = {"train": PatchDataset(pool, *parts, plan)}
     for name in ("val", "test"):
-        datasets[name] = PatchDataset(index[(index["split"] == name) & (index["pass"] == 1)], *parts)
+        datasets[name] = PatchDataset(index[(index["split"] == name) & (index["pass"] == 1)], *parts, margin=margin)
     _report(datasets)
     index = with_inclusion(index, plan, config.sampler)
     return Experiment(cube, stack, field, retrieval, features, by_time, index, datasets, plan, everywhere)
@@ -118,7 +119,8 @@ def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:
         )
     train = experiment.datasets["train"]
     rows = experiment.index[experiment.index["split"] == split]
-    return PatchDataset(rows, train.size, train.retrieval, train.features, train.moments)
+    margin = experiment.datasets["test"].margin
+    return PatchDataset(rows, train.size, train.retrieval, train.features, train.moments, margin=margin)
 
 
 def label_map(retrieval: Retrieval, features: FeatureSource, moments: Mapping[int, Moment]) -> LabelMap:

@@ -5,8 +5,8 @@ inputs are on a date on which no station has any weather, so the control says no
 soil and NDVI stay.
 
 `shuffle_space` puts the pixels of a patch into a random order, dynamic and static channels together, so that each set
-of inputs stays whole but loses its place; what lies outside the area (padding) takes part. The order is drawn from the
-seed and the patch's place alone: not from the batch it is in, nor from what was drawn before.
+of inputs stays whole but loses its place; what lies around the patch (margin, padding) takes part. The order is drawn
+from the seed and the patch's place alone: not from the batch it is in, nor from what was drawn before.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mlssm.data.batch import Batch
+from mlssm.data.batch import Batch, weather_at_pixels
 from mlssm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,12 +55,13 @@ def no_weather(batch: Batch) -> Batch:
 
 def shuffle_space(batch: Batch, places: Sequence[PatchPlace], seed: int = 0) -> Batch:
     """The batch with the inputs' pixels in an order of each patch's own; arguments as in `apply_control`."""
-    pixels = batch.dynamic.shape[-2] * batch.dynamic.shape[-1]
+    dynamic = weather_at_pixels(batch)
+    pixels = dynamic.shape[-2] * dynamic.shape[-1]
     if len(places) != len(batch.dynamic):
         raise ValueError(f"{len(places)} places for {len(batch.dynamic)} patches")
     orders = np.stack([_order(place, pixels, seed) for place in places])
     order = torch.from_numpy(orders).to(batch.dynamic.device)
-    return batch._replace(dynamic=_reordered(batch.dynamic, order), static=_reordered(batch.static, order))
+    return batch._replace(dynamic=_reordered(dynamic, order), static=_reordered(batch.static, order))
 
 
 def _order(place: PatchPlace, pixels: int, seed: int) -> npt.NDArray[np.int64]:
