@@ -44,7 +44,8 @@ def test_a_patch_holds_the_maps_of_its_place_and_time(experiment: Experiment) ->
         place, batch = data.place(number), data[number]
         wanted = experiment.prefit.maps[place.time][place.area]["base"][place.rows, place.cols]
         scale = len(spec.dynamic) + position
-        found = batch.static[position].numpy()[: wanted.shape[0], : wanted.shape[1]]
+        margin = data.margin
+        found = batch.static[position].numpy()[margin : margin + wanted.shape[0], margin : margin + wanted.shape[1]]
         assert np.allclose(found * spec.stds[scale] + spec.means[scale], wanted, atol=1e-6)
 
 

@@ -25,7 +25,7 @@ def inputs(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return torch.randn(2, 3, 1, 5, 6, generator=generator), static, base
 
 
-@pytest.mark.parametrize("residual", ["convlstm", "none"])
+@pytest.mark.parametrize("residual", ["convlstm", "multirate_convlstm", "none"])
 @pytest.mark.parametrize("spread", [False, True])
 def test_untrained_it_is_its_base(residual: str, spread: bool) -> None:
     torch.manual_seed(0)
@@ -36,9 +36,10 @@ def test_untrained_it_is_its_base(residual: str, spread: bool) -> None:
     assert (found.spread is not None) == (spread and residual != "none")
 
 
-def test_a_step_moves_the_residual_and_no_head_is_left_without_gradient() -> None:
+@pytest.mark.parametrize("residual", ["convlstm", "multirate_convlstm"])
+def test_a_step_moves_the_residual_and_no_head_is_left_without_gradient(residual: str) -> None:
     torch.manual_seed(0)
-    network = typed_settings(VALUES | {"residual": "convlstm"}).build(SPEC, spread=False)
+    network = typed_settings(VALUES | {"residual": residual}).build(SPEC, spread=False)
     optimiser = torch.optim.SGD(network.parameters(), lr=1.0)
     dynamic, static, base = inputs()
     for _ in range(2):  # behind a head of zeros there is no gradient in the first step

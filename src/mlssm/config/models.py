@@ -76,12 +76,23 @@ class ModelSettings(Strict, ABC):
 
     family: str
 
+    @property
+    def margin(self) -> int:
+        """Pixels around a patch or tile that its networks see beside it where they score or map: they look so far."""
+        return 0
+
+    @property
+    def weather_ratio(self) -> int:
+        """Pixels along a cell of the weather that its networks are fed with; 1: that of each pixel."""
+        return 1
+
     @abstractmethod
     def build(self, channels: Channels, *, spread: bool) -> nn.Module:
         """A network of random weights, drawn from torch's global generator.
 
         Its `forward(dynamic, static)` takes [B, T, dynamic, H, W], oldest step first, and [B, static, H, W], both
         scaled and of any B, H and W, and gives a `mlssm.models.prediction.Prediction`. Its state is tensors alone.
+        With a `weather_ratio` above 1 it takes [B, T, dynamic, ceil(H / ratio), ceil(W / ratio)] as well.
 
         Args:
             channels: Its input channels.

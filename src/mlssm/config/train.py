@@ -28,7 +28,7 @@ class SweepConfig(Strict):
 class ResponseConfig(Strict):
     """What `model=response` is made of beside its closed form; a part of its section `model`."""
 
-    residual: Literal["convlstm", "none"]
+    residual: Literal["convlstm", "multirate_convlstm", "none"]
 
 
 class TrainConfig(Strict):

@@ -97,7 +97,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
         moments = [replace(each, maps=prefit.maps[time]) for time, each in enumerate(moments)]
     kept = [moments[time] for time in np.flatnonzero(usable)]
     spec = fit_spec(field, layers, kept, training[usable], config.features, names)
-    features = FeatureSource(field, layers, spec)
+    features = FeatureSource(field, layers, spec, config.model.weather_ratio)
     by_time = {int(time): moments[time] for time in np.flatnonzero(usable)}
     labels, times = label_map(retrieval, features, by_time), np.flatnonzero(usable)
     everywhere = config.evaluation.two_pass
@@ -107,9 +107,10 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
         pool, config, labels, lambda: lattice_pixels(labels, times, stack.working, membership, config.patches)
     )
     parts = config.patches.size, retrieval, features, by_time, config.control
+    margin = config.model.margin  # where it scores: in training it costs more than it gives
     datasets = {"train": PatchDataset(pool, *parts, plan, None if prefit is None else prefit.targets)}
     for name in ("val", "test"):
-        datasets[name] = PatchDataset(index[(index["split"] == name) & (index["pass"] == 1)], *parts)
+        datasets[name] = PatchDataset(index[(index["split"] == name) & (index["pass"] == 1)], *parts, margin=margin)
     _report(datasets)
     index = with_inclusion(index, plan, config.sampler)
     return Experiment(cube, stack, field, retrieval, features, by_time, index, datasets, plan, prefit, everywhere)
@@ -168,7 +169,8 @@ def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:
         )
     train = experiment.datasets["train"]
     rows = experiment.index[experiment.index["split"] == split]
-    return PatchDataset(rows, train.size, train.retrieval, train.features, train.moments)
+    margin = experiment.datasets["test"].margin
+    return PatchDataset(rows, train.size, train.retrieval, train.features, train.moments, margin=margin)
 
 
 def label_map(retrieval: Retrieval, features: FeatureSource, moments: Mapping[int, Moment]) -> LabelMap:

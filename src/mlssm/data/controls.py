@@ -6,8 +6,8 @@ soil and NDVI stay; so does the memory of the pixel, while a base that was made 
 too.
 
 `shuffle_space` puts the pixels of a patch into a random order, dynamic and static channels together, so that each set
-of inputs stays whole but loses its place; what lies outside the area (padding) takes part. The order is drawn from the
-seed and the patch's place alone: not from the batch it is in, nor from what was drawn before.
+of inputs stays whole but loses its place; what lies around the patch (margin, padding) takes part. The order is drawn
+from the seed and the patch's place alone: not from the batch it is in, nor from what was drawn before.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mlssm.data.batch import Batch
+from mlssm.data.batch import Batch, weather_at_pixels
 from mlssm.data.prefit import BASE
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError
@@ -64,12 +64,13 @@ def no_weather(batch: Batch, spec: FeatureSpec) -> Batch:
 
 def shuffle_space(batch: Batch, places: Sequence[PatchPlace], seed: int = 0) -> Batch:
     """The batch with the inputs' pixels in an order of each patch's own; arguments as in `apply_control`."""
-    pixels = batch.dynamic.shape[-2] * batch.dynamic.shape[-1]
+    dynamic = weather_at_pixels(batch)
+    pixels = dynamic.shape[-2] * dynamic.shape[-1]
     if len(places) != len(batch.dynamic):
         raise ValueError(f"{len(places)} places for {len(batch.dynamic)} patches")
     orders = np.stack([_order(place, pixels, seed) for place in places])
     order = torch.from_numpy(orders).to(batch.dynamic.device)
-    return batch._replace(dynamic=_reordered(batch.dynamic, order), static=_reordered(batch.static, order))
+    return batch._replace(dynamic=_reordered(dynamic, order), static=_reordered(batch.static, order))
 
 
 def _order(place: PatchPlace, pixels: int, seed: int) -> npt.NDArray[np.int64]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mlssm.data.layers import AreaLayers
 from mlssm.data.moment import Moment, PrefitMaps
 from mlssm.data.spec import FeatureSpec
+from mlssm.grid import beyond, within
 from mlssm.variables import AVAILABLE, is_of_kind, source_of, transformed
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
@@ -27,7 +28,7 @@ class Inputs:
     """A patch as the model sees it.
 
     Attributes:
-        dynamic: Scaled weather, float32 [T, channel, rows, cols], oldest step first.
+        dynamic: Scaled weather, float32 [T, channel, rows, cols], oldest step first; of cells as the model wants it.
         static: Scaled terrain, soil and NDVI, float32 [channel, rows, cols].
         usable: Where no input is missing that the model cannot do without, bool [rows, cols].
     """
@@ -45,14 +46,18 @@ def latest_before(days: Days, images: Days) -> npt.NDArray[np.int64]:
 class FeatureSource:
     """Makes the inputs of any patch on any date."""
 
-    def __init__(self, field: WeatherField, layers: tuple[AreaLayers, ...], spec: FeatureSpec) -> None:
+    def __init__(
+        self, field: WeatherField, layers: tuple[AreaLayers, ...], spec: FeatureSpec, weather_ratio: int = 1
+    ) -> None:
         """Scale what does not change with the date, once.
 
         Args:
             field: The weather at pixels.
             layers: Terrain, soil and NDVI of each area.
             spec: The channels and their scaling.
+            weather_ratio: Pixels along a cell of the weather, see `ModelSettings.weather_ratio`.
         """
+        self.weather_ratio = weather_ratio
         self.field, self.layers, self.spec = field, layers, spec
         self._scale = {
             name: (np.float32(mean), np.float32(std))
@@ -70,8 +75,12 @@ class FeatureSource:
         self._fixed = [self._fixed_channels(area) for area in layers]
 
     def patch(self, area: int, moment: Moment, rows: slice, cols: slice) -> Inputs:
-        """The inputs of the area's rows and columns on a date."""
-        static, usable = self._static(area, moment, rows, cols)
+        """The inputs of rows and columns on a date; beyond the area its outermost values, which are not usable."""
+        static, usable = self._static(area, moment, within(rows), within(cols))
+        height, width = self.field.places[area].shape
+        reach = beyond(rows, height), beyond(cols, width)
+        if any(any(sides) for sides in reach):
+            static, usable = np.pad(static, [(0, 0), *reach], mode="edge"), np.pad(usable, reach)
         return Inputs(self._dynamic(area, moment, rows, cols), static, usable & self._has_weather(moment))
 
     def usable(self, area: int, moment: Moment) -> npt.NDArray[np.bool_]:
@@ -86,7 +95,7 @@ class FeatureSource:
         return bool(np.isfinite(moment.window[:, :, self._needed]).any(axis=1).all())
 
     def _dynamic(self, area: int, moment: Moment, rows: slice, cols: slice) -> Array:
-        fields = self.field.at_pixels(moment.window, area, rows, cols, self._weather)
+        fields = self.field.at_pixels(moment.window, area, rows, cols, self._weather, self.weather_ratio)
         present = np.isfinite(fields)
         for i, name in enumerate(self._weather):
             fields[:, i] = transformed(name, fields[:, i])

@@ -149,7 +149,8 @@ def area_maps(experiment: Experiment, network: nn.Module, time: int) -> list[Are
     everything = slice(None)
     for area in range(len(experiment.stack.areas)):
         retrieved = experiment.retrieval.labels(area, np.array([time]), everything, everything).ssm[0]
-        predicted = map_area(network, experiment.features, area, experiment.moments[time], TILE, OVERLAP)
+        moment, margin = experiment.moments[time], experiment.datasets["test"].margin
+        predicted = map_area(network, experiment.features, area, moment, TILE, OVERLAP, margin)
         maps.append(AreaMaps(f"area {area + 1}", retrieved, predicted, _pixel(experiment)))
     return maps
 

@@ -35,7 +35,7 @@ class Network:
     def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """SSM 0..1, float32 [B, 1, H, W] on the CPU; see `Baseline.predict`."""
         inputs = apply_control(self.control, batch, places, self.spec)
-        return predict(self.network, inputs.dynamic, inputs.static).ssm
+        return predict(self.network, inputs.dynamic, inputs.static).middle(inputs.target).ssm
 
 
 def batches(dataset: PatchDataset, batch_size: int) -> Iterator[tuple[Batch, list[PatchPlace]]]:

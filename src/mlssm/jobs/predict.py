@@ -100,8 +100,9 @@ def _write_map(
     blocks: list[Block] = []
     labelled: list[Block] = []
     panels: list[MapPanel] = []
+    margin = mapper.bundle.model.margin
     for area, window in enumerate(working.areas):
-        ssm = map_area(mapper.network, mapper.features, area, moment, config.tile, config.overlap)
+        ssm = map_area(mapper.network, mapper.features, area, moment, config.tile, config.overlap, margin)
         ssm[masks[area]] = np.nan
         panels.append(MapPanel(f"area {area + 1}", ssm, working.grid.crop(window)))
         blocks.append(onto_grid(ssm, window, working.factor, mapper.cube.areas[area]))
@@ -189,7 +190,7 @@ def load_mapper(config: PredictConfig) -> Mapper:
     stack = load_stack(cube, model.images)
     layers = fitting_layers(model.channels, area_layers(cube, stack.working, model.features.static), model.features)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
-    features = FeatureSource(field, layers, model.channels)
+    features = FeatureSource(field, layers, model.channels, model.model.weather_ratio)
     prefit, labelled = None, labelled_pixels(restored.fitted, stack.working)
     if restored.fitted is not None and restored.fitted["forecaster"] is not None:
         masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)

@@ -9,30 +9,61 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from mlssm.config import Channels
 from mlssm.models.convlstm import ConvLSTM, ConvLSTMSettings
+from mlssm.models.multirate import MultirateConvLSTM, MultirateSettings
 from mlssm.models.prediction import Prediction
 
 BASE = "base"
+Residual = ConvLSTM | MultirateConvLSTM
 
 
 class ResponseSettings(ConvLSTMSettings):
-    """Which network learns the residual, and its size and regularisation."""
+    """Which network learns the residual, and its size and regularisation.
+
+    Of a multirate ConvLSTM, `hidden` has a number a layer, all the same, and `ratio` is that of its cells.
+    """
 
     title: ClassVar[str] = "Response"
     needs_response: ClassVar[bool] = True
     starts_as_response: ClassVar[bool] = True
 
-    residual: Literal["convlstm", "none"]
+    residual: Literal["convlstm", "multirate_convlstm", "none"]
+    ratio: int = Field(default=8, ge=1)
+
+    @property
+    def weather_ratio(self) -> int:
+        """That of the residual network; without one no weather is looked at."""
+        return 1 if self.residual == "convlstm" else self.ratio
+
+    @property
+    def margin(self) -> int:
+        """That of the residual network."""
+        if self.residual == "none":
+            return 0
+        return self._multirate().margin if self.residual == "multirate_convlstm" else super().margin
 
     def build(self, channels: Channels, *, spread: bool) -> nn.Module:
         """The network for these channels; the residual is 0 until it is trained."""
         position = channels.static.index(BASE)
         scale = len(channels.dynamic) + position
-        residual = None if self.residual == "none" else self.network(channels, spread=spread, bounded=False)
+        residual = self._residual(channels, spread=spread)
         return ResponseNetwork(position, channels.means[scale], channels.stds[scale], residual)
+
+    def _residual(self, channels: Channels, *, spread: bool) -> Residual | None:
+        if self.residual == "none":
+            return None
+        if self.residual == "multirate_convlstm":
+            return self._multirate().network(channels, spread=spread, bounded=False)
+        return self.network(channels, spread=spread, bounded=False)
+
+    def _multirate(self) -> MultirateSettings:
+        values = self.model_dump(include={"kernel", "dropout", "input_dropout", "padding", "ratio", "family"})
+        sizes = {"hidden": self.hidden[0], "layers": len(self.hidden), "fused": self.hidden[0]}
+        return MultirateSettings(**values, **sizes)
 
 
 class ResponseNetwork(nn.Module):
@@ -41,7 +72,7 @@ class ResponseNetwork(nn.Module):
     base_mean: Tensor
     base_std: Tensor
 
-    def __init__(self, position: int, mean: float, std: float, residual: ConvLSTM | None) -> None:
+    def __init__(self, position: int, mean: float, std: float, residual: Residual | None) -> None:
         """Set the residual's head to zero.
 
         Args:
@@ -63,7 +94,7 @@ class ResponseNetwork(nn.Module):
         """Predict the map that follows the last step.
 
         Args:
-            dynamic: [B, T, dynamic, H, W], oldest step first.
+            dynamic: [B, T, dynamic, H, W], oldest step first; of cells for a multirate residual.
             static: [B, static, H, W], with the base.
 
         Returns:

@@ -65,7 +65,7 @@ def val_rmse(network: nn.Module, val: PatchDataset, batch_size: int, limit: floa
     count = limit if isinstance(limit, int) else int((1.0 if limit is None else limit) * len(loader))
     total, pixels = 0.0, 0
     for batch in itertools.islice(loader, count):
-        found = predict(network, batch.dynamic, batch.static).ssm
+        found = predict(network, batch.dynamic, batch.static).middle(batch.target).ssm
         error = (found - batch.target)[batch.valid].double()
         total, pixels = total + float(error @ error), pixels + error.numel()
     return math.sqrt(total / pixels) if pixels else math.nan

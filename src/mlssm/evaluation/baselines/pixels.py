@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mlssm.data.batch import Batch
+from mlssm.data.batch import Batch, pixel_channels
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
 from mlssm.data.spec import FeatureSpec
@@ -94,8 +94,8 @@ def pixel_inputs(batch: Batch, static: Sequence[int]) -> npt.NDArray[np.float32]
         batch: Patches.
         static: Which of the static channels.
     """
-    inputs = torch.cat([batch.dynamic.flatten(1, 2), batch.static[:, list(static)]], dim=1)
-    return inputs.movedim(1, -1)[batch.valid[:, 0]].numpy()
+    chosen = batch._replace(static=batch.static[:, list(static)])
+    return pixel_channels(chosen).movedim(1, -1)[batch.valid[:, 0]].numpy()
 
 
 def draw_pixels(train: PatchDataset, days: npt.NDArray[np.datetime64], seed: int) -> PixelSample:
