@@ -24,7 +24,8 @@ from mlssm.scores.sums import scores
 from mlssm.training.start import Start
 
 SMALL = ("patches.size=20", "retrieval.multilook_m=90", "model.hidden=[2]", "model.lag=1", "trainer=cpu")
-SMALL += ("optimiser.batch_size=8", "trainer.max_epochs=2", "evaluation.controls=[]", "split.inner=seasons")
+SMALL += ("optimiser.batch_size=8", "trainer.max_epochs=2", "evaluation.controls=[]")
+INNER = (*SMALL, "split.inner=seasons")
 
 
 class Run:
@@ -46,16 +47,16 @@ class Run:
 def make_job(watershed: Any, composed: Callable[..., dict[str, Any]]) -> Callable[..., TrainingJob]:
     """Makes the job of a training in a folder."""
 
-    def make(folder: Path, *more: str) -> TrainingJob:
-        values = composed("train", *watershed.overrides, *SMALL, *more)
-        return TrainingJob(watershed.config(*SMALL, *more), values, folder)
+    def make(folder: Path, split: str = "by_season") -> TrainingJob:
+        told = (*INNER, f"split={split}")
+        return TrainingJob(watershed.config(*told), composed("train", *watershed.overrides, *told), folder)
 
     return make
 
 
 @pytest.fixture(scope="module")
 def experiment(watershed: Any) -> Experiment:
-    found: Experiment = watershed.experiment(*SMALL)
+    found: Experiment = watershed.experiment(*INNER)
     return found
 
 
@@ -176,3 +177,21 @@ def test_a_refit_that_went_too_far_begins_anew(chosen: Any, make_job: Any, tmp_p
     went = dataclasses.replace(job, folder=done)
     assert refit_start(went, 2) == Start(done / CHECKPOINTS / LAST)
     assert refit_start(went, 1) == Start()
+
+
+def test_a_season_to_be_tested_on_keeps_what_it_is_chosen_by(make_job: Any, tmp_path: Path) -> None:
+    job = make_job(tmp_path, "leave_one_season_out")
+    found = on_seasons(job, {"name": "by_season", "test": [2021], "val": None})
+    assert (found.config.split.name, found.config.split.test, found.config.split.inner) == (
+        "by_season",
+        (2021,),
+        "seasons",
+    )
+    assert found.values["split"] == {
+        "name": "by_season",
+        "start_month": 9,
+        "inner": "seasons",
+        "test": [2021],
+        "val": None,
+    }
+    assert job.config.split.each_season

@@ -99,7 +99,7 @@ def record(
         cube: What it is trained on.
         name: The run's.
         parent: The run that it belongs to.
-        kind: training, or seed for one of several.
+        kind: training, or seed or season for one of several.
         place: Tags that name its place among the others under its parent.
     """
     if rank() > 0:
