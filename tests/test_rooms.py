@@ -21,7 +21,7 @@ ROOMS = (
         "spreadsheet",
         "variables",
     ),
-    ("config", "grid"),
+    ("checksums", "config", "grid"),
     ("weather",),
     ("sources", "origins"),
     ("cube",),

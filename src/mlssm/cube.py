@@ -13,12 +13,11 @@
 | x, y, spatial_ref | x, y, none | pixel centres (m); the CRS and transform as CF and GDAL name them |
 
 Packed values follow CF (`scale_factor`, `_FillValue`), so that `xarray.open_zarr` decodes them. Chunks in which nothing
-was measured are not written.
+was measured are not written. Each chunk carries a checksum, and `checksums.b2` has one of each file.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +28,7 @@ import numpy.typing as npt
 import zarr
 from pydantic import BaseModel, ValidationError
 
+from mlssm.checksums import files_below
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
 from mlssm.weather.stations import StationWeather
@@ -142,17 +142,17 @@ class Cube:
     @cached_property
     def times(self) -> npt.NDArray[np.datetime64]:
         """Acquisition times, UTC, datetime64[s], [time]."""
-        return np.asarray(self._array("time")[:]).astype("datetime64[s]")
+        return np.asarray(self._read("time")).astype("datetime64[s]")
 
     @cached_property
     def local_days(self) -> npt.NDArray[np.datetime64]:
         """The local day at each acquisition, datetime64[D], [time]."""
-        return np.asarray(self._array("local_day")[:]).astype("datetime64[D]")
+        return np.asarray(self._read("local_day")).astype("datetime64[D]")
 
     @cached_property
     def window_ends(self) -> npt.NDArray[np.datetime64]:
         """The last day of the antecedent window of each acquisition, datetime64[D], [time]."""
-        return np.asarray(self._array("window_end")[:]).astype("datetime64[D]")
+        return np.asarray(self._read("window_end")).astype("datetime64[D]")
 
     @property
     def morning(self) -> npt.NDArray[np.bool_]:
@@ -162,28 +162,28 @@ class Cube:
     @cached_property
     def orbits(self) -> npt.NDArray[np.int64]:
         """Relative orbit of each acquisition, [time]; 0 where the source does not tell."""
-        return np.asarray(self._array("orbit")[:], np.int64)
+        return np.asarray(self._read("orbit"), np.int64)
 
     @cached_property
     def ndvi_days(self) -> npt.NDArray[np.datetime64]:
         """Days of the NDVI images, datetime64[D], [ndvi_time]; empty where NDVI is left out."""
         if "ndvi" not in self._group:
             return np.zeros(0, "datetime64[D]")
-        return np.asarray(self._array("ndvi_time")[:]).astype("datetime64[D]")
+        return np.asarray(self._read("ndvi_time")).astype("datetime64[D]")
 
     @cached_property
     def weather(self) -> StationWeather:
         """The weather at its stations."""
-        stations = np.asarray(self._array("station")[:])
-        days = np.asarray(self._array("day")[:]).astype("datetime64[D]")
-        values = np.asarray(self._array("weather")[:])
+        stations = np.asarray(self._read("station"))
+        days = np.asarray(self._read("day")).astype("datetime64[D]")
+        values = np.asarray(self._read("weather"))
         longitude, latitude, elevation = stations.T[:3]
         return StationWeather(days, self.manifest.stations, longitude, latitude, elevation, values)
 
     @cached_property
     def station_xy(self) -> npt.NDArray[np.float64]:
         """Easting and northing of the stations, metres, [station, 2]."""
-        return np.asarray(self._array("station")[:, 3:5], float)
+        return np.asarray(self._read("station")[:, 3:5], float)
 
     def backscatter(self, time: int, polarisation: str, area: Window) -> Array:
         """One acquisition's backscatter, dB, float32 [height, width], NaN where nothing was measured.
@@ -195,39 +195,51 @@ class Cube:
         if polarisation not in known:
             raise DataError(f"retrieval.polarisation={polarisation} is not in the images; they have {', '.join(known)}")
         rows, cols = area.slices
-        packed = self._array("backscatter")[time, known.index(polarisation), rows, cols]
+        packed = self._read("backscatter", time, known.index(polarisation), rows, cols)
         return unpack(packed, BACKSCATTER_SCALE)
 
     def static(self, feature: str, area: Window) -> Array:
         """A static feature, float32 [height, width], NaN where missing."""
         rows, cols = area.slices
-        return np.asarray(self._array("static")[self.manifest.features.index(feature), rows, cols], np.float32)
+        return np.asarray(self._read("static", self.manifest.features.index(feature), rows, cols), np.float32)
 
     def ndvi(self, image: int, area: Window) -> Array:
         """One NDVI image, float32 [height, width], -1..1, NaN where missing."""
         rows, cols = area.slices
-        return unpack(self._array("ndvi")[image, rows, cols], NDVI_SCALE)
+        return unpack(self._read("ndvi", image, rows, cols), NDVI_SCALE)
 
     def incidence(self, orbit: int, area: Window) -> Array | None:
         """Incidence angle of a relative orbit, degrees, float32 [height, width]; None where the source has none."""
         if orbit not in self.manifest.orbits:
             return None
         rows, cols = area.slices
-        return unpack(self._array("incidence")[self.manifest.orbits.index(orbit), rows, cols], ANGLE_SCALE)
+        return unpack(self._read("incidence", self.manifest.orbits.index(orbit), rows, cols), ANGLE_SCALE)
 
     @cached_property
     def _group(self) -> zarr.Group:
         return zarr.open_group(self.path, mode="r")
 
-    def _array(self, name: str) -> Any:
-        return self._group[name]
+    def _read(self, name: str, *index: int | slice) -> Any:
+        """An array, or a part of it.
+
+        Raises:
+            DataError: A chunk of it is damaged.
+        """
+        try:
+            array: Any = self._group[name]
+            return array[index or ...]
+        except (RuntimeError, ValueError, OSError) as error:  # of the decoder, of zarr, of the disk
+            raise DataError(
+                f"{self.path}: array '{name}' is damaged ({error}); `mlssm-verify {self.path}` names its files: copy "
+                "them again, or delete the cube, and it is made anew"
+            ) from error
 
 
 def array_files(path: Path) -> dict[str, tuple[int, int]]:
-    """Number and total bytes of the files below each array's folder of a cube; hidden files are others' (Finder's)."""
+    """Number and total bytes of the files below each array's folder of a cube."""
     found = {}
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
-        below = [Path(here) / name for here, _, names in os.walk(folder) for name in names if not name.startswith(".")]
+        below = list(files_below(folder))
         found[folder.name] = (len(below), sum(file.stat().st_size for file in below))
     return found
 
