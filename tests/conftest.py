@@ -149,6 +149,35 @@ def speckled() -> npt.NDArray[np.float32]:
     return np.random.default_rng(0).gamma(4, 0.02, (24, 24)).astype(np.float32)
 
 
+@pytest.fixture(scope="session")
+def shepard() -> Callable[..., npt.NDArray[np.float64]]:
+    """Interpolates a window of stations [T, S, V] to pixels [T, V, h, w] by Shepard's formula, value by value."""
+    return interpolated
+
+
+def interpolated(
+    window: npt.NDArray[np.float64],
+    variables: tuple[str, ...],
+    stations: tuple[npt.NDArray[np.float64], ...],
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+    elevation: npt.NDArray[np.floating[Any]],
+) -> npt.NDArray[np.float64]:
+    """The eight nearest stations with a value, by the inverse square of their distance; 6.5 K/km for temperatures."""
+    east, north, height = stations
+    found = np.full((len(window), len(variables), len(y), len(x)), np.nan)
+    for step, kind, row, col in np.ndindex(found.shape):
+        values = window[step, :, kind].copy()
+        if "temperature" in variables[kind]:
+            values += 0.0065 * np.nan_to_num(height - elevation[row, col])  # what is unknown counts as level
+        known = np.flatnonzero(np.isfinite(values))
+        squares = (east[known] - x[col]) ** 2 + (north[known] - y[row]) ** 2
+        nearest = np.argsort(squares)[:8]
+        if known.size:
+            found[step, kind, row, col] = np.average(values[known][nearest], weights=1 / squares[nearest])
+    return found
+
+
 def cut_in_half(path: Path) -> None:
     """Truncate a file, as a broken download leaves it."""
     content = path.read_bytes()
