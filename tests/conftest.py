@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,14 @@ from mlssm.jobs.area import open_area
 
 # two workers share the cores: threads that wait for each other cost more than they bring
 torch.set_num_threads(1)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the imports made out of later collections of garbage, each of which takes half a second with it."""
+    gc.collect()
+    gc.freeze()
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
