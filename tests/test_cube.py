@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mlssm import cli
-from mlssm.checksums import LIST
-from mlssm.cube import ANGLE_SCALE, BACKSCATTER_SCALE, FILL, FORMAT, NDVI_SCALE, Cube, pack, unpack
+from mlssm.cube import ANGLE_SCALE, BACKSCATTER_SCALE, FILL, NDVI_SCALE, Cube, pack, unpack
 from mlssm.errors import DataError
 from mlssm.jobs.verify import verify
+from mlssm.manifest import FORMAT
 from mlssm.prepare import prepare
 
 
@@ -176,9 +176,26 @@ def test_verify_names_each_damaged_file_with_the_cure(cube: Cube, capsys: pytest
         f"{chunk} does not hold what was written; {cure}",
         f"{cube.path / 'time' / 'zarr.json'} is gone; {cure}",
     ]
-    (cube.path / LIST).unlink()
+
+
+def test_a_cube_of_before_checksums_opens_and_is_not_verified(cube: Cube, capsys: pytest.CaptureFixture[str]) -> None:
+    path = cube.path / "zarr.json"
+    meta = json.loads(path.read_text())
+    del meta["attributes"]["checksums"], meta["attributes"]["checksum"]
+    path.write_text(json.dumps(meta))
+    assert Cube.open(cube.path).manifest.checksums == {}
     assert verify([cube.path]) == 1
-    assert f"{LIST} is gone, or was never written" in capsys.readouterr().out
+    assert "has no checksums: version 0.1.0, which wrote it, kept none; delete it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("key", "value"), [("origin", [240000, 3816001]), ("areas", []), ("checksum", "0")])
+def test_attributes_that_were_changed_are_refused(cube: Cube, key: str, value: object) -> None:
+    path = cube.path / "zarr.json"
+    meta = json.loads(path.read_text())
+    meta["attributes"][key] = value
+    path.write_text(json.dumps(meta))
+    with pytest.raises(DataError, match=r"zarr\.json does not hold what was written; copy it again, or delete"):
+        Cube.open(cube.path)
 
 
 def test_verify_by_its_command(cube: Cube, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,11 +203,11 @@ def test_verify_by_its_command(cube: Cube, monkeypatch: pytest.MonkeyPatch, caps
     with pytest.raises(SystemExit) as ended:
         cli.verify()
     assert (ended.value.code, capsys.readouterr().err) == (0, "")
-    damage(cube.path / "zarr.json", -2)
+    damage(files_of(cube, "time")[0], -2)
     with pytest.raises(SystemExit) as ended:
         cli.verify()
     assert ended.value.code == 1
-    assert "zarr.json does not hold what was written" in capsys.readouterr().out
+    assert "time/c/0 does not hold what was written; copy it again, or delete the cube" in capsys.readouterr().out
     monkeypatch.setattr("sys.argv", ["mlssm-verify", str(cube.path.parent / "nowhere")])
     with pytest.raises(SystemExit) as ended:
         cli.verify()

@@ -24,6 +24,7 @@ ROOMS = (
     ("checksums", "config", "grid"),
     ("weather",),
     ("sources", "origins"),
+    ("manifest",),
     ("cube",),
     ("cube_writer",),
     ("prepare",),

@@ -1,20 +1,13 @@
-"""What the files of a folder held when they were written, and which of them have changed since.
-
-The list is one that GNU `b2sum --check` reads too: a BLAKE2b digest of 128 bits, two spaces and the file's path a line.
-"""
+"""What the files of a folder held when they were written, and which of them have changed since: BLAKE2b, 128 bits."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-from mlssm.errors import DataError
-
-LIST = "checksums.b2"
-LINE = re.compile(r"([0-9a-f]{32})  (\S.*)")
+from typing import Any
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -23,23 +16,27 @@ def files_below(folder: Path) -> Iterator[Path]:
         yield from (Path(here) / name for name in names if not name.startswith("."))
 
 
-def write_checksums(folder: Path) -> None:
-    """Write the list of all files below a folder into it."""
-    found = sorted((path.relative_to(folder).as_posix(), _checksum(path)) for path in files_below(folder))
-    (folder / LIST).write_text("".join(f"{checksum}  {name}\n" for name, checksum in found), encoding="utf-8")
+def file_checksums(folder: Path) -> dict[str, str]:
+    """The checksum of each file in the folders below a folder, by its path from there."""
+    return {name: _checksum(path) for name, path in _in_folders(folder).items()}
 
 
-def damaged(folder: Path) -> dict[str, str]:
-    """What is wrong with each file that is not as it was written, by its path below the folder.
+def value_checksum(values: Mapping[str, Any]) -> str:
+    """The checksum of what JSON can hold, whatever the order of its keys."""
+    return _new(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
-    Raises:
-        DataError: There is no list, or it is damaged itself.
-    """
-    written = _read(folder / LIST)
-    there = {path.relative_to(folder).as_posix(): path for path in files_below(folder)}
-    extra = dict.fromkeys(there.keys() - written.keys() - {LIST}, "was not written with the others")
+
+def damaged(folder: Path, written: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with each file that is not as `file_checksums` once found it, by its path below the folder."""
+    there = _in_folders(folder)
     faults = {name: _fault(there.get(name), checksum) for name, checksum in written.items()}
-    return {name: fault for name, fault in sorted((faults | extra).items()) if fault}
+    faults |= dict.fromkeys(there.keys() - written.keys(), "was not written with the others")
+    return {name: fault for name, fault in sorted(faults.items()) if fault}
+
+
+def _in_folders(folder: Path) -> dict[str, Path]:
+    found = {path.relative_to(folder).as_posix(): path for path in files_below(folder) if path.parent != folder}
+    return dict(sorted(found.items()))
 
 
 def _fault(path: Path | None, checksum: str) -> str:
@@ -53,17 +50,8 @@ def _fault(path: Path | None, checksum: str) -> str:
 
 def _checksum(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return hashlib.file_digest(file, _new).hexdigest()
 
 
-def _read(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise DataError(f"{path} is gone, or was never written: what its folder held cannot be told") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read ({error})") from error
-    found = [LINE.fullmatch(line) for line in lines]
-    if not found or None in found:
-        raise DataError(f"{path} is damaged itself: line {found.index(None) + 1 if found else 1} is no checksum")
-    return {match[2]: match[1] for match in found if match}
+def _new(content: bytes = b"") -> hashlib.blake2b:
+    return hashlib.blake2b(content, digest_size=16)

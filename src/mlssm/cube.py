@@ -13,7 +13,7 @@
 | x, y, spatial_ref | x, y, none | pixel centres (m); the CRS and transform as CF and GDAL name them |
 
 Packed values follow CF (`scale_factor`, `_FillValue`), so that `xarray.open_zarr` decodes them. Chunks in which nothing
-was measured are not written. Each chunk carries a checksum, and `checksums.b2` has one of each file.
+was measured are not written. Each chunk carries a checksum, and the attributes have one of each file.
 """
 
 from __future__ import annotations
@@ -26,15 +26,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import zarr
-from pydantic import BaseModel, ValidationError
 
-from mlssm.checksums import files_below
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
+from mlssm.manifest import Manifest, read_manifest, refuse_incomplete
 from mlssm.weather.stations import StationWeather
 
-# 3: with the files of each array, so that an incomplete copy shows, and the daily minimum of temperature
-FORMAT = 3
 FILL = np.int16(-32768)
 BACKSCATTER_SCALE = 0.01
 ANGLE_SCALE = 0.01
@@ -42,56 +39,6 @@ NDVI_SCALE = 0.0001
 
 Array = npt.NDArray[np.float32]
 Packed = npt.NDArray[np.int16]
-
-
-class Manifest(BaseModel):
-    """The cube's attributes: where it lies, what it was made from, and by which version.
-
-    Attributes:
-        format: The layout's version.
-        mlssm: The version that wrote it.
-        digest: Of all inputs and of what decides how they are read.
-        files: Digest (SHA-256) of each source file, by its path below the area's folder.
-        skipped: Source files that were left out because they are bad.
-        corrected: What was corrected in source files, a line a kind.
-        crs: The grid's CRS, WKT or authority code.
-        origin: Easting and northing of the grid's upper-left corner, metres.
-        pixel: Pixel size, metres.
-        shape: Rows and columns.
-        areas: Row, column, height and width of each part that images cover.
-        time_zone: IANA name of the area's time zone.
-        polarisations: In the order of the array.
-        features: Static features in the order of the array.
-        orbits: Relative orbits that have an incidence angle, in the order of the array.
-        stations: Station identifiers in the order of the array.
-        variables: Weather variables in the order of the array.
-        looks: Equivalent number of looks of a pixel, or None where the source does not state it.
-        left_out: Sources that the configuration leaves out.
-        weather_notes: What the weather's preparation had to say, a line each.
-        chunks: Number and total bytes of the files of each array, metadata and chunks that were written.
-    """
-
-    format: int
-    mlssm: str
-    digest: str
-    files: dict[str, str]
-    skipped: tuple[str, ...]
-    corrected: tuple[str, ...] = ()
-    crs: str
-    origin: tuple[float, float]
-    pixel: float
-    shape: tuple[int, int]
-    areas: tuple[tuple[int, int, int, int], ...]
-    time_zone: str
-    polarisations: tuple[str, ...]
-    features: tuple[str, ...]
-    orbits: tuple[int, ...]
-    stations: tuple[str, ...]
-    variables: tuple[str, ...]
-    looks: float | None
-    left_out: tuple[str, ...]
-    weather_notes: tuple[str, ...]
-    chunks: dict[str, tuple[int, int]] = {}
 
 
 @dataclass(frozen=True)
@@ -113,20 +60,8 @@ class Cube:
         Raises:
             DataError: There is no cube, another version wrote it, or files of it are gone.
         """
-        if not (path / "zarr.json").is_file():
-            raise DataError(f"there is no cube at {path}; it is made by train.py from datamodule.root")
-        try:
-            attributes = dict(zarr.open_group(path, mode="r").attrs)
-        except (ValueError, KeyError, zarr.errors.BaseZarrError) as error:
-            raise DataError(f"{path} is not a zarr group ({error}); delete it, and it is made anew") from error
-        if attributes.get("format") != FORMAT:
-            raise DataError(f"{path} has cube format {attributes.get('format')}, not {FORMAT}; delete it")
-        try:
-            manifest = Manifest.model_validate(attributes)
-        except ValidationError as error:
-            key = ".".join(map(str, error.errors()[0]["loc"]))
-            raise DataError(f"{path} is no whole cube: its attribute '{key}' is missing or wrong; delete it") from error
-        _refuse_incomplete(path, manifest)
+        manifest = read_manifest(path)
+        refuse_incomplete(path, manifest)
         return cls(path, manifest)
 
     @cached_property
@@ -233,27 +168,6 @@ class Cube:
                 f"{self.path}: array '{name}' is damaged ({error}); `mlssm-verify {self.path}` names its files: copy "
                 "them again, or delete the cube, and it is made anew"
             ) from error
-
-
-def array_files(path: Path) -> dict[str, tuple[int, int]]:
-    """Number and total bytes of the files below each array's folder of a cube."""
-    found = {}
-    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
-        below = list(files_below(folder))
-        found[folder.name] = (len(below), sum(file.stat().st_size for file in below))
-    return found
-
-
-def _refuse_incomplete(path: Path, manifest: Manifest) -> None:
-    """Refuse a cube that has lost files: zarr would read what is gone as missing values, without a word."""
-    there = array_files(path)
-    for name, (count, size) in manifest.chunks.items():
-        files, bytes_ = there.get(name, (0, 0))
-        if (files, bytes_) != (count, size):
-            raise DataError(
-                f"{path} is not whole: array '{name}' has {files} files of {bytes_} bytes, and was written with "
-                f"{count} of {size}; copy it again, or delete it, and it is made anew"
-            )
 
 
 def pack(values: Array, scale: float) -> Packed:

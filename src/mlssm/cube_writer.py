@@ -14,9 +14,9 @@ from pyproj import CRS
 from zarr.codecs import ZstdCodec
 
 from mlssm import cube
-from mlssm.checksums import write_checksums
-from mlssm.cube import Manifest
+from mlssm.checksums import file_checksums
 from mlssm.grid import Grid
+from mlssm.manifest import Manifest, array_files
 
 CHUNK = 256
 GRID_MAPPING = "spatial_ref"
@@ -88,7 +88,6 @@ class CubeWriter:
         self.array(name, since, (dim,), {"units": "days since 1970-01-01"})
 
     def finish(self, manifest: Manifest) -> None:
-        """Write the cube's attributes, with what was written of each array, and last of all the files' checksums."""
-        whole = manifest.model_copy(update={"chunks": cube.array_files(self._path)})
-        self._group.attrs.update(whole.model_dump(mode="json"))
-        write_checksums(self._path)
+        """Write the cube's attributes, last of all: with what was written of each array."""
+        written = {"chunks": array_files(self._path), "checksums": file_checksums(self._path)}
+        self._group.attrs.update(manifest.model_copy(update=written).attributes())

@@ -13,11 +13,12 @@ import rasterio
 
 from mlssm import __version__, cube
 from mlssm.config import DatamoduleConfig, WeatherConfig
-from mlssm.cube import Array, Cube, Manifest
+from mlssm.cube import Array, Cube
 from mlssm.cube_writer import CubeWriter
 from mlssm.errors import ConfigError, DataError
 from mlssm.files import whole_or_nothing
 from mlssm.grid import Grid, Window
+from mlssm.manifest import FORMAT, Manifest
 from mlssm.progress import track
 from mlssm.provenance import digest
 from mlssm.sources.backscatter import BackscatterIndex, index_backscatter, read_pass
@@ -62,7 +63,7 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: Wea
     bad = BadFiles(on_bad_file)
     files = source_digests(config, bad, config.cubes / DIGESTS)
     settings = config.model_dump(mode="json", exclude={"root", "cubes", "simulation"})
-    identity = digest({"format": cube.FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file})
+    identity = digest({"format": FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file})
     path = config.cubes / f"{config.root.resolve().name}-{identity[:12]}.zarr"
     tell_left_out(config)
     if path.is_dir():
@@ -103,7 +104,7 @@ def _write(
     _write_ndvi(writer, ndvi, index, bad)
     _write_weather(writer, weather)
     manifest = Manifest(
-        format=cube.FORMAT,
+        format=FORMAT,
         mlssm=__version__,
         digest=identity,
         files=files,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mlssm.checksums import damaged
 from mlssm.errors import DataError
+from mlssm.manifest import damaged_files
 
 CURE = "copy it again, or delete the cube, and it is made anew"
 
@@ -42,7 +42,7 @@ def _cubes(path: Path) -> list[Path]:
 
 def _lines(cube: Path) -> Iterator[str]:
     try:
-        for name, fault in damaged(cube).items():
+        for name, fault in damaged_files(cube).items():
             yield f"{cube / name} {fault}; {CURE}"
     except DataError as error:
-        yield f"{error}; {CURE}"
+        yield str(error)
