@@ -89,7 +89,6 @@ def _scores(parent: TrackedRun, run: Run) -> pd.DataFrame:
 
 
 def _log_lags(parent: TrackedRun, runs: Sequence[Run]) -> None:
-    from mlssm.evaluation.figures import scores_by_lag
     from mlssm.tracking.comparison import changed_parameters, compare
 
     changed = changed_parameters(runs)
@@ -101,17 +100,19 @@ def _log_lags(parent: TrackedRun, runs: Sequence[Run]) -> None:
     if table["series"].nunique() > MOST_SERIES:
         log.info("figures/lags.png is not drawn: %d combinations beside the lag", table["series"].nunique())
         return
+    from mlssm.evaluation.figures import scores_by_lag
+
     table["lag"] = table[LAG].astype("Float64")
     parent.log_figure(scores_by_lag(table[table["lag"].notna()], "Scores by antecedent window"), "figures/lags.png")
 
 
 def _log_differences(parent: TrackedRun, runs: Sequence[Run]) -> None:
-    from mlssm.evaluation.experiments.differences import Scored, differences
-    from mlssm.evaluation.sums_file import FILE, load_sums
-
     finished = [run for run in runs if BUNDLE in run.tags]  # a run with a model is a run that has everything
     if len(finished) < 2:
         return
+    from mlssm.evaluation.experiments.differences import Scored, differences  # which takes seconds
+    from mlssm.evaluation.sums_file import FILE, load_sums
+
     with tempfile.TemporaryDirectory() as folder:
         scored = []
         for run in finished:
