@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
+import functools
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +50,11 @@ def shared() -> Path:
 
 def compose_plain(primary: str, *overrides: str) -> dict[str, Any]:
     """What Hydra composes from `conf/`, as plain containers."""
+    return copy.deepcopy(_composed_once(primary, overrides))
+
+
+@functools.cache
+def _composed_once(primary: str, overrides: tuple[str, ...]) -> dict[str, Any]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         values = OmegaConf.to_container(compose(primary, list(overrides)), resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
