@@ -66,6 +66,7 @@ def _train(values: dict[str, Any]) -> object:
     from mlssm.config import TrainConfig, parse
 
     typed = parse(TrainConfig, values)  # a wrong value is told before the slow imports
+    typed.datamodule.require_root()
     from mlssm.jobs.train import train
 
     return train(typed, values)

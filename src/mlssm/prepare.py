@@ -58,8 +58,7 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: Wea
         ConfigError: A pattern, CRS or time zone is not one.
         DataError: A source is missing, unreadable or does not fit.
     """
-    if not config.root.is_dir():
-        raise DataError(f"datamodule.root={config.root} is not a folder; set it to the area's folder")
+    config.require_root()
     bad = BadFiles(on_bad_file)
     files = source_digests(config, bad, config.cubes / DIGESTS)
     settings = config.model_dump(mode="json", exclude={"root", "cubes", "simulation"})
