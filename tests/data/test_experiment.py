@@ -18,7 +18,6 @@ from mlssm.data.dataset import PatchDataset
 from mlssm.data.features import latest_before
 from mlssm.errors import ConfigError, SplitError
 from mlssm.variables import AVAILABLE
-from mlssm.weather.interpolation import interpolate_window
 from mlssm.weather.stations import VARIABLES
 
 EVERYTHING = slice(None)
@@ -77,7 +76,7 @@ def test_training_dates_have_mean_0_and_deviation_1(experiment: Experiment) -> N
         assert made[0].static[position].std() == pytest.approx(1, abs=1e-4)
 
 
-def test_an_item_is_what_the_sources_say(experiment: Experiment) -> None:
+def test_an_item_is_what_the_sources_say(experiment: Experiment, shepard) -> None:
     """Weather interpolated afresh, log(1 + rain), scaled; terrain and NDVI of the blocks; labels of the retrieval."""
     dataset, spec, field = experiment.datasets["val"], experiment.spec, experiment.field
     rain = [experiment.moments[time].window[:, :, 0] for time in dataset.patches["time"]]
@@ -95,9 +94,7 @@ def test_an_item_is_what_the_sources_say(experiment: Experiment) -> None:
         end = (experiment.cube.window_ends[time] - field.weather.days[0]).astype(int)
         stations = (*field.station_xy.T, field.weather.elevation_m)
         window = field.weather.values[end - 2 : end + 1]
-        weather = interpolate_window(
-            window, VARIABLES, stations, place.x[cols], place.y[rows], place.elevation[rows, cols]
-        )
+        weather = shepard(window, VARIABLES, stations, place.x[cols], place.y[rows], place.elevation[rows, cols])
         for channel, name in enumerate(ALL):
             values = weather[:, VARIABLES.index(name)].astype(float)
             values = np.log1p(values) if name == "precipitation" else values

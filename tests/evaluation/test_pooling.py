@@ -31,7 +31,7 @@ class Scorer:
 
     def __init__(self, experiment: Experiment, networks: Any, config: TrainConfig) -> None:
         self.test = regular_grid(experiment.datasets["test"])
-        self.models = [Network(name, network) for name, network in zip("ab", networks, strict=False)]
+        self.models = [Network(name, network, experiment.spec) for name, network in zip("ab", networks, strict=False)]
         # a patch at a time: other batches round otherwise
         self.settings = replace(split_settings(experiment, config), poolable=True, batch_size=1)
 

@@ -64,6 +64,6 @@ def test_controls_and_baselines_see_the_pixels(watershed: Any, overrides: tuple[
     network, val = _network(watershed, experiment, *overrides), experiment.datasets["val"]
     batch, places = next(batches(val, 8))
     for control in ("no_weather", "shuffle_space"):
-        predicted = Network("network", network, control).predict(places, batch)
+        predicted = Network("network", network, experiment.spec, control).predict(places, batch)
         assert predicted.shape == batch.valid.shape
         assert predicted.isfinite().all()

@@ -171,6 +171,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]
     project = Project(tmp_path_factory.mktemp("trained"))
     outcome = project.run("train", *QUICK, *TINY, draw=True)
     assert outcome.code == 0, outcome.stderr
+    gc.freeze()  # the command's imports: to look for garbage among them takes half of a short command's time
     return project, outcome
 
 

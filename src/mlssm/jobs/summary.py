@@ -124,7 +124,6 @@ def _table(parent: TrackedRun, run: Run, name: str) -> pd.DataFrame:
 
 
 def _log_lags(parent: TrackedRun, runs: Sequence[Run]) -> None:
-    from mlssm.evaluation.figures import scores_by_lag
     from mlssm.tracking.comparison import changed_parameters, compare
 
     changed = changed_parameters(runs)
@@ -136,18 +135,20 @@ def _log_lags(parent: TrackedRun, runs: Sequence[Run]) -> None:
     if table["series"].nunique() > MOST_SERIES:
         log.info("figures/lags.png is not drawn: %d combinations beside the lag", table["series"].nunique())
         return
+    from mlssm.evaluation.figures import scores_by_lag
+
     table["lag"] = table[LAG].astype("Float64")
     parent.log_figure(scores_by_lag(table[table["lag"].notna()], "Scores by antecedent window"), "figures/lags.png")
 
 
 def _log_differences(parent: TrackedRun, runs: Sequence[Run]) -> None:
-    from mlssm.evaluation.experiments.differences import Scored, differences
-    from mlssm.evaluation.sums_file import FILE, load_sums
-
     # a run with a model, or with all its seasons, is a run that has everything
     finished = [run for run in runs if BUNDLE in run.tags or SEASONS in run.tags]
     if len(finished) < 2:
         return
+    from mlssm.evaluation.experiments.differences import Scored, differences  # which takes seconds
+    from mlssm.evaluation.sums_file import FILE, load_sums
+
     with tempfile.TemporaryDirectory() as folder:
         scored = []
         for run in finished:
