@@ -38,7 +38,7 @@ def _pixels(network: nn.Module, dataset: PatchDataset, control: str = "none") ->
     for position, patch in _patches(dataset):
         inputs = apply_control(control, patch, [dataset.place(position)], dataset.features.spec)
         with torch.no_grad():
-            ssm = network.eval()(inputs.dynamic, inputs.static).ssm
+            ssm = network.eval()(inputs.dynamic, inputs.static).middle(inputs.target).ssm
         predicted.append(ssm[patch.valid].double().numpy())
         retrieved.append(patch.target[patch.valid].double().numpy())
     return np.concatenate(predicted), np.concatenate(retrieved)
