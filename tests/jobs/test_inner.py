@@ -81,7 +81,7 @@ def test_each_training_season_is_held_out_once(chosen: Any, experiment: Experime
     known = np.unique(seasons(watershed.cube.local_days[times], 9))
     assert [fold.season for fold in choice.folds] == known.tolist()
     assert len(known) == 2
-    assert set(choice.val.times) == set(times.tolist())
+    assert set(choice.val.splits["val"].times) == set(times.tolist())
     assert run.tables["inner_folds"]["season"].tolist() == known.tolist()
     for fold in choice.folds:
         assert len(run.metrics[f"inner/{fold.season}/val/natural/rmse"]) == 2
@@ -94,10 +94,10 @@ def test_each_training_season_is_held_out_once(chosen: Any, experiment: Experime
 def test_the_pooled_sums_are_those_of_the_parts(chosen: Any) -> None:
     choice, parts, _, _ = chosen
     assert len(parts) == 2
-    for model, sums in choice.val.sums.items():
+    for model, sums in choice.val.splits["val"].sums.items():
         expected = sum(part.splits["val"].sums[model].sum(0) for part in parts)
         torch.testing.assert_close(sums.sum(0), expected, rtol=1e-12, atol=1e-12)
-    assert choice.rmse == scores(choice.val.sums["ConvLSTM"]).rmse
+    assert choice.rmse == scores(choice.val.splits["val"].sums["ConvLSTM"]).rmse
     squares = [part.splits["val"].sums["ConvLSTM"].flatten(0, -2).sum(0) for part in parts]
     n, squared = (sum(float(each[place]) for each in squares) for place in (0, 7))
     assert choice.rmse == pytest.approx((squared / n) ** 0.5)
