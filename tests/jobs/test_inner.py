@@ -34,6 +34,10 @@ class Run:
     def __init__(self) -> None:
         self.metrics: dict[str, list[float]] = {}
         self.tables: dict[str, Any] = {}
+        self.tags: dict[str, str] = {}
+
+    def set_tags(self, tags: dict[str, str]) -> None:
+        self.tags |= tags
 
     def log_metrics(self, values: dict[str, float], step: int | None = None) -> None:
         for name, value in values.items():
@@ -86,8 +90,10 @@ def test_each_training_season_is_held_out_once(chosen: Any, experiment: Experime
     for fold in choice.folds:
         assert len(run.metrics[f"inner/{fold.season}/val/natural/rmse"]) == 2
         assert fold.rmse == min(run.metrics[f"inner/{fold.season}/val/natural/rmse"])
-        assert run.metrics[f"inner/{fold.season}/best_epoch"] == [fold.best_epoch]
         assert (folder / FOLDS / f"season={fold.season}" / CHECKPOINTS / LAST).is_file()
+    assert run.tables["inner_folds"]["best_epoch"].tolist() == [fold.best_epoch for fold in choice.folds]
+    assert run.tags == {"mlssm.inner_best_epochs": ", ".join(f"{one.season}: {one.best_epoch}" for one in choice.folds)}
+    assert run.metrics["inner/epochs"] == [choice.epochs]
     assert not [name for name in run.metrics if not name.startswith("inner/")]
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from mlssm.training.train_network import Trained
 
 log = logging.getLogger(__name__)
 TABLE = "inner_folds"
+BEST_EPOCHS = "mlssm.inner_best_epochs"  # tag of the run: of each fold
 TOLD = ("mlssm.data.features", "mlssm.data.scaling", "mlssm.retrieval")
 
 
@@ -189,5 +190,5 @@ def _tell(choice: Choice, run: TrackedRun | None) -> None:
         return
     rows = [{"season": fold.season, "best_epoch": fold.best_epoch, "rmse": fold.rmse} for fold in choice.folds]
     run.log_table(pd.DataFrame(rows), TABLE)
-    epochs: Mapping[str, float] = {f"inner/{fold.season}/best_epoch": fold.best_epoch for fold in choice.folds}
-    run.log_metrics({**epochs, "inner/epochs": choice.epochs})
+    run.set_tags({BEST_EPOCHS: best})
+    run.log_metrics({"inner/epochs": choice.epochs})
