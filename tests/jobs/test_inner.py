@@ -34,6 +34,10 @@ class Run:
     def __init__(self) -> None:
         self.metrics: dict[str, list[float]] = {}
         self.tables: dict[str, Any] = {}
+        self.tags: dict[str, str] = {}
+
+    def set_tags(self, tags: dict[str, str]) -> None:
+        self.tags |= tags
 
     def log_metrics(self, values: dict[str, float], step: int | None = None) -> None:
         for name, value in values.items():
@@ -81,23 +85,25 @@ def test_each_training_season_is_held_out_once(chosen: Any, experiment: Experime
     known = np.unique(seasons(watershed.cube.local_days[times], 9))
     assert [fold.season for fold in choice.folds] == known.tolist()
     assert len(known) == 2
-    assert set(choice.val.times) == set(times.tolist())
+    assert set(choice.val.splits["val"].times) == set(times.tolist())
     assert run.tables["inner_folds"]["season"].tolist() == known.tolist()
     for fold in choice.folds:
         assert len(run.metrics[f"inner/{fold.season}/val/natural/rmse"]) == 2
         assert fold.rmse == min(run.metrics[f"inner/{fold.season}/val/natural/rmse"])
-        assert run.metrics[f"inner/{fold.season}/best_epoch"] == [fold.best_epoch]
         assert (folder / FOLDS / f"season={fold.season}" / CHECKPOINTS / LAST).is_file()
+    assert run.tables["inner_folds"]["best_epoch"].tolist() == [fold.best_epoch for fold in choice.folds]
+    assert run.tags == {"mlssm.inner_best_epochs": ", ".join(f"{one.season}: {one.best_epoch}" for one in choice.folds)}
+    assert run.metrics["inner/epochs"] == [choice.epochs]
     assert not [name for name in run.metrics if not name.startswith("inner/")]
 
 
 def test_the_pooled_sums_are_those_of_the_parts(chosen: Any) -> None:
     choice, parts, _, _ = chosen
     assert len(parts) == 2
-    for model, sums in choice.val.sums.items():
+    for model, sums in choice.val.splits["val"].sums.items():
         expected = sum(part.splits["val"].sums[model].sum(0) for part in parts)
         torch.testing.assert_close(sums.sum(0), expected, rtol=1e-12, atol=1e-12)
-    assert choice.rmse == scores(choice.val.sums["ConvLSTM"]).rmse
+    assert choice.rmse == scores(choice.val.splits["val"].sums["ConvLSTM"]).rmse
     squares = [part.splits["val"].sums["ConvLSTM"].flatten(0, -2).sum(0) for part in parts]
     n, squared = (sum(float(each[place]) for each in squares) for place in (0, 7))
     assert choice.rmse == pytest.approx((squared / n) ** 0.5)

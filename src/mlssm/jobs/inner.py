@@ -6,7 +6,8 @@ import dataclasses
 import logging
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from torch import nn
 from mlssm.checkpoint import CHECKPOINTS, LAST
 from mlssm.data.assemble import Experiment, assemble
 from mlssm.errors import SplitError
-from mlssm.evaluation.evaluate import SplitEvaluation, evaluate
-from mlssm.evaluation.pooling import pool_splits
+from mlssm.evaluation.evaluate import Evaluation, evaluate
+from mlssm.evaluation.pooling import pool_evaluations
 from mlssm.jobs.continuation import FOLDS, TrainingJob
 from mlssm.jobs.fit import fit
 from mlssm.jobs.seasonal import on_seasons
@@ -31,6 +32,8 @@ from mlssm.training.train_network import Trained
 
 log = logging.getLogger(__name__)
 TABLE = "inner_folds"
+BEST_EPOCHS = "mlssm.inner_best_epochs"  # tag of the run: of each fold
+TOLD = ("mlssm.data.features", "mlssm.data.scaling", "mlssm.retrieval")
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,14 @@ class Choice:
     Attributes:
         folds: A season each, in order.
         network: Of the last fold: all are of one architecture.
-        val: The validation scores of all folds' held-out pixels together; None in a process that keeps no run.
+        val: The validation scores of all folds' held-out pixels together, its only split; None in a process that keeps
+            no run.
         rmse: The network's there, SSM units; NaN in a process that keeps no run.
     """
 
     folds: tuple[HeldOut, ...]
     network: nn.Module
-    val: SplitEvaluation | None
+    val: Evaluation | None
     rmse: float
 
     @property
@@ -97,7 +101,7 @@ def choose(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> 
         SplitError: Fewer than two training seasons have patches enough to be held out.
     """
     folds: list[HeldOut] = []
-    val: SplitEvaluation | None = None
+    val: Evaluation | None = None
     network: nn.Module | None = None
     for one, held_experiment, season in _experiments(experiment, job):
         trained = fit(held_experiment, one, run, place=f"inner/{season}/")
@@ -105,10 +109,10 @@ def choose(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> 
         network = trained.network
         if run is not None:
             part = _validate(held_experiment, network, job)
-            val = part if val is None else pool_splits([val, part])
+            val = part if val is None else pool_evaluations([val, part])
     check_inner(np.array([fold.season for fold in folds]))
     assert network is not None
-    rmse = math.nan if val is None else scores(next(iter(val.sums.values()))).rmse
+    rmse = math.nan if val is None else scores(val.splits["val"].sums[val.network]).rmse
     choice = Choice(tuple(folds), network, val, rmse)
     _tell(choice, run)
     return choice
@@ -135,7 +139,8 @@ def _experiments(experiment: Experiment, job: TrainingJob) -> Iterator[tuple[Tra
         log.info("inner fold %d of %d: season %d", number, len(known), season)
         one = _fold(job, season, watched=number == 1)
         try:
-            held = assemble(cube, one.config)
+            with _told_before():
+                held = assemble(cube, one.config)
         except SplitError as error:
             log.warning(
                 "inner fold %d of %d: season %d is left out and chooses nothing: %s",
@@ -143,6 +148,20 @@ def _experiments(experiment: Experiment, job: TrainingJob) -> Iterator[tuple[Tra
             )
             continue
         yield one, held, season
+
+
+@contextmanager
+def _told_before() -> Iterator[None]:
+    """What the data lack was said when all training seasons were put together."""
+    loggers = [logging.getLogger(name) for name in TOLD]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def _fold(job: TrainingJob, season: int, *, watched: bool) -> TrainingJob:
@@ -158,10 +177,10 @@ def _held_out(season: int, trained: Trained, folder: Path) -> HeldOut:
     return HeldOut(season, history.best_epoch, history.best, tuple(history.points), folder)
 
 
-def _validate(experiment: Experiment, network: nn.Module, job: TrainingJob) -> SplitEvaluation:
+def _validate(experiment: Experiment, network: nn.Module, job: TrainingJob) -> Evaluation:
     """A search needs no score but the network's own."""
     bare = job.config.trial is not None
-    return evaluate(experiment, network, job.config, ("val",), poolable=True, bare=bare).splits["val"]
+    return evaluate(experiment, network, job.config, ("val",), poolable=True, bare=bare)
 
 
 def _tell(choice: Choice, run: TrackedRun | None) -> None:
@@ -171,5 +190,5 @@ def _tell(choice: Choice, run: TrackedRun | None) -> None:
         return
     rows = [{"season": fold.season, "best_epoch": fold.best_epoch, "rmse": fold.rmse} for fold in choice.folds]
     run.log_table(pd.DataFrame(rows), TABLE)
-    epochs: Mapping[str, float] = {f"inner/{fold.season}/best_epoch": fold.best_epoch for fold in choice.folds}
-    run.log_metrics({**epochs, "inner/epochs": choice.epochs})
+    run.set_tags({BEST_EPOCHS: best})
+    run.log_metrics({"inner/epochs": choice.epochs})

@@ -150,7 +150,7 @@ def _evaluate(experiment: Experiment, trained: Trained, job: TrainingJob, choice
         return evaluate(experiment, trained.network, job.config, poolable=job.pooled)
     found = evaluate(experiment, trained.network, job.config, ("train", "test"), poolable=job.pooled)
     assert choice.val is not None
-    return replace(found, splits={"train": found.splits["train"], "val": choice.val, "test": found.splits["test"]})
+    return replace(found, splits={"train": found.splits["train"], **choice.val.splits, "test": found.splits["test"]})
 
 
 def _validation(experiment: Experiment, trained: Trained, job: TrainingJob, choice: Choice | None) -> Evaluation:
@@ -158,8 +158,7 @@ def _validation(experiment: Experiment, trained: Trained, job: TrainingJob, choi
     if choice is None:
         return evaluate(experiment, trained.network, job.config, ("val",), poolable=True, bare=True)
     assert choice.val is not None
-    (network,) = choice.val.sums
-    return Evaluation({"val": choice.val}, {network: "network"}, job.config.evaluation, job.config.seed)
+    return choice.val
 
 
 def _keep_scores(run: TrackedRun, job: TrainingJob, evaluation: Evaluation) -> None:
