@@ -83,8 +83,9 @@ class ResponseNetwork(nn.Module):
         """
         super().__init__()
         self.position, self.residual = position, residual
-        self.register_buffer("base_mean", torch.tensor(mean))
-        self.register_buffer("base_std", torch.tensor(std))
+        # no part of the state: weights of another run (warm_start) must not bring that run's scaling of the base
+        self.register_buffer("base_mean", torch.tensor(mean), persistent=False)
+        self.register_buffer("base_std", torch.tensor(std), persistent=False)
         if residual is not None:
             nn.init.zeros_(residual.head.weight)
             assert residual.head.bias is not None
