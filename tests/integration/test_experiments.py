@@ -106,7 +106,7 @@ def test_leakage_has_a_row_a_split_and_says_why_one_has_no_score(
     # one season cannot be split by season: that job fails, the others go on
     names = "split.name=random_patch,by_date,by_season"
     command = ("+experiment=leakage", names, *_quick(tiny, "split="), "tracking.experiment=leakage")
-    done = project.run("train", *command)
+    done = project.run("train", *command, figures="made")
     assert done.code == 1, done.stderr
     assert "season" in done.error
     kept = Kept(project.folder, "leakage")
@@ -176,10 +176,11 @@ def test_every_sampler_loss_and_control_trains(trained: Any, tiny: tuple[str, ..
         *("sampler=stratified", "loss=balanced_mse", "loss.learn_noise=true", "sampler.reweight=true"),
         "control=shuffle_space",
     )
-    first = project.run("train", *choices, *_quick(tiny), "tracking.experiment=others")
+    first = project.run("train", *choices, *_quick(tiny), "tracking.experiment=others", figures="made")
     assert first.code == 0, first.stderr
     second = project.run(
-        *("train", "sampler=density", "loss=nll", "control=no_weather", *_quick(tiny), "tracking.experiment=others")
+        *("train", "sampler=density", "loss=nll", "control=no_weather", *_quick(tiny), "tracking.experiment=others"),
+        figures="made",
     )
     assert second.code == 0, second.stderr
     kept = MlflowClient(f"sqlite:///{project.folder / 'mlruns' / 'mlflow.db'}")

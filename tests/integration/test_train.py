@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlssm import bundle
+from mlssm.tracking.charts import COMPARED, FURTHER
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +103,7 @@ def test_the_run_keeps_scores_of_validation_and_test(trained: Any) -> None:
             assert {f"{split}/{distribution}/{score}" for score in SCORES} <= metrics.keys()
     own = [name for name in metrics if not name.startswith("system/")]
     assert len(own) < 80, sorted(own)
+    assert {*COMPARED, *FURTHER} <= metrics.keys(), "what the prepared charts show"
     assert metrics["seconds"] > 0
     assert metrics["peak_memory_gb"] > 0.1
 

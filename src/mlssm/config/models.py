@@ -15,6 +15,9 @@ from mlssm.config.base import Strict
 if TYPE_CHECKING:
     from torch import nn
 
+# what the models are compared with; in tables of scores a name stands for one of them
+BASELINES = ("pixel mean", "climatology", "persistence", "antecedent rain", "ridge", "gradient boosting")
+
 
 class WindowConfig(Strict):
     """The antecedent window of weather. The user's words for it are `model.lag` and `model.window`.
@@ -60,7 +63,7 @@ class ModelSettings(Strict, ABC):
     beside its settings and `lag` and `window`. All that trains, scores, serves and maps asks this class.
 
     Attributes:
-        title: The family's name in tables, figures and maps.
+        title: The family's name in tables, figures and maps; no baseline's.
         states_spread: Whether its networks can state how far off they may be, which `loss=nll` learns by.
         needs_response: Whether the closed-form response is fitted before the training, and its forecast (`base`) and
             the pixel memory are channels of the network.
@@ -124,7 +127,7 @@ def family_class(name: str) -> type[ModelSettings]:
     """Import a family's class by its dotted name.
 
     Raises:
-        ValueError: There is no such class, or it is not a whole subclass of `ModelSettings`.
+        ValueError: There is no such class, it is not a whole subclass of `ModelSettings`, or its title is a baseline's.
     """
     module, _, attribute = name.rpartition(".")
     try:
@@ -139,6 +142,8 @@ def family_class(name: str) -> type[ModelSettings]:
         raise ValueError(
             f"family={name} is no family of models; name a subclass of mlssm.config.ModelSettings with title and build"
         )
+    if found.title.strip().casefold() in BASELINES:
+        raise ValueError(f"family={name} has the title {found.title!r}, which is a baseline's; give it another title")
     return cast("type[ModelSettings]", found)
 
 
