@@ -191,6 +191,8 @@ def test_the_pooled_sums_are_those_of_the_seasons_and_seeds(each: Any, tmp_path:
     assert row["r2_low"] < row["r2"] < row["r2_high"]
     for name in (FILE, "scores_by_date.csv"):
         client.download_artifacts(seeds[0], name, str(tmp_path))
+    mapped = project.run("predict", f"run={top.info.run_id}", "dates=2020-12-01", "tracking.experiment=each")
+    assert "tests on every season in turn and has no model; name the run of one of its seasons" in mapped.error
     spread = _table(project, top, "spread.csv", tmp_path)
     assert set(spread["seeds"]) == {2}
     page = Path(client.download_artifacts(top.info.run_id, "report.html", str(tmp_path))).read_text(encoding="utf-8")

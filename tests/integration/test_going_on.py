@@ -105,6 +105,8 @@ def test_a_fork_and_a_warm_start_are_new_runs_that_name_their_origin(trained: An
         (("fork=RUN", "model.hidden=[8]"), "of another shape: "),
         (("warm_start=RUN", "model.hidden=[8,8]"), "cells.1."),
         (("fork=RUN", "seeds=2"), "seeds=2: a fork is one training"),
+        (("fork=RUN", "+split.inner=seasons", "split.name=by_season"), "keeps what it chooses by"),
+        (("fork=RUN", "split.name=leave_one_season_out"), "a fork is one training; fork the run of one of its seasons"),
     ],
 )
 def test_what_cannot_go_on_is_said(trained: Any, tiny: tuple[str, ...], told: tuple[str, ...], message: str) -> None:

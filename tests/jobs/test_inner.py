@@ -21,7 +21,9 @@ from mlssm.jobs.inner import Choice, HeldOut, choose, refit_start
 from mlssm.jobs.seasonal import on_seasons
 from mlssm.patches.dates import seasons
 from mlssm.scores.sums import scores
+from mlssm.training.history import History
 from mlssm.training.start import Start
+from mlssm.training.train_network import Trained
 
 SMALL = ("patches.size=20", "retrieval.multilook_m=90", "model.hidden=[2]", "model.lag=1", "trainer=cpu")
 SMALL += ("optimiser.batch_size=8", "trainer.max_epochs=2", "evaluation.controls=[]")
@@ -201,3 +203,20 @@ def test_a_season_to_be_tested_on_keeps_what_it_is_chosen_by(make_job: Any, tmp_
         "val": None,
     }
     assert job.config.split.each_season
+
+
+def test_a_search_is_told_the_epochs_of_the_first_fold_alone(
+    experiment: Experiment, make_job: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = []
+
+    def fit(_: Any, job: TrainingJob, *__: Any, **___: Any) -> Trained:
+        told.append(job.watched)
+        return Trained(torch.nn.Identity(), History())
+
+    monkeypatch.setattr(inner, "fit", fit)
+    choice = choose(experiment, make_job(tmp_path), None)
+    assert told == [True, False]
+    assert (choice.val, choice.epochs) == (None, 0)
+    choose(experiment, dataclasses.replace(make_job(tmp_path), watched=False), None)
+    assert told[2:] == [False, False]

@@ -230,5 +230,5 @@ def _usable(moments: list[Moment], cube: Cube, config: TrainConfig) -> npt.NDArr
 
 
 def _report(datasets: Mapping[str, PatchDataset]) -> None:
-    parts = (f"{name} {len(data)} patches on {len(data.times)} dates" for name, data in datasets.items())
+    parts = (f"{name} {len(data)} patches on {len(data.times)} dates" for name, data in datasets.items() if len(data))
     log.info("split: %s", ", ".join(parts))

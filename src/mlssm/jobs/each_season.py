@@ -75,10 +75,10 @@ def train_each_season(cube: Cube, job: TrainingJob, run: TrackedRun | None) -> t
     by_seed = [pool_evaluations([load_evaluation(path) for path in files]) for files in of_seed]
     rmse = validation_rmse(by_seed)
     run.log_metrics({COST: flops, RMSE: rmse})
-    run.set_tags({SEASONS: " ".join(str(fold.run.season) for fold in folds)})
     together = None
     if job.config.trial is None:
         together = report_seasons(run, cube, job.config, [fold.run for fold in folds], by_seed)
+        run.set_tags({SEASONS: " ".join(str(fold.run.season) for fold in folds)})
     run.log_metrics({"seconds": time.monotonic() - started, "peak_memory_gb": peak_memory_gb()})
     return Outcome(rmse, flops, run.run_id), together
 

@@ -34,7 +34,7 @@ from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import load_stack
 from mlssm.tracking.find import download, find_run
 from mlssm.tracking.opening import open_store
-from mlssm.tracking.tags import BUNDLE_FOLDER
+from mlssm.tracking.tags import BUNDLE_FOLDER, SEASONS
 from mlssm.weather.field import WeatherField
 
 log = logging.getLogger(__name__)
@@ -182,6 +182,11 @@ def load_mapper(config: PredictConfig) -> Mapper:
     device = choose_device(config.accelerator)
     store = open_store(config.tracking)
     run = find_run(store, config.run)
+    if SEASONS in run.tags:
+        raise RunError(
+            f"run {run.run_id} tests on every season in turn and has no model; name the run of one of its seasons, as "
+            "seasons.csv lists them, or train with split=by_season"
+        )
     with tempfile.TemporaryDirectory() as folder:
         restored = restore(download(store, run.run_id, BUNDLE_FOLDER, Path(folder)))
     model = restored.bundle
