@@ -8,16 +8,14 @@ Outputs and gradients of the first two are compared as well. Needs the extra `to
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torchgeo.models import ConvLSTM as TorchgeoConvLSTM
+from turns import medians
 
 from mlssm.models.convlstm import ConvLSTM, ConvLSTMCell, State
 
@@ -102,17 +100,6 @@ def check(networks: dict[str, nn.Module], batch: tuple[Tensor, Tensor, Tensor]) 
     torch.testing.assert_close(step(old, *batch), step(new, *batch), rtol=0, atol=1e-6)
     for before, after in zip(old.parameters(), new.parameters(), strict=True):
         torch.testing.assert_close(before.grad, after.grad, rtol=1e-4, atol=1e-6)
-
-
-def medians(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each way, in turns after one round that warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds + 1):
-        for name, run in ways.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(found[1:]) for name, found in seconds.items()}
 
 
 def main(rounds: str = str(ROUNDS)) -> None:
