@@ -15,7 +15,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from turns import medians
+from turns import fastest
 
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment, assemble
@@ -77,7 +77,7 @@ def maps(experiments: dict[int, Experiment], config: TrainConfig, tile: int) -> 
 
 def show(name: str, ways: Ways) -> None:
     """Print milliseconds and the ratio."""
-    short, long = medians(ways, ROUNDS).values()
+    short, long = fastest(ways, ROUNDS).values()
     print(f"  {name:32} {1000 * short:8.1f} and {1000 * long:8.1f} ms, ratio {long / short:5.2f}", flush=True)
 
 
