@@ -1,4 +1,4 @@
-"""Times that are comparable on a busy machine: all ways take turns in one process, and the least time of each counts."""
+"""Times that are comparable on a busy machine: ways take turns in one process, and the least time of each counts."""
 
 from __future__ import annotations
 
