@@ -8,16 +8,14 @@ Outputs and gradients of the first two are compared as well. Needs the extra `to
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torchgeo.models import ConvLSTM as TorchgeoConvLSTM
+from turns import fastest
 
 from mlssm.models.convlstm import ConvLSTM, ConvLSTMCell, State
 
@@ -104,17 +102,6 @@ def check(networks: dict[str, nn.Module], batch: tuple[Tensor, Tensor, Tensor]) 
         torch.testing.assert_close(before.grad, after.grad, rtol=1e-4, atol=1e-6)
 
 
-def medians(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each way, in turns after one round that warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds + 1):
-        for name, run in ways.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(found[1:]) for name, found in seconds.items()}
-
-
 def main(rounds: str = str(ROUNDS)) -> None:
     """Print a line for each size."""
     torch.manual_seed(0)
@@ -124,7 +111,7 @@ def main(rounds: str = str(ROUNDS)) -> None:
         batch = dynamic, static, torch.rand(size.batch, 1, *side)
         check(networks, batch)
         ways = {name: partial(step, network, *batch) for name, network in networks.items()}
-        found = medians(ways, int(rounds))
+        found = fastest(ways, int(rounds))
         new = found["step by step"]
         print(
             f"batch {size.batch:2} lag {size.lag:2} {size.pixels:3} px hidden {size.hidden!s:9}"

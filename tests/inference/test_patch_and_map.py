@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from mlssm.data.assemble import Experiment
+from mlssm.data.assemble import Experiment, two_pass_grid
 from mlssm.data.dataset import PatchDataset
+from mlssm.evaluation.evaluate import regular_grid
 from mlssm.evaluation.stream import Network, batches
 from mlssm.inference.area import map_area
 
@@ -40,7 +41,7 @@ def _differences(network: torch.nn.Module, experiment: Experiment, dataset: Patc
 def test_a_patch_is_the_maps_own(watershed: Any) -> None:
     experiment = watershed.experiment(*TINY, *CONVLSTM)
     network, val = _network(watershed, experiment, *CONVLSTM), experiment.datasets["val"]
-    assert val.margin == 4
+    assert val.margin == regular_grid(val).margin == two_pass_grid(experiment, "train").margin == 4
     assert (experiment.datasets["train"].margin, val[0].static.shape[-1]) == (0, 18)
     found = _differences(network, experiment, val)
     assert found.size > 1000

@@ -203,7 +203,8 @@ def regular_grid(dataset: PatchDataset) -> PatchDataset:
 
 def uncontrolled(dataset: PatchDataset, patches: pd.DataFrame) -> PatchDataset:
     """Patches of a dataset with their inputs as they are: a control is the network's, and not the baselines'."""
-    return PatchDataset(patches, dataset.size, dataset.retrieval, dataset.features, dataset.moments)
+    parts = dataset.size, dataset.retrieval, dataset.features, dataset.moments
+    return PatchDataset(patches, *parts, margin=dataset.margin)
 
 
 def evaluate_split(models: Sequence[Baseline], dataset: PatchDataset, settings: Settings) -> SplitEvaluation:
