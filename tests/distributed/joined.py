@@ -65,7 +65,8 @@ def joined_batch(step: int, labelled: str) -> Batch:
     there[LABELLED[labelled]] = True
     valid &= there.reshape(-1, 1, 1, 1)
     target = torch.where(valid, target, torch.nan)
-    return Batch(dynamic, static, target, valid, error / 5, torch.arange(PATCHES) % DATES, share * 3)
+    date = torch.arange(PATCHES) % DATES
+    return Batch(dynamic, static, target, valid, error / 5, date, share * 3, target + error / 5)
 
 
 def part(batch: Batch, rank: int, world: int) -> Batch:
@@ -97,7 +98,7 @@ def score(rank: int = 0, world: int = 1) -> dict[str, Any]:
         with torch.no_grad():
             prediction = learner.network(batch.dynamic, batch.static).ssm
             mean.update(*learner.loss.of_batch(learner.network, batch))
-        sums.update(prediction, batch.target, batch.valid, batch.standard_error, batch.date)
+        sums.update(prediction, batch.target, batch.valid, batch.standard_error, batch.attainable, batch.date)
     joined = mean.joined("mean_loss.")
     resumed, copy = MeanLoss(), dict(joined)
     resumed.keep_on_first(copy, "mean_loss.", rank)

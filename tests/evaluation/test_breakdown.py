@@ -90,7 +90,7 @@ def test_spatial_correlation_is_that_of_scipy_on_each_date() -> None:
     generator = torch.Generator().manual_seed(0)
     y, p = torch.rand(2, 6, 50, dtype=torch.float64, generator=generator)
     p = p + y
-    sums = pixel_sums(p, y, y > 0.1, y, torch.arange(6), groups=6, bins=3)
+    sums = pixel_sums(p, y, y > 0.1, y, 0 * y, torch.arange(6), groups=6, bins=3)
     found = spatial_correlation(sums)
     expected = [pearsonr(a[a > 0.1], b[a > 0.1]).statistic for a, b in zip(y.numpy(), p.numpy(), strict=True)]
     assert (found.n, found.reason) == (6, "")

@@ -19,7 +19,7 @@ from mlssm.scores.sums import Scores
 
 NAN = float("nan")
 DAY = dt.date(2023, 1, 1)
-SCORES = Scores(n=1200, r2=0.412, rmse=0.21, mae=0.16, corr=0.7, bias=-0.01, r2_ceiling=NAN)
+SCORES = Scores(n=1200, r2=0.412, rmse=0.21, mae=0.16, corr=0.7, bias=-0.01, r2_cap=NAN)
 
 
 def _written(figure: Figure) -> str:
@@ -44,7 +44,7 @@ def test_density_shows_shares_of_pixels_and_the_scores() -> None:
     expected = np.array([[0.5, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0.25, 0, 0, 0.25]])
     np.testing.assert_allclose(shares / 16, expected)
     written = _written(figure)
-    for part in ("ConvLSTM, test, natural", "= 0.412", "ceiling = -", "n = 1,200", "1:1"):
+    for part in ("ConvLSTM, test, natural", "= 0.412", "cap = -", "n = 1,200", "1:1"):
         assert part in written
 
 

@@ -21,7 +21,7 @@ def _sums(noise: float, dates: int = 8) -> Tensor:
     y = torch.rand(1, 8 * 4 * 30, dtype=torch.float64, generator=generator)
     p = y + noise * torch.randn(y.shape, dtype=torch.float64, generator=generator.manual_seed(round(100 * noise)))
     cell = torch.arange(8 * 4).repeat_interleave(30)[None]
-    sums = pixel_sums(p, y, torch.ones_like(y, dtype=torch.bool), 0.1 * y, cell, groups=32, bins=5)
+    sums = pixel_sums(p, y, torch.ones_like(y, dtype=torch.bool), 0.1 * y, 0.9 * y, cell, groups=32, bins=5)
     return sums.reshape(8, 4, 5, len(SUMS))[:dates]
 
 

@@ -47,7 +47,7 @@ def test_bias_variance_and_noise_are_found_again() -> None:
     members = truth + 0.3 + 0.2 * torch.randn(networks, pixels, dtype=torch.float64, generator=generator)
     label, error = truth + 0.1 * noise, torch.full((1, pixels), 0.1, dtype=torch.float64)
     date, valid = torch.zeros(1, dtype=torch.int64), torch.ones(1, pixels, dtype=torch.bool)
-    sums = pixel_sums(members.mean(0)[None], label[None], valid, error, date, groups=1, bins=1)
+    sums = pixel_sums(members.mean(0)[None], label[None], valid, error, label[None] + 0.1, date, groups=1, bins=1)
     found = split_error(networks, sums, members.var(0).sum())
     assert found.bias_squared == pytest.approx(0.09, rel=0.01)
     assert found.variance == pytest.approx(0.04, rel=0.01)

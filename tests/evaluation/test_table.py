@@ -11,7 +11,7 @@ from mlssm.scores.bootstrap import Interval, Intervals
 from mlssm.scores.sums import Scores
 
 NAN = math.nan
-GOOD = Scores(n=12_345_678, r2=0.5432, rmse=0.21, mae=0.1666, corr=0.74, bias=-0.0123, r2_ceiling=0.81)
+GOOD = Scores(n=12_345_678, r2=0.5432, rmse=0.21, mae=0.1666, corr=0.74, bias=-0.0123, r2_cap=0.81)
 NOTHING = Scores(0, NAN, NAN, NAN, NAN, NAN, NAN)
 ENDS = Interval(0.5123, 0.6)
 SURE = Intervals(0.95, ENDS, Interval(0.2, 0.22), ENDS, ENDS, Interval(-0.02, 0.01), "")
@@ -37,7 +37,7 @@ def _printed(rows: list[ScoreRow]) -> list[str]:
 def test_the_terminal_table_fits_and_nothing_is_wrapped_or_cut() -> None:
     lines = _printed(ROWS)
     assert max(len(line) for line in lines) <= 100
-    assert lines[0].split() == "model n R2 95 % ceiling skill RMSE MAE corr bias".split()
+    assert lines[0].split() == "model n R2 95 % cap skill RMSE MAE corr bias".split()
     found = "ConvLSTM 12,345,678 0.543 0.51 to 0.60 0.810 -1.200 0.210 0.167 0.740 -0.012"
     assert lines[3].split() == found.split()
     assert len([line for line in lines if LONG in line]) == 2
@@ -61,7 +61,7 @@ def test_what_is_not_defined_is_a_dash() -> None:
 def test_markdown_has_as_many_cells_in_every_line() -> None:
     lines = as_markdown([ScoreRow("a|b", "network", "val", "natural", GOOD, SURE), *ROWS]).splitlines()
     words = [re.sub(" +", " ", line) for line in lines]
-    assert words[0].startswith("| model | split | distribution | n | R2 | 95 % | ceiling | skill |")
+    assert words[0].startswith("| model | split | distribution | n | R2 | 95 % | cap | skill |")
     assert words[2].startswith("| a\\|b | val | natural | 12,345,678 | 0.543 | 0.51 to 0.60 | 0.810 | - |")
     assert {line.replace("\\|", "").count("|") for line in lines} == {13}
     assert len(lines) == 2 + 7
@@ -79,7 +79,7 @@ def test_csv_keeps_full_precision_and_reads_back() -> None:
 def test_csv_says_why_something_is_missing() -> None:
     frame = pd.read_csv(io.StringIO(as_csv(ROWS)), keep_default_na=False)
     assert frame["reason"].tolist() == ["", "one date", "", "no labelled pixels", "", ""]
-    assert frame.loc[3, "r2_ceiling"] == frame.loc[3, "skill"] == frame.loc[1, "r2_low"] == ""
+    assert frame.loc[3, "r2_cap"] == frame.loc[3, "skill"] == frame.loc[1, "r2_low"] == ""
 
 
 def test_another_level_stands_in_the_heading() -> None:

@@ -37,7 +37,7 @@ def test_a_season_is_held_out_and_scored_beside_the_yardstick(trained_on_real: A
     metrics = client.get_run(outcome.run_id).data.metrics
     assert "test 30 patches on 6 dates" in outcome.stderr  # 5 areas, 6 dates from 2 November 2022 to 1 January 2023
     assert metrics["test/n"] > 4000
-    assert 0.7 < metrics["test/natural/r2_ceiling"] < 1
+    assert 0.7 < metrics["test/natural/r2_cap"] < 1
     # rain of three days says something of the soil, the pixel's mean nothing
     scores = pd.read_csv(client.download_artifacts(outcome.run_id, "scores.csv", str(tmp_path)))
     r2 = scores[(scores["split"] == "test") & (scores["distribution"] == "natural")].set_index("model")["r2"]

@@ -20,7 +20,7 @@ from mlssm.tracking.charts import COMPARED, FURTHER
 
 pytestmark = pytest.mark.slow
 
-SCORES = ("r2", "rmse", "mae", "corr", "bias", "r2_ceiling")
+SCORES = ("r2", "rmse", "mae", "corr", "bias", "r2_cap")
 MODELS = (
     *("ConvLSTM", "ConvLSTM, no weather", "ConvLSTM, shuffled space"),
     *("pixel mean", "climatology", "persistence", "antecedent rain", "ridge", "gradient boosting"),
@@ -50,7 +50,7 @@ def _artifacts(project: Any, run_id: str, folder: str = "") -> set[str]:
 def test_the_table_has_every_model_split_and_distribution_and_fits_the_terminal(trained: Any) -> None:
     _, outcome = trained
     lines = outcome.stdout.splitlines()
-    assert lines[0].split() == "model n R2 95 % ceiling skill RMSE MAE corr bias".split()
+    assert lines[0].split() == "model n R2 95 % cap skill RMSE MAE corr bias".split()
     starts = [lines.index(next(line for line in lines if line.startswith(name))) for name in GROUPS]
     for start, end in pairwise([*starts, len(lines)]):
         for model in MODELS:
@@ -114,7 +114,7 @@ def test_models_are_scored_on_the_same_pixels(trained: Any, tmp_path: Path) -> N
     assert set(scores["split"]) == {"train", "val", "test"}
     assert set(scores["model"]) == set(MODELS)
     for _, rows in scores.groupby(["split", "distribution"]):
-        assert rows["n"].nunique() == rows["r2_ceiling"].nunique() == 1
+        assert rows["n"].nunique() == rows["r2_cap"].nunique() == 1
 
 
 def test_the_best_epoch_is_the_one_that_is_scored(trained: Any) -> None:

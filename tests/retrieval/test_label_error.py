@@ -1,97 +1,98 @@
 import numpy as np
 import pytest
+from scipy.stats import norm
 
-from mlssm.retrieval.label_error import BINS, LEVELS, Dates, LabelError, _smoothed, fit_label_error, label_bin
+from mlssm.retrieval.label_error import BINS, LABELS, LEVELS, LabelError, fit_label_error, label_bin
+from mlssm.retrieval.noise import speckle_variance_db
 from mlssm.retrieval.sample import Sample
 
-NAN = np.nan
-DATES = Dates(np.arange(40) % 4 != 0, np.zeros(40, np.int64))
+NAN, ALL = np.nan, np.ones(6, bool)
 
 
-def sample(looks: float, sensitivity: float = 6.0, redundancy: float = 1.0) -> Sample:
-    """40 dates of 30 neighbourhoods of 9 pixels that all do the same: dry half of the time, then wetter."""
+def sample(looks: float, sensitivity: float = 4.0, pixels: int = 2000) -> tuple[Sample, np.ndarray]:
+    """Six dates, noise-free values about a mean of the date that lies within 0..1 or beyond; and these values."""
     rng = np.random.default_rng(0)
-    moisture = rng.permutation(np.r_[np.zeros(20), np.linspace(0, 1, 20)])
-    clean = -14 + sensitivity * np.broadcast_to(moisture[:, None, None], (40, 30, 9))
+    mean = np.array([-0.3, 0.1, 0.3, 0.6, 0.9, 1.2])[:, None]
+    clean = mean + 0.15 * rng.standard_normal((6, pixels))
     speckle = 10 * np.log10(rng.gamma(looks, 1 / looks, clean.shape))
-    return Sample(clean + speckle, np.full(clean.shape, looks), redundancy)
+    span = sensitivity * rng.uniform(0.8, 1.2, clean.shape)
+    offset = 10 * np.log10(np.e) / (2 * looks)  # a first-order mean of the logarithm's
+    return Sample(clean + (speckle + offset) / span, span, np.full(clean.shape, looks)), clean
+
+
+def censored(mean: np.ndarray, sd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of clip(N(mean, sd), 0, 1) in closed form (Greene 2012, Econometric Analysis, 19.3)."""
+    low, high = -mean / sd, (1 - mean) / sd
+    inside, above = norm.cdf(high) - norm.cdf(low), norm.sf(high)
+    first = mean * inside + sd * (norm.pdf(low) - norm.pdf(high)) + above
+    second = (mean**2 + sd**2) * inside + sd * (mean * norm.pdf(low) - (mean + 1) * norm.pdf(high)) + above
+    return first, second - first**2
 
 
 def test_bins_of_labels() -> None:
-    """Clipped labels have bins of their own; between them ten of a tenth each."""
-    found = label_bin(np.array([0, 1e-6, 0.0999, 0.1, 0.95, 1 - 1e-9, 1]))
-    np.testing.assert_array_equal(found, [0, 1, 1, 2, 10, 10, BINS - 1])
+    """Clipped labels have bins of their own; between them twenty of a twentieth each."""
+    found = label_bin(np.array([0, 1e-6, 0.0499, 0.05, 0.951, 1 - 1e-9, 1]))
+    np.testing.assert_array_equal(found, [0, 1, 1, 2, 20, 20, BINS - 1])
+    np.testing.assert_array_equal(label_bin(LABELS), np.arange(BINS))
 
 
 def test_errors_are_looked_up_by_date_sensitivity_and_label() -> None:
-    table = np.arange(2 * LEVELS * BINS, dtype=np.float32).reshape(2, LEVELS, BINS)
-    error = LabelError(table, np.arange(1.0, LEVELS))
-    ssm, sensitivity = np.array([[[0, NAN, 0.55]]]), np.array([[[0.5, 1.5, 2.5]]])
-    found = error.of(np.array([1]), ssm, sensitivity)
-    np.testing.assert_array_equal(found, [[[table[1, 0, 0], NAN, table[1, 2, 6]]]])
-    assert found.dtype == np.float32
+    shift = np.linspace(-0.1, 0.1, 2 * LEVELS * BINS, dtype=np.float32).reshape(2, LEVELS, BINS)
+    error = LabelError(shift, shift**2 + 0.01, np.arange(1.0, LEVELS))
+    ssm, sensitivity = np.array([[[0.2, NAN, 0.55]]]), np.array([[[0.5, 1.5, 2.5]]])
+    attainable, found = error.of(np.array([1]), ssm, sensitivity)
+    moved = np.array([shift[1, 0, 5], NAN, shift[1, 2, 12]])
+    np.testing.assert_allclose(attainable[0, 0], ssm[0, 0] + moved, rtol=1e-6)
+    np.testing.assert_allclose(found[0, 0], np.sqrt(2 * moved**2 + 0.01), rtol=1e-5)
+    assert attainable.dtype == found.dtype == np.float32
 
 
-@pytest.mark.parametrize("looks", [6, 40, 300])
-def test_error_of_pixels_alike_is_that_of_repeated_speckle(train_config, looks: int) -> None:
-    """Mean square over training and over held-out dates, against 200 draws about the known truth."""
-    config = train_config("retrieval.min_sensitivity_db=0").retrieval
-    given = sample(looks)
-    truth = sample(1e9).sigma[:, 0, 0]
-    error = fit_label_error(given, DATES, config)
-    noisy = truth[:, None] + 10 * np.log10(np.random.default_rng(1).gamma(looks, 1 / looks, (40, 2000)))
-    labels, clean = (
-        np.clip((each - low) / (high - low), 0, 1)
-        for each in (noisy, truth[:, None])
-        for low, high in [np.percentile(each[DATES.training], [5, 95], axis=0)]
+@pytest.mark.parametrize("looks", [20, 60, 300])
+def test_the_mean_squared_error_of_each_date_is_the_censored_normals(looks: int) -> None:
+    """Of labels of known noise-free values; near 0 and 1, where most are clipped, it is less than inside."""
+    given, clean = sample(looks)
+    label = np.clip(given.relative, 0, 1)[:, None]
+    attainable, error = (
+        each[:, 0] for each in fit_label_error(given, ALL).of(np.arange(6), label, given.sensitivity[:, None])
     )
-    for part in (DATES.training, ~DATES.training):
-        times = np.flatnonzero(part)
-        shape = (len(times), 2000, 1)
-        spread = np.broadcast_to(np.diff(np.percentile(noisy[DATES.training], [5, 95], axis=0), axis=0)[0], shape[:2])
-        stated = error.of(times, labels[part].reshape(shape), spread.reshape(shape))
-        wanted = np.square(labels - clean)[part].mean()
-        assert np.square(stated.astype(float)).mean() == pytest.approx(wanted, rel=0.08)
+    best, variance = censored(clean, np.sqrt(speckle_variance_db(looks)) / given.sensitivity)
+    np.testing.assert_allclose((error**2).mean(axis=1), variance.mean(axis=1), rtol=0.12, atol=2e-4)
+    assert (error**2).mean() == pytest.approx(variance.mean(), rel=0.04)
+    np.testing.assert_allclose(attainable.mean(axis=1), best.mean(axis=1), atol=0.01)
+    assert np.square(attainable - best).mean() < np.square(label[:, 0] - best).mean()
 
 
-def test_without_speckle_labels_have_no_error(train_config) -> None:
-    assert not fit_label_error(sample(1e9), DATES, train_config().retrieval).table.any()
+def test_the_noisy_values_themselves_would_mislead() -> None:
+    """Within 0..1 a value that is noisy lies nearer to the ends than the noise-free one does."""
+    given, clean = sample(20)
+    sd = np.sqrt(speckle_variance_db(20)) / given.sensitivity
+    naive, true = censored(given.relative, sd)[1].mean(), censored(clean, sd)[1].mean()
+    label = np.clip(given.relative, 0, 1)[:, None]
+    found = fit_label_error(given, ALL).of(np.arange(6), label, given.sensitivity[:, None])[1]
+    assert abs(np.square(found).mean() - true) < 0.3 * abs(naive - true)
 
 
-def test_error_is_unknown_and_told_where_no_pixel_passes_the_masks(train_config, caplog) -> None:
-    config = train_config("retrieval.min_sensitivity_db=60").retrieval
-    assert np.isnan(fit_label_error(sample(10), DATES, config).table).all()
+def test_without_speckle_labels_have_no_error() -> None:
+    given, _ = sample(1e9)
+    label = np.clip(given.relative, 0, 1)[:, None]
+    attainable, error = fit_label_error(given, ALL).of(np.arange(6), label, given.sensitivity[:, None])
+    np.testing.assert_allclose(attainable, label, atol=2e-3)
+    assert error.max() < 0.01
+
+
+def test_the_error_is_unknown_and_told_where_no_pixel_passes_the_masks(caplog) -> None:
+    given, _ = sample(10, pixels=5)
+    nothing = Sample(np.full_like(given.relative, NAN), given.sensitivity, given.looks)
+    error = fit_label_error(nothing, ALL)
+    assert np.isnan(error.shift).all()
+    assert np.isnan(error.variance).all()
     assert "no pixel of a sample is sensitive to moisture" in caplog.text
 
 
-def test_few_dates_with_gaps_give_finite_errors(train_config) -> None:
-    """Ten training dates, of which a pixel may have five; the first neighbourhood has nothing at all."""
-    given = sample(14)
-    times = np.r_[np.flatnonzero(DATES.training)[:10], np.flatnonzero(~DATES.training)[:4]]
-    sigma = given.sigma[times].copy()
-    gaps = np.random.default_rng(2).permuted(np.tile(np.arange(10), (30 * 9, 1)), axis=1).T.reshape(10, 30, 9) < 5
-    sigma[:10][gaps] = NAN
-    sigma[:, 0] = NAN
-    part = Sample(sigma, given.looks[times], 1.0)
-    error = fit_label_error(part, Dates(np.arange(14) < 10, np.zeros(14, np.int64)), train_config().retrieval)
-    assert np.isfinite(error.table).all()
-    assert 0.02 < np.median(error.table) < 0.6
-
-
-def test_an_orbit_without_training_dates_does_no_harm(train_config) -> None:
-    keys = np.where(np.arange(40) % 8 == 0, 7, 0)
-    error = fit_label_error(sample(40), Dates(DATES.training, keys), train_config().retrieval)
-    assert np.isfinite(error.table[keys == 0]).all()
-
-
-def test_smoothing_keeps_the_mean_of_each_date_and_fills_what_is_empty() -> None:
-    rng = np.random.default_rng(0)
-    number = rng.poisson(3, (5, LEVELS, BINS)).astype(float)
-    total = number * rng.uniform(0, 0.2, number.shape)
-    smooth = _smoothed(total, number)
-    np.testing.assert_allclose((smooth * number).sum(axis=(1, 2)), total.sum(axis=(1, 2)))
-    assert np.isfinite(smooth).all()
-    assert (smooth > 0).all()
-    # with many of a kind, it is their own mean
-    many, there = _smoothed(1e6 * total, 1e6 * number), number > 0
-    np.testing.assert_allclose(many[there], total[there] / number[there], rtol=1e-3)
+def test_dates_with_few_labels_or_none_have_finite_errors() -> None:
+    given, _ = sample(14, pixels=40)
+    relative = given.relative.copy()
+    relative[0], relative[1, 3:] = NAN, NAN
+    error = fit_label_error(Sample(relative, given.sensitivity, given.looks), ALL)
+    assert np.isfinite(error.shift).all()
+    assert (error.variance >= 0).all()

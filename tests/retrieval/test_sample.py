@@ -3,10 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlssm.retrieval import sample as sample_module
 from mlssm.retrieval.fit import fit_retrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.noise import Speckle
-from mlssm.retrieval.sample import PIXELS, Source, draw_sample, neighbourhoods
+from mlssm.retrieval.sample import PIXELS, Source, draw_sample
 from mlssm.retrieval.stack import load_stack
 
 
@@ -24,27 +25,30 @@ def training(watershed) -> np.ndarray:
     return np.arange(len(watershed.cube.times)) % 3 != 0
 
 
-def test_neighbourhoods_are_squares_of_pixels_apart() -> None:
-    """Of 2 x 2 pixels 3 apart on 12 x 7: two below one another, one across; none shares a pixel or leaves the area."""
-    rows, cols = neighbourhoods((12, 7), 2, 3)
-    np.testing.assert_array_equal(rows, [[0, 0, 3, 3], [6, 6, 9, 9]])
-    np.testing.assert_array_equal(cols, [[0, 3, 0, 3], [0, 3, 0, 3]])
-    rows, cols = neighbourhoods((5, 3), 1, 1)
-    assert len({*zip(rows.ravel(), cols.ravel(), strict=True)}) == 15
-
-
-@pytest.mark.parametrize(("mode", "step"), [("block", 1), ("moving", 3)])
-def test_sample_is_the_stack_where_it_is_land(watershed, training: np.ndarray, mode: str, step: int) -> None:
+@pytest.mark.parametrize("mode", ["block", "moving"])
+def test_sample_lies_between_its_references(watershed, training: np.ndarray, mode: str) -> None:
     found = source(watershed, training, "retrieval.multilook_m=90", f"retrieval.multilook={mode}", masked=True)
     sample = draw_sample(found)
-    assert found.step == step
-    assert sample.sigma.size // len(sample.sigma) <= PIXELS
-    known = np.isfinite(sample.sigma)
+    known = np.isfinite(sample.relative)
+    assert sample.relative.shape[1] <= PIXELS
     assert known.any()
     assert not known[2].any()  # masked
-    whole = found.stack.areas[0].backscatter(slice(None), slice(None), slice(None))
-    assert np.isin(sample.sigma[0][known[0]].astype(np.float32), whole[0]).all()
+    whole, times = found.stack.areas[0].backscatter(slice(None), slice(None), slice(None)), np.arange(len(known))
+    relative, sensitivity = found.areas[0].relative(whole, watershed.cube.orbits, slice(None), slice(None))
+    usable = np.logical_or.reduce([*found.areas[0].usable.values()])
+    clear = times != 2
+    np.testing.assert_array_equal(sample.relative[clear], relative[:, usable][clear])
+    np.testing.assert_array_equal(sample.sensitivity, sensitivity[:, usable])
     assert 0 < sample.looks.min() <= sample.looks.max() <= 90 + 1e-9
+
+
+def test_a_large_area_is_sampled_evenly(watershed, training: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = source(watershed, training, "retrieval.multilook_m=0")
+    whole = draw_sample(found).relative
+    monkeypatch.setattr(sample_module, "PIXELS", 100)
+    some = draw_sample(found).relative
+    assert 95 <= some.shape[1] <= 100
+    assert np.nanmean(some) == pytest.approx(np.nanmean(whole), abs=0.05)
 
 
 def test_uneven_brightness_costs_looks(watershed, training: np.ndarray, tmp_path: Path) -> None:
@@ -62,7 +66,7 @@ def test_uneven_brightness_costs_looks(watershed, training: np.ndarray, tmp_path
             return (10 * np.log10(speckle) + 10 * board).astype(np.float32)
 
     looks = draw_sample(Source(Chequered(), *(getattr(found, name) for name in NAMES))).looks / 10
-    inner = looks[:, looks.min(axis=(0, 2)) > 0].ravel()
+    inner = looks[:, looks.min(axis=0) > 0].ravel()
     kinds = np.array([54**2 / 504, 45**2 / 405])
     nearest = kinds[np.abs(inner[:, None] - kinds).argmin(axis=1)]
     assert np.median(np.abs(inner / nearest - 1)) < 0.1
@@ -70,9 +74,3 @@ def test_uneven_brightness_costs_looks(watershed, training: np.ndarray, tmp_path
 
 
 NAMES = ("stack", "areas", "masks", "speckle", "config", "training")
-
-
-def test_small_areas_are_one_neighbourhood(watershed, training: np.ndarray) -> None:
-    sample = draw_sample(source(watershed, training, "retrieval.multilook_m=900"))
-    assert sample.sigma.shape[1:] == (4, 1)
-    assert sample.redundancy == 1

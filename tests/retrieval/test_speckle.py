@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import convolve
 
 from mlssm.errors import DataError
-from mlssm.retrieval.noise import Speckle, estimate_speckle, looks_of_variance_db, speckle_variance_db
+from mlssm.retrieval.noise import Speckle, estimate_speckle, looks_of_variance_db, speckle_cdf_db, speckle_variance_db
 
 
 def gamma_db(looks: float, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -66,3 +66,11 @@ def test_too_few_pixels_and_no_noise_are_refused() -> None:
         estimate_speckle(gamma_db(4, (2, 9, 9)))
     with pytest.raises(DataError, match=r"no noise to estimate looks from; set datamodule.backscatter.looks"):
         estimate_speckle(np.zeros((5, 40, 40)))
+
+
+@pytest.mark.parametrize("looks", [4, 50])
+def test_the_distribution_of_speckle_is_that_of_draws(looks: float) -> None:
+    draws = 10 * np.log10(np.random.default_rng(0).gamma(looks, 1 / looks, 200_000))
+    draws -= draws.mean()
+    at = np.array([-np.inf, -3, -1, 0, 0.5, 2, np.inf])
+    np.testing.assert_allclose(speckle_cdf_db(at, looks), (draws[:, None] < at).mean(axis=0), atol=0.005)

@@ -38,7 +38,7 @@ def _sums(prediction: Array, label: Array, bins: int = BINS) -> Tensor:
     cell = torch.arange(dates * blocks).repeat_interleave(each)[None]
     p, y = (torch.from_numpy(values.reshape(1, -1)) for values in (prediction, label))
     valid = ~y.isnan()
-    flat = pixel_sums(p, y, valid, torch.full_like(y, 0.1), cell, groups=dates * blocks, bins=bins)
+    flat = pixel_sums(p, y, valid, torch.full_like(y, 0.1), y + 0.1, cell, groups=dates * blocks, bins=bins)
     return flat.reshape(dates, blocks, bins, len(SUMS))
 
 
@@ -75,7 +75,7 @@ def test_with_every_weight_one_the_values_are_the_scores(distribution: Distribut
     sums = _sums(*_pixels())
     whole = scores(sums, distribution)
     values = score_values(sums.sum((0, 1)), distribution).tolist()
-    assert values == pytest.approx([whole.r2, whole.rmse, whole.mae, whole.corr, whole.bias, whole.r2_ceiling])
+    assert values == pytest.approx([whole.r2, whole.rmse, whole.mae, whole.corr, whole.bias, whole.r2_cap])
 
 
 def test_cells_that_are_all_alike_leave_no_doubt() -> None:

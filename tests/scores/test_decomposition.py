@@ -16,7 +16,7 @@ SSM = st.floats(0, 1, width=32)
 def _sums(prediction: np.ndarray, label: np.ndarray, error: float = 0.1) -> Tensor:
     p, y = (torch.from_numpy(np.asarray(values, float))[None] for values in (prediction, label))
     date = torch.zeros(1, dtype=torch.int64)
-    return pixel_sums(p, y, ~y.isnan(), torch.full_like(y, error), date, groups=1, bins=4)
+    return pixel_sums(p, y, ~y.isnan(), torch.full_like(y, error), y + error, date, groups=1, bins=4)
 
 
 @settings(max_examples=100, deadline=None)

@@ -16,7 +16,7 @@ THRESHOLDS = (0.7, 0.3, 0.8)  # as float32 one lies below and two above those of
 def _counts(date: Tensor, target: Tensor, prediction: Tensor, dates: int = 1) -> Tensor:
     tally = WetTally(["model"], dates, THRESHOLDS)
     none = torch.zeros(0, dtype=torch.int64)
-    pixels = LabelledPixels(none, target.double(), target.double(), date, none, none)
+    pixels = LabelledPixels(none, *[target.double()] * 3, date, none, none)
     tally.add("model", tally.row(pixels), prediction.double())
     return tally.counts["model"]
 

@@ -9,10 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 from torch import Tensor
 
 from mlssm.scores.sums import (
+    DISTRIBUTIONS,
     SCORES,
     SUMS,
     Distribution,
@@ -28,8 +30,9 @@ from mlssm.scores.sums import (
 )
 
 DATES, BINS = 4, 5
-Pixels = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+Pixels = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 Array = npt.NDArray[np.float64]
+SSM = st.floats(0, 1, width=32)
 
 
 def _pixels(patches: int = 12, seed: int = 0) -> Pixels:
@@ -38,9 +41,11 @@ def _pixels(patches: int = 12, seed: int = 0) -> Pixels:
     target = target**2  # more dry than wet, so that balanced differs from natural
     valid = draw > 0.3
     prediction = (0.6 * target + 0.3 * noise + 0.05).clamp(0, 1)
-    standard_error = torch.where(valid, 0.05 + 0.1 * error, torch.nan)
+    # the best predictions are two, this one less and more by their spread
+    attainable = torch.where(valid, 0.8 * target + 0.1, torch.nan)
+    standard_error = ((target - attainable) ** 2 + (0.02 + 0.1 * error) ** 2).sqrt()
     date = torch.randint(0, DATES, (patches,), generator=generator)
-    return prediction, torch.where(valid, target, torch.nan), valid, standard_error, date
+    return prediction, torch.where(valid, target, torch.nan), valid, standard_error, attainable, date
 
 
 def _sums(pixels: Pixels) -> Tensor:
@@ -49,9 +54,12 @@ def _sums(pixels: Pixels) -> Tensor:
     return metric.compute()
 
 
-def _expected(p: Array, y: Array, se: Array, weights: Array) -> Scores:
-    spread = np.average((y - np.average(y, weights=weights)) ** 2, weights=weights)
+def _expected(p: Array, y: Array, se: Array, best: Array, weights: Array) -> Scores:
+    """The cap by a regression of each label, twice, on its two best predictions."""
     covariance = np.cov(y, p, aweights=weights)
+    spread = np.sqrt(se**2 - (y - best) ** 2)
+    both, twice = np.r_[best - spread, best + spread][:, None], np.r_[weights, weights]
+    regression = LinearRegression().fit(both, np.r_[y, y], twice)
     return Scores(
         n=len(y),
         r2=r2_score(y, p, sample_weight=weights),
@@ -59,14 +67,15 @@ def _expected(p: Array, y: Array, se: Array, weights: Array) -> Scores:
         mae=mean_absolute_error(y, p, sample_weight=weights),
         corr=covariance[0, 1] / math.sqrt(covariance[0, 0] * covariance[1, 1]),
         bias=float(np.average(p - y, weights=weights)),
-        r2_ceiling=float(1 - np.average(se**2, weights=weights) / spread),
+        r2_cap=float(regression.score(both, np.r_[y, y], twice)),
     )
 
 
-def _selected(pixels: Pixels) -> tuple[Array, Array, Array, npt.NDArray[np.int64]]:
-    prediction, target, valid, standard_error, date = pixels
-    p, y, se = (values[valid].double().numpy() for values in (prediction, target, standard_error))
-    return p, y, se, np.repeat(date.numpy(), 12)[valid.flatten().numpy()]
+def _selected(pixels: Pixels) -> tuple[Array, Array, Array, Array, npt.NDArray[np.int64]]:
+    prediction, target, valid, standard_error, attainable, date = pixels
+    floats = prediction, target, standard_error, attainable
+    p, y, se, best = (values[valid].double().numpy() for values in floats)
+    return p, y, se, best, np.repeat(date.numpy(), 12)[valid.flatten().numpy()]
 
 
 def _weights(y: Array) -> Array:
@@ -81,48 +90,47 @@ def _assert_equal(found: Scores, expected: Scores, tolerance: float = 1e-12) -> 
 @pytest.mark.parametrize("distribution", ["natural", "balanced"])
 def test_scores_equal_scikit_learn_with_weights(distribution: Distribution) -> None:
     pixels = _pixels()
-    p, y, se, _ = _selected(pixels)
+    p, y, se, best, _ = _selected(pixels)
     weights = np.ones_like(y) if distribution == "natural" else _weights(y)
-    _assert_equal(scores(_sums(pixels), distribution), _expected(p, y, se, weights))
+    _assert_equal(scores(_sums(pixels), distribution), _expected(p, y, se, best, weights))
 
 
 def test_correlation_equals_scipy() -> None:
     pixels = _pixels()
-    p, y, _, _ = _selected(pixels)
+    p, y, *_ = _selected(pixels)
     assert scores(_sums(pixels)).corr == pytest.approx(pearsonr(p, y).statistic, abs=1e-12)
 
 
 def test_per_date() -> None:
     pixels = _pixels()
-    p, y, se, day = _selected(pixels)
+    p, y, se, best, day = _selected(pixels)
     found = per_date(_sums(pixels))
     assert len(found) == DATES
     for date, score in enumerate(found):
         of_date = day == date
-        _assert_equal(score, _expected(p[of_date], y[of_date], se[of_date], np.ones(of_date.sum())))
+        _assert_equal(score, _expected(p[of_date], y[of_date], se[of_date], best[of_date], np.ones(of_date.sum())))
 
 
 def test_per_bin() -> None:
     pixels = _pixels(40)
-    p, y, se, _ = _selected(pixels)
+    p, y, se, best, _ = _selected(pixels)
     found = per_bin(_sums(pixels))
     assert len(found) == BINS
     for index, score in enumerate(found):
         inside = np.digitize(y, np.linspace(0, 1, BINS + 1)[1:-1]) == index
-        _assert_equal(score, _expected(p[inside], y[inside], se[inside], np.ones(inside.sum())), 1e-10)
+        _assert_equal(score, _expected(p[inside], y[inside], se[inside], best[inside], np.ones(inside.sum())), 1e-10)
 
 
 def test_per_area() -> None:
-    prediction, target, valid, error, date = _pixels(40)
+    prediction, target, valid, error, best, date = _pixels(40)
     block = torch.arange(40) % 3
-    sums = pixel_sums(prediction, target, valid, error, date * 3 + block, groups=DATES * 3, bins=BINS)
+    sums = pixel_sums(prediction, target, valid, error, best, date * 3 + block, groups=DATES * 3, bins=BINS)
     found = per_area(sums.reshape(DATES, 3, BINS, len(SUMS)), (0, 1, 0))
     assert len(found) == 2
     for area, blocks in enumerate(((0, 2), (1,))):
         inside = torch.isin(block, torch.tensor(blocks))
-        kept = (prediction[inside], target[inside], valid[inside], error[inside], date[inside])
-        p, y, se, _ = _selected(kept)
-        _assert_equal(found[area], _expected(p, y, se, np.ones_like(y)))
+        p, y, *noise, _ = _selected(tuple(each[inside] for each in (prediction, target, valid, error, best, date)))
+        _assert_equal(found[area], _expected(p, y, *noise, np.ones_like(y)))
 
 
 @pytest.mark.parametrize("distribution", ["natural", "balanced"])
@@ -174,7 +182,7 @@ def test_two_processes_together_equal_one() -> None:
 def _scored(prediction: list[float], target: list[float], distribution: Distribution = "natural") -> Scores:
     p, y = torch.tensor(prediction)[None], torch.tensor(target)[None]
     date = torch.zeros(1, dtype=torch.int64)
-    return scores(pixel_sums(p, y, y >= 0, y * 0, date, groups=1, bins=4), distribution)
+    return scores(pixel_sums(p, y, y >= 0, y * 0, y, date, groups=1, bins=4), distribution)
 
 
 @pytest.mark.parametrize("distribution", ["natural", "balanced"])
@@ -188,7 +196,7 @@ def test_no_pixels_give_nan(distribution: Distribution) -> None:
 @pytest.mark.parametrize("n", [1, 1000])
 def test_constant_labels_give_nan_for_what_needs_spread(value: float, n: int) -> None:
     found = _scored(np.linspace(0, 1, n).tolist(), [value] * n)
-    assert [f.name for f in fields(found) if math.isnan(getattr(found, f.name))] == ["r2", "corr", "r2_ceiling"]
+    assert [f.name for f in fields(found) if math.isnan(getattr(found, f.name))] == ["r2", "corr", "r2_cap"]
     assert found.n == n
 
 
@@ -231,27 +239,49 @@ def test_what_is_not_defined_says_why(prediction: list[float], target: list[floa
 def test_the_ends_of_the_range_fall_into_the_outer_bins() -> None:
     y = torch.tensor([[0.0, 0.25, 0.999, 1.0]])
     date = torch.tensor([2])
-    sums = pixel_sums(y, y, y >= 0, y, date, groups=3, bins=4)
+    sums = pixel_sums(y, y, y >= 0, y, y, date, groups=3, bins=4)
     assert sums[2, :, SUMS.index("n")].tolist() == [1, 1, 0, 2]
     assert (sums[:2] == 0).all()
 
 
-def test_the_ceiling_is_the_r2_of_a_model_that_knows_the_truth() -> None:
+def test_the_cap_is_the_r2_of_the_best_prediction() -> None:
+    """Labels of noise 0.05 about a truth that is itself the best prediction, and known by its posterior."""
     generator = torch.Generator().manual_seed(0)
-    truth = 0.3 + 0.4 * torch.rand(1, 200_000, generator=generator)
+    truth = 0.5 + 0.1 * torch.randn(1, 200_000, generator=generator)
     label = truth + 0.05 * torch.randn(truth.shape, generator=generator)
-    error = torch.full_like(truth, 0.05)
+    share = 0.1**2 / (0.1**2 + 0.05**2)
+    best = 0.5 + share * (label - 0.5)
+    error = ((label - best) ** 2 + share * 0.05**2).sqrt()
     day = torch.zeros(1, dtype=torch.int64)
-    found = scores(pixel_sums(truth, label, truth >= 0, error, day, groups=1, bins=5))
-    assert found.r2 == pytest.approx(found.r2_ceiling, abs=0.005)
-    assert found.r2_ceiling == pytest.approx(1 - 0.05**2 / (0.4**2 / 12 + 0.05**2), abs=0.005)
+    found = scores(pixel_sums(truth, label, label < 9, error, best, day, groups=1, bins=5))
+    assert found.r2_cap == pytest.approx(share, abs=0.003)
+    assert found.r2 == pytest.approx(found.r2_cap, abs=0.003)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(SSM, SSM, SSM), min_size=1, max_size=20))
+def test_the_cap_lies_within_0_and_1_whatever_is_attainable(pixels: list[tuple[float, float, float]]) -> None:
+    y, best, spread = torch.tensor(pixels, dtype=torch.float64).T[:, None]
+    error = ((y - best) ** 2 + spread**2).sqrt()
+    sums = pixel_sums(y, y, y >= 0, error, best, torch.zeros(1, dtype=torch.int64), groups=1, bins=4)
+    for distribution in DISTRIBUTIONS:
+        found = scores(sums, distribution)
+        assert math.isnan(found.r2_cap) == math.isnan(found.r2)
+        assert math.isnan(found.r2) or 0 <= found.r2_cap <= 1
+
+
+def test_where_nothing_is_attainable_the_cap_is_0() -> None:
+    y = torch.linspace(0, 1, 11)[None]
+    best = torch.full_like(y, 0.5)
+    sums = pixel_sums(y, y, y >= 0, (y - best).abs(), best, torch.zeros(1, dtype=torch.int64), groups=1, bins=4)
+    assert scores(sums).r2_cap == 0
 
 
 def test_sums_stay_exact_where_float32_would_not() -> None:
     metric = ScoreSums(1, 1)
     one = torch.ones(1, 2**12)
     for _ in range(3):
-        metric.update(one, one * 0.1, one > 0, one, torch.zeros(1, dtype=torch.int64))
+        metric.update(one, one * 0.1, one > 0, one, one, torch.zeros(1, dtype=torch.int64))
     assert metric.compute()[0, 0, 1].item() == pytest.approx(3 * 2**12 * float(np.float32(0.1)), rel=1e-14)
 
 
@@ -297,6 +327,6 @@ def test_the_state_follows_the_device() -> None:
 
 
 def test_a_date_out_of_range_is_refused() -> None:
-    prediction, target, valid, error, date = _pixels()
+    *pixels, date = _pixels()
     with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
-        pixel_sums(prediction, target, valid, error, date + DATES, groups=DATES, bins=BINS)
+        pixel_sums(*pixels, date + DATES, groups=DATES, bins=BINS)

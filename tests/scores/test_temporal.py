@@ -15,7 +15,7 @@ def _correlations(label: np.ndarray, prediction: np.ndarray, known: np.ndarray) 
     for y, p, here in zip(label, prediction, known, strict=True):
         number = torch.from_numpy(np.flatnonzero(here))
         target = torch.from_numpy(y[here])
-        pixels = LabelledPixels(number, target, target, number, number, number)
+        pixels = LabelledPixels(number, target, target, target, number, number, number)
         sums.add_labels(pixels)
         sums.add("a", pixels, torch.from_numpy(p[here]))
         sums.add("b", pixels, -torch.from_numpy(p[here]))

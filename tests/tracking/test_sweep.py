@@ -218,7 +218,7 @@ def test_the_comparison_shows_what_differs_and_the_natural_scores():
             "a",
             {"model.lag": "1", "seed": "0", "sampler.name": "natural"},
             test_natural_r2=0.5,
-            test_natural_r2_ceiling=0.8,
+            test_natural_r2_cap=0.8,
         ),
         run("b", {"model.lag": "3", "seed": "0", "sampler.name": "natural"}, val_natural_rmse=0.1),
         run("c", {}),
@@ -227,11 +227,11 @@ def test_the_comparison_shows_what_differs_and_the_natural_scores():
     table = compare(runs)
     assert table.columns.tolist() == [
         "run", "status", "model.lag",
-        "val/natural/r2", "val/natural/rmse", "val/natural/r2_ceiling",
-        "test/natural/r2", "test/natural/rmse", "test/natural/r2_ceiling",
+        "val/natural/r2", "val/natural/rmse", "val/natural/r2_cap",
+        "test/natural/r2", "test/natural/rmse", "test/natural/r2_cap",
         "run_id",
     ]  # fmt: skip
-    assert table.loc[0, "test/natural/r2_ceiling"] == 0.8
+    assert table.loc[0, "test/natural/r2_cap"] == 0.8
     assert table.loc[1, "model.lag"] == "3"
     assert math.isnan(table.loc[2, "test/natural/r2"])
 

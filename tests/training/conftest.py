@@ -37,7 +37,8 @@ class Patches(Dataset[Batch]):
         valid = self.valid[index]
         error = torch.where(valid, 0.05, torch.nan)
         date, weight = torch.tensor(index % DATES), torch.tensor(1.0 + index % 2)
-        return Batch(self.dynamic[index], self.static[index], self.target[index], valid, error, date, weight)
+        target = self.target[index]
+        return Batch(self.dynamic[index], self.static[index], target, valid, error, date, weight, 0.9 * target)
 
 
 def loader(n: int = 32, seed: int = 0, batch_size: int = 8, shuffle: bool = False) -> DataLoader[Batch]:

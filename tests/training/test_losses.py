@@ -46,7 +46,7 @@ def case(dtype: torch.dtype = torch.float64) -> tuple[Given, Batch]:
     valid = draw > 0.4
     target, error = (torch.where(valid, values, torch.nan) for values in (target, error / 5))
     nothing = torch.empty(4, 0, 6, 5)
-    batch = Batch(nothing, nothing, target, valid, error, torch.zeros(4), torch.tensor([0.1, 2, 0.5, 1]))
+    batch = Batch(nothing, nothing, target, valid, error, torch.zeros(4), torch.tensor([0.1, 2, 0.5, 1]), target)
     return Given(ssm.requires_grad_(), (0.01 + variance).requires_grad_()), batch
 
 

@@ -198,7 +198,7 @@ def test_one_line_an_epoch(
         run.fit(module, loaders(8), loaders(8))
     lines = [record.getMessage() for record in caplog.records if record.name == "mlssm.training.trainer"]
     assert [line.split(":")[0] for line in lines] == ["epoch 1", "epoch 2"]
-    names = ("train/loss", "val/natural/rmse", "val/natural/r2", "val/natural/r2_ceiling")
+    names = ("train/loss", "val/natural/rmse", "val/natural/r2", "val/natural/r2_cap")
     values = ", ".join(f"{name} {run.callback_metrics[name]:.4f}" for name in names)
     assert lines[-1] == f"epoch 2: {values}"
 

@@ -22,6 +22,8 @@ class Batch(NamedTuple):
         standard_error: Of the label, SSM units; float32 [B, 1, H, W], NaN where not valid.
         date: Index into the split's list of dates; int64 [B].
         weight: Of the patch in a reweighted loss, see `mlssm.data.plan`; float32 [B], 1 where nothing is reweighted.
+        attainable: Mean of the best predictions that the label is compatible with, see `mlssm.retrieval.label_error`;
+            float32 [B, 1, H, W], NaN where not valid.
     """
 
     dynamic: Tensor
@@ -31,6 +33,7 @@ class Batch(NamedTuple):
     standard_error: Tensor
     date: Tensor
     weight: Tensor
+    attainable: Tensor
 
 
 def weather_at_pixels(batch: Batch) -> Tensor:

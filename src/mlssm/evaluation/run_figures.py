@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 TILE, OVERLAP = 128, 32  # as predict.py has them unless told otherwise
 READ_SKILL = (
-    "Bars are R2 with their intervals; the dashed line is the R2 of a model that knows the noise-free labels. A "
-    "network below the best baseline has nothing to add to it; one that does as well under a control has not used what "
-    "the control takes away."
+    "Bars are R2 with their intervals; the dashed line is the cap, the R2 of the best prediction that knows the "
+    "noise-free backscatter. A network below the best baseline has nothing to add to it; one that does as well under a "
+    "control has not used what the control takes away."
 )
 READ_DENSITY = "Predicted against retrieved moisture: a good model lies along the diagonal, one that hedges lies flat."
 READ_DATES = "Above, the mean over the pixels of each date, retrieved and predicted; below, the error of each date."
@@ -52,8 +52,7 @@ READ_BINS = (
 READ_DETECTION = "The upper right corner is perfect. To the left lie false alarms, below lie missed wet states."
 READ_PARTS = (
     "Bars add up to the mean square error: an offset, a spread that is too small or too large, and what is left, "
-    "errors of time and place. No model gets below the dashed line, the noise of the labels, except by learning that "
-    "noise."
+    "errors of time and place. No model gets below the dashed line, the speckle of the scored labels."
 )
 READ_OVER_TIME = "Each pixel's correlation over the test dates: where the model follows the weather, and where not."
 READ_MAPS = "The test date of median error: neither the best nor the worst. Grey is masked."

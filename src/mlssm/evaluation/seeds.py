@@ -67,7 +67,7 @@ def seed_split(
     for batch, places in batches(dataset, batch_size):
         found = torch.stack([model.predict(places, batch)[batch.valid].double() for model in models])
         mean = torch.zeros(batch.valid.shape, dtype=torch.float64).masked_scatter(batch.valid, found.mean(0))
-        labels = (batch.target, batch.valid, batch.standard_error, batch.date)
+        labels = (batch.target, batch.valid, batch.standard_error, batch.attainable, batch.date)
         sums += pixel_sums(mean, *labels, groups=dates, bins=1)
         # by hand, for var() warns of a single network, whose variance is 0 / 0
         variance += ((found - found.mean(0)) ** 2).sum()

@@ -24,7 +24,7 @@ RowDistribution: TypeAlias = Literal["natural", "balanced", "two_pass"]
 LABELS = ("model", "split", "distribution")
 BOUNDED = ("r2", "rmse", "mae", "corr", "bias")  # have an interval
 CSV_HEADER = (
-    *("model", "kind", "split", "distribution", "n", "r2", "r2_ceiling", "rmse", "mae", "corr", "bias"),
+    *("model", "kind", "split", "distribution", "n", "r2", "r2_cap", "rmse", "mae", "corr", "bias"),
     *("skill", "skill_low", "skill_high", "best_baseline"),
     *(f"{name}_{end}" for name in BOUNDED for end in ("low", "high")),
     "reason",
@@ -69,7 +69,7 @@ class ScoreRow:
         """The row as text: n with thousands separated, scores to three decimals, and - for one that is not defined."""
         scores, r2 = self.scores, self.intervals.r2
         ends = ABSENT if math.isnan(r2.low) else f"{r2.low:.2f} to {r2.high:.2f}"
-        rest = (scores.r2_ceiling, self.skill, scores.rmse, scores.mae, scores.corr, scores.bias)
+        rest = (scores.r2_cap, self.skill, scores.rmse, scores.mae, scores.corr, scores.bias)
         return f"{scores.n:,}", _decimal(scores.r2), ends, *(_decimal(value) for value in rest)
 
     @property
@@ -118,7 +118,7 @@ def as_csv(rows: Sequence[ScoreRow]) -> str:
     for group in _groups(rows):
         for row in group:
             scores, ends = row.scores, [getattr(row.intervals, name) for name in BOUNDED]
-            values = (scores.r2, scores.r2_ceiling, scores.rmse, scores.mae, scores.corr, scores.bias, row.skill)
+            values = (scores.r2, scores.r2_cap, scores.rmse, scores.mae, scores.corr, scores.bias, row.skill)
             gained = [] if row.skill_interval is None else [row.skill_interval.low, row.skill_interval.high]
             bounds = [value for end in ends for value in (end.low, end.high)]
             names = (row.model, row.kind, row.split, row.distribution, scores.n)
@@ -133,7 +133,7 @@ def as_csv(rows: Sequence[ScoreRow]) -> str:
 
 def _headings(rows: Sequence[ScoreRow]) -> tuple[str, ...]:
     level = f"{rows[0].intervals.level:.0%}".replace("%", " %") if rows else "95 %"
-    return "n", "R2", level, "ceiling", "skill", "RMSE", "MAE", "corr", "bias"
+    return "n", "R2", level, "cap", "skill", "RMSE", "MAE", "corr", "bias"
 
 
 def _groups(rows: Sequence[ScoreRow]) -> list[list[ScoreRow]]:

@@ -13,10 +13,7 @@ import numpy.typing as npt
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError, SplitError
-from mlssm.provenance import digest
-from mlssm.retrieval import label_error_cache
-from mlssm.retrieval.label_error import Dates, LabelError, fit_label_error
-from mlssm.retrieval.label_error_cache import kept_label_error
+from mlssm.retrieval.label_error import LabelError, fit_label_error
 from mlssm.retrieval.labels import AreaRetrieval, Labels
 from mlssm.retrieval.looks import cube_speckle
 from mlssm.retrieval.masks import DateMasks
@@ -24,7 +21,7 @@ from mlssm.retrieval.multilook import block_mean
 from mlssm.retrieval.noise import Speckle
 from mlssm.retrieval.references import References, fit_angle_slope, fit_references, normalise_angle
 from mlssm.retrieval.sample import Source, draw_sample
-from mlssm.retrieval.stack import AreaStack, Stack, row_bands, stack_folder, whole_blocks
+from mlssm.retrieval.stack import AreaStack, Stack, row_bands, whole_blocks
 from mlssm.retrieval.working_grid import WorkingGrid
 
 log = logging.getLogger(__name__)
@@ -56,7 +53,8 @@ class Retrieval:
         """SSM and its standard error, [time, rows, columns] counted from the area's corner, NaN where masked."""
         backscatter = self.stack.areas[area].backscatter(times, rows, cols)
         ssm, sensitivity = self.areas[area].retrieve(backscatter, self.orbits[times], rows, cols)
-        found = Labels(ssm, self.error.of(times, ssm, sensitivity))
+        attainable, error = self.error.of(times, ssm, sensitivity)
+        found = Labels(ssm, error, attainable)
         return found.without(self.masks.of(area, times, rows, cols)) if self.masks.any_of(area, times) else found
 
     def digest(self) -> str:
@@ -92,10 +90,8 @@ def fit_retrieval(
     areas = fit_areas(cube, stack, config, training, masks)
     looks = cube.manifest.looks
     speckle = Speckle(looks) if looks is not None else cube_speckle(cube, config.polarisation, training)
-    source = Source(cube, stack, areas, masks, speckle, config, training)
-    dates = Dates(training, _reference_keys(cube.orbits, config.per_orbit))
-    folder = stack_folder(cube, config) / f"label-error-{_identity(source)}"
-    error = kept_label_error(folder, lambda: fit_label_error(draw_sample(source), dates, config))
+    sample = draw_sample(Source(cube, stack, areas, masks, speckle, config, training))
+    error = fit_label_error(sample, training)
     return Retrieval(stack, cube.orbits, speckle, areas, masks, error)
 
 
@@ -119,18 +115,6 @@ def fit_areas(
         angle = _angles(cube, stack.working, number) if config.incidence_slope else {}
         areas.append(_fit_area(area, number, fitting, angle))
     return tuple(areas)
-
-
-def _identity(source: Source) -> str:
-    """What the label error depends on, in short."""
-    parts = {
-        "version": label_error_cache.VERSION,
-        "cube": source.cube.manifest.digest,
-        "retrieval": source.config.model_dump(mode="json"),
-        "training": source.training.tolist(),
-        "masks": source.masks.digest(),
-    }
-    return digest(parts)[:12]
 
 
 def _reference_keys(orbits: npt.NDArray[np.int64], per_orbit: bool) -> npt.NDArray[np.int64]:

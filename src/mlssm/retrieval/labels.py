@@ -25,21 +25,23 @@ class Labels:
 
     Attributes:
         ssm: 0..1, float32 [time, height, width]; NaN where masked.
-        standard_error: Root mean square of the label less the one that there would be without speckle, in SSM units,
-            float32, the same shape; NaN where masked. See `mlssm.retrieval.label_error`.
+        standard_error: Root mean square distance of the label from the best prediction that knows the backscatter
+            without speckle, in SSM units, float32, the same shape; NaN where masked. See `mlssm.retrieval.label_error`.
+        attainable: The mean of that prediction over what the label is compatible with, 0..1, likewise.
     """
 
     ssm: npt.NDArray[np.float32]
     standard_error: npt.NDArray[np.float32]
+    attainable: npt.NDArray[np.float32]
 
     def without(self, masked: npt.NDArray[np.bool_]) -> Labels:
         """The labels with more of them masked."""
-        return Labels(np.where(masked, np.nan, self.ssm), np.where(masked, np.nan, self.standard_error))
+        return Labels(*(np.where(masked, np.nan, each) for each in (self.ssm, self.standard_error, self.attainable)))
 
     def replaced(self, ssm: npt.NDArray[np.float32]) -> Labels:
         """Labels by other references, of the same shape but for the time; where either is masked there is none."""
         known = np.isfinite(self.ssm) & np.isfinite(ssm)
-        return Labels(np.where(known, ssm, np.float32(np.nan)), self.standard_error).without(~known)
+        return Labels(ssm, self.standard_error, self.attainable).without(~known)
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class AreaRetrieval:
         return np.clip(relative, 0, 1), sensitivity
 
     def relative(
-        self, backscatter: Floats, orbits: npt.NDArray[np.int64], rows: slice, cols: slice
+        self, backscatter: Floats, orbits: npt.NDArray[np.int64], rows: Places, cols: Places
     ) -> tuple[Floats, Floats]:
         """Backscatter between its references, before it is clipped to SSM; as `retrieve`."""
         relative, sensitivity = np.full((2, *backscatter.shape), np.nan, np.float32)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import polygamma
+from scipy.special import digamma, gammainc, polygamma
 
 from mlssm.errors import DataError
 
@@ -30,6 +30,11 @@ def looks_of_variance_db(variance: float) -> float:
     target = variance / DB_PER_NEPER**2
     log_looks = brentq(lambda value: float(polygamma(1, np.exp(value))) - target, np.log(1e-2), np.log(1e8))
     return float(np.exp(log_looks))
+
+
+def speckle_cdf_db(value: Floats, looks: float) -> Floats:
+    """Probability that speckle of `looks` looks adds less than `value` dB; its mean is 0 dB."""
+    return np.asarray(gammainc(looks, np.exp(value / DB_PER_NEPER + digamma(looks))))
 
 
 @dataclass(frozen=True)

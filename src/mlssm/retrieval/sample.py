@@ -1,9 +1,9 @@
-"""A sample of the areas' pixels, in neighbourhoods, from which the error of labels is learnt."""
+"""A sample of the areas' pixels between their references, from which the error of labels is learnt."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,35 +14,29 @@ from mlssm.cube import Cube
 from mlssm.retrieval.labels import AreaRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.multilook import block_mean, moving_mean
-from mlssm.retrieval.noise import Speckle, speckle_variance_db
+from mlssm.retrieval.noise import Speckle
 from mlssm.retrieval.stack import Stack, whole_blocks
 
 Floats = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.int64]
 
-# pixels in the sample; looks that a neighbourhood's mean should have; dates that brightness is averaged over
-PIXELS, LOOKS, DATES = 8000, 300, 8
+# pixels in the sample, and dates that brightness is averaged over
+PIXELS, DATES = 20_000, 8
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Neighbourhoods of pixels a multilook window apart.
+    """Pixels of all areas.
 
     Attributes:
-        sigma: Multilooked backscatter, normalised to 40 degrees where a slope is fitted, dB, float64
-            [time, neighbourhood, pixel]; NaN where missing or masked, and on water.
-        looks: Equivalent number of looks of each, float32, the same shape.
-        redundancy: How many pixels of a neighbourhood tell as much as one, as speckle is correlated.
+        relative: Backscatter between its references, not clipped, float32 [time, pixel]; NaN where there is no label.
+        sensitivity: Wet - dry of the references, dB, float32, the same shape.
+        looks: Equivalent number of looks of each value, float32, the same shape.
     """
 
-    sigma: Floats
+    relative: Floats
+    sensitivity: Floats
     looks: Floats
-    redundancy: float
-
-    @property
-    def variance(self) -> Floats:
-        """Speckle variance of a pixel's values, dB^2, [neighbourhood, pixel]."""
-        return speckle_variance_db(self.looks.mean(axis=0, dtype=float))
 
 
 @dataclass(frozen=True)
@@ -67,55 +61,30 @@ class Source:
     config: RetrievalConfig
     training: npt.NDArray[np.bool_]
 
-    @property
-    def step(self) -> int:
-        """Working pixels from one window to the next that shares no pixel with it."""
-        return self.stack.working.window_pixels // self.stack.working.factor
-
 
 def draw_sample(source: Source) -> Sample:
-    """Draw neighbourhoods evenly from all areas: squares of so many pixels that their mean has about `LOOKS` looks."""
-    working, speckle = source.stack.working, source.speckle
-    narrowest = -(-min(min(window.shape) for window in working.areas) // source.step)
-    full = speckle.sample_looks(working.window_pixels, working.window_pixels**2)
-    side = int(np.clip(np.ceil(np.sqrt(LOOKS / full)), 1, narrowest))
-    grids = [neighbourhoods(window.shape, side, source.step) for window in working.areas]
-    share = min(1.0, PIXELS / sum(rows.size for rows, _ in grids))
+    """Draw at most `PIXELS` pixels, evenly from those of all areas that have a label on some date."""
+    responsive = [np.logical_or.reduce([*area.usable.values()]) for area in source.areas]
+    share = min(1.0, PIXELS / max(1, sum(int(usable.sum()) for usable in responsive)))
     parts = []
-    for number, (rows, cols) in enumerate(grids):
-        taken = np.linspace(0, len(rows) - 1, int(np.ceil(share * len(rows)))).astype(np.int64)
+    for number, usable in enumerate(responsive):
+        rows, cols = np.nonzero(usable)
+        taken = np.linspace(0, len(rows) - 1, int(share * len(rows))).astype(np.int64)
         parts.append(_of_area(source, number, rows[taken], cols[taken]))
-    sigma, looks = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-    beside, above, diagonal = (each / working.window_pixels for each in speckle.correlation)  # windows share edges
-    return Sample(sigma, looks, replace(speckle, correlation=(beside, above, diagonal)).redundancy(side))
+    return Sample(*(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
 
 
-def neighbourhoods(shape: tuple[int, int], side: int, step: int) -> tuple[Indices, Indices]:
-    """Rows and columns of the pixels of all whole squares of `side` x `side` pixels, `step` apart, [square, pixel]."""
-    starts = [np.arange(0, length - (side - 1) * step, side * step) for length in shape]
-    rows, cols = ((start[:, None] + np.arange(side) * step) for start in starts)
-    grid = np.broadcast_arrays(rows[:, None, :, None], cols[None, :, None, :])
-    down, across = (each.reshape(-1, side * side) for each in grid)
-    return down, across
-
-
-def _of_area(source: Source, number: int, rows: Indices, cols: Indices) -> tuple[Floats, Floats]:
+def _of_area(source: Source, number: int, rows: Indices, cols: Indices) -> tuple[Floats, Floats, Floats]:
     area, stack = source.areas[number], source.stack.areas[number]
-    sigma = stack.backscatter(slice(None), rows, cols).astype(float)
+    sigma = stack.backscatter(slice(None), rows, cols)
     times = np.arange(len(sigma))
     if source.masks.any_of(number, times):
         sigma[source.masks.of(number, times, rows, cols)] = np.nan
-    for orbit in np.unique(source.cube.orbits):
-        of_orbit, key = source.cube.orbits == orbit, area.key(int(orbit))
-        if key not in area.references:
-            sigma[of_orbit] = np.nan
-            continue
-        land = area.references[key].mean[rows, cols] > source.config.water_below_db
-        sigma[of_orbit] = np.where(land, area.normalised(sigma[of_orbit], int(orbit), rows, cols), np.nan)
+    relative, sensitivity = area.relative(sigma, source.cube.orbits, rows, cols)
     window = source.stack.working.window_pixels
     looks = source.speckle.sample_looks(window, stack.count[:, rows, cols])
     even = looks if window == 1 else looks / _unevenness(source, number)[rows, cols]
-    return sigma, even.astype(np.float32)
+    return relative, sensitivity, even.astype(np.float32)
 
 
 def _unevenness(source: Source, number: int) -> Floats:

@@ -20,7 +20,7 @@ from mlssm.scores.sums import SCORES, SUMS, Distribution, score_values
 
 CHUNK = 8_000_000  # weights that are held at once
 MOST_UNDEFINED = 0.05  # share of draws without a score beyond which there is no interval
-OF_LABELS = [SUMS.index(name) for name in ("n", "target", "target^2", "standard error^2")]
+OF_LABELS = [SUMS.index(name) for name in ("n", "target", "target^2")]
 ONE_BLOCK = "one block: dates alone were resampled"
 
 

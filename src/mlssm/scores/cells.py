@@ -80,6 +80,7 @@ class LabelledPixels:
         index: Which of the batch's pixels they are, one row after the other; int64 [pixels].
         target: SSM 0..1, float64 [pixels].
         standard_error: SSM units, float64 [pixels].
+        attainable: Mean best prediction, SSM 0..1, float64 [pixels].
         date: Position among the split's dates, int64 [pixels].
         block: As `Layout` numbers it, int64 [pixels].
         pixel: As `Layout` numbers it, int64 [pixels].
@@ -88,6 +89,7 @@ class LabelledPixels:
     index: Tensor
     target: Tensor
     standard_error: Tensor
+    attainable: Tensor
     date: Tensor
     block: Tensor
     pixel: Tensor
@@ -98,7 +100,7 @@ class LabelledPixels:
         index = batch.valid.reshape(-1).nonzero()[:, 0]
         block, pixel = layout.numbers(places)
         date = batch.date[:, None, None, None].expand_as(batch.valid)
-        whole, numbers = (batch.target, batch.standard_error), (date, block, pixel)
+        whole, numbers = (batch.target, batch.standard_error, batch.attainable), (date, block, pixel)
         floats = (values.reshape(-1)[index].double() for values in whole)
         return cls(index, *floats, *(values.reshape(-1)[index] for values in numbers))
 

@@ -21,7 +21,7 @@ class Decomposition:
         bias_squared: Of the means.
         variance_mismatch: Of the standard deviations.
         correlation_part: What is left where both agree: errors of timing and of place.
-        noise: Mean squared standard error of the labels: what even the truth would err.
+        noise: Mean squared error of the best prediction that knows the noise-free backscatter.
     """
 
     mse: float
@@ -45,7 +45,8 @@ def decompose(sums: Tensor) -> Decomposition:
         sums: [..., len(SUMS)]; leading dimensions are summed.
     """
     totals = sums.double().reshape(-1, sums.shape[-1]).sum(0)
-    y, p, yy, pp, yp, _, squared, noise = (totals[1:] / totals[0]).unbind()
+    y, p, yy, pp, yp, _, squared, _, best2, best_y = (totals[1:] / totals[0]).unbind()
+    noise = (yy - 2 * best_y + best2).clamp(min=0)
     # rounding leaves constant values a variance just below 0
     sd_y, sd_p = ((square - mean * mean).clamp(min=0).sqrt() for mean, square in ((y, yy), (p, pp)))
     parts = torch.stack((squared, (p - y) ** 2, (sd_p - sd_y) ** 2, 2 * (sd_p * sd_y - (yp - y * p)), noise))

@@ -22,9 +22,11 @@ SUMS = (
     "prediction x target",
     "|prediction - target|",
     "(prediction - target)^2",
-    "standard error^2",
+    "attainable",
+    "attainable^2",
+    "attainable x target",
 )
-SCORES = ("r2", "rmse", "mae", "corr", "bias", "r2_ceiling")  # columns of `score_values`
+SCORES = ("r2", "rmse", "mae", "corr", "bias", "r2_cap")  # columns of `score_values`
 CONSTANT = 1e-9  # a variance below this share of the mean square is float rounding, not spread
 
 
@@ -39,8 +41,10 @@ class Scores:
         mae: Mean absolute error, SSM units.
         corr: Pearson's correlation coefficient.
         bias: Mean of prediction - target, SSM units.
-        r2_ceiling: 1 - mean(standard error^2) / Var(target): the R2 of a model that knows the truth, whose error is the
-            label's own noise. Var(target) is that of the noisy labels, which R2 is measured against as well.
+        r2_cap: R2 of the best prediction that knows the noise-free backscatter of the date and the fitted references,
+            Cov(m, y)^2 / (Var(m) Var(y)), 0..1. m is what `mlssm.retrieval.label_error` says is attainable, of which
+            mean and mean square are known for each label y, and Var(y) that of the noisy labels, which R2 is measured
+            against as well. On the balanced distribution, where m itself hedges too much, that is its best affine map.
     """
 
     n: int
@@ -49,7 +53,7 @@ class Scores:
     mae: float
     corr: float
     bias: float
-    r2_ceiling: float
+    r2_cap: float
 
     @property
     def reason(self) -> str:
@@ -68,6 +72,7 @@ def pixel_sums(
     target: Tensor,
     valid: Tensor,
     standard_error: Tensor,
+    attainable: Tensor,
     group: Tensor,
     *,
     groups: int,
@@ -80,6 +85,7 @@ def pixel_sums(
         target: SSM 0..1, [B, ...].
         valid: Bool, [B, ...]; other values are not read where it is False.
         standard_error: Of the target, SSM units, [B, ...].
+        attainable: Mean best prediction of the target, [B, ...].
         group: Which date or other group a pixel is of, 0..groups - 1; int64, [B] or the shape of `valid`.
         groups: Number of groups.
         bins: Number of equal bins of the target over [0, 1]; 1 falls into the last.
@@ -87,11 +93,11 @@ def pixel_sums(
     Returns:
         [groups, bins, len(SUMS)], float64, columns as in `SUMS`.
     """
-    p, y, se = (values.detach()[valid].double() for values in (prediction, target, standard_error))
+    p, y, se, best = (values.detach()[valid].double() for values in (prediction, target, standard_error, attainable))
     shape = group.shape + (1,) * (valid.ndim - group.ndim)
     cell = group.reshape(shape).expand_as(valid)[valid] * bins + bin_of(y, bins)
     sums = y.new_zeros(len(SUMS), groups * bins)
-    sums.index_add_(1, cell, terms(p, y, se))
+    sums.index_add_(1, cell, terms(p, y, se, best))
     return sums.T.reshape(groups, bins, len(SUMS))
 
 
@@ -100,11 +106,12 @@ def bin_of(target: Tensor, bins: int) -> Tensor:
     return (target * bins).long().clamp(0, bins - 1)
 
 
-def terms(prediction: Tensor, target: Tensor, standard_error: Tensor) -> Tensor:
+def terms(prediction: Tensor, target: Tensor, standard_error: Tensor, attainable: Tensor) -> Tensor:
     """What each pixel adds to the `SUMS`, [len(SUMS), pixels]; arguments float64 [pixels]."""
-    p, y, se = prediction, target, standard_error
-    error = p - y
-    return torch.stack((torch.ones_like(y), y, p, y * y, p * p, p * y, error.abs(), error * error, se * se))
+    p, y, best = prediction, target, attainable
+    error, square = p - y, standard_error**2 - (y - best) ** 2 + best**2
+    of_both = torch.ones_like(y), y, p, y * y, p * p, p * y, error.abs(), error * error
+    return torch.stack((*of_both, best, square, best * y))
 
 
 class Float64Sums(Metric):
@@ -181,9 +188,18 @@ class ScoreSums(Float64Sums):
         self.dates, self.bins = dates, bins
         self.add_sum("sums", dates, bins, len(SUMS))
 
-    def update(self, prediction: Tensor, target: Tensor, valid: Tensor, standard_error: Tensor, date: Tensor) -> None:
+    def update(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        valid: Tensor,
+        standard_error: Tensor,
+        attainable: Tensor,
+        date: Tensor,
+    ) -> None:
         """Add pixels; arguments as in `pixel_sums`."""
-        self.sums += pixel_sums(prediction, target, valid, standard_error, date, groups=self.dates, bins=self.bins)
+        labels = target, valid, standard_error, attainable, date
+        self.sums += pixel_sums(prediction, *labels, groups=self.dates, bins=self.bins)
 
     def compute(self) -> Tensor:
         """The sums over all processes, float64 [dates, bins, len(SUMS)]."""
@@ -218,7 +234,7 @@ def score_values(sums: Tensor, distribution: Distribution = "natural") -> Tensor
     if distribution == "balanced":
         sums = torch.where(sums[..., :1] > 0, sums / sums[..., :1], 0.0)
     totals = sums.sum(-2)
-    y, p, yy, pp, yp, absolute, squared, noise = (totals[..., 1:] / totals[..., :1]).unbind(-1)
+    y, p, yy, pp, yp, absolute, squared, best, best2, best_y = (totals[..., 1:] / totals[..., :1]).unbind(-1)
     var_y = _spread(yy - y * y, yy)
     columns = (
         1 - squared / var_y,
@@ -226,7 +242,7 @@ def score_values(sums: Tensor, distribution: Distribution = "natural") -> Tensor
         absolute,
         correlation(y, p, yy, pp, yp),
         p - y,
-        1 - noise / var_y,
+        _explained(best, y, best2, yy, best_y),
     )
     return torch.stack(columns, -1)
 
@@ -235,6 +251,13 @@ def correlation(x: Tensor, y: Tensor, xx: Tensor, yy: Tensor, xy: Tensor) -> Ten
     """Pearson's correlation from the means of x, y, x^2, y^2 and x y; NaN where one of them is constant."""
     spread = _spread(xx - x * x, xx) * _spread(yy - y * y, yy)
     return ((xy - x * y) / spread.sqrt()).clamp(-1.0, 1.0)
+
+
+def _explained(x: Tensor, y: Tensor, xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:
+    """Squared correlation from means as in `correlation`; 0 where x alone is constant."""
+    found = correlation(x, y, xx, yy, xy) ** 2
+    flat = (xx - x * x <= CONSTANT * xx) & ~_spread(yy - y * y, yy).isnan()
+    return torch.where(flat, 0.0, found)
 
 
 def per_date(sums: Tensor, distribution: Distribution = "natural") -> tuple[Scores, ...]:

@@ -38,12 +38,14 @@ class ScoreTally:
     def add_labels(self, pixels: LabelledPixels) -> None:
         """Remember which labels were scored, in the order in which they come."""
         # a pixel after the other, whatever the batches; floats by their bits
-        floats = (values.numpy().view(np.int64) for values in (pixels.target, pixels.standard_error))
-        self._digest.update(np.column_stack((pixels.date.numpy(), pixels.pixel.numpy(), *floats)).tobytes())
+        places = pixels.date.numpy(), pixels.pixel.numpy()
+        self._digest.update(np.column_stack((*places, pixels.target.numpy().view(np.int64))).tobytes())
 
     def add(self, model: str, pixels: LabelledPixels, cell: Tensor, prediction: Tensor) -> None:
         """Add a model's predictions, float64 [pixels]."""
-        self._sums[model].index_add_(1, cell, terms(prediction, pixels.target, pixels.standard_error))
+        self._sums[model].index_add_(
+            1, cell, terms(prediction, pixels.target, pixels.standard_error, pixels.attainable)
+        )
 
     @property
     def sums(self) -> dict[str, Tensor]:

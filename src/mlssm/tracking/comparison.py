@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Summary = Callable[[TrackedRun, Sequence[Run]], None]
-COMPARED = tuple(f"{split}/natural/{score}" for split in ("val", "test") for score in ("r2", "rmse", "r2_ceiling"))
+COMPARED = tuple(f"{split}/natural/{score}" for split in ("val", "test") for score in ("r2", "rmse", "r2_cap"))
 SELECTED_BY = "val/natural/rmse"
 BEST = "mlssm.best_run"
 NOTE = "mlflow.note.content"  # what MLflow shows as the run's description
@@ -124,7 +124,7 @@ def _ranking(store: Store, runs: Sequence[Run]) -> str:
 
     rows = [
         {"run": _link(store, run), "status": run.status}
-        | {key: run.metrics.get(key, float("nan")) for key in COMPARED if not key.endswith("ceiling")}
+        | {key: run.metrics.get(key, float("nan")) for key in COMPARED if not key.endswith("cap")}
         for run in runs
     ]
     return markdown(pd.DataFrame(rows))

@@ -24,7 +24,7 @@ class SoilMoistureModule(pl.LightningModule):
     """Trains a network by a masked loss and scores each epoch on the validation split by streaming sums.
 
     Logs `train/loss` (mean over the epoch's labelled pixels; the natural risk, if reweighted), `val/n` and
-    `val/{natural,balanced}/{r2,rmse,mae,corr,bias,r2_ceiling}`, all of the whole epoch and all processes. The final
+    `val/{natural,balanced}/{r2,rmse,mae,corr,bias,r2_cap}`, all of the whole epoch and all processes. The final
     scores of all splits are `mlssm.evaluation`'s.
 
     Attributes:
@@ -91,7 +91,8 @@ class SoilMoistureModule(pl.LightningModule):
     def validation_step(self, batch: Batch) -> None:
         """Add a batch to the validation sums."""
         prediction: Prediction = self(batch.dynamic, batch.static).middle(batch.target)
-        self.sums.update(prediction.ssm, batch.target, batch.valid, batch.standard_error, batch.date)
+        labels = batch.target, batch.valid, batch.standard_error, batch.attainable
+        self.sums.update(prediction.ssm, *labels, batch.date)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation scores, and start anew."""

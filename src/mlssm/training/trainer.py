@@ -47,7 +47,7 @@ class EpochLine(Callback):
         """Log the epoch's training loss and validation scores; `-` for a value that was not logged."""
         if not trainer.is_global_zero:
             return
-        names = ("train/loss", MONITOR, "val/natural/r2", "val/natural/r2_ceiling")
+        names = ("train/loss", MONITOR, "val/natural/r2", "val/natural/r2_cap")
         found = trainer.callback_metrics
         values = (f"{name} {float(found[name]):.4f}" if name in found else f"{name} -" for name in names)
         log.info("epoch %d: %s", trainer.current_epoch + 1, ", ".join(values))

@@ -20,7 +20,8 @@ def _batch() -> Batch:
     valid = torch.tensor([[[[1, 0, 0], [0, 0, 1]]], [[[0, 1, 0], [0, 0, 0]]]], dtype=torch.bool)
     target = torch.where(valid, torch.rand(valid.shape), torch.nan)
     none = torch.zeros_like(target)
-    return Batch(dynamic, static, target, valid, none, date=torch.zeros(2, dtype=torch.int64), weight=torch.ones(2))
+    date, weight = torch.zeros(2, dtype=torch.int64), torch.ones(2)
+    return Batch(dynamic, static, target, valid, none, date, weight, target)
 
 
 def test_a_row_holds_the_weather_oldest_step_first_and_then_the_static_inputs() -> None:

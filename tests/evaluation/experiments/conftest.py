@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 Scores = Callable[..., pd.DataFrame]
-NUMBERS = ("n", "r2", "r2_ceiling", "rmse", "mae", "corr", "bias")
+NUMBERS = ("n", "r2", "r2_cap", "rmse", "mae", "corr", "bias")
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def children(make_scores: Scores) -> Children:
             r2_low=[low] * 7,
             r2_high=[high] * 7,
         )
-        return TrainedRun(7, "natural", split, scores.assign(r2_ceiling=0.9, n=11))
+        return TrainedRun(7, "natural", split, scores.assign(r2_cap=0.9, n=11))
 
     runs = (
         run("by_season", 0.2, 0.4, 0.1, 0.3),
@@ -42,7 +42,7 @@ def test_splits_stand_from_the_loosest_to_the_strictest_with_their_scores(childr
     table = leakage_table(children)
     assert list(table["split"]) == ["random_patch", "by_date", "by_season", "by_block"]
     season = table.iloc[2]
-    assert tuple(season[["n", "r2", "r2_low", "r2_high", "r2_ceiling", "rmse"]]) == (11, 0.2, 0.1, 0.3, 0.9, 0.4)
+    assert tuple(season[["n", "r2", "r2_low", "r2_high", "r2_cap", "rmse"]]) == (11, 0.2, 0.1, 0.3, 0.9, 0.4)
     assert season["baseline"] == "rain"
     assert season["baseline_r2"] == pytest.approx(0.1)
     assert season["baseline_rmse"] == 0.5

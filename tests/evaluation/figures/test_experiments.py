@@ -77,7 +77,7 @@ def test_leakage_is_a_row_a_split_and_says_what_was_not_scored() -> None:
             "r2": [0.7, 0.3, NAN],
             "r2_low": [0.6, NAN, NAN],
             "r2_high": [0.75, NAN, NAN],
-            "r2_ceiling": [0.8, 0.85, NAN],
+            "r2_cap": [0.8, 0.85, NAN],
             "rmse": [0.1, 0.2, NAN],
             "baseline_r2": [0.5, 0.35, NAN],
             "baseline_rmse": [0.15, 0.19, NAN],
@@ -86,7 +86,7 @@ def test_leakage_is_a_row_a_split_and_says_what_was_not_scored() -> None:
     left, right = leakage_figure(frame).axes
     named = {str(line.get_label()): np.asarray(line.get_xdata(), dtype=float) for line in left.lines}
     np.testing.assert_array_equal(named["best baseline"], frame["baseline_r2"])
-    np.testing.assert_array_equal(named["noise ceiling"], frame["r2_ceiling"])
+    np.testing.assert_array_equal(named["cap"], frame["r2_cap"])
     np.testing.assert_array_equal(left.lines[0].get_xdata(), frame["r2"])
     np.testing.assert_array_equal(right.lines[0].get_xdata(), frame["rmse"])
     np.testing.assert_array_equal(right.lines[1].get_xdata(), frame["baseline_rmse"])

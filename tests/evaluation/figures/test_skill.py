@@ -14,14 +14,14 @@ NAN = float("nan")
 def models() -> pd.DataFrame:
     rows = [("net", "network", 0.6, 0.5, 0.65, 0.8), ("no_weather", "control", 0.2, NAN, NAN, 0.8)]
     rows += [("mean", "baseline", -3.0, -4.0, -2.0, 0.8), ("ridge", "baseline", NAN, NAN, NAN, NAN)]
-    return pd.DataFrame(rows, columns=["model", "kind", "r2", "r2_low", "r2_high", "r2_ceiling"])
+    return pd.DataFrame(rows, columns=["model", "kind", "r2", "r2_low", "r2_high", "r2_cap"])
 
 
 def bars_of(axes: Axes) -> BarContainer:
     return next(box for box in axes.containers if isinstance(box, BarContainer))
 
 
-def test_bars_have_their_scores_intervals_and_the_ceiling(models: pd.DataFrame) -> None:
+def test_bars_have_their_scores_intervals_and_the_cap(models: pd.DataFrame) -> None:
     axes = skill_bars(models, "test").axes[0]
     bars = bars_of(axes)
     np.testing.assert_array_equal([bar.get_width() for bar in bars], models["r2"])
@@ -30,14 +30,14 @@ def test_bars_have_their_scores_intervals_and_the_ceiling(models: pd.DataFrame) 
     spans = next(found for found in axes.collections if hasattr(found, "get_segments")).get_segments()
     np.testing.assert_allclose([[end[0] for end in span] for span in spans[:1]], [[0.5, 0.65]])
     assert axes.get_xlim()[0] == -1
-    ceiling = [line.get_xdata() for line in axes.lines if line.get_label() == "noise ceiling"]
-    assert ceiling == [[0.8, 0.8]]
+    cap = [line.get_xdata() for line in axes.lines if line.get_label() == "cap"]
+    assert cap == [[0.8, 0.8]]
     assert bars[0].get_facecolor() != bars[1].get_facecolor() != bars[2].get_facecolor()
 
 
-def test_unknown_ceiling_and_intervals_are_left_out(models: pd.DataFrame) -> None:
+def test_unknown_cap_and_intervals_are_left_out(models: pd.DataFrame) -> None:
     axes = skill_bars(models[["model", "kind", "r2"]], "test").axes[0]
-    assert "noise ceiling" not in [line.get_label() for line in axes.lines]
+    assert "cap" not in [line.get_label() for line in axes.lines]
     assert len(list(bars_of(axes))) == 4
 
 

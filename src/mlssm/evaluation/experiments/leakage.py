@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 ORDER: Final = (RANDOM, "by_date", "by_season", "by_block", "by_season_and_block")
 COLUMNS: Final = (
-    *("split", "lag", "sampler", "runs", "n", "r2", "r2_low", "r2_high", "r2_ceiling", "rmse"),
+    *("split", "lag", "sampler", "runs", "n", "r2", "r2_low", "r2_high", "r2_cap", "rmse"),
     *("baseline", "baseline_r2", "baseline_rmse", "skill", "reason"),
 )
 HEADINGS: Final = {
-    **{"r2": "R2", "r2_low": "from", "r2_high": "to", "r2_ceiling": "ceiling", "rmse": "RMSE"},
+    **{"r2": "R2", "r2_low": "from", "r2_high": "to", "r2_cap": "cap", "rmse": "RMSE"},
     **{"baseline": "best baseline", "baseline_r2": "its R2", "baseline_rmse": "its RMSE"},
 }
 READ_TABLE = (
     "Test split, natural distribution. random_patch shares dates and places between training and test, by_date and "
     "by_season share places, by_block shares dates, by_season_and_block neither. 'from' and 'to' are the ends of R2's "
-    "interval, the ceiling is the R2 of a model that knows the truth, and the skill is 1 - MSE / MSE of the best "
-    "baseline: 0 = no better than it."
+    "interval, the cap is the R2 of the best prediction that knows the noise-free backscatter, and the skill is "
+    "1 - MSE / MSE of the best baseline: 0 = no better than it."
 )
 READ_FIGURE = (
     "The dotted line continues the score of the first row: what a row lacks to it is missing once dates or places are "
-    "not shared. Splits have different test pixels, so compare the distance to the ceiling and the RMSE as well."
+    "not shared. Splits have different test pixels, so compare the distance to the cap and the RMSE as well."
 )
 
 
@@ -96,7 +96,7 @@ def _row(children: Children, setting: Setting) -> dict[str, object]:
     name, baseline = _best_baseline(children, setting)
     row: dict[str, object] = {"split": setting.split, "lag": setting.lag, "sampler": setting.sampler}
     row |= {"runs": children.count(setting)}
-    row |= {score: getattr(found, score) for score in ("n", "r2", "r2_low", "r2_high", "r2_ceiling", "rmse")}
+    row |= {score: getattr(found, score) for score in ("n", "r2", "r2_low", "r2_high", "r2_cap", "rmse")}
     row |= {"baseline": name, "baseline_r2": baseline.r2, "baseline_rmse": baseline.rmse}
     skill = 1 - (found.rmse / baseline.rmse) ** 2 if baseline.rmse else math.nan
     return row | {"skill": skill, "reason": found.reason or baseline.reason}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-SCORES = ("n", "r2", "r2_ceiling", "rmse", "mae", "corr", "bias")
+SCORES = ("n", "r2", "r2_cap", "rmse", "mae", "corr", "bias")
 REQUIRED = ("model", "kind", "split", "distribution", *SCORES)
 UNDEFINED = "not defined on these pixels: none is labelled, or all labels are the same"
 
@@ -93,7 +93,7 @@ class Found:
         r2: Coefficient of determination.
         r2_low: Lower end of its interval; NaN = unknown, or the mean of several runs.
         r2_high: Upper end.
-        r2_ceiling: That of a model that knows the truth.
+        r2_cap: That of the best prediction that knows the noise-free backscatter.
         rmse: Root mean square error.
         mae: Mean absolute error.
         corr: Pearson's correlation.
@@ -105,7 +105,7 @@ class Found:
     r2: float
     r2_low: float
     r2_high: float
-    r2_ceiling: float
+    r2_cap: float
     rmse: float
     mae: float
     corr: float

@@ -29,7 +29,7 @@ def square(children: Children, splits: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         Columns `split`, `lag`, `training` (the sampler), `test` (the distribution), `runs`, `n`, `r2`, `r2_low`,
-        `r2_high`, `r2_ceiling`, `rmse`, `variance` (RMSE² / (1 - R2), SSM units squared) and `reason`: why scores are
+        `r2_high`, `r2_cap`, `rmse`, `variance` (RMSE² / (1 - R2), SSM units squared) and `reason`: why scores are
         NaN.
     """
     import pandas as pd
@@ -43,7 +43,7 @@ def _cell(children: Children, setting: Setting, test: str) -> dict[str, object]:
     found = children.find(setting, "test", test)
     row: dict[str, object] = {"split": setting.split, "lag": setting.lag, "training": setting.sampler, "test": test}
     row |= {"runs": children.count(setting)}
-    row |= {name: getattr(found, name) for name in ("n", "r2", "r2_low", "r2_high", "r2_ceiling", "rmse")}
+    row |= {name: getattr(found, name) for name in ("n", "r2", "r2_low", "r2_high", "r2_cap", "rmse")}
     return row | {"variance": implied_variance(found.rmse, found.r2), "reason": found.reason}
 
 

@@ -55,7 +55,7 @@ def _draw_density(figure: Figure, axes: Axes, histogram: DensityHistogram) -> No
 def _scores_text(scores: Scores) -> str:
     lines = (
         ("R$^2$", scores.r2),
-        ("ceiling", scores.r2_ceiling),
+        ("cap", scores.r2_cap),
         ("RMSE", scores.rmse),
         ("bias", scores.bias),
         ("corr", scores.corr),

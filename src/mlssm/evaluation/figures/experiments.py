@@ -95,26 +95,26 @@ def paper_figure(frame: pd.DataFrame) -> Figure:
 
 
 def leakage_figure(frame: pd.DataFrame, title: str = "test, natural") -> Figure:
-    """R2 and RMSE under each split: the network with its interval, the best baseline, and the noise ceiling.
+    """R2 and RMSE under each split: the network with its interval, the best baseline, and the cap.
 
     A dotted line continues the first row's R2: what lies left of it is missing under a stricter split.
 
     Args:
-        frame: A row a split, drawn from the top: `split`, `r2`, `r2_ceiling`, `rmse`, `baseline_r2`, `baseline_rmse`
+        frame: A row a split, drawn from the top: `split`, `r2`, `r2_cap`, `rmse`, `baseline_r2`, `baseline_rmse`
             (RMSE in SSM units); `r2_low`, `r2_high` where known. NaN = not scored.
         title: Title.
 
     Raises:
         ValueError: No row, or a column is missing.
     """
-    require(frame, ("split", "r2", "r2_ceiling", "rmse", "baseline_r2", "baseline_rmse"), "leakage_figure")
+    require(frame, ("split", "r2", "r2_cap", "rmse", "baseline_r2", "baseline_rmse"), "leakage_figure")
     figure = Figure(figsize=(8.4, 0.5 * len(frame) + 2.0), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
     places = np.arange(len(frame))
     r2, arms = column(frame, "r2"), interval_arms(frame, "r2")
     left.errorbar(r2, places - 0.1, xerr=arms, fmt="o", color=BLUE, capsize=3, label="network, with its interval")
     left.plot(column(frame, "baseline_r2"), places + 0.15, "s", color=BROWN, label="best baseline")
-    left.plot(column(frame, "r2_ceiling"), places, "|", color=INK, markersize=16, label="noise ceiling")
+    left.plot(column(frame, "r2_cap"), places, "|", color=INK, markersize=16, label="cap")
     left.axvline(r2[0], color=BLUE, linewidth=1.0, linestyle=":")
     right.plot(column(frame, "rmse"), places - 0.1, "o", color=BLUE)
     right.plot(column(frame, "baseline_rmse"), places + 0.15, "s", color=BROWN)

@@ -24,7 +24,7 @@ def scores_by_lag(frame: pd.DataFrame, title: str) -> Figure:
 
     Args:
         frame: A row a run: `lag` (days), `series` (what else was varied; empty if nothing), and
-            `{val,test}/natural/{rmse,r2,r2_ceiling}` (RMSE in SSM units). NaN = not scored.
+            `{val,test}/natural/{rmse,r2,r2_cap}` (RMSE in SSM units). NaN = not scored.
         title: Title.
 
     Raises:
@@ -58,7 +58,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, score: str) -> None:
         mean = rows.groupby("lag")[score].mean()
         axes.plot(mean.index, mean, color=colour, label=name or "network")
         axes.plot(rows["lag"], rows[score], marker, color=colour)
-    ceiling = f"{score}_ceiling"
-    if ceiling in known:
-        highest = known.groupby("lag")[ceiling].mean()
-        axes.plot(highest.index, highest, "--", color=GREY, label="noise ceiling")
+    cap = f"{score}_cap"
+    if cap in known:
+        highest = known.groupby("lag")[cap].mean()
+        axes.plot(highest.index, highest, "--", color=GREY, label="cap")

@@ -35,13 +35,13 @@ LOWEST = -1.0  # a hopeless model must not squeeze the others
 
 
 def skill_bars(frame: pd.DataFrame, title: str) -> Figure:
-    """R2 of all models with their intervals, and the noise ceiling as a line.
+    """R2 of all models with their intervals, and the cap as a line.
 
     The axis ends at -1; a bar that goes on has its value written in.
 
     Args:
         frame: A row a model, in the order of the bars: `model`, `kind` (`network`, `control` or `baseline`), `r2`; and
-            where known `r2_low` and `r2_high`, and `r2_ceiling`, which is the same for all on the same pixels. NaN =
+            where known `r2_low` and `r2_high`, and `r2_cap`, which is the same for all on the same pixels. NaN =
             not defined.
         title: Title, e.g. `test, natural`.
 
@@ -54,7 +54,7 @@ def skill_bars(frame: pd.DataFrame, title: str) -> Figure:
     axes = figure.subplots()
     _draw_bars(axes, frame, colours)
     kinds = [Patch(color=colour, label=kind) for kind, colour in KINDS if kind in set(frame["kind"])]
-    legend_below(figure, 4, handles=kinds + _draw_ceiling(axes, column(frame, "r2_ceiling")))
+    legend_below(figure, 4, handles=kinds + _draw_cap(axes, column(frame, "r2_cap")))
     axes.set_yticks(range(len(frame)), [str(model) for model in frame["model"]])
     axes.set_ylim(len(frame) - 0.5, -0.5)
     axes.set_xlabel("R² (-)")
@@ -100,10 +100,10 @@ def _draw_bars(axes: Axes, frame: pd.DataFrame, colours: list[str]) -> None:
     _write_values(axes, r2, r2 + np.nan_to_num(arms[1]))
 
 
-def _draw_ceiling(axes: Axes, ceiling: npt.NDArray[np.float64]) -> list[Artist]:
-    """A line where the ceiling is known, for the legend."""
-    known = ceiling[np.isfinite(ceiling)]
-    label = "noise ceiling"
+def _draw_cap(axes: Axes, cap: npt.NDArray[np.float64]) -> list[Artist]:
+    """A line where the cap is known, for the legend."""
+    known = cap[np.isfinite(cap)]
+    label = "cap"
     return [axes.axvline(value, color=INK, linestyle="--", linewidth=1.2, label=label) for value in known[:1]]
 
 
