@@ -35,7 +35,7 @@ def state(experiment: Experiment) -> Any:
 
 
 def day_maps(experiment: Experiment, state: Any) -> DayMaps:
-    images = Images(experiment.cube, experiment.stack, experiment.retrieval.masks)
+    images = Images(experiment.cube, experiment.stack, experiment.retrieval.masks, experiment.ends)
     return DayMaps(state, images, Drivers(experiment.field))
 
 
@@ -59,7 +59,7 @@ def test_an_image_of_the_day_itself_and_later_ones_are_not_seen(experiment: Expe
     packed = stack.areas[0].packed.copy()
     packed[later] = packed[later][::-1]
     changed = replace(stack, areas=(replace(stack.areas[0], packed=packed),))
-    images = Images(cube, changed, experiment.retrieval.masks)
+    images = Images(cube, changed, experiment.retrieval.masks, experiment.ends)
     day, end = cube.local_days[time], cube.window_ends[time]
     (found,), (wanted,) = (
         each.on(day, end) for each in (DayMaps(state, images, Drivers(experiment.field)), day_maps(experiment, state))
@@ -78,7 +78,7 @@ def test_elsewhere_the_mean_areas_response_is_used_and_told(
     east, north = working.grid.origin
     moved = Grid(working.grid.crs, (east + 5000, north), working.grid.pixel, working.grid.height, working.grid.width)
     stack = replace(experiment.stack, working=replace(working, grid=moved))
-    images = Images(experiment.cube, stack, experiment.retrieval.masks)
+    images = Images(experiment.cube, stack, experiment.retrieval.masks, experiment.ends)
     maps = DayMaps(state, images, Drivers(experiment.field))
     assert "1 of 1 areas are not those that the model was trained on" in caplog.text
     time = int(experiment.datasets["test"].times[-1])

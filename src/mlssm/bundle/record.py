@@ -63,6 +63,11 @@ class Bundle(Strict):
     fitted: dict[str, Any] | None = None
     mlssm_version: str = __version__
 
+    @property
+    def knows_the_day(self) -> bool:
+        """Whether a window ends with the mapped day itself, and not with the one before."""
+        return self.pass_is_evening or self.window.end == "image_day"
+
     @field_validator("model", mode="plain")
     @classmethod
     def _model_is_of_its_family(cls, values: Any) -> ModelSettings:

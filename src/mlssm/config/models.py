@@ -20,15 +20,19 @@ BASELINES = ("pixel mean", "climatology", "persistence", "antecedent rain", "rid
 
 
 class WindowConfig(Strict):
-    """The antecedent window of weather. The user's words for it are `model.lag` and `model.window`.
+    """The antecedent window of weather. The user's words for it are `model.lag`, `model.window` and `model.window_end`.
 
     Attributes:
         lag: Days.
         mode: `sequence`, the days one by one, oldest first; or `aggregate`, summed or averaged into one step.
+        end: `acquisition`, the last day that is over or nearly so when the image is taken: the image's own in the
+            afternoon or evening, the one before in the morning; or `image_day`, always the image's own, as in
+            Hosseinizadeh et al. 2025.
     """
 
     lag: int = Field(ge=1, le=366)
     mode: Literal["sequence", "aggregate"] = Field(alias="window")
+    end: Literal["acquisition", "image_day"] = Field(default="acquisition", alias="window_end")
 
     @property
     def steps(self) -> int:

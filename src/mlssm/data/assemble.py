@@ -17,7 +17,7 @@ from mlssm.data.features import RAIN, FeatureSource, latest_before
 from mlssm.data.layers import area_layers, area_places
 from mlssm.data.moment import Moment
 from mlssm.data.plan import SamplingPlan
-from mlssm.data.prefit import Prefit, fit_prefit, wanted_maps
+from mlssm.data.prefit import Prefit, Told, fit_prefit, wanted_maps
 from mlssm.data.rebalancing import plan_training, training_pool, with_inclusion
 from mlssm.data.scaling import fit_spec
 from mlssm.data.spec import FeatureSpec
@@ -44,6 +44,7 @@ class Experiment:
         cube: The area.
         stack: Its multilooked backscatter.
         field: Its weather at pixels.
+        ends: Last day of the antecedent window of each time.
         retrieval: Its labels, fitted on training dates.
         features: Makes the model's inputs.
         moments: Weather and NDVI of each usable time.
@@ -57,6 +58,7 @@ class Experiment:
     cube: Cube
     stack: Stack
     field: WeatherField
+    ends: npt.NDArray[np.datetime64]
     retrieval: Retrieval
     features: FeatureSource
     moments: Mapping[int, Moment]
@@ -82,7 +84,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     """
     stack = load_stack(cube, config.retrieval)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
-    moments = all_moments(cube, field, cube.window_ends, cube.local_days, config.window)
+    moments = all_moments(cube, field, window_ends(cube, config.window), cube.local_days, config.window)
     usable = _usable(moments, cube, config)
     date_split = np.full(len(cube.times), "none", dtype="<U5")
     date_split[usable] = split_dates(cube.local_days[usable], config.split)
@@ -113,7 +115,8 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
         datasets[name] = PatchDataset(index[(index["split"] == name) & (index["pass"] == 1)], *parts, margin=margin)
     _report(datasets)
     index = with_inclusion(index, plan, config.sampler)
-    return Experiment(cube, stack, field, retrieval, features, by_time, index, datasets, plan, prefit, everywhere)
+    ends = window_ends(cube, config.window)
+    return Experiment(cube, stack, field, ends, retrieval, features, by_time, index, datasets, plan, prefit, everywhere)
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,8 @@ def _fit_prefit(known: Known, config: TrainConfig, training: npt.NDArray[np.bool
     source = Backscatter.of(known.cube, known.stack, known.masks, config.retrieval, pixels)
     start_month, nowcast = config.split.start_month, config.features.previous == "nowcast"
     of_each = seasons(known.cube.local_days, start_month)
-    prefit = fit_prefit(source, Drivers(known.field), training, of_each, start_month, nowcast=nowcast)
+    told = Told(training, of_each, window_ends(known.cube, config.window), start_month, nowcast=nowcast)
+    prefit = fit_prefit(source, Drivers(known.field), told)
     if nowcast:
         text = "nowcast: %.0f %% of pixels and dates have no earlier image of their season, and keep the plain forecast"
         log.info(text, 100 * prefit.without_previous)
@@ -153,7 +157,7 @@ def usable_days(cube: Cube, config: TrainConfig) -> npt.NDArray[np.datetime64]:
     """
     stack = load_stack(cube, config.retrieval)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
-    moments = all_moments(cube, field, cube.window_ends, cube.local_days, config.window)
+    moments = all_moments(cube, field, window_ends(cube, config.window), cube.local_days, config.window)
     return np.asarray(cube.local_days[_usable(moments, cube, config)])
 
 
@@ -202,6 +206,11 @@ def all_moments(
     windows = field.windows(ends, window.lag, window.mode)
     images = latest_before(days, cube.ndvi_days)
     return [Moment(values, int(image)) for values, image in zip(windows, images, strict=True)]
+
+
+def window_ends(cube: Cube, window: WindowConfig) -> npt.NDArray[np.datetime64]:
+    """Last day of the antecedent window of each acquisition, [time]."""
+    return cube.local_days if window.end == "image_day" else cube.window_ends
 
 
 def has_weather(moment: Moment, weather: WeatherConfig, features: FeaturesConfig) -> bool:

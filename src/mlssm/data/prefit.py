@@ -46,31 +46,45 @@ class Prefit:
     without_previous: float
 
 
-def fit_prefit(
-    source: Backscatter, drivers: Drivers, training: Booleans, seasons: Seasons, start_month: int, *, nowcast: bool
-) -> Prefit:
+@dataclass(frozen=True)
+class Told:
+    """What the fit is told of the times.
+
+    Attributes:
+        training: Which are training dates [T].
+        seasons: Of each [T].
+        ends: Last day of the antecedent window of each [T].
+        start_month: That seasons begin with.
+        nowcast: Whether the maps know earlier images of the same season.
+    """
+
+    training: Booleans
+    seasons: Seasons
+    ends: npt.NDArray[np.datetime64]
+    start_month: int
+    nowcast: bool
+
+
+def fit_prefit(source: Backscatter, drivers: Drivers, told: Told) -> Prefit:
     """Fit the closed form, and make the maps of all times.
 
     Args:
         source: Labels of the area, as a function of the training dates.
         drivers: What drives it.
-        training: Which times are training dates [T].
-        seasons: Of each time [T].
-        start_month: That they begin with.
-        nowcast: Whether the maps know earlier images of the same season.
+        told: Of the times.
 
     Raises:
         DataError: Fewer than two training seasons have labels.
         SplitError: The training dates are of fewer than two seasons.
     """
-    cube, working = source.cube, source.stack.working
-    areas = closed_form_areas(source, drivers, training, seasons)
-    form = ClosedForm.fit(areas, Dates(cube.local_days, seasons), training, Settings())
+    cube, working, seasons, nowcast = source.cube, source.stack.working, told.seasons, told.nowcast
+    areas = closed_form_areas(source, drivers, told.training, seasons, ends=told.ends)
+    form = ClosedForm.fit(areas, Dates(cube.local_days, seasons), told.training, Settings())
     made = [_AreaMaps.of(form, area, nowcast=nowcast) for area in range(len(areas))]
     times = range(len(cube.times))
-    targets = {int(time): tuple(each.labels[time] for each in made) for time in np.flatnonzero(training)}
+    targets = {int(time): tuple(each.labels[time] for each in made) for time in np.flatnonzero(told.training)}
     maps = {time: tuple(each.at(time, int(seasons[time])) for each in made) for time in times}
-    forecaster = Forecaster.of(form, working.grid, working.areas, start_month)
+    forecaster = Forecaster.of(form, working.grid, working.areas, told.start_month)
     return Prefit(forecaster, maps, targets, nowcast, float(np.mean([each.without_previous for each in made])))
 
 

@@ -59,7 +59,7 @@ class Mapper:
     def moment(self, day: np.datetime64) -> Moment | None:
         """Weather and NDVI of a day; None where something is missing everywhere that the model cannot do without."""
         days = np.array([day], "datetime64[D]")
-        ends = days if self.bundle.pass_is_evening else np.asarray(days - np.timedelta64(1, "D"), "datetime64[D]")
+        ends = days if self.bundle.knows_the_day else np.asarray(days - np.timedelta64(1, "D"), "datetime64[D]")
         (moment,) = all_moments(self.cube, self.features.field, ends, days, self.bundle.window)
         known = has_weather(moment, self.bundle.weather, self.bundle.features)
         if not known or missing_everywhere(self.features.spec, moment):

@@ -67,11 +67,13 @@ class Images:
         cube: Their days and orbits.
         stack: Their multilooked backscatter.
         masks: Frozen and snowy pixels.
+        ends: Last day of the antecedent window of each [time].
     """
 
     cube: Cube
     stack: Stack
     masks: DateMasks
+    ends: npt.NDArray[np.datetime64]
 
 
 class DayMaps:
@@ -152,10 +154,10 @@ class DayMaps:
         """An area's images of a season; None where there is none, or no reference to read it by."""
         cube, retrieval, area = self._images.cube, self._retrieval[number], self.areas[number]
         times = np.flatnonzero(seasons(cube.local_days, self.start_month) == season)
-        times = times[cube.window_ends[times] <= self.last_day]
+        times = times[self._images.ends[times] <= self.last_day]
         if retrieval is None or not times.size:
             return None
-        pairs = [forecast(area, self._drivers, number, end) for end in cube.window_ends[times]]
+        pairs = [forecast(area, self._drivers, number, end) for end in self._images.ends[times]]
         forecasts, drivers = (np.stack(part) for part in zip(*pairs, strict=True))
         labels = self._labels(number, retrieval, times)
         moments = [Moment(cube.local_days[time], season, driver) for time, driver in zip(times, drivers, strict=True)]

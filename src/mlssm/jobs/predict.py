@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mlssm import __version__
 from mlssm.config import DatamoduleConfig, PredictConfig
+from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
 from mlssm.data.layers import area_layers, area_places
 from mlssm.data.moment import Moment
@@ -145,7 +146,7 @@ def _tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
     return {
         "date": date.isoformat(),
         "time_zone": mapper.cube.manifest.time_zone,
-        "state_at": "end of the day" if model.pass_is_evening else "end of the day before",
+        "state_at": "end of the day" if model.knows_the_day else "end of the day before",
         "run_id": mapper.run_id,
         "model": model.model.title,
         "lag_days": str(model.window.lag),
@@ -199,7 +200,7 @@ def load_mapper(config: PredictConfig) -> Mapper:
     prefit, labelled = None, labelled_pixels(restored.fitted, stack.working)
     if restored.fitted is not None and restored.fitted["forecaster"] is not None:
         masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)
-        prefit = DayMaps(restored.fitted, Images(cube, stack, masks), Drivers(field))
+        prefit = DayMaps(restored.fitted, Images(cube, stack, masks, window_ends(cube, model.window)), Drivers(field))
     return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device), prefit, labelled)
 
 

@@ -171,7 +171,12 @@ class Drivers:
 
 
 def closed_form_areas(
-    source: Backscatter, drivers: Drivers, training: Booleans, seasons: Seasons, many: Sequence[Driver] = ()
+    source: Backscatter,
+    drivers: Drivers,
+    training: Booleans,
+    seasons: Seasons,
+    many: Sequence[Driver] = (),
+    ends: Days | None = None,
 ) -> list[Area]:
     """The areas of a cube, to fit a closed form on: the driver fixed with few training dates, a bank with many.
 
@@ -181,11 +186,12 @@ def closed_form_areas(
         training: Which times are training dates [T].
         seasons: Of each time [T].
         many: The bank; by default all that there are.
+        ends: Last day of the antecedent window of each time [T]; by default as acquired, see `Cube.window_ends`.
 
     Raises:
         SplitError: A bank is weighed, and the training dates are of fewer than two seasons.
     """
-    ends = source.cube.window_ends
+    ends = source.cube.window_ends if ends is None else ends
     many = many or (drivers.many if weighs_bank(int(training.sum())) else ())
     areas = []
     for number, retrieve in enumerate(source.retrievals()):
