@@ -9,7 +9,7 @@ from mlssm.config import DatamoduleConfig, PredictConfig, SplitConfig, TrainConf
 from mlssm.config.models import BASELINES
 from mlssm.errors import ConfigError
 from mlssm.evaluation.baselines.fit import BASELINE_NAMES
-from mlssm.models.convlstm import ConvLSTMSettings
+from mlssm.models.response import ResponseSettings
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_sections_can_be_checked_alone(train_values: dict[str, Any]) -> None:
 def test_a_family_of_a_baselines_name_is_refused(
     train_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, title: str
 ) -> None:
-    monkeypatch.setattr(ConvLSTMSettings, "title", title)
+    monkeypatch.setattr(ResponseSettings, "title", title)
     with pytest.raises(ConfigError, match=f"has the title '{title}', which is a baseline's; give it another title"):
         parse(TrainConfig, train_values)
 
