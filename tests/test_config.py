@@ -41,7 +41,7 @@ def changed(values: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
 
 def test_the_defaults_are_typed(train_values: dict[str, Any]) -> None:
     config = parse(TrainConfig, train_values)
-    assert isinstance(config.model, ConvLSTMSettings)
+    assert isinstance(config.model, ResponseSettings)
     assert config.model.hidden == tuple(train_values["model"]["hidden"])
     assert (config.window.lag, config.window.mode) == (train_values["model"]["lag"], train_values["model"]["window"])
     assert config.datamodule.simulation is not None
