@@ -30,6 +30,7 @@ from mlssm.training.train_network import Trained, train_network
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a copy of the test's process"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes"),  # on one core
 ]
 SMALL = ("patches.size=20", "retrieval.multilook_m=90", "model.hidden=[2]", "model.lag=1", "trainer=cpu")
 SMALL += (
