@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mlssm.config import EvaluationConfig, TrainConfig
 from mlssm.data.assemble import Experiment, two_pass_grid
 from mlssm.data.dataset import PatchDataset
-from mlssm.evaluation.baselines import fit_baselines
+from mlssm.evaluation.baselines import BASELINE_NAMES, fit_baselines
 from mlssm.evaluation.baselines.base import Baseline
 from mlssm.evaluation.rows import score_rows, verdict
 from mlssm.evaluation.stream import Network, batches
@@ -69,7 +69,8 @@ class Evaluation:
 
     Attributes:
         splits: By "train", "val" and "test".
-        kinds: By model, whether it is the network, a control or a baseline, in the order of the tables.
+        kinds: By model, whether it is the network, a control, a baseline, or a simulation's truth, in the order of the
+            tables.
         config: Thresholds, and how the bootstrap draws.
         seed: Of the bootstrap.
     """
@@ -143,7 +144,7 @@ def evaluate(experiment: Experiment, network: nn.Module, config: TrainConfig) ->
     # a network that was trained under a control has lost what the others would take away
     names = config.evaluation.controls if config.control == "none" else ()
     controls = [Network(f"{title}, {CONTROLS[name]}", network, name) for name in names]
-    baselines = fit_baselines(experiment, regular["train"], config.seed)
+    baselines = fit_baselines(experiment, regular["train"], config.seed, config.datamodule.root)
     settings = _settings(experiment, config)
     splits = {}
     for split, dataset in regular.items():
@@ -155,7 +156,7 @@ def evaluate(experiment: Experiment, network: nn.Module, config: TrainConfig) ->
             splits[split] = replace(splits[split], two_pass=found.sums)
     kinds: dict[str, Kind] = {title: "network"}
     kinds.update({model.name: "control" for model in controls})
-    kinds.update({model.name: "baseline" for model in baselines})
+    kinds.update({model.name: "baseline" if model.name in BASELINE_NAMES else "truth" for model in baselines})
     return Evaluation(splits, kinds, config.evaluation, config.seed)
 
 
