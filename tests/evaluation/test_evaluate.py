@@ -23,7 +23,7 @@ NETWORK = "ConvLSTM"
 CONTROLLED = {name: f"{NETWORK}, {words}" for name, words in CONTROLS.items()}
 
 SPLITS = ("train", "val", "test")
-OF_LABELS = [SUMS.index(name) for name in ("n", "target", "target^2", "standard error^2")]
+OF_LABELS = [SUMS.index(name) for name in ("n", "target", "target^2", "attainable")]
 
 
 def _patches(dataset: PatchDataset) -> Iterator[tuple[int, Batch]]:
@@ -195,7 +195,7 @@ def test_rows_come_by_split_and_begin_with_the_network(evaluation: Evaluation) -
         assert there[0].labels == (NETWORK, split, "natural")
         counts = {name: sum(row.distribution == name for row in there) for name in ("natural", "balanced", "two_pass")}
         controls = 0 if split == "train" else 2
-        assert counts == {"natural": 7 + controls, "balanced": 7 + controls, "two_pass": 7}
+        assert counts == {"natural": 8 + controls, "balanced": 8 + controls, "two_pass": 8}
     assert evaluation.rows is rows, "made once"
 
 

@@ -15,7 +15,7 @@ from mlssm.config import EvaluationConfig, TrainConfig
 from mlssm.data.assemble import Experiment, two_pass_grid
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.prefit import BASE, FORECAST
-from mlssm.evaluation.baselines import fit_baselines
+from mlssm.evaluation.baselines import BASELINE_NAMES, fit_baselines
 from mlssm.evaluation.baselines.base import Baseline
 from mlssm.evaluation.baselines.prefit_map import PrefitMap
 from mlssm.evaluation.rows import score_rows, verdict
@@ -76,7 +76,8 @@ class Evaluation:
 
     Attributes:
         splits: By "train", "val" and "test", or some of them.
-        kinds: By model, whether it is the network, a control or a baseline, in the order of the tables.
+        kinds: By model, whether it is the network, a control, a baseline, or a simulation's truth, in the order of the
+            tables.
         config: Thresholds, and how the bootstrap draws.
         seed: Of the bootstrap.
     """
@@ -165,7 +166,8 @@ def evaluate(
     controls: list[Baseline] = [Network(f"{title}, {CONTROLS[name]}", network, spec, name) for name in names]
     controls += [] if bare else response_rows(experiment, config)
     start_month = config.split.start_month if config.split.by_inner_seasons else None
-    baselines = () if bare else fit_baselines(experiment, regular["train"], config.seed, start_month)
+    told = config.seed, start_month, config.datamodule.root
+    baselines = () if bare else fit_baselines(experiment, regular["train"], *told)
     settings = replace(split_settings(experiment, config), poolable=poolable)
     splits = {}
     for split, dataset in ((split, regular[split]) for split in wanted):
@@ -177,7 +179,7 @@ def evaluate(
             splits[split] = replace(splits[split], two_pass=found.sums)
     kinds: dict[str, Kind] = {title: "network"}
     kinds.update({model.name: "control" for model in controls})
-    kinds.update({model.name: "baseline" for model in baselines})
+    kinds.update({model.name: "baseline" if model.name in BASELINE_NAMES else "truth" for model in baselines})
     return Evaluation(splits, kinds, config.evaluation, config.seed)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlssm.scores.bootstrap import Interval, Intervals
     from mlssm.scores.sums import Scores
 
-Kind: TypeAlias = Literal["network", "control", "baseline"]
+Kind: TypeAlias = Literal["network", "control", "baseline", "truth"]
 RowDistribution: TypeAlias = Literal["natural", "balanced", "two_pass"]
 LABELS = ("model", "split", "distribution")
 BOUNDED = ("r2", "rmse", "mae", "corr", "bias")  # have an interval

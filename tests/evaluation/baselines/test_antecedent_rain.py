@@ -7,7 +7,7 @@ from scipy.stats import linregress
 
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation.baselines.antecedent_rain import AntecedentRain, RainResponse, precipitation_indices
-from mlssm.evaluation.baselines.training import PixelLabels
+from mlssm.evaluation.baselines.training import PixelLabels, wetness
 from mlssm.weather.stations import VARIABLES
 
 NAN = float("nan")
@@ -23,7 +23,7 @@ def _labels() -> tuple[np.ndarray, np.ndarray]:
 def _fit(ssm: np.ndarray, api: np.ndarray, fallback: float = NAN) -> RainResponse:
     sums = PixelLabels.empty(ssm.shape[1:])
     for labels, index in zip(ssm, api, strict=True):
-        sums.add(labels, float(index))
+        sums.add(labels, wetness(float(index)))
     return RainResponse.fit(sums, fallback)
 
 

@@ -87,3 +87,16 @@ def test_on_the_simulated_area_weather_says_more_than_the_calendar(
             error = (baseline.predict(places, batch) - batch.target)[batch.valid]
             squares[baseline.name] += float((error**2).sum())
     assert max(squares["antecedent rain"], squares["ridge"]) < squares["climatology"] < squares["pixel mean"]
+
+
+def test_the_training_patches_are_read_once(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, read = experiment.datasets["train"], PatchDataset.__getitem__
+    reads = np.zeros(len(train), int)
+
+    def counted(dataset: PatchDataset, position: int) -> Any:
+        reads[position] += 1
+        return read(dataset, position)
+
+    monkeypatch.setattr(PatchDataset, "__getitem__", counted)
+    fit_baselines(experiment, train, 3)
+    np.testing.assert_array_equal(reads, train.patches["pass"] == 1)

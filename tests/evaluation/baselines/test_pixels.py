@@ -1,5 +1,3 @@
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,8 @@ from mlssm.data.dataset import PatchDataset
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import SplitError
 from mlssm.evaluation.baselines import pixels
-from mlssm.evaluation.baselines.pixels import PixelRegression, PixelSample, draw_pixels, own_static, pixel_inputs
+from mlssm.evaluation.baselines.pixels import PixelDraw, PixelRegression, PixelSample, own_static, pixel_inputs
+from mlssm.evaluation.baselines.training import training_patches
 
 
 def _batch() -> Batch:
@@ -51,6 +50,13 @@ def test_a_batch_without_labels_asks_nothing() -> None:
     assert torch.isnan(PixelRegression("first", FirstInput(), (0,)).predict([], batch)).all()
 
 
+def drawn(train: PatchDataset, days: np.ndarray, seed: int) -> PixelSample:
+    draw = PixelDraw(train, days, seed)
+    for patch in training_patches(train):
+        draw.add(patch)
+    return draw.sample
+
+
 def _all(experiment: Experiment) -> set[tuple[float, ...]]:
     """Every training pixel of the regular grid: inputs, label and day."""
     train, days = experiment.datasets["train"], experiment.cube.local_days
@@ -69,7 +75,7 @@ def _rows(sample: PixelSample) -> list[tuple[float, ...]]:
 
 
 def test_where_there_are_few_all_are_drawn(five_areas: Experiment) -> None:
-    sample = draw_pixels(five_areas.datasets["train"], five_areas.cube.local_days, 0)
+    sample = drawn(five_areas.datasets["train"], five_areas.cube.local_days, 0)
     assert sample.dates == len(five_areas.datasets["train"].times)
     rows = _rows(sample)
     assert set(rows) == _all(five_areas)
@@ -86,7 +92,7 @@ def of_five_hundred(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("of_five_hundred")
 def test_a_draw_is_of_training_pixels_and_comes_again(experiment: Experiment) -> None:
     train, days = experiment.datasets["train"], experiment.cube.local_days
-    first, again, other = (_rows(draw_pixels(train, days, seed)) for seed in (1, 1, 2))
+    first, again, other = (_rows(drawn(train, days, seed)) for seed in (1, 1, 2))
     assert len(first) == len(set(first)) == 500
     assert first == again
     assert set(first) != set(other)
@@ -117,17 +123,20 @@ def test_long_windows_are_drawn_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(map(len, pixels._chosen(np.array([600, 600]), 10, 0))) == 100
 
 
-def test_without_a_label_there_is_no_baseline(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_label_there_is_no_baseline(experiment: Experiment) -> None:
     train = experiment.datasets["train"]
-    read = PatchDataset.__getitem__
-
-    def masked(dataset: PatchDataset, position: int) -> Any:
-        patch = read(dataset, position)
-        return patch._replace(valid=torch.zeros_like(patch.valid))
-
-    monkeypatch.setattr(PatchDataset, "__getitem__", masked)
+    parts = train.size, train.retrieval, train.features, train.moments
+    unlabelled = PatchDataset(train.patches.assign(pixels=0), *parts)
     with pytest.raises(SplitError, match="no training pixel has a label"):
-        draw_pixels(train, experiment.cube.local_days, 0)
+        PixelDraw(unlabelled, experiment.cube.local_days, 0)
+
+
+def test_a_patch_that_the_index_does_not_know_is_told(experiment: Experiment) -> None:
+    train = experiment.datasets["train"]
+    parts = train.size, train.retrieval, train.features, train.moments
+    wrong = PatchDataset(train.patches.assign(pixels=train.patches["pixels"] + 1), *parts)
+    with pytest.raises(ValueError, match=r"has \d+ labels, and \d+ in the patch index"):
+        drawn(wrong, experiment.cube.local_days, 0)
 
 
 def test_a_regression_sees_nothing_that_was_fitted_to_labels() -> None:

@@ -24,7 +24,7 @@ def test_sums_are_those_of_pandas() -> None:
     ssm, api = _labels()
     sums = PixelLabels.empty((3, 4))
     for labels, index in zip(ssm, api, strict=True):
-        sums.add(labels, float(index))
+        sums.add(labels, wetness(float(index)))
     y = pd.DataFrame(ssm.reshape(9, 12))
     x = pd.DataFrame(np.repeat(np.log(1 + api)[:, None], 12, axis=1)).where(y.notna())
     for name, expected in zip(NAMES, (y.notna(), x, y, x * x, x * y), strict=True):
@@ -35,10 +35,10 @@ def test_labels_added_patch_by_patch_are_those_added_at_once() -> None:
     ssm, api = _labels()
     pieces, whole = PixelLabels.empty((3, 4)), PixelLabels.empty((3, 4))
     for labels, index in zip(ssm, api, strict=True):
-        whole.add(labels, float(index))
+        whole.add(labels, wetness(float(index)))
         for rows in (slice(0, 2), slice(2, 9)):  # the last reaches past the area, as a patch at its edge does
             for cols in (slice(0, 1), slice(1, 4)):
-                pieces.add(labels[rows, cols], float(index), rows, cols)
+                pieces.add(labels[rows, cols], wetness(float(index)), rows, cols)
     for name in NAMES:
         np.testing.assert_array_equal(getattr(pieces, name), getattr(whole, name))
 

@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter
 
 from mlssm.evaluation.baselines.antecedent_rain import RainResponse
 from mlssm.evaluation.baselines.pixel_mean import PixelMean
-from mlssm.evaluation.baselines.training import PixelLabels
+from mlssm.evaluation.baselines.training import PixelLabels, wetness
 from mlssm.grid import Floats
 from mlssm.weather.windows import antecedent_precipitation_index
 
@@ -87,7 +87,7 @@ def _held_out(stack: Stack, size: int, groups: list[int]) -> Pooled:
             ssm = np.clip((sigma - dry) / (wet - dry), 0, 1)
             sums = PixelLabels.empty(ssm.shape[1:])
             for labels, api in zip(ssm[~test], stack.api[~test], strict=True):
-                sums.add(labels, float(api))
+                sums.add(labels, wetness(float(api)))
             yardstick = RainResponse.fit(sums, fallback=np.nan)
             (mean,) = PixelMean.fit([sums], fallback=np.nan).maps
             predicted = np.stack([yardstick.ssm(float(api)) for api in stack.api[test]])

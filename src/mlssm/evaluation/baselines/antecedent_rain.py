@@ -107,9 +107,6 @@ def precipitation_indices(experiment: Experiment) -> Floats:
 
 def _slope(sums: PixelLabels) -> Floats:
     """0.7 of the area's mean slope and 0.3 of the pixel's own least-squares slope, SSM per unit of wetness [h, w]."""
-    n = np.maximum(sums.n, 1)
-    spread = sums.xx - sums.x**2 / n
-    known = spread > LEAST_SPREAD
-    own = np.divide(sums.xy - sums.x * sums.y / n, spread, out=np.zeros_like(spread), where=known)
+    own, known = sums.slope(LEAST_SPREAD)
     area = float(own[known].mean()) if known.any() else 0.0
     return AREA_SHARE * area + (1 - AREA_SHARE) * np.where(known, own, area)

@@ -11,11 +11,9 @@ import numpy.typing as npt
 from torch import Tensor
 
 from mlssm.data.batch import Batch
-from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines.pixel_mean import PixelMean
 from mlssm.evaluation.baselines.placed import placed
-from mlssm.evaluation.baselines.training import training_patches
 from mlssm.grid import Floats
 
 Days = npt.NDArray[np.datetime64]
@@ -53,6 +51,36 @@ class Season:
         return float(weight @ self.total / (weight @ self.count + PRIOR_DATES * self.count.mean()))
 
 
+class DateLabels:
+    """The training labels of each date: their sum, and which pixels have one, a bit each.
+
+    Attributes:
+        count: Labels, [area, time].
+        total: Their sum, SSM, [area, time].
+    """
+
+    def __init__(self, areas: int, times: int) -> None:
+        """Start with no label."""
+        self.count, self.total = np.zeros((2, areas, times))
+        self._valid: list[tuple[PatchPlace, npt.NDArray[np.uint8]]] = []
+
+    def add(self, place: PatchPlace, ssm: Floats) -> None:
+        """Add a patch's labels, of the part that lies in its area, NaN where there is none [h, w]."""
+        valid = np.isfinite(ssm)
+        self.count[place.area, place.time] += valid.sum()
+        self.total[place.area, place.time] += ssm[valid].sum()
+        self._valid.append((place, np.packbits(valid)))
+
+    def anomalies(self, mean: PixelMean) -> Floats:
+        """Sum of the labels less their pixels' means, [area, time]."""
+        found = self.total.copy()
+        for place, bits in self._valid:
+            means = mean.at(place)
+            valid = np.unpackbits(bits, count=means.size).reshape(means.shape).astype(bool)
+            found[place.area, place.time] -= means[valid].sum()
+        return found
+
+
 @dataclass(frozen=True)
 class Climatology:
     """Each pixel is predicted as its training mean plus its area's anomaly at that time of the year, clipped to 0..1.
@@ -69,20 +97,15 @@ class Climatology:
     phases: Floats
 
     @classmethod
-    def fit(cls, train: PatchDataset, mean: PixelMean, days: Days) -> Self:
+    def fit(cls, labels: DateLabels, mean: PixelMean, days: Days) -> Self:
         """Average the anomalies of each training date.
 
         Args:
-            train: The training patches.
+            labels: Those of each date.
             mean: The pixels' means.
             days: Local day of each acquisition, [time].
         """
-        count, total = np.zeros((2, len(mean.maps), len(days)))
-        for patch in training_patches(train):
-            means = mean.at(patch.place)
-            anomalies = patch.labels(means.shape) - means
-            count[patch.place.area, patch.place.time] += np.isfinite(anomalies).sum()
-            total[patch.place.area, patch.place.time] += np.nansum(anomalies)
+        count, total = labels.count, labels.anomalies(mean)
         phases = year_phase(days)
         seasons = (Season(phases[n > 0], n[n > 0], sums[n > 0]) for n, sums in zip(count, total, strict=True))
         return cls(mean, tuple(seasons), phases)

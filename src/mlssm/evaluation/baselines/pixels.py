@@ -16,7 +16,7 @@ from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import SplitError
-from mlssm.evaluation.baselines.training import regular_positions
+from mlssm.evaluation.baselines.training import TrainingPatch, regular_positions
 from mlssm.variables import AVAILABLE, is_of_kind, named
 
 # pixels of a date repeat each other: what counts are dates, and more pixels than these cost time alone
@@ -98,36 +98,57 @@ def pixel_inputs(batch: Batch, static: Sequence[int]) -> npt.NDArray[np.float32]
     return pixel_channels(chosen).movedim(1, -1)[batch.valid[:, 0]].numpy()
 
 
-def draw_pixels(train: PatchDataset, days: npt.NDArray[np.datetime64], seed: int) -> PixelSample:
-    """Draw training pixels of the regular grid, each with the same probability and none twice.
+class PixelDraw:
+    """Draws training pixels of the regular grid, each with the same probability and none twice, patch by patch.
 
-    Patches are read one by one, twice; what is held are the drawn pixels.
-
-    Args:
-        train: The training patches.
-        days: Local day of each acquisition, [time].
-        seed: Of the draw.
-
-    Raises:
-        SplitError: No training pixel has a label.
+    How many labels a patch has is known from the patch index, so that the draw is made before any patch is read.
     """
-    positions, static = regular_positions(train), own_static(train.features.spec)
-    counts = np.array([int(train[int(position)].valid.sum()) for position in positions], np.int64)
-    if not counts.sum():
-        raise SplitError("no training pixel has a label, so that no baseline can be fitted; hold out less")
-    inputs, ssm, day = [], [], []
-    for position, chosen in zip(positions, _chosen(counts, _features(train, len(static)), seed), strict=True):
+
+    def __init__(self, train: PatchDataset, days: npt.NDArray[np.datetime64], seed: int) -> None:
+        """Draw.
+
+        Args:
+            train: The training patches.
+            days: Local day of each acquisition, [time].
+            seed: Of the draw.
+
+        Raises:
+            SplitError: No training pixel has a label.
+        """
+        counts = train.patches["pixels"].to_numpy(np.int64)[regular_positions(train)]
+        if not counts.sum():
+            raise SplitError("no training pixel has a label, so that no baseline can be fitted; hold out less")
+        self._days, self._counts = days, iter(counts.tolist())
+        self._static = own_static(train.features.spec)
+        self._chosen = iter(_chosen(counts, _features(train, len(self._static)), seed))
+        self._inputs: list[npt.NDArray[np.float32]] = []
+        self._ssm: list[npt.NDArray[np.float64]] = []
+        self._day: list[npt.NDArray[np.datetime64]] = []
+
+    def add(self, patch: TrainingPatch) -> None:
+        """Take what was drawn of the next patch.
+
+        Raises:
+            ValueError: It has not as many labels as the index says.
+        """
+        chosen, count, found = next(self._chosen), next(self._counts), int(patch.batch.valid.sum())
+        if found != count:
+            raise ValueError(f"the patch at {patch.place} has {found} labels, and {count} in the patch index")
         if chosen.size:
-            patch = Batch(*(values.unsqueeze(0) for values in train[int(position)]))
-            inputs.append(pixel_inputs(patch, static)[chosen])
-            ssm.append(patch.target[patch.valid].double().numpy()[chosen])
-            day.append(np.full(chosen.size, days[train.place(int(position)).time]))
-    return PixelSample(np.concatenate(inputs), np.concatenate(ssm), np.concatenate(day), static)
+            batch = Batch(*(values.unsqueeze(0) for values in patch.batch))
+            self._inputs.append(pixel_inputs(batch, self._static)[chosen])
+            self._ssm.append(batch.target[batch.valid].double().numpy()[chosen])
+            self._day.append(np.full(chosen.size, self._days[patch.place.time]))
+
+    @property
+    def sample(self) -> PixelSample:
+        """What was drawn."""
+        drawn = (np.concatenate(part) for part in (self._inputs, self._ssm, self._day))
+        return PixelSample(*drawn, static=self._static)
 
 
 def _features(train: PatchDataset, static: int) -> int:
-    first = train[0]
-    return first.dynamic.shape[0] * first.dynamic.shape[1] + static
+    return len(train.features.spec.dynamic) * len(next(iter(train.moments.values())).window) + static
 
 
 def _chosen(counts: npt.NDArray[np.int64], features: int, seed: int) -> list[npt.NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""The training patches that baselines are fitted on, and sums over their labels."""
+"""What baselines are fitted on: the training patches, read once, and sums over their labels."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def training_patches(train: PatchDataset) -> Iterator[TrainingPatch]:
 
 @dataclass(frozen=True)
 class PixelLabels:
-    """Sums over each pixel's training labels y and their wetness x = log(1 + index), filled patch by patch.
+    """Sums over each pixel's training labels y and what explains them, x, filled patch by patch.
 
     One area's five maps are all the memory that fitting a pixel's mean and slope takes, however many dates there are.
 
     Attributes:
         n: Number of labels of each pixel [h, w].
-        x: Sum of their wetness [h, w].
+        x: Sum of what explains them [h, w].
         y: Sum of the labels [h, w].
-        xx: Sum of the wetness squared [h, w].
+        xx: Sum of its squares [h, w].
         xy: Sum of the products [h, w].
     """
 
@@ -72,26 +72,33 @@ class PixelLabels:
         """No labels yet, for an area of `shape` rows and columns."""
         return cls(*(np.zeros(shape) for _ in range(5)))
 
-    def add(self, ssm: AnyFloats, api: float, rows: slice = WHOLE, cols: slice = WHOLE) -> None:
+    def add(self, ssm: AnyFloats, x: AnyFloats | float, rows: slice = WHOLE, cols: slice = WHOLE) -> None:
         """Add the labels of one date.
 
         Args:
             ssm: Labels [height, width] of the rows and columns, SSM 0..1; NaN = masked or not a training sample.
-            api: Antecedent precipitation index of the date, mm.
+            x: What explains them on that date, of each pixel or of all; NaN = unknown.
             rows: Rows of the area.
             cols: Columns of the area.
 
         Raises:
-            ValueError: The index is negative or not finite, or the labels do not fit the rows and columns.
+            ValueError: The labels do not fit the rows and columns.
         """
         place = rows, cols
         if ssm.shape != self.n[place].shape:
             raise ValueError(f"labels {ssm.shape} do not fit rows and columns {self.n[place].shape}")
-        valid, x = np.isfinite(ssm), wetness(api)
-        y = np.where(valid, ssm, 0.0)
-        for total, term in zip((self.n, self.x, self.y, self.xx), (valid, valid * x, y, valid * x**2), strict=True):
+        valid = np.isfinite(ssm) & np.isfinite(x)
+        y, known = np.where(valid, ssm, 0.0), np.where(valid, x, 0.0)
+        terms = (valid, known, y, known**2, known * y)
+        for total, term in zip((self.n, self.x, self.y, self.xx, self.xy), terms, strict=True):
             total[place] += term
-        self.xy[place] += x * y
+
+    def slope(self, least_spread: float) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Least-squares slope of y on x at each pixel [h, w], and where x varies by more than a sum of squares."""
+        n = np.maximum(self.n, 1)
+        spread = self.xx - self.x**2 / n
+        known = spread > least_spread
+        return np.divide(self.xy - self.x * self.y / n, spread, out=np.zeros_like(spread), where=known), known
 
 
 def wetness(api: float) -> float:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-KINDS: Final = (("network", BLUE), ("control", TEAL), ("baseline", BROWN))
+KINDS: Final = (("network", BLUE), ("control", TEAL), ("baseline", BROWN), ("truth", GREY))
 LOWEST = -1.0  # a hopeless model must not squeeze the others
 
 
@@ -40,8 +40,8 @@ def skill_bars(frame: pd.DataFrame, title: str) -> Figure:
     The axis ends at -1; a bar that goes on has its value written in.
 
     Args:
-        frame: A row a model, in the order of the bars: `model`, `kind` (`network`, `control` or `baseline`), `r2`; and
-            where known `r2_low` and `r2_high`, and `r2_cap`, which is the same for all on the same pixels. NaN =
+        frame: A row a model, in the order of the bars: `model`, `kind` (`network`, `control`, `baseline` or `truth`),
+            `r2`; where known `r2_low` and `r2_high`, and `r2_cap`, which is the same for all on the same pixels. NaN =
             not defined.
         title: Title, e.g. `test, natural`.
 
