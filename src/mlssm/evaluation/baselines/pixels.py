@@ -121,7 +121,7 @@ class PixelDraw:
     @property
     def sample(self) -> PixelSample:
         """What was drawn."""
-        return PixelSample(*(np.concatenate(part) for part in (self._inputs, self._ssm, self._day)))
+        return PixelSample(np.concatenate(self._inputs), np.concatenate(self._ssm), np.concatenate(self._day))
 
 
 def _features(train: PatchDataset) -> int:
