@@ -18,7 +18,7 @@ import numpy as np
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment, assemble
 from mlssm.jobs.area import open_area
-from mlssm.response.areas import Backscatter, closed_form_areas
+from mlssm.response.areas import Backscatter, Drivers, closed_form_areas
 from mlssm.response.base import Booleans
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.driver import Driver, Forcing, bank, index_driver
@@ -50,7 +50,7 @@ def fit(experiment: Experiment, config: TrainConfig, training: Booleans, drivers
     """Fit on the training dates."""
     dates, masks = dates_of(experiment.cube), experiment.retrieval.masks
     source = Backscatter.of(experiment.cube, experiment.stack, masks, config.retrieval)
-    areas = closed_form_areas(source, experiment.field, training, dates.seasons, drivers)
+    areas = closed_form_areas(source, Drivers(experiment.field), training, dates.seasons, drivers)
     return ClosedForm.fit(areas, dates, training, Settings())
 
 

@@ -29,7 +29,7 @@ from mlssm.data.layers import area_places
 from mlssm.grid import Floats, Window
 from mlssm.jobs.area import open_area
 from mlssm.patches.dates import seasons as seasons_of
-from mlssm.response.areas import Backscatter, closed_form_areas
+from mlssm.response.areas import Backscatter, Drivers, closed_form_areas
 from mlssm.response.bank import Driven
 from mlssm.response.base import Booleans
 from mlssm.response.closed_form import ClosedForm
@@ -134,7 +134,9 @@ def product_areas(cube: Cube, config: TrainConfig, metres: float, station: str) 
     weather, kept = only(cube.weather, station)
     field = WeatherField(weather, cube.station_xy[kept], places, config.weather)
     none = np.zeros(len(cube.times), bool)  # few dates: the driver is fixed, whichever season is held out
-    return closed_form_areas(Backscatter.of(cube, stack, masks, retrieval), field, none, dates_of(cube).seasons)
+    return closed_form_areas(
+        Backscatter.of(cube, stack, masks, retrieval), Drivers(field), none, dates_of(cube).seasons
+    )
 
 
 def dates_of(cube: Cube) -> Dates:

@@ -45,8 +45,6 @@ CLOSED = {
     "mlflow.workflowType_v1": '"machine_learning"',
 }
 HIDDEN = "<style>.modebar {display: none !important}</style>"
-SECTION = "Scores on the natural distribution"
-COMPARED = ("val/natural/rmse", "val/natural/r2", "test/natural/rmse", "test/natural/r2")
 
 
 class Browser:
@@ -140,50 +138,25 @@ class View:
 
 def views(experiment: str, sweep: Run, runs: Sequence[Run]) -> list[View]:
     """The pages of a sweep."""
+    from mlssm.tracking.charts import COMPARED, COURSE, NATURAL, chart_state
     from mlssm.tracking.comparison import changed_parameters
 
-    best = min((run for run in runs if COMPARED[0] in run.metrics), key=lambda run: run.metrics[COMPARED[0]])
+    best = min((run for run in runs if COURSE in run.metrics), key=lambda run: run.metrics[COURSE])
     columns = [*(f"params.`{key}`" for key in changed_parameters(runs)), *(f"metrics.`{key}`" for key in COMPARED)]
     state = {
         "selectedColumns": ["attributes.`Dataset`", *columns],
         "runsExpanded": {sweep.run_id: True},
         "runsVisibilityMap": {sweep.run_id: False},
         "runsHiddenMode": "CUSTOM",
-        "hideEmptyCharts": True,
-        "isAccordionReordered": True,  # else the sections that MLflow makes of all metrics stand above ours
-        "compareRunCharts": charts(),
-        "compareRunSections": [section()],
+        **chart_state(),
     }
     runs_page = f"/#/experiments/{experiment}/runs"
     return [
         View("runs", runs_page, best.name, state),
-        View("charts", f"{runs_page}?compareRunsMode=CHART", SECTION, state),
+        View("charts", f"{runs_page}?compareRunsMode=CHART", NATURAL, state),
         View("run", f"{runs_page}/{best.run_id}", best.run_id, state),
         View("sweep", f"{runs_page}/{sweep.run_id}", sweep.run_id, state),
     ]
-
-
-def charts() -> list[dict[str, Any]]:
-    """A bar a run for each score, and the course of the validation's."""
-    common = {"deleted": False, "isGenerated": False, "metricSectionId": "scores", "runsCountToCompare": 20}
-    bars = [
-        common | {"type": "BAR", "uuid": f"bar {key}", "metricKey": key, "displayName": key.replace("/", " ")}
-        for key in COMPARED
-    ]
-    line = {"type": "LINE", "uuid": "course", "displayName": "course of val natural rmse", "metricKey": COMPARED[0]}
-    axis = {
-        "selectedMetricKeys": [COMPARED[0]],
-        "xAxisKey": "step",
-        "lineSmoothness": 0,
-        "useGlobalLineSmoothing": True,
-    }
-    return [*bars, common | line | axis]
-
-
-def section() -> dict[str, Any]:
-    """The one section that the charts stand in."""
-    shown = {"display": True, "isReordered": False, "deleted": False, "isGenerated": False}
-    return {"uuid": "scores", "name": SECTION} | shown
 
 
 def newest_sweep(store: Store) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
+import functools
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +28,14 @@ from mlssm.jobs.area import open_area
 
 # two workers share the cores: threads that wait for each other cost more than they bring
 torch.set_num_threads(1)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the imports made out of later collections of garbage, each of which takes half a second with it."""
+    gc.collect()
+    gc.freeze()
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
@@ -39,6 +50,11 @@ def shared() -> Path:
 
 def compose_plain(primary: str, *overrides: str) -> dict[str, Any]:
     """What Hydra composes from `conf/`, as plain containers."""
+    return copy.deepcopy(_composed_once(primary, overrides))
+
+
+@functools.cache
+def _composed_once(primary: str, overrides: tuple[str, ...]) -> dict[str, Any]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         values = OmegaConf.to_container(compose(primary, list(overrides)), resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
@@ -149,6 +165,35 @@ def speckled() -> npt.NDArray[np.float32]:
     return np.random.default_rng(0).gamma(4, 0.02, (24, 24)).astype(np.float32)
 
 
+@pytest.fixture(scope="session")
+def shepard() -> Callable[..., npt.NDArray[np.float64]]:
+    """Interpolates a window of stations [T, S, V] to pixels [T, V, h, w] by Shepard's formula, value by value."""
+    return interpolated
+
+
+def interpolated(
+    window: npt.NDArray[np.float64],
+    variables: tuple[str, ...],
+    stations: tuple[npt.NDArray[np.float64], ...],
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+    elevation: npt.NDArray[np.floating[Any]],
+) -> npt.NDArray[np.float64]:
+    """The eight nearest stations with a value, by the inverse square of their distance; 6.5 K/km for temperatures."""
+    east, north, height = stations
+    found = np.full((len(window), len(variables), len(y), len(x)), np.nan)
+    for step, kind, row, col in np.ndindex(found.shape):
+        values = window[step, :, kind].copy()
+        if "temperature" in variables[kind]:
+            values += 0.0065 * np.nan_to_num(height - elevation[row, col])  # what is unknown counts as level
+        known = np.flatnonzero(np.isfinite(values))
+        squares = (east[known] - x[col]) ** 2 + (north[known] - y[row]) ** 2
+        nearest = np.argsort(squares)[:8]
+        if known.size:
+            found[step, kind, row, col] = np.average(values[known][nearest], weights=1 / squares[nearest])
+    return found
+
+
 def cut_in_half(path: Path) -> None:
     """Truncate a file, as a broken download leaves it."""
     content = path.read_bytes()
@@ -195,7 +240,14 @@ class Watershed:
 
 # what tests of labels, patches and features count on, whatever the shipped defaults are
 PINNED = (
-    *("model.lag=3", "model.window=sequence", "split=by_season", "sampler=natural", "weather.min_coverage=0.75"),
+    *(
+        "model=convlstm",
+        "model.lag=3",
+        "model.window=sequence",
+        "split=by_season",
+        "sampler=natural",
+        "weather.min_coverage=0.75",
+    ),
     *(
         "retrieval.multilook=block",
         "retrieval.min_valid_fraction=0.5",

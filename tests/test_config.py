@@ -6,8 +6,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from mlssm.config import DatamoduleConfig, PredictConfig, SplitConfig, TrainConfig, parse
+from mlssm.config.models import BASELINES
 from mlssm.errors import ConfigError
-from mlssm.models.convlstm import ConvLSTMSettings
+from mlssm.evaluation.baselines.fit import BASELINE_NAMES
+from mlssm.models.response import ResponseSettings
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def changed(values: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
 
 def test_the_defaults_are_typed(train_values: dict[str, Any]) -> None:
     config = parse(TrainConfig, train_values)
-    assert isinstance(config.model, ConvLSTMSettings)
+    assert isinstance(config.model, ResponseSettings)
     assert config.model.hidden == tuple(train_values["model"]["hidden"])
     assert (config.window.lag, config.window.mode) == (train_values["model"]["lag"], train_values["model"]["window"])
     assert config.datamodule.simulation is not None
@@ -137,3 +139,16 @@ def test_sections_can_be_checked_alone(train_values: dict[str, Any]) -> None:
     assert parse(SplitConfig, train_values["split"]).name == train_values["split"]["name"]
     with pytest.raises(ConfigError, match=r"^'simulation' is set for"):
         parse(DatamoduleConfig, train_values["datamodule"] | {"simulation": None})
+
+
+@pytest.mark.parametrize("title", ["ridge", "Antecedent rain"])
+def test_a_family_of_a_baselines_name_is_refused(
+    train_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, title: str
+) -> None:
+    monkeypatch.setattr(ResponseSettings, "title", title)
+    with pytest.raises(ConfigError, match=f"has the title '{title}', which is a baseline's; give it another title"):
+        parse(TrainConfig, train_values)
+
+
+def test_baselines_are_those_that_are_fitted() -> None:
+    assert BASELINES == BASELINE_NAMES

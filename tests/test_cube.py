@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mlssm.cube import ANGLE_SCALE, BACKSCATTER_SCALE, FILL, FORMAT, NDVI_SCALE, Cube, pack, unpack
+from mlssm import cli
+from mlssm.cube import ANGLE_SCALE, BACKSCATTER_SCALE, FILL, NDVI_SCALE, Cube, pack, unpack
 from mlssm.errors import DataError
+from mlssm.jobs.verify import verify
+from mlssm.manifest import FORMAT
 from mlssm.prepare import prepare
 
 
@@ -132,3 +135,81 @@ def test_a_cube_that_has_lost_an_array_is_refused(cube: Cube) -> None:
 def test_what_a_file_manager_leaves_in_a_cube_is_no_fault(cube: Cube) -> None:
     (cube.path / "weather" / ".DS_Store").write_text("x")
     assert Cube.open(cube.path) == cube
+
+
+def damage(path: Path, at: int) -> None:
+    """Flip one bit."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+READS = {
+    "backscatter": lambda cube: cube.backscatter(0, "VV", cube.areas[0]),
+    "weather": lambda cube: cube.weather,
+    "station": lambda cube: cube.station_xy,
+    "time": lambda cube: cube.times,
+    "orbit": lambda cube: cube.orbits,
+    "window_end": lambda cube: cube.window_ends,
+}
+
+
+@pytest.mark.parametrize("array", READS)
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.9])
+def test_a_flipped_bit_is_not_read_as_another_value(cube: Cube, array: str, place: float) -> None:
+    chunk = next(path for path in files_of(cube, array) if path.name != "zarr.json")
+    damage(chunk, int(place * chunk.stat().st_size))
+    opened = Cube.open(cube.path)  # all files are there, and as long as they were
+    with pytest.raises(DataError, match=rf"array '{array}' is damaged \(.*\); `mlssm-verify .*` names its files"):
+        READS[array](opened)
+
+
+def test_verify_names_each_damaged_file_with_the_cure(cube: Cube, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify([cube.path.parent]) == 0
+    assert capsys.readouterr().out == f"{cube.path}: all files are as they were written\n"
+    chunk = next(path for path in files_of(cube, "backscatter") if path.name != "zarr.json")
+    damage(chunk, chunk.stat().st_size // 2)
+    (cube.path / "time" / "zarr.json").unlink()
+    assert verify([cube.path]) == 2
+    cure = "copy it again, or delete the cube, and it is made anew"
+    assert capsys.readouterr().out.splitlines() == [
+        f"{chunk} does not hold what was written; {cure}",
+        f"{cube.path / 'time' / 'zarr.json'} is gone; {cure}",
+    ]
+
+
+def test_a_cube_of_before_checksums_opens_and_is_not_verified(cube: Cube, capsys: pytest.CaptureFixture[str]) -> None:
+    path = cube.path / "zarr.json"
+    meta = json.loads(path.read_text())
+    del meta["attributes"]["checksums"], meta["attributes"]["checksum"]
+    path.write_text(json.dumps(meta))
+    assert Cube.open(cube.path).manifest.checksums == {}
+    assert verify([cube.path]) == 1
+    assert "has no checksums: version 0.1.0, which wrote it, kept none; delete it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("key", "value"), [("origin", [240000, 3816001]), ("areas", []), ("checksum", "0")])
+def test_attributes_that_were_changed_are_refused(cube: Cube, key: str, value: object) -> None:
+    path = cube.path / "zarr.json"
+    meta = json.loads(path.read_text())
+    meta["attributes"][key] = value
+    path.write_text(json.dumps(meta))
+    with pytest.raises(DataError, match=r"zarr\.json does not hold what was written; copy it again, or delete"):
+        Cube.open(cube.path)
+
+
+def test_verify_by_its_command(cube: Cube, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["mlssm-verify", str(cube.path)])
+    with pytest.raises(SystemExit) as ended:
+        cli.verify()
+    assert (ended.value.code, capsys.readouterr().err) == (0, "")
+    damage(files_of(cube, "time")[0], -2)
+    with pytest.raises(SystemExit) as ended:
+        cli.verify()
+    assert ended.value.code == 1
+    assert "time/c/0 does not hold what was written; copy it again, or delete the cube" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["mlssm-verify", str(cube.path.parent / "nowhere")])
+    with pytest.raises(SystemExit) as ended:
+        cli.verify()
+    assert str(ended.value.code).startswith("error: ")
+    assert "nowhere is neither a cube nor a folder with one" in str(ended.value.code)

@@ -1,12 +1,16 @@
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
+import warnings
 
 import pytest
+import pytorch_lightning as pl
+import torch
 
 from mlssm.signals import Stopped, caught, exit_status, interrupt_of
+from mlssm.training.trainer import OwnSignals
 
 
 def tell_to_end(number: int) -> None:
@@ -74,32 +78,35 @@ def test_the_interrupt_is_found_behind_what_came_of_it() -> None:
     assert exit_status(KeyboardInterrupt()) == 130
 
 
-def test_lightnings_handler_does_not_take_the_place_of_ours(tmp_path) -> None:
-    program = """
-import os, signal, sys
-import pytorch_lightning as pl, torch
-from mlssm.config import OptimiserConfig
-from mlssm.signals import Stopped, caught, exit_status, interrupt_of
-from mlssm.training.trainer import OwnSignals
+class SignalsInTraining(pl.LightningModule):
+    """Tells its own process to end in its first step."""
 
-class Line(pl.LightningModule):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.layer = torch.nn.Linear(1, 1)
+
     def training_step(self, batch, number):
         os.kill(os.getpid(), signal.SIGTERM)
         return self.layer(batch).mean()
+
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
-quiet = dict(logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
-try:
-    with caught():
-        trainer = pl.Trainer(max_epochs=3, accelerator="cpu", callbacks=[OwnSignals()], **quiet)
-        trainer.fit(Line(), torch.utils.data.DataLoader(torch.ones(4, 1)))
-except BaseException as end:
-    sys.exit(exit_status(interrupt_of(end)))
-"""
-    command = [sys.executable, "-W", "ignore", "-c", program]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 143, ended.stderr[-2000:]
+
+def train_until_told() -> None:
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    warnings.simplefilter("ignore")
+    try:
+        with caught():
+            trainer = pl.Trainer(max_epochs=3, accelerator="cpu", callbacks=[OwnSignals()], **quiet)
+            trainer.fit(SignalsInTraining(), torch.utils.data.DataLoader(torch.ones(4, 1)))
+    except BaseException as end:
+        sys.exit(exit_status(interrupt_of(end)))
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_lightnings_handler_does_not_take_the_place_of_ours() -> None:
+    process = multiprocessing.get_context("fork").Process(target=train_until_told)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 143

@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,8 +85,9 @@ from mlssm.jobs.area import open_area
 from mlssm.variables import unit_of
 root = Path(sys.argv[1])
 told = ["datamodule=opera_rtc", f"datamodule.root={root}", f"datamodule.cubes={root.parent / 'cubes'}", "model.lag=2"]
-told += ["features.dynamic=[precipitation,radiation]", "features.static=[elevation,northness]"]
-told += ["retrieval.multilook_m=90", "patches.size=10", "retrieval.min_dates=2", "datamodule.soil=null"]
+told += ["model=convlstm", "features.dynamic=[precipitation,radiation]", "features.static=[elevation,northness]"]
+told += ["patches.size=4", "retrieval.min_dates=2", "datamodule.soil=null", "datamodule.ndvi=null"]
+told += ["split=by_date", "split.val=[2023-01-02]", "split.test=[2023-01-04]"]
 with initialize_config_dir(sys.argv[2], version_base="1.3"):
     config = parse(TrainConfig, OmegaConf.to_container(compose("train", told), resolve=True))
 cube = open_area(config.datamodule, "error")
@@ -105,22 +105,21 @@ print(json.dumps({
 
 
 def test_a_weather_variable_and_a_static_feature_are_a_record_and_a_reader_each(
-    watershed: Any, conf_folder: str, tmp_path: Path
+    area_files: Any, conf_folder: str
 ) -> None:
-    area = tmp_path / "area"
-    images = sorted((watershed.root / "sentinel1").iterdir())
-    left_out = {path for number, path in enumerate(images) if number // 4 % 3}  # VV and VH of two orbits' dates
-    for path in watershed.root.rglob("*"):
-        if path.is_file() and path.suffix in (".tif", ".csv") and path not in left_out:
-            target = area / path.relative_to(watershed.root)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(path.read_bytes())
-    for number, path in enumerate(sorted((area / "weather").glob("*.csv"))):
+    random = np.random.default_rng(0)
+    for day in range(1, 7):
+        area_files.image(0.02 * day * random.gamma(40, 0.025, (24, 24)), f"202301{day:02d}T015902")
+    area_files.raster("dem/dem.tif", (100 * random.random((24, 24))).astype(np.float32))
+    for number, path in enumerate(sorted(area_files.weather().glob("*.csv"))):
         head, *rows = path.read_text().splitlines()
         rows = [f"{row},{12 + number % 2}.5" for row in rows]
         path.write_text("\n".join([f"{head},SRAD", *rows]) + "\n")
     done = subprocess.run(
-        [sys.executable, "-c", ADDED + USED, str(area), conf_folder], capture_output=True, text=True, check=False
+        [sys.executable, "-c", ADDED + USED, str(area_files.root), conf_folder],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
 

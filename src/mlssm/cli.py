@@ -1,7 +1,8 @@
-"""The commands `train` and `predict`: Hydra composes, the package works, errors are one or two lines."""
+"""The commands: for `train` and `predict` Hydra composes, the package works, errors are one or two lines."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import difflib
 import logging
@@ -49,10 +50,23 @@ def predict(conf: Path = CONF) -> None:
     command(_predict, "predict", conf)
 
 
+def verify() -> None:
+    """Compare cubes with the checksums that were written with them; exits with 1 where a file differs."""
+    parser = argparse.ArgumentParser(description="Read cubes and name each file that is not as it was written.")
+    place = Path("data/cubes")
+    parser.add_argument("cube", nargs="*", type=Path, default=[place], help=f"a cube, or a folder of some ({place})")
+    paths = parser.parse_args().cube
+    from mlssm.jobs.verify import verify as job
+
+    with _told():
+        sys.exit(1 if job(paths) else 0)
+
+
 def _train(values: dict[str, Any]) -> object:
     from mlssm.config import TrainConfig, parse
 
     typed = parse(TrainConfig, values)  # a wrong value is told before the slow imports
+    typed.datamodule.require_root()
     from mlssm.jobs.train import train
 
     return train(typed, values)
@@ -91,9 +105,19 @@ def command(job: Job, config_name: str, conf: Path) -> None:
             sys.exit(f"error: {message}")  # Hydra would print the overrides before it
 
     main = hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=config_name)
-    with caught(), _unread_output():
+    with _told():
         try:
             main(run)()
+        finally:
+            close_open_sweeps()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Tell an error or an interrupt in a line, and end with its status."""
+    with caught(), _unread_output():
+        try:
+            yield
         except Exception as error:
             if (message := _message(error)) is None:
                 raise
@@ -104,8 +128,6 @@ def command(job: Job, config_name: str, conf: Path) -> None:
             with contextlib.suppress(OSError):  # the terminal may be gone
                 print(str(interrupt) or "interrupted", file=sys.stderr)
             sys.exit(exit_status(interrupt))
-        finally:
-            close_open_sweeps()
 
 
 @contextlib.contextmanager

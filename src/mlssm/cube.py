@@ -13,12 +13,11 @@
 | x, y, spatial_ref | x, y, none | pixel centres (m); the CRS and transform as CF and GDAL name them |
 
 Packed values follow CF (`scale_factor`, `_FillValue`), so that `xarray.open_zarr` decodes them. Chunks in which nothing
-was measured are not written.
+was measured are not written. Each chunk carries a checksum, and the attributes have one of each file.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,14 +26,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import zarr
-from pydantic import BaseModel, ValidationError
 
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
+from mlssm.manifest import Manifest, read_manifest, refuse_incomplete
 from mlssm.weather.stations import StationWeather
 
-# 3: with the files of each array, so that an incomplete copy shows, and the daily minimum of temperature
-FORMAT = 3
 FILL = np.int16(-32768)
 BACKSCATTER_SCALE = 0.01
 ANGLE_SCALE = 0.01
@@ -42,56 +39,6 @@ NDVI_SCALE = 0.0001
 
 Array = npt.NDArray[np.float32]
 Packed = npt.NDArray[np.int16]
-
-
-class Manifest(BaseModel):
-    """The cube's attributes: where it lies, what it was made from, and by which version.
-
-    Attributes:
-        format: The layout's version.
-        mlssm: The version that wrote it.
-        digest: Of all inputs and of what decides how they are read.
-        files: Digest (SHA-256) of each source file, by its path below the area's folder.
-        skipped: Source files that were left out because they are bad.
-        corrected: What was corrected in source files, a line a kind.
-        crs: The grid's CRS, WKT or authority code.
-        origin: Easting and northing of the grid's upper-left corner, metres.
-        pixel: Pixel size, metres.
-        shape: Rows and columns.
-        areas: Row, column, height and width of each part that images cover.
-        time_zone: IANA name of the area's time zone.
-        polarisations: In the order of the array.
-        features: Static features in the order of the array.
-        orbits: Relative orbits that have an incidence angle, in the order of the array.
-        stations: Station identifiers in the order of the array.
-        variables: Weather variables in the order of the array.
-        looks: Equivalent number of looks of a pixel, or None where the source does not state it.
-        left_out: Sources that the configuration leaves out.
-        weather_notes: What the weather's preparation had to say, a line each.
-        chunks: Number and total bytes of the files of each array, metadata and chunks that were written.
-    """
-
-    format: int
-    mlssm: str
-    digest: str
-    files: dict[str, str]
-    skipped: tuple[str, ...]
-    corrected: tuple[str, ...] = ()
-    crs: str
-    origin: tuple[float, float]
-    pixel: float
-    shape: tuple[int, int]
-    areas: tuple[tuple[int, int, int, int], ...]
-    time_zone: str
-    polarisations: tuple[str, ...]
-    features: tuple[str, ...]
-    orbits: tuple[int, ...]
-    stations: tuple[str, ...]
-    variables: tuple[str, ...]
-    looks: float | None
-    left_out: tuple[str, ...]
-    weather_notes: tuple[str, ...]
-    chunks: dict[str, tuple[int, int]] = {}
 
 
 @dataclass(frozen=True)
@@ -113,20 +60,8 @@ class Cube:
         Raises:
             DataError: There is no cube, another version wrote it, or files of it are gone.
         """
-        if not (path / "zarr.json").is_file():
-            raise DataError(f"there is no cube at {path}; it is made by train.py from datamodule.root")
-        try:
-            attributes = dict(zarr.open_group(path, mode="r").attrs)
-        except (ValueError, KeyError, zarr.errors.BaseZarrError) as error:
-            raise DataError(f"{path} is not a zarr group ({error}); delete it, and it is made anew") from error
-        if attributes.get("format") != FORMAT:
-            raise DataError(f"{path} has cube format {attributes.get('format')}, not {FORMAT}; delete it")
-        try:
-            manifest = Manifest.model_validate(attributes)
-        except ValidationError as error:
-            key = ".".join(map(str, error.errors()[0]["loc"]))
-            raise DataError(f"{path} is no whole cube: its attribute '{key}' is missing or wrong; delete it") from error
-        _refuse_incomplete(path, manifest)
+        manifest = read_manifest(path)
+        refuse_incomplete(path, manifest)
         return cls(path, manifest)
 
     @cached_property
@@ -142,17 +77,17 @@ class Cube:
     @cached_property
     def times(self) -> npt.NDArray[np.datetime64]:
         """Acquisition times, UTC, datetime64[s], [time]."""
-        return np.asarray(self._array("time")[:]).astype("datetime64[s]")
+        return np.asarray(self._read("time")).astype("datetime64[s]")
 
     @cached_property
     def local_days(self) -> npt.NDArray[np.datetime64]:
         """The local day at each acquisition, datetime64[D], [time]."""
-        return np.asarray(self._array("local_day")[:]).astype("datetime64[D]")
+        return np.asarray(self._read("local_day")).astype("datetime64[D]")
 
     @cached_property
     def window_ends(self) -> npt.NDArray[np.datetime64]:
         """The last day of the antecedent window of each acquisition, datetime64[D], [time]."""
-        return np.asarray(self._array("window_end")[:]).astype("datetime64[D]")
+        return np.asarray(self._read("window_end")).astype("datetime64[D]")
 
     @property
     def morning(self) -> npt.NDArray[np.bool_]:
@@ -162,28 +97,28 @@ class Cube:
     @cached_property
     def orbits(self) -> npt.NDArray[np.int64]:
         """Relative orbit of each acquisition, [time]; 0 where the source does not tell."""
-        return np.asarray(self._array("orbit")[:], np.int64)
+        return np.asarray(self._read("orbit"), np.int64)
 
     @cached_property
     def ndvi_days(self) -> npt.NDArray[np.datetime64]:
         """Days of the NDVI images, datetime64[D], [ndvi_time]; empty where NDVI is left out."""
         if "ndvi" not in self._group:
             return np.zeros(0, "datetime64[D]")
-        return np.asarray(self._array("ndvi_time")[:]).astype("datetime64[D]")
+        return np.asarray(self._read("ndvi_time")).astype("datetime64[D]")
 
     @cached_property
     def weather(self) -> StationWeather:
         """The weather at its stations."""
-        stations = np.asarray(self._array("station")[:])
-        days = np.asarray(self._array("day")[:]).astype("datetime64[D]")
-        values = np.asarray(self._array("weather")[:])
+        stations = np.asarray(self._read("station"))
+        days = np.asarray(self._read("day")).astype("datetime64[D]")
+        values = np.asarray(self._read("weather"))
         longitude, latitude, elevation = stations.T[:3]
         return StationWeather(days, self.manifest.stations, longitude, latitude, elevation, values)
 
     @cached_property
     def station_xy(self) -> npt.NDArray[np.float64]:
         """Easting and northing of the stations, metres, [station, 2]."""
-        return np.asarray(self._array("station")[:, 3:5], float)
+        return np.asarray(self._read("station")[:, 3:5], float)
 
     def backscatter(self, time: int, polarisation: str, area: Window) -> Array:
         """One acquisition's backscatter, dB, float32 [height, width], NaN where nothing was measured.
@@ -195,53 +130,44 @@ class Cube:
         if polarisation not in known:
             raise DataError(f"retrieval.polarisation={polarisation} is not in the images; they have {', '.join(known)}")
         rows, cols = area.slices
-        packed = self._array("backscatter")[time, known.index(polarisation), rows, cols]
+        packed = self._read("backscatter", time, known.index(polarisation), rows, cols)
         return unpack(packed, BACKSCATTER_SCALE)
 
     def static(self, feature: str, area: Window) -> Array:
         """A static feature, float32 [height, width], NaN where missing."""
         rows, cols = area.slices
-        return np.asarray(self._array("static")[self.manifest.features.index(feature), rows, cols], np.float32)
+        return np.asarray(self._read("static", self.manifest.features.index(feature), rows, cols), np.float32)
 
     def ndvi(self, image: int, area: Window) -> Array:
         """One NDVI image, float32 [height, width], -1..1, NaN where missing."""
         rows, cols = area.slices
-        return unpack(self._array("ndvi")[image, rows, cols], NDVI_SCALE)
+        return unpack(self._read("ndvi", image, rows, cols), NDVI_SCALE)
 
     def incidence(self, orbit: int, area: Window) -> Array | None:
         """Incidence angle of a relative orbit, degrees, float32 [height, width]; None where the source has none."""
         if orbit not in self.manifest.orbits:
             return None
         rows, cols = area.slices
-        return unpack(self._array("incidence")[self.manifest.orbits.index(orbit), rows, cols], ANGLE_SCALE)
+        return unpack(self._read("incidence", self.manifest.orbits.index(orbit), rows, cols), ANGLE_SCALE)
 
     @cached_property
     def _group(self) -> zarr.Group:
         return zarr.open_group(self.path, mode="r")
 
-    def _array(self, name: str) -> Any:
-        return self._group[name]
+    def _read(self, name: str, *index: int | slice) -> Any:
+        """An array, or a part of it.
 
-
-def array_files(path: Path) -> dict[str, tuple[int, int]]:
-    """Number and total bytes of the files below each array's folder of a cube; hidden files are others' (Finder's)."""
-    found = {}
-    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
-        below = [Path(here) / name for here, _, names in os.walk(folder) for name in names if not name.startswith(".")]
-        found[folder.name] = (len(below), sum(file.stat().st_size for file in below))
-    return found
-
-
-def _refuse_incomplete(path: Path, manifest: Manifest) -> None:
-    """Refuse a cube that has lost files: zarr would read what is gone as missing values, without a word."""
-    there = array_files(path)
-    for name, (count, size) in manifest.chunks.items():
-        files, bytes_ = there.get(name, (0, 0))
-        if (files, bytes_) != (count, size):
+        Raises:
+            DataError: A chunk of it is damaged.
+        """
+        try:
+            array: Any = self._group[name]
+            return array[index or ...]
+        except (RuntimeError, ValueError, OSError) as error:  # of the decoder, of zarr, of the disk
             raise DataError(
-                f"{path} is not whole: array '{name}' has {files} files of {bytes_} bytes, and was written with "
-                f"{count} of {size}; copy it again, or delete it, and it is made anew"
-            )
+                f"{self.path}: array '{name}' is damaged ({error}); `mlssm-verify {self.path}` names its files: copy "
+                "them again, or delete the cube, and it is made anew"
+            ) from error
 
 
 def pack(values: Array, scale: float) -> Packed:

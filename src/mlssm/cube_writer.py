@@ -11,13 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 from pyproj import CRS
+from zarr.codecs import ZstdCodec
 
 from mlssm import cube
-from mlssm.cube import Manifest
+from mlssm.checksums import file_checksums
 from mlssm.grid import Grid
+from mlssm.manifest import Manifest, array_files
 
 CHUNK = 256
 GRID_MAPPING = "spatial_ref"
+# zarr's default, but with a checksum in each chunk, without which a flipped bit is read as another value
+COMPRESSION = ZstdCodec(level=0, checksum=True)
 
 
 class CubeWriter:
@@ -65,6 +69,7 @@ class CubeWriter:
             chunks=(*(1 for _ in lead), min(CHUNK, self.grid.height), min(CHUNK, self.grid.width)),
             dtype="int16" if scale else "float32",
             fill_value=fill,
+            compressors=COMPRESSION,
             dimension_names=(*dims, "y", "x"),
             attributes={"units": units, "grid_mapping": GRID_MAPPING, **packing},
         )
@@ -73,7 +78,9 @@ class CubeWriter:
         self, name: str, values: npt.NDArray[Any], dims: tuple[str, ...], attributes: dict[str, Any] | None = None
     ) -> None:
         """Write an array that does not lie on the grid."""
-        self._group.create_array(name, data=values, dimension_names=dims, attributes=attributes or {})
+        self._group.create_array(
+            name, data=values, compressors=COMPRESSION, dimension_names=dims, attributes=attributes or {}
+        )
 
     def days(self, name: str, days: Iterable[dt.date] | npt.NDArray[np.datetime64], dim: str) -> None:
         """Write calendar days along a dimension."""
@@ -82,5 +89,5 @@ class CubeWriter:
 
     def finish(self, manifest: Manifest) -> None:
         """Write the cube's attributes, last of all: with what was written of each array."""
-        whole = manifest.model_copy(update={"chunks": cube.array_files(self._path)})
-        self._group.attrs.update(whole.model_dump(mode="json"))
+        written = {"chunks": array_files(self._path), "checksums": file_checksums(self._path)}
+        self._group.attrs.update(manifest.model_copy(update=written).attributes())

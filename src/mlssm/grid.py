@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from mlssm.errors import DataError
 
 Bounds = tuple[float, float, float, float]
 Floats = npt.NDArray[np.float64]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, order=True)
@@ -231,3 +233,23 @@ def merge_windows(windows: Iterable[Window]) -> tuple[Window, ...]:
             pending = pending.union(clash)
         merged.append(pending)
     return tuple(sorted(merged))
+
+
+def beyond(part: slice, size: int) -> tuple[int, int]:
+    """How far a range reaches past 0 and past `size`, 0 or above."""
+    return max(-(part.start or 0), 0), max((size if part.stop is None else part.stop) - size, 0)
+
+
+def carried_on(values: npt.NDArray[Number], rows: slice, cols: slice) -> npt.NDArray[Number]:
+    """Rows and columns of a plane, [..., rows, cols]; beyond its edge the outermost values."""
+    height, width = values.shape[-2:]
+    reach = beyond(rows, height), beyond(cols, width)
+    inside = values[..., within(rows), within(cols)]
+    if not any(any(sides) for sides in reach):
+        return inside
+    return np.pad(inside, [*[(0, 0)] * (values.ndim - 2), *reach], mode="edge")
+
+
+def within(part: slice) -> slice:
+    """A range without what lies before 0; numpy leaves out what lies past the end."""
+    return slice(max(part.start or 0, 0), part.stop, part.step)

@@ -13,11 +13,12 @@ import rasterio
 
 from mlssm import __version__, cube
 from mlssm.config import DatamoduleConfig, WeatherConfig
-from mlssm.cube import Array, Cube, Manifest
+from mlssm.cube import Array, Cube
 from mlssm.cube_writer import CubeWriter
 from mlssm.errors import ConfigError, DataError
 from mlssm.files import whole_or_nothing
 from mlssm.grid import Grid, Window
+from mlssm.manifest import FORMAT, Manifest
 from mlssm.progress import track
 from mlssm.provenance import digest
 from mlssm.sources.backscatter import BackscatterIndex, index_backscatter, read_pass
@@ -57,12 +58,11 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: Wea
         ConfigError: A pattern, CRS or time zone is not one.
         DataError: A source is missing, unreadable or does not fit.
     """
-    if not config.root.is_dir():
-        raise DataError(f"datamodule.root={config.root} is not a folder; set it to the area's folder")
+    config.require_root()
     bad = BadFiles(on_bad_file)
     files = source_digests(config, bad, config.cubes / DIGESTS)
     settings = config.model_dump(mode="json", exclude={"root", "cubes", "simulation"})
-    identity = digest({"format": cube.FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file})
+    identity = digest({"format": FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file})
     path = config.cubes / f"{config.root.resolve().name}-{identity[:12]}.zarr"
     tell_left_out(config)
     if path.is_dir():
@@ -103,7 +103,7 @@ def _write(
     _write_ndvi(writer, ndvi, index, bad)
     _write_weather(writer, weather)
     manifest = Manifest(
-        format=cube.FORMAT,
+        format=FORMAT,
         mlssm=__version__,
         digest=identity,
         files=files,

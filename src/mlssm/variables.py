@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-Kind = Literal["daily", "fixed", "classes", "dated"]
+Kind = Literal["daily", "fixed", "classes", "dated", "prefit"]
 AVAILABLE = "_available"
 
 
@@ -28,7 +28,8 @@ class Variable:
         long_name: In words.
         unit: Of its values; of one day, where a window sums it up.
         kind: `daily` weather of stations; `fixed` values of a pixel; `classes`, whose shares are a channel each, named
-            `<name>_<code>`; `dated` images, of which the latest before the day counts.
+            `<name>_<code>`; `dated` images, of which the latest before the day counts; `prefit` maps of a day, made by
+            what is fitted to labels before a network is trained.
         low: Least value that can be.
         high: Greatest value that can be; of one day.
         group: What is missing or available together with it; by default it stands alone.
@@ -71,6 +72,24 @@ _ALL = {
         Variable("slope", "slope of the terrain", "degrees", "fixed", 0, 90, group="terrain"),
         Variable("soil", "share of a soil class", "share, 0..1", "classes", 0, 1),
         Variable("ndvi", "vegetation index NDVI", "-1..1", "dated", -1, 1),
+        Variable("base", "forecast of the closed-form response", "SSM, 0..1", "prefit", 0, 1),
+        Variable("mean_ssm", "mean of the pixel's labels", "SSM, 0..1", "prefit", 0, 1, group="memory"),
+        Variable("response", "SSM per unit of the driver", "SSM", "prefit", -100, 100, group="memory"),
+        Variable("span", "wet less dry reference", "dB", "prefit", 0, 100, group="memory"),
+        Variable("spread", "standard deviation of the pixel's labels", "SSM", "prefit", 0, 1, group="memory"),
+        Variable(
+            "previous_residual",
+            "label less forecast on the latest earlier image",
+            "SSM",
+            "prefit",
+            -1,
+            1,
+            group="previous",
+        ),
+        Variable(
+            "previous_mean", "the same, weighted mean of earlier images", "SSM", "prefit", -1, 1, group="previous"
+        ),
+        Variable("previous_age", "age of the latest earlier image", "days", "prefit", 0, 366, group="previous"),
     )
 }
 _read = False  # whether a module has taken what it needs
@@ -108,6 +127,14 @@ def named(channel: str) -> Variable:
     if code.lstrip("-").isdigit() and name in _ALL and _ALL[name].kind == "classes":
         return _ALL[name]
     raise KeyError(channel)
+
+
+def is_of_kind(channel: str, *kinds: Kind) -> bool:
+    """Whether a channel is of one of some kinds; an availability is of none."""
+    try:
+        return named(channel).kind in kinds
+    except KeyError:
+        return False
 
 
 def source_of(channel: str) -> str:

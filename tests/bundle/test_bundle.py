@@ -2,6 +2,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,6 +10,7 @@ from mlssm.bundle import check_channels, load, save, upgrades
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
 from mlssm.inference.restore import restore
+from mlssm.response.forecaster import Forecaster
 
 FEATURES = FeatureSpec(
     dynamic=("precipitation", "temperature"),
@@ -104,8 +106,8 @@ def change(folder: Path, **values) -> None:
 
 
 def test_a_newer_format_asks_for_an_update(saved):
-    change(saved, format=3, another_key=1)
-    with pytest.raises(RunError, match="bundle format 3, this version reads up to 2; update mlssm"):
+    change(saved, format=4, another_key=1)
+    with pytest.raises(RunError, match="bundle format 4, this version reads up to 3; update mlssm"):
         load(saved)
 
 
@@ -188,6 +190,22 @@ def test_a_bundle_that_any_version_wrote_loads_and_predicts_the_same(number):
     assert found.spread is not None
     assert (restored.bundle.window.lag, restored.bundle.window.mode) == (3, "sequence")
     assert restored.bundle.images.multilook_m == 90
+
+
+def test_a_response_that_any_version_kept_loads_and_predicts_the_same():
+    restored = restore(KEPT / "format_3")
+    spec = restored.bundle.channels
+    dynamic = torch.linspace(-1, 1, 2 * len(spec.dynamic) * 4).reshape(1, 2, len(spec.dynamic), 2, 2)
+    static = torch.linspace(-1, 1, len(spec.static) * 4).reshape(1, len(spec.static), 2, 2)
+    with torch.no_grad():
+        found = restored.network(dynamic, static)
+    expected = torch.tensor([[0.36521518, 0.37398934], [0.38276348, 0.39153761]])
+    torch.testing.assert_close(found.mean[0, 0], expected, rtol=0, atol=1e-6)
+    forecaster = Forecaster.restored(restored.fitted["forecaster"])
+    assert float(forecaster.areas[0].form.forecast(np.array(1.0)).mean()) == pytest.approx(0.633884, abs=1e-6)
+    assert forecaster.population.form.forecast(np.array(1.0)).item() == pytest.approx(0.633444, abs=1e-6)
+    assert forecaster.phi == pytest.approx(0.258988, abs=1e-6)
+    assert restored.fitted["retrieval"] is not None
 
 
 def test_both_kept_bundles_say_the_same():

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -6,11 +8,13 @@ from torch import Tensor
 from mlssm.data.batch import Batch
 from mlssm.data.controls import apply_control, shuffle_space
 from mlssm.data.place import PatchPlace
+from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError
 
 PLACES = [
     PatchPlace(area, time, slice(row, row + 4), slice(3, 8)) for area, time, row in [(0, 1, 0), (0, 1, 4), (1, 2, 0)]
 ]
+SPEC = FeatureSpec(("precipitation", "wind"), ("slope", "ndvi"), (0.0,) * 4, (1.0,) * 4)
 
 
 @pytest.fixture
@@ -29,20 +33,28 @@ def pixels(batch: Batch) -> Tensor:
 
 
 def test_none_changes_nothing(batch: Batch) -> None:
-    assert apply_control("none", batch, PLACES) is batch
+    assert apply_control("none", batch, PLACES, SPEC) is batch
 
 
 def test_no_weather_takes_all_weather_and_nothing_else(batch: Batch) -> None:
-    found = apply_control("no_weather", batch, PLACES)
+    found = apply_control("no_weather", batch, PLACES, SPEC)
     assert (found.dynamic == 0).all()
     assert found.dynamic.shape == batch.dynamic.shape
     assert all(left is right for left, right in zip(found[1:], batch[1:], strict=True))
     assert (batch.dynamic != 0).any()
 
 
+def test_no_weather_takes_a_base_that_weather_made_and_leaves_the_memory(batch: Batch) -> None:
+    spec = dataclasses.replace(SPEC, static=("mean_ssm", "base"))
+    found = apply_control("no_weather", batch, PLACES, spec)
+    assert (found.static[:, 1] == 0).all()
+    assert torch.equal(found.static[:, 0], batch.static[:, 0])
+    assert (batch.static[:, 1] != 0).any()
+
+
 def test_shuffled_pixels_keep_their_inputs_together_and_labels_stay(batch: Batch) -> None:
     before = pixels(batch).clone()
-    found = apply_control("shuffle_space", batch, PLACES)
+    found = apply_control("shuffle_space", batch, PLACES, SPEC)
     assert all(left is right for left, right in zip(found[2:], batch[2:], strict=True))
     assert torch.equal(pixels(batch), before)
     orders = set()
@@ -78,6 +90,6 @@ def test_without_static_channels(batch: Batch) -> None:
 
 def test_what_does_not_fit_is_refused(batch: Batch) -> None:
     with pytest.raises(ConfigError, match="control=no_rain is not allowed: set none"):
-        apply_control("no_rain", batch, PLACES)
+        apply_control("no_rain", batch, PLACES, SPEC)
     with pytest.raises(ValueError, match="2 places for 3 patches"):
         shuffle_space(batch, PLACES[:2])

@@ -18,7 +18,6 @@ from mlssm.data.dataset import PatchDataset
 from mlssm.data.features import latest_before
 from mlssm.errors import ConfigError, SplitError
 from mlssm.variables import AVAILABLE
-from mlssm.weather.interpolation import interpolate_window
 from mlssm.weather.stations import VARIABLES
 
 EVERYTHING = slice(None)
@@ -77,7 +76,7 @@ def test_training_dates_have_mean_0_and_deviation_1(experiment: Experiment) -> N
         assert made[0].static[position].std() == pytest.approx(1, abs=1e-4)
 
 
-def test_an_item_is_what_the_sources_say(experiment: Experiment) -> None:
+def test_an_item_is_what_the_sources_say(experiment: Experiment, shepard) -> None:
     """Weather interpolated afresh, log(1 + rain), scaled; terrain and NDVI of the blocks; labels of the retrieval."""
     dataset, spec, field = experiment.datasets["val"], experiment.spec, experiment.field
     rain = [experiment.moments[time].window[:, :, 0] for time in dataset.patches["time"]]
@@ -95,20 +94,19 @@ def test_an_item_is_what_the_sources_say(experiment: Experiment) -> None:
         end = (experiment.cube.window_ends[time] - field.weather.days[0]).astype(int)
         stations = (*field.station_xy.T, field.weather.elevation_m)
         window = field.weather.values[end - 2 : end + 1]
-        weather = interpolate_window(
-            window, VARIABLES, stations, place.x[cols], place.y[rows], place.elevation[rows, cols]
-        )
+        weather = shepard(window, VARIABLES, stations, place.x[cols], place.y[rows], place.elevation[rows, cols])
         for channel, name in enumerate(ALL):
             values = weather[:, VARIABLES.index(name)].astype(float)
             values = np.log1p(values) if name == "precipitation" else values
             wanted = np.nan_to_num((values - spec.means[channel]) / spec.stds[channel])
-            np.testing.assert_allclose(item.dynamic[:, channel, :height, :width], wanted, atol=2e-5)
+            middle = slice(dataset.margin, dataset.margin + height), slice(dataset.margin, dataset.margin + width)
+            np.testing.assert_allclose(item.dynamic[:, channel, *middle], wanted, atol=2e-5)
         number = len(spec.dynamic) + spec.static.index("ndvi")
         days = experiment.cube.ndvi_days
         image = int(np.flatnonzero(days < experiment.cube.local_days[time])[-1])
         ndvi = experiment.features.layers[0].ndvi_at(image, rows, cols)
         wanted = (ndvi - spec.means[number]) / spec.stds[number]
-        np.testing.assert_allclose(item.static[spec.static.index("ndvi"), :height, :width], wanted, atol=2e-5)
+        np.testing.assert_allclose(item.static[spec.static.index("ndvi"), *middle], wanted, atol=2e-5)
         labels = experiment.retrieval.labels(0, np.array([time]), rows, cols)
         known = np.isfinite(labels.ssm)
         np.testing.assert_array_equal(item.valid[:, :height, :width], known)
@@ -125,7 +123,9 @@ def test_padding_is_never_valid(experiment: Experiment) -> None:
         assert len(beyond)
         for position in beyond.index[:3]:
             item = dataset[position]
-            assert item.dynamic.shape[-2:] == item.static.shape[-2:] == item.valid.shape[-2:] == (7, 7)
+            seen = 7 + 2 * dataset.margin
+            assert item.dynamic.shape[-2:] == item.static.shape[-2:] == (seen, seen)
+            assert item.target.shape[-2:] == item.valid.shape[-2:] == (7, 7)
             assert not item.valid[:, 6:].any()
             assert not item.valid[:, :, 6:].any()
             assert item.valid[:, :6, :6].any()
@@ -231,9 +231,10 @@ def test_a_second_pass_that_was_not_kept_says_so(experiment: Experiment) -> None
 
 def test_shuffled_patches_are_the_controls_own(watershed, experiment: Experiment) -> None:
     plain = experiment.datasets["test"]
-    shuffled = PatchDataset(plain.patches, plain.size, plain.retrieval, plain.features, plain.moments, "shuffle_space")
+    parts = plain.patches, plain.size, plain.retrieval, plain.features, plain.moments
+    shuffled = PatchDataset(*parts, "shuffle_space", margin=plain.margin)
     batch = next(iter(DataLoader(plain, batch_size=4)))
-    wanted = apply_control("shuffle_space", batch, [plain.place(i) for i in range(4)])
+    wanted = apply_control("shuffle_space", batch, [plain.place(i) for i in range(4)], plain.features.spec)
     for i in range(4):
         torch.testing.assert_close(shuffled[i].dynamic, wanted.dynamic[i], rtol=0, atol=0)
         torch.testing.assert_close(shuffled[i].static, wanted.static[i], rtol=0, atol=0)

@@ -177,8 +177,8 @@ def test_the_others_do_not_outlive_the_first(tmp_path: Path) -> None:
 
 
 def test_a_task_is_read_as_written(tmp_path: Path) -> None:
-    for start in (None, tmp_path / "last.ckpt"):
-        task = RankTask({"model": {"lag": 3}, "trial": None}, tmp_path / "checkpoints", start)
+    for start, epochs in ((None, None), (tmp_path / "last.ckpt", 7), (None, 0)):
+        task = RankTask({"model": {"lag": 3}, "trial": None}, tmp_path / "checkpoints", start, epochs)
         task.write(tmp_path / "deep" / "ranks.json")
         assert RankTask.read(tmp_path / "deep" / "ranks.json") == task
 

@@ -36,9 +36,9 @@ def _pixels(network: nn.Module, dataset: PatchDataset, control: str = "none") ->
     """Predicted and retrieved SSM of all valid pixels, patch by patch."""
     predicted, retrieved = [], []
     for position, patch in _patches(dataset):
-        inputs = apply_control(control, patch, [dataset.place(position)])
+        inputs = apply_control(control, patch, [dataset.place(position)], dataset.features.spec)
         with torch.no_grad():
-            ssm = network.eval()(inputs.dynamic, inputs.static).ssm
+            ssm = network.eval()(inputs.dynamic, inputs.static).middle(inputs.target).ssm
         predicted.append(ssm[patch.valid].double().numpy())
         retrieved.append(patch.target[patch.valid].double().numpy())
     return np.concatenate(predicted), np.concatenate(retrieved)
@@ -157,7 +157,7 @@ def test_correlation_over_time_is_that_of_each_pixels_dates(
     evaluation: Evaluation, experiment: Experiment, network: nn.Module
 ) -> None:
     test = regular_grid(experiment.datasets["test"])
-    model, stack = Network(NETWORK, network), np.full((2, len(test.times), 27, 27), np.nan)
+    model, stack = Network(NETWORK, network, test.features.spec), np.full((2, len(test.times), 27, 27), np.nan)
     for position, patch in _patches(test):
         place = test.place(position)
         ssm = model.predict([place], patch)

@@ -24,9 +24,10 @@ def found(networks: tuple[nn.Module, ...], experiment: Experiment) -> SeedSplit:
 def test_the_parts_add_up_to_the_mean_error_of_the_networks(
     found: SeedSplit, networks: tuple[nn.Module, ...], experiment: Experiment
 ) -> None:
+    models = [Network("x", one, experiment.spec) for one in networks]
     errors, spreads, noise = [], [], []
     for batch, places in batches(regular_grid(experiment.datasets["test"]), 50):
-        p = np.stack([Network("x", one).predict(places, batch)[batch.valid].double().numpy() for one in networks])
+        p = np.stack([one.predict(places, batch)[batch.valid].double().numpy() for one in models])
         errors.append((p - batch.target[batch.valid].double().numpy()) ** 2)
         spreads.append(p.var(axis=0, ddof=1))
         noise.append(batch.standard_error[batch.valid].double().numpy() ** 2)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from mlssm.config import WeatherConfig
-from mlssm.data.features import FeatureSource, Moment
+from mlssm.data.features import FeatureSource
 from mlssm.data.layers import AreaLayers
+from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
 from mlssm.inference.area import map_area
 from mlssm.models.convlstm import ConvLSTM

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mlssm.bundle import Bundle
-from mlssm.data.features import Moment
 from mlssm.data.layers import AreaLayers
+from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, DataError, RunError
 from mlssm.inference.mapper import Mapper, check_pixel, choose_device, fitting_layers, missing_everywhere

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from unittest import mock
 
 import pytest
@@ -25,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # a training that takes seconds, whatever the shipped defaults are
 QUICK = (
     *("trainer.max_epochs=2", "trainer.accelerator=cpu", "model.hidden=[4]", "model.lag=2", "model.window=sequence"),
-    *("split=by_date", "patches.size=10", "patches.dense_stride=5", "patches.min_high_fraction=0.3"),
+    *("model=convlstm", "split=by_date", "patches.size=10", "patches.dense_stride=5", "patches.min_high_fraction=0.3"),
     *("retrieval.multilook_m=90", "retrieval.multilook=block", "optimiser.batch_size=32", "evaluation.draws=100"),
 )
 # an area of one season that takes two seconds to simulate
@@ -80,8 +81,8 @@ class Project:
 
     folder: Path
 
-    def run(self, script: str, *overrides: str, draw: bool = False) -> Outcome:
-        """Run `train` or `predict`; figures of a report are drawn on demand alone, as that takes half of the time."""
+    def run(self, script: str, *overrides: str, figures: Literal["none", "made", "drawn"] = "none") -> Outcome:
+        """Run `train` or `predict`; a run's figures are made and drawn on demand alone: that is half of the time."""
         out, err = io.StringIO(), io.StringIO()
         argv = [str(REPOSITORY / f"{script}.py"), *overrides]
         with (
@@ -90,8 +91,12 @@ class Project:
             mock.patch.object(sys, "argv", argv),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
-            contextlib.nullcontext() if draw else mock.patch("mlssm.evaluation.picture.as_png", return_value=PIXEL),
+            contextlib.ExitStack() as stack,
         ):
+            if figures != "drawn":
+                stack.enter_context(mock.patch("mlssm.evaluation.picture.as_png", return_value=PIXEL))
+            if figures == "none":
+                stack.enter_context(mock.patch("mlssm.jobs.report.run_figures", return_value=()))
             code = _exit_code(argv[0])
         return Outcome(code, out.getvalue(), err.getvalue())
 
@@ -169,8 +174,9 @@ def real() -> tuple[str, ...]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
     """A project in which the tiny simulated area was trained on once, and what that printed."""
     project = Project(tmp_path_factory.mktemp("trained"))
-    outcome = project.run("train", *QUICK, *TINY, draw=True)
+    outcome = project.run("train", *QUICK, *TINY, figures="drawn")
     assert outcome.code == 0, outcome.stderr
+    gc.freeze()  # the command's imports: to look for garbage among them takes half of a short command's time
     return project, outcome
 
 

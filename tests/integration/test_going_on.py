@@ -40,7 +40,7 @@ def _course(project: Any, run_id: str, name: str) -> list[tuple[int, float]]:
 def breaks_off(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Lets the next trainings fail once their network is trained; `undo` on it repairs that."""
 
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise DataError("the disk is full")
 
     with monkeypatch.context() as patch:
@@ -105,6 +105,8 @@ def test_a_fork_and_a_warm_start_are_new_runs_that_name_their_origin(trained: An
         (("fork=RUN", "model.hidden=[8]"), "of another shape: "),
         (("warm_start=RUN", "model.hidden=[8,8]"), "cells.1."),
         (("fork=RUN", "seeds=2"), "seeds=2: a fork is one training"),
+        (("fork=RUN", "+split.inner=seasons", "split.name=by_season"), "keeps what it chooses by"),
+        (("fork=RUN", "split.name=leave_one_season_out"), "a fork is one training; fork the run of one of its seasons"),
     ],
 )
 def test_what_cannot_go_on_is_said(trained: Any, tiny: tuple[str, ...], told: tuple[str, ...], message: str) -> None:
@@ -157,11 +159,11 @@ def test_a_sweep_that_is_resumed_runs_what_is_missing(trained: Any, tiny: tuple[
 def _fail_at(patch: Any, lag: int, module: Any, step: str) -> None:
     real = getattr(module, step)
 
-    def fails(*arguments: Any) -> Any:
+    def fails(*arguments: Any, **more: Any) -> Any:
         config = next(item for item in arguments if hasattr(item, "model"))
         if config.window.lag == lag:
             raise DataError(f"lag {lag}: the disk is full")
-        return real(*arguments)
+        return real(*arguments, **more)
 
     patch.setattr(module, step, fails)
 
@@ -171,7 +173,7 @@ def test_seeds_go_on_where_they_were_broken_off(trained: Any, tiny: tuple[str, .
     keep = ("tracking.experiment=seeds_again",)
     with monkeypatch.context() as patch:
         real = single.evaluate
-        patch.setattr(single, "evaluate", lambda *args: real(*args) if args[2].seed == 0 else 1 / 0)
+        patch.setattr(single, "evaluate", lambda *args, **more: real(*args, **more) if args[2].seed == 0 else 1 / 0)
         with pytest.raises(ZeroDivisionError):
             project.run("train", *tiny, "seeds=2", *keep)
     above, first, second = _runs(project, "seeds_again")
@@ -191,9 +193,9 @@ def test_a_search_prunes_sees_no_test_split_and_crowns_a_champion(
     evaluated = []
     real = single.evaluate
 
-    def spied(experiment: Any, network: Any, config: Any) -> Any:
+    def spied(experiment: Any, network: Any, config: Any, **more: Any) -> Any:
         evaluated.append(config.trial)
-        return real(experiment, network, config)
+        return real(experiment, network, config, **more)
 
     monkeypatch.setattr(single, "evaluate", spied)
     fixed = [item for item in tiny if not item.startswith(("model.lag", "model.hidden"))]

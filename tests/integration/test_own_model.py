@@ -29,7 +29,7 @@ def test_it_trains_goes_on_serves_and_maps(
     trained: Any, linear: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     project, _ = trained
-    whole = project.run("train", *linear)
+    whole = project.run("train", *linear, figures="made")
     assert whole.code == 0, whole.stderr
     assert any(line.startswith(" Linear ") for line in whole.stdout.splitlines())
     assert "ConvLSTM" not in whole.stdout

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +99,10 @@ def test_a_failed_job_is_told_and_marks_the_parent(trained: Any, tiny: tuple[str
     assert "Traceback" not in outcome.stderr
 
 
-def test_a_sweep_of_jobs_with_two_processes_each(trained: Any, tiny: tuple[str, ...]) -> None:
-    project, _ = trained
+def test_each_job_of_a_sweep_trains_one_model_in_two_processes_and_keeps_one_run(
+    trained: Any, tiny: tuple[str, ...]
+) -> None:
+    project, alone = trained
     two = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=1")
     outcome = project.run("train", "-m", "seed=1,2", *tiny, *two, "tracking.experiment=sweep_two")
     assert outcome.code == 0, outcome.stderr
@@ -110,16 +110,19 @@ def test_a_sweep_of_jobs_with_two_processes_each(trained: Any, tiny: tuple[str, 
     runs = client.search_runs([client.get_experiment_by_name("sweep_two").experiment_id])
     assert sorted(run.info.run_name for run in runs) == ["seed=1", "seed=2", "sweep seed=1,2"]
     assert {run.info.status for run in runs} == {"FINISHED"}
+    # every validation patch was scored once in training, as it is by the one process that evaluates
+    expected = {client.get_run(alone.run_id).data.metrics["val/n"]}
+    for run in runs:
+        if run.data.tags.get("mlssm.kind") != "sweep":
+            assert {item.value for item in client.get_metric_history(run.info.run_id, "val/n")} == expected
 
 
 def test_submitit_runs_the_jobs_of_a_sweep_under_one_parent(trained: Any, tiny: tuple[str, ...]) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="hydra-submitit-launcher is not installed")
     project, _ = trained
-    script = Path(__file__).resolve().parents[2] / "train.py"
     local = ("hydra/launcher=submitit_local", "trainer.max_epochs=1", "tracking.experiment=submitit")
-    command = [sys.executable, str(script), "-m", "seed=1,2", *tiny, *local]
-    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = project.run("train", "-m", "seed=1,2", *tiny, *local)
+    assert done.code == 0, done.stderr
     client = _client(project.folder)
     runs = client.search_runs([client.get_experiment_by_name("submitit").experiment_id])
     (parent,) = (run for run in runs if run.data.tags.get("mlssm.kind") == "sweep")

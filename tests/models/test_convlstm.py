@@ -43,7 +43,7 @@ def test_cell_gives_the_golden_vector_of_keras() -> None:
     assert cell.input_convolution.bias is not None
     cell.input_convolution.bias.data = torch.tensor([0.03, 0.03, 1.0, 1.0, 0.03, 0.03, 0.03, 0.03])
     frames = (torch.arange(480.0).reshape(2, 3, 4, 4, 5) / 100).permute(1, 0, 4, 2, 3)
-    last = cell.unroll(frames)[-1]
+    last = cell.unroll(frames)[-1].hidden
     expected = torch.tensor(GOLDEN).reshape(2, 1, 2, 2).expand(2, 2, 2, 2)
     torch.testing.assert_close(last, expected, rtol=0, atol=2e-7)
 
@@ -62,7 +62,7 @@ def test_cell_equals_lstm_at_one_pixel(kernel: int) -> None:
     }
     lstm.load_state_dict(weights)
     sequence = torch.randn(7, 3, 5, dtype=torch.float64)
-    states = torch.stack(cell.unroll(sequence[..., None, None]))[..., 0, 0]
+    states = torch.stack([state.hidden for state in cell.unroll(sequence[..., None, None])])[..., 0, 0]
     torch.testing.assert_close(states, lstm(sequence)[0], rtol=0, atol=1e-14)
 
 
@@ -97,7 +97,8 @@ def _reference(cell: ConvLSTMCell, frames: Tensor) -> list[Tensor]:
 def test_peepholes_equal_the_equations_step_by_step() -> None:
     cell = _cell(3, 4, 3, peepholes=True)
     frames = torch.randn(5, 2, 3, 6, 7, dtype=torch.float64)
-    torch.testing.assert_close(cell.unroll(frames), _reference(cell, frames), rtol=0, atol=1e-14)
+    found = [state.hidden for state in cell.unroll(frames)]
+    torch.testing.assert_close(found, _reference(cell, frames), rtol=0, atol=1e-14)
 
 
 def test_zero_peepholes_change_nothing() -> None:

@@ -89,3 +89,13 @@ def test_too_few_blocks_and_too_large_shares_are_refused() -> None:
         lay_blocks(area, 30, 5, config(test_fraction=0.6, val_fraction=0.5))
     with pytest.raises(SplitError, match=r"of 4 blocks of 600 m 2 are for test and 2 for validation.* none for train"):
         lay_blocks(area, 30, 5, config(600, test_fraction=0.45, val_fraction=0.45))
+
+
+def test_with_inner_seasons_blocks_of_validation_are_trained_on_in_the_end() -> None:
+    """The blocks of the test split stay where they are."""
+    area = (Window(0, 0, 40, 40),)
+    shares = {"block_m": 120, "test_fraction": 0.25, "val_fraction": 0.125, "seed": 3}
+    fold = lay_blocks(area, 30, 5, SplitConfig(name="by_season_and_block", **shares)).split
+    refit = lay_blocks(area, 30, 5, SplitConfig(name="by_season_and_block", inner="seasons", **shares)).split
+    assert {key: "train" if name == "val" else name for key, name in fold.items()} == refit
+    assert "val" in fold.values()

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlssm.config import SplitConfig
+from mlssm.config import SplitConfig, parse
 from mlssm.errors import ConfigError, SplitError
 from mlssm.patches.dates import MIN_TEST_DATES, MIN_VALIDATION_DATES, seasons, split_dates
+from mlssm.patches.dates import test_seasons as each_season
 
 FIRST = dt.date(2020, 1, 1)
 DAYS = st.lists(st.integers(0, 2000), min_size=12, max_size=60).map(
@@ -172,3 +173,58 @@ def test_something_has_to_be_left() -> None:
         split_dates(some, SplitConfig(name="by_season", test=(), val=(2021,)))
     with pytest.raises(SplitError, match=r"leaves no date for"):
         split_dates(some[:2], SplitConfig(name="by_date"))
+
+
+def test_inner_seasons_give_none_away_to_validation() -> None:
+    some = by_season({2020: 6, 2021: 9, 2022: 8, 2023: 2})
+    found = seasons(some, 9)
+    names = split_dates(some, SplitConfig(name="by_season", inner="seasons"))
+    assert set(found[names == "test"]) == {2022}  # as without inner seasons
+    assert set(found[names == "train"]) == {2020, 2021, 2023}
+    asked = split_dates(some, SplitConfig(name="by_season", inner="seasons", test=(2020,)))
+    assert set(found[asked == "train"]) == {2021, 2022, 2023}
+    assert set(asked) == {"train", "test"}
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({2021: 9, 2022: 9}, r"needs 2 of them, and there is 1 \(2021\) beside test 2022; set split.inner=none"),
+        ({2022: 9}, r"needs 2 of them, and there are none beside test 2022; set split.inner=none"),
+    ],
+)
+def test_too_few_training_seasons_are_counted(counts: dict[int, int], message: str) -> None:
+    with pytest.raises(SplitError, match=message):
+        split_dates(by_season(counts), SplitConfig(name="by_season", inner="seasons"))
+
+
+def test_every_season_is_tested_on_in_turn() -> None:
+    some = by_season({2020: 1, 2021: 9, 2022: 3})
+    assert each_season(some, SplitConfig(name="leave_one_season_out", inner="seasons")) == [2020, 2021, 2022]
+    assert each_season(some, SplitConfig(name="leave_one_season_out", start_month=1)) == [2020, 2021, 2022]
+    with pytest.raises(ConfigError, match=r"a fold at a time"):
+        split_dates(some, SplitConfig(name="leave_one_season_out"))
+
+
+@pytest.mark.parametrize("inner", ["none", "seasons"])
+@pytest.mark.parametrize(
+    ("counts", "told"), [({2021: 9, 2022: 9}, r"are 2 \(2021, 2022\)"), ({2022: 9}, r"is 1 \(2022\)")]
+)
+def test_too_few_seasons_to_test_on_each(counts: dict[int, int], told: str, inner: str) -> None:
+    config = SplitConfig(name="leave_one_season_out", inner=inner)
+    with pytest.raises(SplitError, match=rf"needs 3 seasons, one for test and .* and there {told}; set split=by_date"):
+        each_season(by_season(counts), config)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"name": "by_date", "inner": "seasons"}, "split=by_date knows none; set split=by_season"),
+        ({"name": "by_block", "inner": "seasons"}, "split=by_block knows none"),
+        ({"name": "by_season", "inner": "seasons", "val": [2021]}, "remove split.val, or set split.inner=none"),
+        ({"name": "leave_one_season_out", "test": [2021]}, "tests on each season in turn; remove split.test"),
+    ],
+)
+def test_what_excludes_each_other_is_said(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse(SplitConfig, values)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from mlssm.errors import RunError
 from mlssm.response.bank import MANY_DATES, Bank, SquaredErrors, Weighing, bank_weights, drive, mean_bank, weighs_bank
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.inner import Area, Settings
@@ -34,11 +35,11 @@ def test_a_pixel_without_labels_gets_its_areas_weights_and_an_area_without_equal
     assert np.allclose(bank_weights(SquaredErrors(np.zeros((5, 2, 2)), np.zeros((2, 2)))), 0.2)
 
 
-def wet(made_up: Any, dates: int) -> tuple[Any, list[Callable[[], np.ndarray]]]:
+def wet(made_up: Any, dates: int) -> tuple[Any, dict[str, Callable[[], np.ndarray]]]:
     """An area, and a bank of noise with its true driver in the middle."""
     area = made_up(dates)
     others = np.random.default_rng(1).gamma(1, 1, (2, *area.driver.shape))
-    return area, [lambda: others[0], lambda: 3 * area.driver + 5, lambda: others[1]]
+    return area, {"noise": lambda: others[0], "true": lambda: 3 * area.driver + 5, "other": lambda: others[1]}
 
 
 @pytest.mark.parametrize(("dates", "many"), [(MANY_DATES - 1, False), (MANY_DATES, True), (22, False), (122, True)])
@@ -62,7 +63,7 @@ def test_the_true_driver_gets_the_weight(made_up: Any) -> None:
     training = area.seasons < 2023
     driven = drive(area.retrieve, area.driver, maps, training, area.seasons)
     assert driven.bank is not None
-    assert driven.bank.names == (1,)
+    assert driven.bank.names == ("true",)
     known = area.driver[training]
     standardised = (area.driver - known.mean()) / known.std()
     assert np.allclose(driven.whole, standardised)
@@ -76,7 +77,7 @@ def test_the_true_driver_gets_the_weight(made_up: Any) -> None:
 
 def test_a_seasons_own_errors_do_not_weigh_its_drivers(made_up: Any) -> None:
     area, maps = wet(made_up, 6)
-    maps[2] = maps[1]  # alike in all seasons but one, once that one is changed
+    maps["other"] = maps["true"]  # alike in all seasons but one, once that one is changed
     given = Weighing.of(area.retrieve, maps, area.seasons < 2023, area.seasons)
     changed = given.errors | {
         2021: SquaredErrors(np.array([9.0, 9.0, 1.0])[:, None, None] + np.zeros((3, 6, 5)), given.errors[2021].count)
@@ -96,12 +97,14 @@ def test_held_out_labels_move_no_weight(made_up: Any) -> None:
 
 
 def test_the_mean_bank_drives_an_area_without_labels() -> None:
-    first = Bank((0, 2), np.array([1.0, 3.0]), np.array([1.0, 2.0]), np.array([[[0.2, 0.4]], [[0.8, 0.6]]]))
-    second = Bank((2,), np.array([5.0]), np.array([4.0]), np.ones((1, 1, 2)))
+    first = Bank(("api", "bucket"), np.array([1.0, 3.0]), np.array([1.0, 2.0]), np.array([[[0.2, 0.4]], [[0.8, 0.6]]]))
+    second = Bank(("bucket",), np.array([5.0]), np.array([4.0]), np.ones((1, 1, 2)))
     found = mean_bank([first, second])
-    assert found.names == (0, 2)
+    assert found.names == ("api", "bucket")
     assert found.weights.ravel() == pytest.approx([0.15, 0.85])
     assert found.centre == pytest.approx([1.0, (0.35 * 3 + 0.5 * 5) / 0.85])
     alone = mean_bank([dataclasses.replace(first, weights=first.weights[:, :, :1])])
-    maps = [lambda: np.ones((2, 1, 1)), lambda: np.zeros((2, 1, 1)), lambda: np.full((2, 1, 1), 7.0)]
+    maps = {"api": lambda: np.ones((2, 1, 1)), "bucket": lambda: np.full((2, 1, 1), 7.0)}
     assert alone.driver(maps).ravel() == pytest.approx([0.8 * 2.0] * 2)
+    with pytest.raises(RunError, match="driven by bucket, which cannot be made"):
+        alone.driver({"api": maps["api"]})

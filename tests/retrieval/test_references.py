@@ -12,7 +12,7 @@ from mlssm.retrieval.references import (
 )
 
 NAN = np.nan
-STACKS = arrays(np.float64, (9, 2, 3), elements=st.floats(-30, 0) | st.just(NAN))
+STACKS = arrays(np.float64, (9, 2, 3), elements=st.floats(-30, 0, allow_subnormal=False) | st.just(NAN))
 
 
 @given(STACKS, st.floats(0, 50), st.floats(50, 100))

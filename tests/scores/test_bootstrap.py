@@ -15,6 +15,7 @@ from mlssm.scores.bootstrap import (
     differs,
     intervals,
     resample,
+    skill,
 )
 from mlssm.scores.sums import SUMS, Distribution, pixel_sums, score_values, scores
 
@@ -189,3 +190,22 @@ def test_models_that_met_other_labels_or_draws_are_not_compared() -> None:
 )
 def test_a_difference_is_shown_where_zero_lies_outside(low: float, high: float, shown: bool) -> None:
     assert differs(Interval(low, high)) == shown
+
+
+def test_the_interval_of_a_skill_is_that_of_the_ratio_draw_by_draw() -> None:
+    prediction, label = _pixels()
+    better = label + 0.5 * (prediction - label)
+    drawn, worse = (_brute_force(values, label, RESAMPLING, "natural") for values in (better, prediction))
+    expected = np.quantile(1 - (drawn[:, 1] / worse[:, 1]) ** 2, [0.05, 0.95])
+    found = skill(*(resample(_sums(values, label), RESAMPLING) for values in (better, prediction)))
+    assert (found.low, found.high) == pytest.approx((0.75, 0.75))
+    assert expected.tolist() == pytest.approx([0.75, 0.75])
+    other = label + 0.1
+    drawn = _brute_force(other, label, RESAMPLING, "balanced")
+    worse = _brute_force(prediction, label, RESAMPLING, "balanced")
+    found = skill(*(resample(_sums(values, label), RESAMPLING) for values in (other, prediction)), "balanced")
+    expected = np.quantile(1 - (drawn[:, 1] / worse[:, 1]) ** 2, [0.05, 0.95])
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+    assert found.low < found.high
+    with pytest.raises(ValueError, match="cannot be compared draw by draw"):
+        skill(resample(_sums(other, label), RESAMPLING), resample(_sums(label, prediction), RESAMPLING))

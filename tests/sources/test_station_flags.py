@@ -12,11 +12,11 @@ def attributes(*text: str) -> pd.DataFrame:
 
 
 def test_flags_and_hours_by_their_place() -> None:
-    table = attributes(",,W", "T,,7,0700", ",I,7,1730", "B,,0,2400", ",,7,0000", ",,7,9999", ",,7,0780", "")
-    assert list(has_quality_flag(table, "PRCP")) == [False, False, True, False, False, False, False, False]
-    np.testing.assert_array_equal(observation_hour(table, "PRCP"), [NAN, 7, 17.5, 24, 24, NAN, NAN, NAN])
-    assert not has_quality_flag(table, "TMAX").any()
-    assert observation_hour(table, "TMAX").isna().all()
+    lines = attributes(",,W", "T,,7,0700", ",I,7,1730", "B,,0,2400", ",,7,0000", ",,7,9999", ",,7,0780", "")
+    assert list(has_quality_flag(lines, "PRCP")) == [False, False, True, False, False, False, False, False]
+    np.testing.assert_array_equal(observation_hour(lines, "PRCP"), [NAN, 7, 17.5, 24, 24, NAN, NAN, NAN])
+    assert not has_quality_flag(lines, "TMAX").any()
+    assert observation_hour(lines, "TMAX").isna().all()
 
 
 def series(values: list[float], first: str = "2022-01-10") -> "pd.Series[float]":
@@ -49,7 +49,7 @@ def test_a_station_that_changes_its_hour() -> None:
 
 def test_days_of_a_total_are_found() -> None:
     days = pd.date_range("2022-01-01", periods=6)
-    table = pd.DataFrame({"MDPR": ["", "", "", "120", "", "30"], "DAPR": ["", "", "", "3", "1", ""]})
-    assert list(of_several_days(table, days)) == [False, True, True, True, False, True]
-    assert list(of_several_days(table[["DAPR"]], days)) == [False, True, True, True, False, False]
-    assert not of_several_days(table[[]], days).any()
+    lines = pd.DataFrame({"MDPR": ["", "", "", "120", "", "30"], "DAPR": ["", "", "", "3", "1", ""]})
+    assert list(of_several_days(lines, days)) == [False, True, True, True, False, True]
+    assert list(of_several_days(lines[["DAPR"]], days)) == [False, True, True, True, False, False]
+    assert not of_several_days(lines[[]], days).any()

@@ -36,6 +36,7 @@ pytestmark = pytest.mark.slow
 
 EPOCHS, DEAD_FROM, BACK_FROM = 8, 3, 6
 STARTING_SECONDS = 90
+NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight more processes, for what is not asked here
 OWN = ("mlssm.host", "mlssm.pid", "mlssm.pid_started", "mlssm.folder", "mlflow.runName")
 
 
@@ -56,7 +57,8 @@ class Server:
         command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
         command += ["--artifacts-destination", str(self.folder / "artifacts")]
         with (self.folder / "server.log").open("ab") as output:
-            self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+            told = {"stdout": output, "stderr": output, "start_new_session": True, "env": os.environ | NO_JOBS}
+            self.process = subprocess.Popen(command, **told)
         deadline = time.monotonic() + STARTING_SECONDS
         while time.monotonic() < deadline:
             with contextlib.suppress(requests.ConnectionError):

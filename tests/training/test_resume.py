@@ -30,6 +30,7 @@ from mlssm.training.train_network import Trained, train_network
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a copy of the test's process"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes"),  # on one core
 ]
 SMALL = ("patches.size=20", "retrieval.multilook_m=90", "model.hidden=[2]", "model.lag=1", "trainer=cpu")
 SMALL += (
@@ -194,10 +195,8 @@ def assert_same(found: Task, wanted: Task) -> None:
 SCORES, LOSS = 3, 4  # of the second epoch: calls of the logger
 MOMENTS = {
     "before the first step": at(SoilMoistureModule, "training_step", 1),
-    "in the first epoch": at(SoilMoistureModule, "training_step", 4),
     "in the second epoch": at(SoilMoistureModule, "training_step", 14, after=True),
     "before an optimiser's step": at(AdamW, "step", 17),
-    "in the first validation": at(SoilMoistureModule, "validation_step", 5),
     "in the second validation": at(SoilMoistureModule, "validation_step", 15),
     "as a validation ends": at(SoilMoistureModule, "on_validation_epoch_end", 3),
     "before the scores are logged": at(Record, "log_metrics", SCORES),
@@ -250,7 +249,7 @@ def test_within_an_epoch_it_goes_on_with_the_next_batch(
     assert_same(one, whole(*settings))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_whatever_the_steps_and_however_often(seed: int, task: Callable[..., Task], whole: Callable[..., Task]) -> None:
     chance, settings = random.Random(seed), ("optimiser.checkpoint_steps=4", "trainer.max_epochs=3")
     one, steps = task(*settings), 0

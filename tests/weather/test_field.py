@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlssm.weather.field import AreaPixels, WeatherField
-from mlssm.weather.interpolation import Rectangle, interpolate_window
+from mlssm.weather.interpolation import Rectangle, weigh_window
 from mlssm.weather.stations import VARIABLES, StationWeather
 from mlssm.weather.weight_cache import LARGEST_SHARE, WeightCache
 
@@ -35,7 +35,8 @@ def directly(field: WeatherField, window: np.ndarray, area: int, rows: slice, co
     place = field.places[area]
     stations = (*field.station_xy.T, field.weather.elevation_m)
     where = place.x[cols], place.y[rows], place.elevation[rows, cols]
-    return interpolate_window(window, VARIABLES, stations, *where, field.config.neighbours, field.config.power)
+    pixels = Rectangle(stations, *where, field.config.neighbours, field.config.power)
+    return weigh_window(window, VARIABLES, pixels.weigh, pixels.elevation.shape)
 
 
 @pytest.mark.parametrize("lag", [1, 3, 30])

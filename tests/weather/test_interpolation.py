@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from pyproj import Transformer
 from mlssm.variables import named
 from mlssm.weather.interpolation import (
     LAPSE_RATE,
-    interpolate_window,
+    Rectangle,
     inverse_distance,
     inverse_distance_weights,
     leave_one_station_out,
+    weigh_window,
 )
 from mlssm.weather.stations import VARIABLES, StationWeather
 from mlssm.weather.windows import antecedent
@@ -125,7 +127,7 @@ def test_an_aggregated_window_gives_the_aggregate_of_its_interpolated_days() -> 
     terrain, fields = random.uniform(0, 2000, (2, 3)), []
     for mode in ("aggregate", "sequence"):
         steps = antecedent(weather, weather.days[[9]], 7, mode, 1.0)[0]
-        fields.append(interpolate_window(steps, VARIABLES, places, X, Y, terrain))
+        fields.append(weighed(steps, VARIABLES, places, X, Y, terrain))
     total, days = fields
     for number, name in enumerate(VARIABLES):
         expected = days[:, number].sum(axis=0) if named(name).summed else days[:, number].mean(axis=0)
@@ -133,6 +135,21 @@ def test_an_aggregated_window_gives_the_aggregate_of_its_interpolated_days() -> 
 
 
 X, Y = np.array([0.0, 1000, 2000]), np.array([500.0, -500])
+
+
+def weighed(steps: np.ndarray, variables: tuple[str, ...], stations: tuple, x, y, elevation) -> np.ndarray:
+    return weigh_window(steps, variables, Rectangle(stations, x, y, elevation, 8, 2.0).weigh, elevation.shape)
+
+
+def test_a_window_is_the_formula_written_out_for_each_pixel(shepard: Callable[..., np.ndarray]) -> None:
+    random = np.random.default_rng(9)
+    steps = random.uniform(0, 20, (3, 12, len(VARIABLES)))
+    steps[random.random(steps.shape) < 0.3] = NAN
+    height, terrain = random.uniform(0, 1500, 12), random.uniform(0, 1500, (2, 3))
+    height[4] = terrain[0, 1] = NAN
+    stations = (*random.uniform(-3000, 3000, (2, 12)), height)
+    expected = shepard(steps, VARIABLES, stations, X, Y, terrain)
+    np.testing.assert_allclose(weighed(steps, VARIABLES, stations, X, Y, terrain), expected, rtol=1e-5)
 
 
 def window(**values: list[list[float]]) -> np.ndarray:
@@ -143,7 +160,7 @@ def window(**values: list[list[float]]) -> np.ndarray:
 def test_a_window_is_laid_out_as_step_variable_row_column() -> None:
     stations = (np.array([0.0, 2000]), np.array([500.0, -500]), np.array([0.0, 0]))
     steps = window(precipitation=[[1, 2], [3, 4]], wind=[[5, 6], [7, NAN]])
-    result = interpolate_window(steps, ("precipitation", "wind"), stations, X, Y, np.zeros((2, 3)))
+    result = weighed(steps, ("precipitation", "wind"), stations, X, Y, np.zeros((2, 3)))
     assert result.shape == (2, 2, 2, 3)
     assert result.dtype == np.float32
     np.testing.assert_array_equal(result[:, :, 0, 0], [[1, 5], [3, 7]])  # north-west pixel, first station
@@ -157,7 +174,7 @@ def test_temperature_follows_the_terrain_and_nothing_else_does() -> None:
     sea_level = 20.0
     air = [sea_level - LAPSE_RATE * 100, sea_level - LAPSE_RATE * 1100]
     elevation = np.array([[0.0, 100, 200], [1000, 1500, 2000]])
-    result = interpolate_window(
+    result = weighed(
         window(temperature=[air], vapour_pressure=[[1.2, 1.2]]),
         ("temperature", "vapour_pressure"),
         *(stations, X, Y, elevation),
@@ -169,7 +186,7 @@ def test_temperature_follows_the_terrain_and_nothing_else_does() -> None:
 def test_without_a_dem_temperature_is_interpolated_as_it_is() -> None:
     stations = (np.array([0.0, 2000]), np.array([500.0, -500]), np.array([100.0, 1100]))
     elevation = np.array([[100.0, NAN, NAN], [NAN, NAN, 1100]])
-    result = interpolate_window(window(temperature=[[10, 20]]), ("temperature",), stations, X, Y, elevation)[0, 0]
+    result = weighed(window(temperature=[[10, 20]]), ("temperature",), stations, X, Y, elevation)[0, 0]
     plain = inverse_distance(
         np.array([[10.0], [20]]), np.column_stack(stations[:2]), np.column_stack([g.ravel() for g in np.meshgrid(X, Y)])
     )
@@ -178,7 +195,7 @@ def test_without_a_dem_temperature_is_interpolated_as_it_is() -> None:
 
 def test_a_station_of_unknown_elevation_counts_as_if_it_lay_at_the_pixels() -> None:
     stations = (np.array([0.0, 2000]), np.array([0.0, 0]), np.array([1000.0, NAN]))
-    result = interpolate_window(
+    result = weighed(
         window(temperature=[[10, 20], [10, NAN], [NAN, 20]]),
         ("temperature",),
         *(stations, np.array([1000.0]), np.array([0.0]), np.array([[0.0]])),
@@ -188,7 +205,7 @@ def test_a_station_of_unknown_elevation_counts_as_if_it_lay_at_the_pixels() -> N
 
 def test_a_step_that_no_station_has_is_nan_and_its_neighbours_are_not() -> None:
     stations = (np.array([0.0]), np.array([0.0]), np.array([0.0]))
-    result = interpolate_window(
+    result = weighed(
         window(temperature=[[10], [NAN]], wind=[[NAN], [3]]), ("temperature", "wind"), stations, X, Y, np.zeros((2, 3))
     )
     np.testing.assert_array_equal(np.isnan(result).all(axis=(2, 3)), [[False, True], [True, False]])
@@ -199,7 +216,7 @@ def test_a_step_that_no_station_has_is_nan_and_its_neighbours_are_not() -> None:
 @given(arrays(np.float64, (1, 4, 1), elements=st.floats(0, 500) | st.just(NAN)))
 def test_rain_is_never_negative(rain: np.ndarray) -> None:
     place = np.random.default_rng(6).uniform(-2000, 2000, (3, 4))
-    field = interpolate_window(rain, ("precipitation",), tuple(place), X, Y, np.full((2, 3), 500.0))
+    field = weighed(rain, ("precipitation",), tuple(place), X, Y, np.full((2, 3), 500.0))
     assert not (field < 0).any()
 
 

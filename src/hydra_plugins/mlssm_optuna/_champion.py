@@ -28,7 +28,7 @@ def has_champion(trials: Trials) -> bool:
     return bool(trials.study.user_attrs.get(CHAMPION, {}).get("trials") == len(trials.counted()))
 
 
-def save_champion(trials: Trials, trial: FrozenTrial, run_id: str, version: int) -> None:
+def save_champion(trials: Trials, trial: FrozenTrial, run_id: str, version: int | None) -> None:
     """Write to the study which trial's point was trained again, and what it came to."""
     kept = {"trials": len(trials.counted()), "trial": trial.number, "run_id": run_id, "version": version}
     trials.study.set_user_attr(CHAMPION, kept)

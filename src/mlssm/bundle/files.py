@@ -7,11 +7,13 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from mlssm.bundle.nested import PREFIX, unpack
 from mlssm.bundle.record import Bundle
 from mlssm.bundle.upgrades import FORMAT, upgraded
 from mlssm.config import Strict
@@ -43,12 +45,30 @@ def save(bundle: Bundle, state_dict: Mapping[str, Tensor], folder: Path) -> None
 
 
 def load(folder: Path) -> tuple[Bundle, dict[str, Tensor]]:
-    """Read a bundle and its weights, on the CPU.
+    """Read a bundle and its network's weights, on the CPU.
 
     Raises:
         RunError: A file is missing, truncated or not this bundle's, the bundle is of a newer format, or its family of
             models cannot be imported.
     """
+    bundle, state = _load(folder)
+    return bundle, {name: value for name, value in state.items() if not name.startswith(PREFIX)}
+
+
+def load_fitted(folder: Path) -> Any:
+    """What was fitted beside a bundle's weights, as it was given to `pack`; None for a model of before there was any.
+
+    Raises:
+        RunError: As `load`.
+    """
+    bundle, state = _load(folder)
+    try:
+        return None if bundle.fitted is None else unpack(bundle.fitted, state)
+    except KeyError as error:
+        raise RunError(f"{folder / WEIGHTS} lacks {error}, which {DESCRIPTION} names; copy the bundle again") from None
+
+
+def _load(folder: Path) -> tuple[Bundle, dict[str, Tensor]]:
     description = _description(folder / DESCRIPTION)
     weights = _read(folder / WEIGHTS)
     if hashlib.sha256(weights).hexdigest() != description.weights_sha256:

@@ -42,6 +42,8 @@ class Bundle(Strict):
         crs: CRS of the model's grid.
         pixel_m: Size of the model's pixels, metres.
         pass_is_evening: Whether the usual pass is in the afternoon or evening, so that a window ends with its day.
+        fitted: What was fitted beside the weights, see `mlssm.inference.prefit`: nested values that name tensors; None
+            for a model of before there was any.
         mlssm_version: The version that trained.
     """
 
@@ -58,7 +60,13 @@ class Bundle(Strict):
     crs: str
     pixel_m: float
     pass_is_evening: bool
+    fitted: dict[str, Any] | None = None
     mlssm_version: str = __version__
+
+    @property
+    def knows_the_day(self) -> bool:
+        """Whether a window ends with the mapped day itself, and not with the one before."""
+        return self.pass_is_evening or self.window.end == "image_day"
 
     @field_validator("model", mode="plain")
     @classmethod
@@ -76,6 +84,7 @@ class Bundle(Strict):
         crs: str,
         pixel_m: float,
         pass_is_evening: bool,
+        fitted: dict[str, Any] | None = None,
     ) -> Bundle:
         """The record of a training; attributes as above."""
         images = {name: getattr(config.retrieval, name) for name in ImagesConfig.model_fields}
@@ -93,6 +102,7 @@ class Bundle(Strict):
             crs=crs,
             pixel_m=pixel_m,
             pass_is_evening=pass_is_evening,
+            fitted=fitted,
         )
 
 

@@ -19,11 +19,20 @@ def _static(name: str) -> str:
 
 
 class FeaturesConfig(Strict):
-    """What the model sees, and what happens where a value is missing."""
+    """What the model sees, and what happens where a value is missing.
+
+    Attributes:
+        dynamic: Weather variables.
+        static: Terrain, soil, NDVI.
+        on_missing: `fill` with the training mean and an availability channel, or `drop` the pixel or date.
+        previous: `none`, a forecast from weather and land alone; or `nowcast`, which also sees how far earlier images
+            of the same season and pixel lay off the forecast.
+    """
 
     dynamic: tuple[Annotated[str, AfterValidator(_weather)], ...] = Field(min_length=1)
     static: tuple[Annotated[str, AfterValidator(_static)], ...]
     on_missing: Literal["fill", "drop"]
+    previous: Literal["none", "nowcast"] = "none"
 
 
 class SamplerConfig(Strict):

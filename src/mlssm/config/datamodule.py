@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from mlssm.config.base import Positive, Strict
+from mlssm.errors import DataError
 
 
 class BackscatterConfig(Strict):
@@ -65,3 +66,12 @@ class DatamoduleConfig(Strict):
         if (self.simulation is not None) != (self.name == "simulated"):
             raise ValueError("'simulation' is set for datamodule=simulated and for no other")
         return self
+
+    def require_root(self) -> None:
+        """Refuse an area whose folder is not there; a simulated one is made.
+
+        Raises:
+            DataError: There is no such folder.
+        """
+        if self.simulation is None and not self.root.is_dir():
+            raise DataError(f"datamodule.root={self.root} is not a folder; set it to the area's folder")

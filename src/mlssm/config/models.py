@@ -15,17 +15,24 @@ from mlssm.config.base import Strict
 if TYPE_CHECKING:
     from torch import nn
 
+# what the models are compared with; in tables of scores a name stands for one of them
+BASELINES = ("pixel mean", "climatology", "persistence", "antecedent rain", "ridge", "gradient boosting")
+
 
 class WindowConfig(Strict):
-    """The antecedent window of weather. The user's words for it are `model.lag` and `model.window`.
+    """The antecedent window of weather. The user's words for it are `model.lag`, `model.window` and `model.window_end`.
 
     Attributes:
         lag: Days.
         mode: `sequence`, the days one by one, oldest first; or `aggregate`, summed or averaged into one step.
+        end: `acquisition`, the last day that is over or nearly so when the image is taken: the image's own in the
+            afternoon or evening, the one before in the morning; or `image_day`, always the image's own, as in
+            Hosseinizadeh et al. 2025.
     """
 
     lag: int = Field(ge=1, le=366)
     mode: Literal["sequence", "aggregate"] = Field(alias="window")
+    end: Literal["acquisition", "image_day"] = Field(default="acquisition", alias="window_end")
 
     @property
     def steps(self) -> int:
@@ -60,15 +67,31 @@ class ModelSettings(Strict, ABC):
     beside its settings and `lag` and `window`. All that trains, scores, serves and maps asks this class.
 
     Attributes:
-        title: The family's name in tables, figures and maps.
+        title: The family's name in tables, figures and maps; no baseline's.
         states_spread: Whether its networks can state how far off they may be, which `loss=nll` learns by.
+        needs_response: Whether the closed-form response is fitted before the training, and its forecast (`base`) and
+            the pixel memory are channels of the network.
+        starts_as_response: Whether an untrained network already is the response: it is then scored before the first
+            epoch, and kept if no epoch is better.
         family: Where the class is, e.g. `mlssm.models.convlstm.ConvLSTMSettings`.
     """
 
     title: ClassVar[str]
     states_spread: ClassVar[bool] = False
+    needs_response: ClassVar[bool] = False
+    starts_as_response: ClassVar[bool] = False
 
     family: str
+
+    @property
+    def margin(self) -> int:
+        """Pixels around a patch or tile that its networks see beside it where they score or map: they look so far."""
+        return 0
+
+    @property
+    def weather_ratio(self) -> int:
+        """Pixels along a cell of the weather that its networks are fed with; 1: that of each pixel."""
+        return 1
 
     @abstractmethod
     def build(self, channels: Channels, *, spread: bool) -> nn.Module:
@@ -76,6 +99,7 @@ class ModelSettings(Strict, ABC):
 
         Its `forward(dynamic, static)` takes [B, T, dynamic, H, W], oldest step first, and [B, static, H, W], both
         scaled and of any B, H and W, and gives a `mlssm.models.prediction.Prediction`. Its state is tensors alone.
+        With a `weather_ratio` above 1 it takes [B, T, dynamic, ceil(H / ratio), ceil(W / ratio)] as well.
 
         Args:
             channels: Its input channels.
@@ -107,7 +131,7 @@ def family_class(name: str) -> type[ModelSettings]:
     """Import a family's class by its dotted name.
 
     Raises:
-        ValueError: There is no such class, or it is not a whole subclass of `ModelSettings`.
+        ValueError: There is no such class, it is not a whole subclass of `ModelSettings`, or its title is a baseline's.
     """
     module, _, attribute = name.rpartition(".")
     try:
@@ -122,6 +146,8 @@ def family_class(name: str) -> type[ModelSettings]:
         raise ValueError(
             f"family={name} is no family of models; name a subclass of mlssm.config.ModelSettings with title and build"
         )
+    if found.title.strip().casefold() in BASELINES:
+        raise ValueError(f"family={name} has the title {found.title!r}, which is a baseline's; give it another title")
     return cast("type[ModelSettings]", found)
 
 

@@ -25,6 +25,12 @@ class SweepConfig(Strict):
     resume: bool
 
 
+class ResponseConfig(Strict):
+    """What `model=response` is made of beside its closed form; a part of its section `model`."""
+
+    residual: Literal["convlstm", "multirate_convlstm", "none"]
+
+
 class TrainConfig(Strict):
     """Everything that `train.py` is told."""
 
@@ -32,6 +38,7 @@ class TrainConfig(Strict):
     retrieval: RetrievalConfig
     weather: WeatherConfig
     features: FeaturesConfig
+    response: ResponseConfig
     patches: PatchesConfig
     split: SplitConfig
     sampler: SamplerConfig
@@ -47,7 +54,7 @@ class TrainConfig(Strict):
     trial: dict[str, Any] | None
     ssm_bins: int = Field(ge=2, le=100)
     control: Literal["none", "no_weather", "shuffle_space"]
-    comparison: Literal["children", "paper_table", "leakage"]
+    comparison: Literal["children", "paper_table", "leakage", "benchmark"]
     protocol: Literal["held_out", "paper"]
     on_bad_file: Literal["error", "skip"]
     seed: int = Field(ge=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,19 +13,22 @@ import pandas as pd
 from mlssm.config import FeaturesConfig, TrainConfig, WeatherConfig, WindowConfig
 from mlssm.cube import Cube
 from mlssm.data.dataset import PatchDataset
-from mlssm.data.features import RAIN, FeatureSource, Moment, latest_before
+from mlssm.data.features import RAIN, FeatureSource, latest_before
 from mlssm.data.layers import area_layers, area_places
+from mlssm.data.moment import Moment
 from mlssm.data.plan import SamplingPlan
+from mlssm.data.prefit import Prefit, Told, fit_prefit, wanted_maps
 from mlssm.data.rebalancing import plan_training, training_pool, with_inclusion
 from mlssm.data.scaling import fit_spec
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, SplitError
-from mlssm.patches.dates import split_dates
+from mlssm.patches.dates import seasons, split_dates
 from mlssm.patches.inclusion import lattice_pixels
 from mlssm.patches.index import LabelMap, build_index
 from mlssm.patches.membership import Membership
+from mlssm.response.areas import Backscatter, Drivers
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
-from mlssm.retrieval.masks import frozen_or_snowy
+from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
@@ -41,24 +44,28 @@ class Experiment:
         cube: The area.
         stack: Its multilooked backscatter.
         field: Its weather at pixels.
+        ends: Last day of the antecedent window of each time.
         retrieval: Its labels, fitted on training dates.
         features: Makes the model's inputs.
         moments: Weather and NDVI of each usable time.
         index: The patch index.
         datasets: Patches by "train", "val" and "test": what training draws from, and the regular grid of the others.
         plan: How training draws its patches, and what each weighs.
+        prefit: The closed-form response, fitted on the training dates; None where nothing asks for it.
         two_pass_everywhere: Whether the index has the second pass in validation and test too.
     """
 
     cube: Cube
     stack: Stack
     field: WeatherField
+    ends: npt.NDArray[np.datetime64]
     retrieval: Retrieval
     features: FeatureSource
     moments: Mapping[int, Moment]
     index: pd.DataFrame
     datasets: Mapping[str, PatchDataset]
     plan: SamplingPlan
+    prefit: Prefit | None
     two_pass_everywhere: bool
 
     @property
@@ -77,20 +84,24 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     """
     stack = load_stack(cube, config.retrieval)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
-    moments = all_moments(cube, field, cube.window_ends, cube.local_days, config.window)
+    moments = all_moments(cube, field, window_ends(cube, config.window), cube.local_days, config.window)
     usable = _usable(moments, cube, config)
     date_split = np.full(len(cube.times), "none", dtype="<U5")
     date_split[usable] = split_dates(cube.local_days[usable], config.split)
     training = (date_split == "train") | (date_split == "any")
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
     retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks)
+    membership = Membership.of(stack.working, date_split, config.patches, config.split)
     layers = area_layers(cube, stack.working, config.features.static)
+    known, prefit = Known(cube, stack, field, membership, masks), None
+    if names := prefit_names(config):
+        prefit = _fit_prefit(known, config, training & usable)
+        moments = [replace(each, maps=prefit.maps[time]) for time, each in enumerate(moments)]
     kept = [moments[time] for time in np.flatnonzero(usable)]
-    spec = fit_spec(field, layers, kept, training[usable], config.features)
-    features = FeatureSource(field, layers, spec)
+    spec = fit_spec(field, layers, kept, training[usable], config.features, names)
+    features = FeatureSource(field, layers, spec, config.model.weather_ratio)
     by_time = {int(time): moments[time] for time in np.flatnonzero(usable)}
     labels, times = label_map(retrieval, features, by_time), np.flatnonzero(usable)
-    membership = Membership.of(stack.working, date_split, config.patches, config.split)
     everywhere = config.evaluation.two_pass
     index = build_index(labels, times, stack.working, membership, config.patches, two_pass_everywhere=everywhere)
     pool = training_pool(index, config.sampler)
@@ -98,12 +109,56 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
         pool, config, labels, lambda: lattice_pixels(labels, times, stack.working, membership, config.patches)
     )
     parts = config.patches.size, retrieval, features, by_time, config.control
-    datasets = {"train": PatchDataset(pool, *parts, plan)}
+    margin = config.model.margin  # where it scores: in training it costs more than it gives
+    datasets = {"train": PatchDataset(pool, *parts, plan, None if prefit is None else prefit.targets)}
     for name in ("val", "test"):
-        datasets[name] = PatchDataset(index[(index["split"] == name) & (index["pass"] == 1)], *parts)
+        datasets[name] = PatchDataset(index[(index["split"] == name) & (index["pass"] == 1)], *parts, margin=margin)
     _report(datasets)
     index = with_inclusion(index, plan, config.sampler)
-    return Experiment(cube, stack, field, retrieval, features, by_time, index, datasets, plan, everywhere)
+    ends = window_ends(cube, config.window)
+    return Experiment(cube, stack, field, ends, retrieval, features, by_time, index, datasets, plan, prefit, everywhere)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a prefit is made from."""
+
+    cube: Cube
+    stack: Stack
+    field: WeatherField
+    membership: Membership
+    masks: DateMasks
+
+
+def prefit_names(config: TrainConfig) -> tuple[str, ...]:
+    """Which maps of the response the network is fed with; none: it is not fitted."""
+    return wanted_maps(response=config.model.needs_response, nowcast=config.features.previous == "nowcast")
+
+
+def _fit_prefit(known: Known, config: TrainConfig, training: npt.NDArray[np.bool_]) -> Prefit:
+    """Fit the response; where space is split, on the labels of training pixels alone."""
+    pixels = known.membership.training_pixels(known.stack.working, config.patches.size)
+    source = Backscatter.of(known.cube, known.stack, known.masks, config.retrieval, pixels)
+    start_month, nowcast = config.split.start_month, config.features.previous == "nowcast"
+    of_each = seasons(known.cube.local_days, start_month)
+    told = Told(training, of_each, window_ends(known.cube, config.window), start_month, nowcast=nowcast)
+    prefit = fit_prefit(source, Drivers(known.field), told)
+    if nowcast:
+        text = "nowcast: %.0f %% of pixels and dates have no earlier image of their season, and keep the plain forecast"
+        log.info(text, 100 * prefit.without_previous)
+    return prefit
+
+
+def usable_days(cube: Cube, config: TrainConfig) -> npt.NDArray[np.datetime64]:
+    """Local day of each acquisition that has the weather that the configuration asks for, in the order of time.
+
+    Raises:
+        SplitError: None has.
+    """
+    stack = load_stack(cube, config.retrieval)
+    field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
+    moments = all_moments(cube, field, window_ends(cube, config.window), cube.local_days, config.window)
+    return np.asarray(cube.local_days[_usable(moments, cube, config)])
 
 
 def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:
@@ -118,7 +173,8 @@ def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:
         )
     train = experiment.datasets["train"]
     rows = experiment.index[experiment.index["split"] == split]
-    return PatchDataset(rows, train.size, train.retrieval, train.features, train.moments)
+    margin = experiment.datasets["test"].margin
+    return PatchDataset(rows, train.size, train.retrieval, train.features, train.moments, margin=margin)
 
 
 def label_map(retrieval: Retrieval, features: FeatureSource, moments: Mapping[int, Moment]) -> LabelMap:
@@ -152,6 +208,11 @@ def all_moments(
     return [Moment(values, int(image)) for values, image in zip(windows, images, strict=True)]
 
 
+def window_ends(cube: Cube, window: WindowConfig) -> npt.NDArray[np.datetime64]:
+    """Last day of the antecedent window of each acquisition, [time]."""
+    return cube.local_days if window.end == "image_day" else cube.window_ends
+
+
 def has_weather(moment: Moment, weather: WeatherConfig, features: FeaturesConfig) -> bool:
     """Whether a date can be used: rain is known on enough days of its window, and under `drop` all weather on all."""
     known = np.asarray(np.isfinite(moment.window).any(axis=1))  # [step, variable]
@@ -178,5 +239,5 @@ def _usable(moments: list[Moment], cube: Cube, config: TrainConfig) -> npt.NDArr
 
 
 def _report(datasets: Mapping[str, PatchDataset]) -> None:
-    parts = (f"{name} {len(data)} patches on {len(data.times)} dates" for name, data in datasets.items())
+    parts = (f"{name} {len(data)} patches on {len(data.times)} dates" for name, data in datasets.items() if len(data))
     log.info("split: %s", ", ".join(parts))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -10,7 +12,8 @@ from torch.utils.data import Dataset
 
 from mlssm.data.batch import Batch
 from mlssm.data.controls import apply_control
-from mlssm.data.features import FeatureSource, Moment
+from mlssm.data.features import FeatureSource
+from mlssm.data.moment import Moment
 from mlssm.data.place import PatchPlace
 from mlssm.data.plan import SamplingPlan
 from mlssm.retrieval.fit import Retrieval
@@ -28,6 +31,8 @@ class PatchDataset(Dataset[Batch]):
         moments: dict[int, Moment],
         control: str = "none",
         plan: SamplingPlan | None = None,
+        targets: Mapping[int, tuple[npt.NDArray[np.float32], ...]] | None = None,
+        margin: int = 0,
     ) -> None:
         """Patches of a split.
 
@@ -39,10 +44,13 @@ class PatchDataset(Dataset[Batch]):
             moments: Weather and NDVI of each usable time.
             control: What the inputs do without, see `mlssm.data.controls`.
             plan: How training draws these patches, and what each weighs; without one each weighs 1.
+            targets: Of times, labels of each area [h, w] that stand in for the retrieval's: what is learnt from maps
+                that know nothing of a season has to be told labels that know as little.
+            margin: Pixels around a patch that its inputs, and not its labels, have on every side.
         """
         self.patches, self.size = patches.reset_index(drop=True), size
         self.retrieval, self.features, self.moments = retrieval, features, moments
-        self.control, self.plan = control, plan
+        self.control, self.plan, self.targets, self.margin = control, plan, targets or {}, margin
         self._places = self.patches[["area", "time", "row", "col"]].to_numpy(np.int64)
         self.times = np.unique(self._places[:, 1])
 
@@ -51,15 +59,20 @@ class PatchDataset(Dataset[Batch]):
         return len(self._places)
 
     def __getitem__(self, position: int) -> Batch:
-        """One patch; where it reaches past its area it is padded, and not valid."""
+        """One patch; beyond its area the inputs are the outermost ones, and nothing is valid."""
         place = self.place(position)
         area, time, rows, cols = place
-        inputs = self.features.patch(area, self.moments[time], rows, cols)
+        inputs = self.features.patch(area, self.moments[time], self._around(rows), self._around(cols))
         labels = self.retrieval.labels(area, np.array([time]), rows, cols)
-        valid = np.isfinite(labels.ssm) & inputs.usable
+        if time in self.targets:
+            labels = labels.replaced(self.targets[time][area][rows, cols])
+        _, height, width = labels.ssm.shape
+        margin = self.margin
+        usable = inputs.usable[margin : margin + height, margin : margin + width]
+        valid = np.isfinite(labels.ssm) & usable
         item = Batch(
-            dynamic=self._tensor(inputs.dynamic),
-            static=self._tensor(inputs.static),
+            dynamic=torch.from_numpy(np.ascontiguousarray(inputs.dynamic)),
+            static=torch.from_numpy(np.ascontiguousarray(inputs.static)),
             target=self._tensor(np.where(valid, labels.ssm, np.nan)),
             valid=self._tensor(valid),
             standard_error=self._tensor(np.where(valid, labels.standard_error, np.nan)),
@@ -70,15 +83,18 @@ class PatchDataset(Dataset[Batch]):
         if self.control == "none":
             return item
         stacked = Batch(*(values[None] for values in item))
-        return Batch(*(values[0] for values in apply_control(self.control, stacked, [place])))
+        return Batch(*(values[0] for values in apply_control(self.control, stacked, [place], self.features.spec)))
 
     def place(self, position: int) -> PatchPlace:
         """Where and when a patch lies."""
         area, time, row, col = (int(value) for value in self._places[position])
         return PatchPlace(area, time, slice(row, row + self.size), slice(col, col + self.size))
 
+    def _around(self, part: slice) -> slice:
+        return slice(part.start - self.margin, part.stop + self.margin)
+
     def _tensor(self, values: npt.NDArray[np.generic]) -> torch.Tensor:
-        """As a tensor, padded below and to the right to the patch size (edge values; the mask is False there)."""
+        """Labels as a tensor, padded below and to the right to the patch size, by edge values; the mask by False."""
         missing = [self.size - side for side in values.shape[-2:]]
         if any(missing):
             widths = [(0, 0)] * (values.ndim - 2) + [(0, side) for side in missing]

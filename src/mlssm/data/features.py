@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.data.layers import AreaLayers
+from mlssm.data.moment import Moment, PrefitMaps
 from mlssm.data.spec import FeatureSpec
-from mlssm.variables import AVAILABLE, source_of, transformed
+from mlssm.grid import beyond, within
+from mlssm.variables import AVAILABLE, is_of_kind, source_of, transformed
 from mlssm.weather.field import WeatherField
-from mlssm.weather.stations import VARIABLES, Floats
+from mlssm.weather.stations import VARIABLES
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ class Inputs:
     """A patch as the model sees it.
 
     Attributes:
-        dynamic: Scaled weather, float32 [T, channel, rows, cols], oldest step first.
+        dynamic: Scaled weather, float32 [T, channel, rows, cols], oldest step first; of cells as the model wants it.
         static: Scaled terrain, soil and NDVI, float32 [channel, rows, cols].
         usable: Where no input is missing that the model cannot do without, bool [rows, cols].
     """
@@ -34,19 +36,6 @@ class Inputs:
     dynamic: Array
     static: Array
     usable: npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What the weather and the calendar say of one date.
-
-    Attributes:
-        window: Station values of the antecedent window, [T, station, variable], NaN where missing.
-        ndvi: Index of the latest NDVI image before the day; -1 where there is none.
-    """
-
-    window: Floats
-    ndvi: int
 
 
 def latest_before(days: Days, images: Days) -> npt.NDArray[np.int64]:
@@ -57,14 +46,18 @@ def latest_before(days: Days, images: Days) -> npt.NDArray[np.int64]:
 class FeatureSource:
     """Makes the inputs of any patch on any date."""
 
-    def __init__(self, field: WeatherField, layers: tuple[AreaLayers, ...], spec: FeatureSpec) -> None:
+    def __init__(
+        self, field: WeatherField, layers: tuple[AreaLayers, ...], spec: FeatureSpec, weather_ratio: int = 1
+    ) -> None:
         """Scale what does not change with the date, once.
 
         Args:
             field: The weather at pixels.
             layers: Terrain, soil and NDVI of each area.
             spec: The channels and their scaling.
+            weather_ratio: Pixels along a cell of the weather, see `ModelSettings.weather_ratio`.
         """
+        self.weather_ratio = weather_ratio
         self.field, self.layers, self.spec = field, layers, spec
         self._scale = {
             name: (np.float32(mean), np.float32(std))
@@ -78,11 +71,16 @@ class FeatureSource:
         self._needed = [VARIABLES.index(name) for name in self._weather if name + AVAILABLE not in spec.dynamic]
         made = [*self._weather, *(self._weather[i] + AVAILABLE for i in self._optional)]
         self._order = [made.index(name) for name in spec.dynamic]
+        self._prefit = [name for name in spec.static if is_of_kind(name, "prefit")]
         self._fixed = [self._fixed_channels(area) for area in layers]
 
     def patch(self, area: int, moment: Moment, rows: slice, cols: slice) -> Inputs:
-        """The inputs of the area's rows and columns on a date."""
-        static, usable = self._static(area, moment, rows, cols)
+        """The inputs of rows and columns on a date; beyond the area its outermost values, which are not usable."""
+        static, usable = self._static(area, moment, within(rows), within(cols))
+        height, width = self.field.places[area].shape
+        reach = beyond(rows, height), beyond(cols, width)
+        if any(any(sides) for sides in reach):
+            static, usable = np.pad(static, [(0, 0), *reach], mode="edge"), np.pad(usable, reach)
         return Inputs(self._dynamic(area, moment, rows, cols), static, usable & self._has_weather(moment))
 
     def usable(self, area: int, moment: Moment) -> npt.NDArray[np.bool_]:
@@ -97,7 +95,7 @@ class FeatureSource:
         return bool(np.isfinite(moment.window[:, :, self._needed]).any(axis=1).all())
 
     def _dynamic(self, area: int, moment: Moment, rows: slice, cols: slice) -> Array:
-        fields = self.field.at_pixels(moment.window, area, rows, cols, self._weather)
+        fields = self.field.at_pixels(moment.window, area, rows, cols, self._weather, self.weather_ratio)
         present = np.isfinite(fields)
         for i, name in enumerate(self._weather):
             fields[:, i] = transformed(name, fields[:, i])
@@ -111,19 +109,34 @@ class FeatureSource:
 
     def _static(self, area: int, moment: Moment, rows: slice, cols: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
         fixed, fixed_usable = self._fixed[area]
-        if "ndvi" not in self.spec.static:
-            return fixed[:, rows, cols], fixed_usable[rows, cols]
-        ndvi = self.layers[area].ndvi_at(moment.ndvi, rows, cols)
+        usable = fixed_usable[rows, cols]
+        if "ndvi" not in self.spec.static and not self._prefit:
+            return fixed[:, rows, cols], usable
         static = fixed[:, rows, cols].copy()
-        static[self.spec.static.index("ndvi")] = self._scaled("ndvi", ndvi)
-        present = np.isfinite(ndvi)
-        if "ndvi" + AVAILABLE in self.spec.static:
-            static[self.spec.static.index("ndvi" + AVAILABLE)] = present
-            return static, fixed_usable[rows, cols]
-        return static, fixed_usable[rows, cols] & present
+        if self._prefit:
+            self._fill_prefit(static, moment.maps[area], rows, cols)
+        if "ndvi" in self.spec.static:
+            present = self._fill(static, "ndvi", self.layers[area].ndvi_at(moment.ndvi, rows, cols))
+            if "ndvi" + AVAILABLE not in self.spec.static:
+                usable = usable & present
+        return static, usable
+
+    def _fill(self, static: Array, name: str, values: Array) -> npt.NDArray[np.bool_]:
+        """Put a channel in, and its availability if that is one; returns where it has values."""
+        present = np.isfinite(values)
+        static[self.spec.static.index(name)] = self._scaled(name, values)
+        available = source_of(name) + AVAILABLE
+        if available in self.spec.static:
+            static[self.spec.static.index(available)] = present
+        return present
+
+    def _fill_prefit(self, static: Array, maps: PrefitMaps, rows: slice, cols: slice) -> None:
+        """Put in what is fitted to labels; a pixel without any has the training mean of the memory."""
+        for name in self._prefit:
+            self._fill(static, name, maps[name][rows, cols])
 
     def _fixed_channels(self, area: AreaLayers) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """All static channels scaled, those of NDVI still 0; and where none is missing that has to be there."""
+        """All static channels scaled, those of a date still 0; and where none is missing that has to be there."""
         shape = area.ndvi.shape[1:]
         channels = np.zeros((len(self.spec.static), *shape), np.float32)
         usable = np.ones(shape, bool)
@@ -132,10 +145,11 @@ class FeatureSource:
                 channels[position] = self._scaled(name, area.fixed[name])
                 if source_of(name) + AVAILABLE not in self.spec.static:
                     usable &= np.isfinite(area.fixed[name])
-            elif name.endswith(AVAILABLE) and name != "ndvi" + AVAILABLE:
+            elif name.endswith(AVAILABLE):
                 source = name.removesuffix(AVAILABLE)
                 parts = [values for key, values in area.fixed.items() if source_of(key) == source]
-                channels[position] = np.isfinite(np.stack(parts)).all(axis=0)
+                if parts:  # else it is of a date
+                    channels[position] = np.isfinite(np.stack(parts)).all(axis=0)
         return channels, usable
 
     def _scaled(self, name: str, values: Array) -> Array:

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from mlssm.config import FeaturesConfig
 from mlssm.cube import NDVI_SCALE, unpack
-from mlssm.data.features import Moment
 from mlssm.data.layers import AreaLayers
+from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
-from mlssm.variables import AVAILABLE, of_kind, source_of, transformed
+from mlssm.variables import AVAILABLE, is_of_kind, of_kind, source_of, transformed
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
 
@@ -54,6 +54,7 @@ def fit_spec(
     moments: Sequence[Moment],
     training: npt.NDArray[np.bool_],
     config: FeaturesConfig,
+    prefit: Sequence[str] = (),
 ) -> FeatureSpec:
     """Choose the channels and fit their scaling.
 
@@ -66,15 +67,19 @@ def fit_spec(
         moments: All dates that are used, for what is missing.
         training: Which of them are training dates, for the scaling.
         config: The wanted features.
+        prefit: Names of the wanted maps of `mlssm.data.prefit`.
     """
     dynamic: list[str] = list(config.dynamic)
-    static = static_channels(layers, config)
+    static = [*static_channels(layers, config), *prefit]
     _say_left_out(static, config)
     if config.on_missing == "fill":
         dynamic += [name + AVAILABLE for name in _missing_weather(moments, dynamic)]
         static += [name + AVAILABLE for name in _missing_layers(layers, moments, static)]
+    if any(source_of(name) == "previous" for name in prefit):
+        static.append("previous" + AVAILABLE)  # the first image of a season has none
     chosen = [moment for moment, train in zip(moments, training, strict=True) if train]
     scales = {**_weather_scales(field, chosen, config.dynamic), **_layer_scales(layers, chosen, static)}
+    scales |= {name: _prefit_scale(name, chosen) for name in prefit}
     pairs = [scales.get(name, (0.0, 1.0)) for name in (*dynamic, *static)]
     log.info("features: %s; static %s", ", ".join(dynamic), ", ".join(static) or "none")
     means, stds = zip(*pairs, strict=True)
@@ -111,6 +116,8 @@ def _missing_layers(layers: Sequence[AreaLayers], moments: Sequence[Moment], nam
     for name in names:
         source = source_of(name)
         if source in found:
+            continue
+        if is_of_kind(name, "prefit"):
             continue
         if name == "ndvi":
             images = {moment.ndvi for moment in moments}
@@ -154,3 +161,11 @@ def _layer_scales(
                 found.add(unpack(area.ndvi[image], NDVI_SCALE))
         scales["ndvi"] = found.scale()
     return scales
+
+
+def _prefit_scale(name: str, moments: Sequence[Moment]) -> tuple[float, float]:
+    found = _Moments()
+    for moment in moments:
+        for maps in moment.maps:
+            found.add(maps[name])
+    return found.scale()

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from mlssm.config import EvaluationConfig, TrainConfig
 from mlssm.data.assemble import Experiment, two_pass_grid
 from mlssm.data.dataset import PatchDataset
+from mlssm.data.prefit import BASE, FORECAST
 from mlssm.evaluation.baselines import BASELINE_NAMES, fit_baselines
 from mlssm.evaluation.baselines.base import Baseline
+from mlssm.evaluation.baselines.prefit_map import PrefitMap
 from mlssm.evaluation.rows import score_rows, verdict
 from mlssm.evaluation.stream import Network, batches
 from mlssm.evaluation.table import Kind, ScoreRow
@@ -50,6 +52,9 @@ class SplitEvaluation:
         digest: Of the labels and their places: equal where two runs were scored on the same.
         two_pass: As `sums`, without controls, over the patches of both passes, on dates of their own; a pixel counts as
             often as it appears. Empty unless it was asked for.
+        over_time: Sums over the dates of each pixel, by which several splits' correlations are joined; None unless it
+            was asked for.
+        layout: Blocks and pixels of the areas; None where `over_time` is.
     """
 
     times: tuple[int, ...]
@@ -61,6 +66,8 @@ class SplitEvaluation:
     histogram: DensityHistogram
     digest: str
     two_pass: Mapping[str, Tensor] = field(default_factory=dict)
+    over_time: TemporalSums | None = None
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ class Evaluation:
     """All scores of one training.
 
     Attributes:
-        splits: By "train", "val" and "test".
+        splits: By "train", "val" and "test", or some of them.
         kinds: By model, whether it is the network, a control, a baseline, or a simulation's truth, in the order of the
             tables.
         config: Thresholds, and how the bootstrap draws.
@@ -94,7 +101,7 @@ class Evaluation:
     def rows(self) -> list[ScoreRow]:
         """The table: on test, validation and training, the network, its controls, and then the baselines."""
         found: list[ScoreRow] = []
-        for split in ORDER:
+        for split in (name for name in ORDER if name in self.splits):
             part = self.splits[split]
             found += score_rows(split, part.sums, DISTRIBUTIONS, self.kinds, self.resampling)
             found += score_rows(split, part.two_pass, ("two_pass",), self.kinds, self.resampling)
@@ -115,15 +122,25 @@ class Settings:
         batch_size: Patches that are predicted at once.
         bins: SSM bins of the balanced scores.
         thresholds: SSM from which a pixel is wet.
+        poolable: Whether what joins several splits is kept.
     """
 
     layout: Layout
     batch_size: int
     bins: int
     thresholds: tuple[float, ...]
+    poolable: bool = False
 
 
-def evaluate(experiment: Experiment, network: nn.Module, config: TrainConfig) -> Evaluation:
+def evaluate(
+    experiment: Experiment,
+    network: nn.Module,
+    config: TrainConfig,
+    wanted: Sequence[str] = ("train", "val", "test"),
+    *,
+    poolable: bool = False,
+    bare: bool = False,
+) -> Evaluation:
     """Score a network and the baselines on all three splits, each read once.
 
     All are scored on the patches of the regular grid, so that training scores are those of the natural distribution
@@ -133,21 +150,27 @@ def evaluate(experiment: Experiment, network: nn.Module, config: TrainConfig) ->
     Args:
         experiment: Labels, weather and patches.
         network: The trained network, on the device that it is to run on.
-        config: Batch size, bins, thresholds, blocks, controls and seed.
+        config: Batch size, bins, thresholds, blocks, controls and seed; what the ridge's penalty is chosen by.
+        wanted: Which splits.
+        poolable: Whether what `mlssm.evaluation.pooling` joins is kept.
+        bare: Whether the network alone is scored, without controls and baselines.
 
     Raises:
         SplitError: No training pixel has a label.
     """
     regular = {split: regular_grid(dataset) for split, dataset in experiment.datasets.items()}
-    title = config.model.title
-    trained = Network(title, network, config.control)
+    title, spec = network_name(config), experiment.spec
+    trained = Network(title, network, spec, config.control)
     # a network that was trained under a control has lost what the others would take away
-    names = config.evaluation.controls if config.control == "none" else ()
-    controls = [Network(f"{title}, {CONTROLS[name]}", network, name) for name in names]
-    baselines = fit_baselines(experiment, regular["train"], config.seed, config.datamodule.root)
-    settings = _settings(experiment, config)
+    names = config.evaluation.controls if config.control == "none" and not bare else ()
+    controls: list[Baseline] = [Network(f"{title}, {CONTROLS[name]}", network, spec, name) for name in names]
+    controls += [] if bare else response_rows(experiment, config)
+    start_month = config.split.start_month if config.split.by_inner_seasons else None
+    told = config.seed, start_month, config.datamodule.root
+    baselines = () if bare else fit_baselines(experiment, regular["train"], *told)
+    settings = replace(split_settings(experiment, config), poolable=poolable)
     splits = {}
-    for split, dataset in regular.items():
+    for split, dataset in ((split, regular[split]) for split in wanted):
         models = (trained, *(controls if split in CONTROLLED else ()), *baselines)
         splits[split] = evaluate_split(models, dataset, settings)
         if config.evaluation.two_pass:
@@ -160,6 +183,21 @@ def evaluate(experiment: Experiment, network: nn.Module, config: TrainConfig) ->
     return Evaluation(splits, kinds, config.evaluation, config.seed)
 
 
+def network_name(config: TrainConfig) -> str:
+    """The network's name in tables: a nowcast is named apart from a forecast."""
+    return f"{config.model.title}, nowcast" if config.features.previous == "nowcast" else config.model.title
+
+
+def response_rows(experiment: Experiment, config: TrainConfig) -> list[Baseline]:
+    """The closed form that the network was trained on top of, without what it learnt; and without earlier images."""
+    if experiment.prefit is None:
+        return []
+    rows: list[Baseline] = [PrefitMap("response, plain forecast", FORECAST, experiment.moments)]
+    if config.features.previous == "nowcast":
+        rows.append(PrefitMap("response, nowcast", BASE, experiment.moments))
+    return rows
+
+
 def regular_grid(dataset: PatchDataset) -> PatchDataset:
     """The same patches without those of the second pass, and under no control."""
     return uncontrolled(dataset, dataset.patches[dataset.patches["pass"] == 1])
@@ -167,7 +205,8 @@ def regular_grid(dataset: PatchDataset) -> PatchDataset:
 
 def uncontrolled(dataset: PatchDataset, patches: pd.DataFrame) -> PatchDataset:
     """Patches of a dataset with their inputs as they are: a control is the network's, and not the baselines'."""
-    return PatchDataset(patches, dataset.size, dataset.retrieval, dataset.features, dataset.moments)
+    parts = dataset.size, dataset.retrieval, dataset.features, dataset.moments
+    return PatchDataset(patches, *parts, margin=dataset.margin)
 
 
 def evaluate_split(models: Sequence[Baseline], dataset: PatchDataset, settings: Settings) -> SplitEvaluation:
@@ -204,10 +243,13 @@ def evaluate_split(models: Sequence[Baseline], dataset: PatchDataset, settings: 
         temporal_maps=layout.maps(correlations[names[0]]),
         histogram=histogram,
         digest=tally.digest,
+        over_time=temporal if settings.poolable else None,
+        layout=layout if settings.poolable else None,
     )
 
 
-def _settings(experiment: Experiment, config: TrainConfig) -> Settings:
+def split_settings(experiment: Experiment, config: TrainConfig) -> Settings:
+    """How the splits of an experiment are summed up."""
     shapes = [place.shape for place in experiment.field.places]
     layout = Layout.of_metres(shapes, config.evaluation.block_m, experiment.stack.working.grid.pixel)
     return Settings(layout, config.optimiser.batch_size, config.ssm_bins, config.evaluation.wet_thresholds)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from mlssm.evaluation.table import Kind, RowDistribution, ScoreRow
-from mlssm.scores.bootstrap import Resampling, difference, differs, intervals, resample, resample_all
+from mlssm.scores.bootstrap import Replicates, Resampling, difference, differs, intervals, resample, resample_all, skill
 from mlssm.scores.sums import Distribution, scores
 
 
@@ -29,13 +29,17 @@ def score_rows(
         kinds: What each model is.
         resampling: How the intervals are drawn.
     """
-    rows = []
-    for model, drawn in resample_all(sums, resampling).items():
+    rows, draws = [], resample_all(sums, resampling)
+    for model, drawn in draws.items():
         for name in distributions:
-            weighing: Distribution = "balanced" if name == "balanced" else "natural"
-            found = scores(sums[model], weighing), intervals(drawn, weighing)
+            found = scores(sums[model], weighing(name)), intervals(drawn, weighing(name))
             rows.append(ScoreRow(model, kinds[model], split, name, *found))
-    return _with_skill(rows)
+    return _with_skill(rows, draws)
+
+
+def weighing(name: RowDistribution) -> Distribution:
+    """How the pixels of a row weigh: those of `two_pass` alike, as `natural` ones do."""
+    return "balanced" if name == "balanced" else "natural"
 
 
 def best_baseline(rows: Sequence[ScoreRow], split: str, distribution: str) -> ScoreRow | None:
@@ -69,12 +73,14 @@ def verdict(rows: Sequence[ScoreRow], sums: Mapping[str, Tensor], resampling: Re
     return f"{network.model} differs from {best.model}: RMSE {side} by {abs(change):.3f} ({ends})"
 
 
-def _with_skill(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
+def _with_skill(rows: Sequence[ScoreRow], draws: Mapping[str, Replicates]) -> list[ScoreRow]:
     """The rows of a split with their skill over the best baseline of their distribution."""
-    return [_over(row, best_baseline(rows, row.split, row.distribution)) for row in rows]
+    return [_over(row, best_baseline(rows, row.split, row.distribution), draws) for row in rows]
 
 
-def _over(row: ScoreRow, best: ScoreRow | None) -> ScoreRow:
+def _over(row: ScoreRow, best: ScoreRow | None, draws: Mapping[str, Replicates]) -> ScoreRow:
     if best is None or best.scores.rmse == 0:
         return row
-    return replace(row, skill=1 - (row.scores.rmse / best.scores.rmse) ** 2, best=best.model)
+    ends = skill(draws[row.model], draws[best.model], weighing(row.distribution))
+    gained = 1 - (row.scores.rmse / best.scores.rmse) ** 2
+    return replace(row, skill=gained, skill_interval=ends, best=best.model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,11 @@ READ_OVER_TIME = "Each pixel's correlation over the test dates: where the model 
 READ_MAPS = "The test date of median error: neither the best nor the worst. Grey is masked."
 READ_LOSS = "The epoch of the lowest validation error is kept. A gap that opens is overfitting."
 
+READ_COURSES = (
+    "Each line below is a training that held out the season it is validated on; its best epoch is marked. The network "
+    "was then trained on all of them, which is the loss above."
+)
+
 
 @dataclass(frozen=True)
 class RunFigure(NamedFigure):
@@ -78,6 +83,7 @@ def run_figures(
     evaluation: Evaluation,
     tables: Breakdown,
     history: Sequence[EpochPoint],
+    courses: Mapping[str, Sequence[EpochPoint]],
 ) -> tuple[RunFigure, ...]:
     """All figures of a run, those of the test split first.
 
@@ -87,21 +93,37 @@ def run_figures(
         evaluation: Its scores.
         tables: The same taken apart.
         history: The course of the training.
+        courses: Of the trainings that chose its epochs, by the season that each held out.
+    """
+    skill, *others = score_figures(evaluation, tables, _pixel(experiment))
+    maps = RunFigure("maps_test", _maps(experiment, network, evaluation), "Maps", READ_MAPS)
+    if not history and not courses:
+        return (skill, maps, *others)
+    reading = READ_COURSES if courses else READ_LOSS
+    loss = RunFigure("loss", loss_curves(history, courses), "Course of the training", reading)
+    return (skill, maps, *others, loss)
+
+
+def score_figures(evaluation: Evaluation, tables: Breakdown, pixel: float) -> tuple[RunFigure, ...]:
+    """The figures that need no network, those of the test split first.
+
+    Args:
+        evaluation: The scores.
+        tables: The same taken apart.
+        pixel: Of the areas, metres.
     """
     shown = _shown(evaluation)
     dates, bins, wet = (_of_test(table, shown) for table in (tables.by_date, tables.by_bin, tables.detection))
     parts = _of_test(tables.decomposition, list(evaluation.kinds))
     return (
         RunFigure("skill", skill_bars(_bars(evaluation), "test, natural"), "Beside the others", READ_SKILL),
-        RunFigure("maps_test", _maps(experiment, network, evaluation), "Maps", READ_MAPS),
         RunFigure("density_test", _density(evaluation, "test"), "Predicted and retrieved, test", READ_DENSITY),
         RunFigure("by_date", by_date(dates, "test"), "By date", READ_DATES),
         RunFigure("by_bin", by_bin(bins, "test"), "By moisture", READ_BINS),
         RunFigure("detection", detection(wet, "test"), "Detection of wet states", READ_DETECTION),
         RunFigure("decomposition", decomposition(parts, "test, natural"), "What the error is made of", READ_PARTS),
-        RunFigure("temporal_correlation", _over_time(experiment, evaluation), "Over time", READ_OVER_TIME),
+        RunFigure("temporal_correlation", _over_time(evaluation, pixel), "Over time", READ_OVER_TIME),
         RunFigure("density_val", _density(evaluation, "val"), "Predicted and retrieved, validation", READ_DENSITY),
-        RunFigure("loss", loss_curves(history), "Course of the training", READ_LOSS),
     )
 
 
@@ -126,7 +148,8 @@ def area_maps(experiment: Experiment, network: nn.Module, time: int) -> list[Are
     everything = slice(None)
     for area in range(len(experiment.stack.areas)):
         retrieved = experiment.retrieval.labels(area, np.array([time]), everything, everything).ssm[0]
-        predicted = map_area(network, experiment.features, area, experiment.moments[time], TILE, OVERLAP)
+        moment, margin = experiment.moments[time], experiment.datasets["test"].margin
+        predicted = map_area(network, experiment.features, area, moment, TILE, OVERLAP, margin)
         maps.append(AreaMaps(f"area {area + 1}", retrieved, predicted, _pixel(experiment)))
     return maps
 
@@ -168,10 +191,10 @@ def _density(evaluation: Evaluation, split: str) -> Figure:
     return density(found.histogram, f"{network}, {split}, natural", scores(found.sums[network]))
 
 
-def _over_time(experiment: Experiment, evaluation: Evaluation) -> Figure:
+def _over_time(evaluation: Evaluation, pixel: float) -> Figure:
     maps: tuple[npt.NDArray[np.float64], ...] = evaluation.splits["test"].temporal_maps
     return temporal_correlation_map(
-        [AreaCorrelation(f"area {place + 1}", values, _pixel(experiment)) for place, values in enumerate(maps)]
+        [AreaCorrelation(f"area {place + 1}", values, pixel) for place, values in enumerate(maps)]
     )
 
 

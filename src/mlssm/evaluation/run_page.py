@@ -21,11 +21,27 @@ from mlssm.scores.sums import DISTRIBUTIONS, Scores
 if TYPE_CHECKING:
     from mlssm.evaluation.run_figures import RunFigure
 
-SHOWN = ("model", "distribution", "n", "r2", "r2_low", "r2_high", "r2_cap", "skill", "rmse", "mae", "corr", "bias")
+SHOWN = (
+    "model",
+    "distribution",
+    "n",
+    "r2",
+    "r2_low",
+    "r2_high",
+    "r2_cap",
+    "skill",
+    "skill_low",
+    "skill_high",
+    "rmse",
+    "mae",
+    "corr",
+    "bias",
+)
 READ_SCORES = (
     "Natural: every pixel weighs the same; balanced: every bin of moisture does. r2_low and r2_high are the ends of "
-    "the interval that a bootstrap of dates and spatial blocks gives, r2_cap the R2 of the best prediction that "
-    "knows the noise-free backscatter and the fitted references, and skill is 1 - MSE / MSE of the best baseline."
+    "the interval that a bootstrap of dates and spatial blocks gives, r2_cap the R2 of the best prediction that knows "
+    "the noise-free backscatter and the fitted references, and skill is 1 - MSE / MSE of the best baseline, its ends "
+    "those of the same draws for both."
 )
 READ_SQUARE = (
     "Along a row the model stays and the test set changes. R2 depends on the spread of the labels that are scored "

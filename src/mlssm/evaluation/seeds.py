@@ -59,7 +59,8 @@ def seed_split(
         batch_size: Patches that are predicted at once.
         control: What they were trained without.
     """
-    models = [Network(f"network {place}", network, control) for place, network in enumerate(networks)]
+    spec = dataset.features.spec
+    models = [Network(f"network {place}", network, spec, control) for place, network in enumerate(networks)]
     dates = len(dataset.times)
     sums = torch.zeros(dates, 1, len(SUMS), dtype=torch.float64)
     variance = torch.zeros((), dtype=torch.float64)

@@ -12,6 +12,7 @@ from mlssm.data.batch import Batch
 from mlssm.data.controls import apply_control
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
+from mlssm.data.spec import FeatureSpec
 from mlssm.models.prediction import predict
 
 
@@ -22,17 +23,19 @@ class Network:
     Attributes:
         name: As it stands in the tables.
         network: On the device that it is to run on.
+        spec: Its channels.
         control: What it has to do without: `none`, or as in `mlssm.data.controls`.
     """
 
     name: str
     network: nn.Module
+    spec: FeatureSpec
     control: str = "none"
 
     def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """SSM 0..1, float32 [B, 1, H, W] on the CPU; see `Baseline.predict`."""
-        inputs = apply_control(self.control, batch, places)
-        return predict(self.network, inputs.dynamic, inputs.static).ssm
+        inputs = apply_control(self.control, batch, places, self.spec)
+        return predict(self.network, inputs.dynamic, inputs.static).middle(inputs.target).ssm
 
 
 def batches(dataset: PatchDataset, batch_size: int) -> Iterator[tuple[Batch, list[PatchPlace]]]:

@@ -16,7 +16,7 @@ from mlssm.spreadsheet import plain
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mlssm.scores.bootstrap import Intervals
+    from mlssm.scores.bootstrap import Interval, Intervals
     from mlssm.scores.sums import Scores
 
 Kind: TypeAlias = Literal["network", "control", "baseline", "truth"]
@@ -25,7 +25,7 @@ LABELS = ("model", "split", "distribution")
 BOUNDED = ("r2", "rmse", "mae", "corr", "bias")  # have an interval
 CSV_HEADER = (
     *("model", "kind", "split", "distribution", "n", "r2", "r2_cap", "rmse", "mae", "corr", "bias"),
-    *("skill", "best_baseline"),
+    *("skill", "skill_low", "skill_high", "best_baseline"),
     *(f"{name}_{end}" for name in BOUNDED for end in ("low", "high")),
     "reason",
 )
@@ -46,6 +46,7 @@ class ScoreRow:
         intervals: Of its scores.
         skill: 1 - MSE / MSE of the best baseline; NaN where there is none.
         best: The best baseline there, which has the lowest RMSE; empty where there is none.
+        skill_interval: Of the skill, both drawn on the same dates and blocks; None where there is no skill.
     """
 
     model: str
@@ -56,6 +57,7 @@ class ScoreRow:
     intervals: Intervals
     skill: float = math.nan
     best: str = ""
+    skill_interval: Interval | None = None
 
     @property
     def labels(self) -> tuple[str, str, str]:
@@ -117,9 +119,15 @@ def as_csv(rows: Sequence[ScoreRow]) -> str:
         for row in group:
             scores, ends = row.scores, [getattr(row.intervals, name) for name in BOUNDED]
             values = (scores.r2, scores.r2_cap, scores.rmse, scores.mae, scores.corr, scores.bias, row.skill)
+            gained = [] if row.skill_interval is None else [row.skill_interval.low, row.skill_interval.high]
             bounds = [value for end in ends for value in (end.low, end.high)]
             names = (row.model, row.kind, row.split, row.distribution, scores.n)
-            writer.writerow(map(plain, (*names, *_known(values), row.best, *_known(bounds), row.reason)))
+            writer.writerow(
+                map(
+                    plain,
+                    (*names, *_known(values), *(_known(gained) or ("", "")), row.best, *_known(bounds), row.reason),
+                )
+            )
     return text.getvalue()
 
 

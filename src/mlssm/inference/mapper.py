@@ -14,15 +14,17 @@ from mlssm.bundle import Bundle, check_channels
 from mlssm.config import FeaturesConfig
 from mlssm.cube import Cube
 from mlssm.data.assemble import all_moments, has_weather
-from mlssm.data.features import FeatureSource, Moment
+from mlssm.data.features import FeatureSource
 from mlssm.data.layers import AreaLayers
+from mlssm.data.moment import Moment
 from mlssm.data.scaling import static_channels
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, RunError
+from mlssm.inference.prefit import DayMaps
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack
 from mlssm.retrieval.water import open_water
-from mlssm.variables import AVAILABLE
+from mlssm.variables import AVAILABLE, is_of_kind
 from mlssm.weather.stations import VARIABLES
 
 Days = npt.NDArray[np.datetime64]
@@ -41,6 +43,8 @@ class Mapper:
         stack: Its multilooked backscatter, which tells water from land.
         features: Makes the model's inputs.
         network: The trained network, on its device.
+        prefit: The closed form below it; None without.
+        labelled: Pixels of each area that carried labels in training, [height, width]; None where that is not known.
     """
 
     run_id: str
@@ -49,14 +53,21 @@ class Mapper:
     stack: Stack
     features: FeatureSource
     network: nn.Module
+    prefit: DayMaps | None = None
+    labelled: list[Booleans] | None = None
 
     def moment(self, day: np.datetime64) -> Moment | None:
         """Weather and NDVI of a day; None where something is missing everywhere that the model cannot do without."""
         days = np.array([day], "datetime64[D]")
-        ends = days if self.bundle.pass_is_evening else np.asarray(days - np.timedelta64(1, "D"), "datetime64[D]")
+        ends = days if self.bundle.knows_the_day else np.asarray(days - np.timedelta64(1, "D"), "datetime64[D]")
         (moment,) = all_moments(self.cube, self.features.field, ends, days, self.bundle.window)
         known = has_weather(moment, self.bundle.weather, self.bundle.features)
-        return moment if known and not missing_everywhere(self.features.spec, moment) else None
+        if not known or missing_everywhere(self.features.spec, moment):
+            return None
+        if self.prefit is None:
+            return moment
+        # the closed form needs the rain of the very last day
+        return replace(moment, maps=self.prefit.on(day, ends[0])) if ends[0] <= self.prefit.last_day else None
 
     def water(self) -> list[Booleans]:
         """Open water of each area, [height, width]."""
@@ -125,7 +136,8 @@ def fitting_layers(
     filled = tuple(_with_absent_classes(area, spec.static) for area in layers)
     found = static_channels(filled, features)
     for kind, wanted, there in (("dynamic", spec.dynamic, features.dynamic), ("static", spec.static, found)):
-        check_channels(kind, [name for name in wanted if not name.endswith(AVAILABLE)], there)
+        own = [name for name in wanted if not name.endswith(AVAILABLE) and not is_of_kind(name, "prefit")]
+        check_channels(kind, own, there)
     return filled
 
 

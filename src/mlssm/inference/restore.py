@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
-from mlssm.bundle import Bundle, load
+from mlssm.bundle import Bundle, load, load_fitted
 from mlssm.errors import RunError
 
 
@@ -18,10 +19,12 @@ class Restored:
     Attributes:
         bundle: Its family, channels, scaling and origin.
         network: On the CPU, in evaluation mode.
+        fitted: What was fitted beside it, see `mlssm.inference.prefit`; None in a bundle of before there was any.
     """
 
     bundle: Bundle
     network: nn.Module
+    fitted: Any = None
 
 
 def restore(folder: Path) -> Restored:
@@ -37,4 +40,4 @@ def restore(folder: Path) -> Restored:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise RunError(f"the bundle's weights are not those of its configuration: {reason}") from None
-    return Restored(bundle, network.eval())
+    return Restored(bundle, network.eval(), load_fitted(folder))

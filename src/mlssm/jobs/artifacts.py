@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from mlssm import bundle
 from mlssm.bundle import Bundle
-from mlssm.checkpoint import BEST, LAST
+from mlssm.checkpoint import BEST, CHECKPOINTS, LAST
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation
 from mlssm.evaluation.table import as_rich
+from mlssm.inference.prefit import fitted_state
 from mlssm.jobs.continuation import TrainingJob
 from mlssm.patches.index import save_index
 from mlssm.tracking.model_files import write_model_files
@@ -28,17 +30,18 @@ def keep_index(run: TrackedRun, experiment: Experiment, folder: Path) -> None:
     run.log_file(path)
 
 
-def keep_checkpoints(run: TrackedRun, checkpoints: Path) -> None:
-    """What another machine needs to go on from this run."""
+def keep_checkpoints(run: TrackedRun, checkpoints: Path, place: str = CHECKPOINTS) -> None:
+    """What another machine needs to go on from this run, as artifacts in the folder `place`."""
     for name in (BEST, LAST):
-        run.log_file(checkpoints / name, checkpoints.name)
+        run.log_file(checkpoints / name, place)
 
 
 def keep_bundle(run: TrackedRun, experiment: Experiment, job: TrainingJob, trained: Trained) -> None:
     """Last of all: a run with a model is a run that has everything."""
     folder = job.folder / "model"
-    described = _describe(experiment, job.config)
-    bundle.save(described, trained.network.state_dict(), folder)
+    fitted, tensors = bundle.pack(fitted_state(experiment))
+    described = _describe(experiment, job.config, fitted)
+    bundle.save(described, {**trained.network.state_dict(), **tensors}, folder)
     write_model_files(folder, described)
     run.log_bundle(folder)
 
@@ -52,7 +55,7 @@ def print_scores(evaluation: Evaluation, run: TrackedRun) -> None:
     console.print(f"See it with: {run.ui_command}", highlight=False, soft_wrap=True)
 
 
-def _describe(experiment: Experiment, config: TrainConfig) -> Bundle:
+def _describe(experiment: Experiment, config: TrainConfig, fitted: dict[str, Any]) -> Bundle:
     cube = experiment.cube
     return Bundle.of(
         config,
@@ -62,4 +65,5 @@ def _describe(experiment: Experiment, config: TrainConfig) -> Bundle:
         crs=cube.grid.crs,
         pixel_m=experiment.stack.working.grid.pixel,
         pass_is_evening=bool((cube.window_ends == cube.local_days).mean() >= 0.5),
+        fitted=fitted,
     )

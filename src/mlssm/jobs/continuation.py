@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # of the command at hand, not of the run that goes on
 OWN = ("resume", "fork", "warm_start", "sweep", "tracking", "trial")
+WARM_START = "mlssm.warm_start_from"
+FOLDS = f"{CHECKPOINTS}/inner"  # folders of the trainings with a training season held out
 WHOLE = ("experiment", "protocol", "search")  # groups that set keys all over the configuration
 
 
@@ -44,6 +46,8 @@ class TrainingJob:
         start: What the network and its optimiser start from.
         resumed: The run that goes on; None for a new one.
         tags: Name the origin of a new run.
+        watched: Whether a search is told its epochs; of several trainings in one trial, it is those of the first.
+        pooled: Whether its scores are kept whole, for the run above to pool.
     """
 
     config: TrainConfig
@@ -52,6 +56,8 @@ class TrainingJob:
     start: Start = field(default_factory=Start)
     resumed: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    watched: bool = True
+    pooled: bool = False
 
 
 def find_job(
@@ -76,7 +82,7 @@ def find_job(
         return _fork(store, config, values, folder, overrides)
     if config.warm_start is not None:
         origin = find_origin(store, config.warm_start)
-        tags = {"mlssm.warm_start_from": origin.run.run_id}
+        tags = {WARM_START: origin.run.run_id}
         return TrainingJob(config, values, folder, Start(weights=origin_weights(store, origin)), tags=tags)
     return TrainingJob(config, values, folder)
 
@@ -93,11 +99,15 @@ def resume(
     assert config.resume is not None
     origin = find_origin(store, config.resume)
     typed, whole = changed(origin.config, values, overrides)
-    if typed.seeds > 1:  # its checkpoints are those of the runs under it
-        return TrainingJob(typed, whole, origin.folder or folder, resumed=origin.run.run_id)
-    if origin.checkpoint is None and not _has_begun(origin):
-        log.info("run %s was ended before its first step: it begins", origin.run.run_id)
-        return TrainingJob(typed, whole, origin.folder or folder, resumed=origin.run.run_id)
+    several = typed.seeds > 1 or typed.split.each_season  # its checkpoints are those of the runs under it
+    # each fold, and the refit, finds its own
+    folded = typed.split.by_inner_seasons and origin.folder is not None
+    begins = origin.checkpoint is None and not _has_begun(origin)
+    if several or folded or begins:
+        if not several and not _has_folds(origin) and begins:
+            log.info("run %s was ended before its first step: it begins", origin.run.run_id)
+        start = _as_it_began(store, origin)
+        return TrainingJob(typed, whole, origin.folder or folder, start, resumed=origin.run.run_id)
     checkpoint = require_checkpoint(origin)
     if origin.folder is None:
         _copy(checkpoint, folder)
@@ -125,7 +135,12 @@ def changed(
         if path[0] not in OWN and not path[0].startswith("hydra"):
             _check_change(item)
             _put(whole, composed, path)
-    return parse(TrainConfig, whole), whole
+    typed = parse(TrainConfig, whole)
+    if typed.split.inner != recorded["split"].get("inner", "none"):
+        raise ConfigError(
+            f"split.inner={typed.split.inner}: a run that goes on keeps what it chooses by; use warm_start=<run id>"
+        )
+    return typed, whole
 
 
 def _fork(
@@ -136,6 +151,8 @@ def _fork(
     typed, whole = changed(origin.config, values, overrides)
     if typed.seeds > 1:
         raise ConfigError(f"seeds={typed.seeds}: a fork is one training; fork a run of one seed, and set seeds=1")
+    if typed.split.each_season:
+        raise ConfigError(f"split={typed.split.name}: a fork is one training; fork the run of one of its seasons")
     _copy(require_checkpoint(origin), folder)
     start = Start(folder / CHECKPOINTS / LAST)
     return TrainingJob(typed, whole, folder, start, tags={"mlssm.fork_of": origin.run.run_id})
@@ -145,12 +162,25 @@ def _has_begun(origin: Origin) -> bool:
     return "val/natural/rmse" in origin.run.metrics
 
 
+def _has_folds(origin: Origin) -> bool:
+    return origin.folder is not None and (origin.folder / FOLDS).is_dir()
+
+
+def _as_it_began(store: Store, origin: Origin) -> Start:
+    """What the run's trainings that have no checkpoint yet begin with: the weights that it was told to start from."""
+    told = origin.run.tags.get(WARM_START)
+    return Start() if told is None else Start(weights=origin_weights(store, find_origin(store, told)))
+
+
 def _copy(last: Path, folder: Path) -> None:
     target = folder / CHECKPOINTS
     target.mkdir(parents=True, exist_ok=True)
     for name in (BEST, LAST):
         if (last.parent / name).is_file():
             shutil.copy(last.parent / name, target / name)
+    folds = last.parent / Path(FOLDS).name
+    if folds.is_dir():
+        shutil.copytree(folds, folder / FOLDS, dirs_exist_ok=True)
 
 
 def _check_change(item: Override) -> None:

@@ -14,26 +14,33 @@ import numpy.typing as npt
 
 from mlssm import __version__
 from mlssm.config import DatamoduleConfig, PredictConfig
-from mlssm.data.features import FeatureSource, Moment
+from mlssm.data.assemble import window_ends
+from mlssm.data.features import FeatureSource
 from mlssm.data.layers import area_layers, area_places
+from mlssm.data.moment import Moment
 from mlssm.errors import DataError, RunError
 from mlssm.grid import Window
 from mlssm.inference.area import map_area
 from mlssm.inference.mapper import Booleans, Days, Mapper, check_pixel, choose_device, fitting_layers
+from mlssm.inference.prefit import DayMaps, Images, labelled_pixels
 from mlssm.inference.restore import restore
 from mlssm.inference.tiles import plan_tiles
 from mlssm.jobs.area import open_area
 from mlssm.mapping.days import parse_days
-from mlssm.mapping.geotiff import Block, write_cog
+from mlssm.mapping.geotiff import Band, Block, write_cog
 from mlssm.mapping.preview import MapPanel, write_preview
 from mlssm.progress import track
+from mlssm.response.areas import Drivers
+from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import load_stack
 from mlssm.tracking.find import download, find_run
 from mlssm.tracking.opening import open_store
-from mlssm.tracking.tags import BUNDLE_FOLDER
+from mlssm.tracking.tags import BUNDLE_FOLDER, SEASONS
 from mlssm.weather.field import WeatherField
 
 log = logging.getLogger(__name__)
+AGE = "previous_age"
+LABELLED = "1 where the pixel carried labels in training, 0 where its value is told from others alone"
 
 
 def predict(config: PredictConfig) -> list[Path]:
@@ -92,16 +99,23 @@ def _write_map(
 ) -> Path:
     working, date = mapper.stack.working, day.astype(dt.date)
     blocks: list[Block] = []
+    labelled: list[Block] = []
     panels: list[MapPanel] = []
+    margin = mapper.bundle.model.margin
     for area, window in enumerate(working.areas):
-        ssm = map_area(mapper.network, mapper.features, area, moment, config.tile, config.overlap)
+        ssm = map_area(mapper.network, mapper.features, area, moment, config.tile, config.overlap, margin)
         ssm[masks[area]] = np.nan
         panels.append(MapPanel(f"area {area + 1}", ssm, working.grid.crop(window)))
         blocks.append(onto_grid(ssm, window, working.factor, mapper.cube.areas[area]))
+        if mapper.labelled is not None:
+            known = np.where(np.isnan(ssm), np.nan, mapper.labelled[area]).astype(np.float32)
+            labelled.append(onto_grid(known, window, working.factor, mapper.cube.areas[area]))
     if all(np.isnan(panel.values).all() for panel in panels):
         log.warning("the map of %s has no value: all its pixels are water, frozen, snowy or lack an input", date)
     path = config.output / f"ssm_{date:%Y%m%d}.tif"
-    write_cog(path, blocks, mapper.cube.grid, _tags(mapper, date), f"surface soil moisture, relative, {date}")
+    more = [Band(LABELLED, "1", labelled)] if labelled else []
+    description = f"surface soil moisture, relative, {date}"
+    write_cog(path, blocks, mapper.cube.grid, _tags(mapper, date, moment), description, more)
     write_preview(path.with_suffix(".png"), panels, date, "Surface soil moisture")
     return path
 
@@ -127,18 +141,35 @@ def onto_grid(ssm: npt.NDArray[np.float32], window: Window, factor: int, area: W
     return common, np.ascontiguousarray(values[common.within(fine).slices])
 
 
-def _tags(mapper: Mapper, date: dt.date) -> dict[str, str]:
+def _tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
     model, working = mapper.bundle, mapper.stack.working
     return {
         "date": date.isoformat(),
         "time_zone": mapper.cube.manifest.time_zone,
-        "state_at": "end of the day" if model.pass_is_evening else "end of the day before",
+        "state_at": "end of the day" if model.knows_the_day else "end of the day before",
         "run_id": mapper.run_id,
         "model": model.model.title,
         "lag_days": str(model.window.lag),
         "support_m": f"{working.window_pixels * mapper.cube.grid.pixel:g} ({model.images.multilook})",
         "software": f"mlssm {__version__}",
+        **_prefit_tags(mapper, moment),
     }
+
+
+def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
+    """What the map knows of its pixels, and how old the latest image is that it has seen."""
+    prefit = mapper.prefit
+    if prefit is None:
+        return {}
+    known = sum(not area.is_population for area in prefit.areas)
+    elsewhere = "" if known == len(prefit.areas) else "; elsewhere the mean area's response"
+    memory = f"in {known} of {len(prefit.areas)} areas{elsewhere}" if known else "none: the mean area's response"
+    tags = {"pixel_memory": memory}
+    if not prefit.nowcast:
+        return tags
+    ages = np.concatenate([maps[AGE][np.isfinite(maps[AGE])] for maps in moment.maps])
+    age = f"{np.median(ages):g} (median; {ages.min():g} to {ages.max():g})" if ages.size else "no earlier image"
+    return {**tags, "kind": "nowcast", "previous_image_age_days": age}
 
 
 def load_mapper(config: PredictConfig) -> Mapper:
@@ -152,6 +183,11 @@ def load_mapper(config: PredictConfig) -> Mapper:
     device = choose_device(config.accelerator)
     store = open_store(config.tracking)
     run = find_run(store, config.run)
+    if SEASONS in run.tags:
+        raise RunError(
+            f"run {run.run_id} tests on every season in turn and has no model; name the run of one of its seasons, as "
+            "seasons.csv lists them, or train with split=by_season"
+        )
     with tempfile.TemporaryDirectory() as folder:
         restored = restore(download(store, run.run_id, BUNDLE_FOLDER, Path(folder)))
     model = restored.bundle
@@ -160,8 +196,12 @@ def load_mapper(config: PredictConfig) -> Mapper:
     stack = load_stack(cube, model.images)
     layers = fitting_layers(model.channels, area_layers(cube, stack.working, model.features.static), model.features)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
-    features = FeatureSource(field, layers, model.channels)
-    return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device))
+    features = FeatureSource(field, layers, model.channels, model.model.weather_ratio)
+    prefit, labelled = None, labelled_pixels(restored.fitted, stack.working)
+    if restored.fitted is not None and restored.fitted["forecaster"] is not None:
+        masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)
+        prefit = DayMaps(restored.fitted, Images(cube, stack, masks, window_ends(cube, model.window)), Drivers(field))
+    return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device), prefit, labelled)
 
 
 def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> DatamoduleConfig:

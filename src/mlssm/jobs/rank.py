@@ -49,7 +49,7 @@ def _train(path: Path, ready: int) -> None:
     experiment = assemble(open_area(config.datamodule, config.on_bad_file, config.weather), config)
     os.write(ready, b"1")
     os.close(ready)
-    train_network(experiment, config, task.checkpoints, None, Start(task.resume_from))
+    train_network(experiment, config, task.checkpoints, None, Start(task.resume_from), epochs=task.epochs)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +34,7 @@ def report(
     network: nn.Module,
     evaluation: Evaluation,
     history: Sequence[EpochPoint],
+    courses: Mapping[str, Sequence[EpochPoint]] | None = None,
 ) -> None:
     """Log the final metrics, the tables, the test split's sums, the figures, and the report that shows them.
 
@@ -44,6 +45,7 @@ def report(
         network: The trained network.
         evaluation: Its scores.
         history: The course of the training.
+        courses: Of the trainings that chose its epochs, by the season that each held out; None where none did.
     """
     days = experiment.cube.local_days
     run.log_metrics(final_metrics(evaluation))
@@ -51,7 +53,7 @@ def report(
     tables = Breakdown.of(evaluation, days)
     log_breakdown(run, tables)
     log_sums(run, evaluation.splits["test"], days)
-    figures = run_figures(experiment, network, evaluation, tables, history)
+    figures = run_figures(experiment, network, evaluation, tables, history, courses or {})
     for item in figures:
         run.log_image(item.png, f"figures/{item.stem}.png")
     run.log_text(render(run_page(config, evaluation, tables, days, figures)), "report.html")
@@ -84,15 +86,15 @@ def log_sums(run: TrackedRun, found: SplitEvaluation, days: npt.NDArray[np.datet
 def final_metrics(evaluation: Evaluation) -> dict[str, float]:
     """What runs are compared by: the trained model's scores on validation and test; all else is in the tables.
 
-    `{split}/n`, `{split}/{distribution}/{score}`, `{split}/natural/r2_low`, `r2_high` and `skill` (over the best
-    baseline), `{split}/detection/{pod,far,csi}_{threshold}`, and the medians `{split}/temporal_corr` and
-    `{split}/spatial_corr`.
+    `{split}/n`, `{split}/{distribution}/{score}`, `{split}/natural/r2_low`, `r2_high`, `skill` (over the best
+    baseline), `skill_low` and `skill_high`, `{split}/detection/{pod,far,csi}_{threshold}`, and the medians
+    `{split}/temporal_corr` and `{split}/spatial_corr`.
     """
     metrics: dict[str, float] = {}
     for row in evaluation.rows:
         if row.kind == "network" and row.split in COMPARED:
             metrics |= _row_metrics(row)
-    for split in COMPARED:
+    for split in (name for name in COMPARED if name in evaluation.splits):
         metrics |= _split_metrics(split, evaluation.splits[split], evaluation)
     return metrics
 
@@ -104,6 +106,8 @@ def _row_metrics(row: ScoreRow) -> dict[str, float]:
     if row.distribution == "natural":
         ends = row.intervals.r2
         more = {"r2_low": ends.low, "r2_high": ends.high, "skill": row.skill}
+        if row.skill_interval is not None:
+            more |= {"skill_low": row.skill_interval.low, "skill_high": row.skill_interval.high}
         metrics |= {f"{place}/{name}": value for name, value in more.items()} | {f"{row.split}/n": n}
     elif row.distribution == "two_pass":
         metrics[f"{place}/n"] = n

@@ -60,21 +60,30 @@ def show(
     parent.set_tags(tags)
 
 
-def register_champion(run_id: str) -> int:
+def register_champion(run_id: str) -> int | None:
     """Register a run's model as `mlssm`, alias champion.
 
     Returns:
-        The version.
+        The version; None for a run that stands above one of each season, and has no model.
 
     Raises:
         RunError: The sweep has no parent run, or the run has no model.
     """
     from mlssm.jobs import sweep
+    from mlssm.tracking.find import find_run
     from mlssm.tracking.registry import register
+    from mlssm.tracking.tags import SEASONS
 
     parent = sweep.current_parent()
     if parent is None:
         raise RunError(
             f"run {run_id} cannot be registered: the sweep has no parent run; keep hydra.callbacks.sweep_parent"
         )
+    if SEASONS in find_run(parent.store, run_id).tags:
+        log.warning(
+            "run %s tests on every season in turn and has no model: none is registered; train the best point with "
+            "split=by_season split.inner=seasons for one",
+            run_id,
+        )
+        return None
     return register(parent.store, run_id, name=REGISTERED, alias=ALIAS)

@@ -58,7 +58,7 @@ def report_seeds(
     """
     together, spreads = pooled(evaluations), spread(evaluations)
     parts = _seed_splits(experiment, config, networks)
-    figure = NamedFigure("seeds", seeds_figure(_by_seed(config, evaluations), "test, natural"))
+    figure = NamedFigure("seeds", seeds_figure(by_seed(config, evaluations), "test, natural"))
     run.log_metrics(mean_metrics(evaluations))
     log_scores(run, together)
     log_sums(run, together.splits["test"], experiment.cube.local_days)
@@ -99,14 +99,18 @@ def _mean(sums: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 def _seed_splits(experiment: Experiment, config: TrainConfig, networks: Sequence[nn.Module]) -> pd.DataFrame:
     data = {split: regular_grid(experiment.datasets[split]) for split in SCORED}
     size = config.optimiser.batch_size
-    found = {split: seed_split(networks, dataset, size, config.control) for split, dataset in data.items()}
+    # where training seasons are held out in turn, each fold has networks of its own, and there is no validation split
+    found = {
+        split: seed_split(networks, dataset, size, config.control) for split, dataset in data.items() if len(dataset)
+    }
     names = ("networks", "mse", "bias_squared", "variance", "noise", "reason")
     rows = [{"split": split, **{name: getattr(part, name) for name in names}} for split, part in found.items()]
     return pd.DataFrame(rows)
 
 
-def _by_seed(config: TrainConfig, evaluations: Sequence[Evaluation]) -> pd.DataFrame:
-    wanted = (config.model.title, "test", "natural")
+def by_seed(config: TrainConfig, evaluations: Sequence[Evaluation]) -> pd.DataFrame:
+    """The network's natural scores on the test split, a row a seed."""
+    wanted = (evaluations[0].network, "test", "natural")
     rows = [next(row for row in found.rows if row.labels == wanted) for found in evaluations]
     return pd.DataFrame({"seed": config.seed + place, **asdict(row.scores)} for place, row in enumerate(rows))
 

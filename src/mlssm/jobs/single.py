@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import torch
-from hydra.utils import instantiate
 from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -18,46 +20,73 @@ from torch.utils.flop_counter import FlopCounterMode
 from mlssm.checkpoint import CHECKPOINTS
 from mlssm.cube import Cube
 from mlssm.data.assemble import Experiment
-from mlssm.distributed.group import process_group
-from mlssm.distributed.rank_job import RankTask
 from mlssm.evaluation.evaluate import Evaluation, evaluate
+from mlssm.evaluation.evaluation_file import FILE, save_evaluation
 from mlssm.jobs.artifacts import keep_bundle, keep_checkpoints, keep_index
-from mlssm.jobs.continuation import TrainingJob
+from mlssm.jobs.continuation import FOLDS, TrainingJob
+from mlssm.jobs.fit import fit
+from mlssm.jobs.inner import Choice, choose, refit_start
 from mlssm.jobs.report import report
 from mlssm.tracking.datasets import dataset_inputs
 from mlssm.tracking.lifecycle import tracked_run
-from mlssm.tracking.lightning import lightning_logger
 from mlssm.tracking.opening import open_store
 from mlssm.tracking.run import TrackedRun
-from mlssm.training.train_network import Trained, train_network
+from mlssm.training.history import History
+from mlssm.training.train_network import Trained
 
+log = logging.getLogger(__name__)
 RMSE, COST = "val/natural/rmse", "model/flops_per_pixel"
 
 
-def train_one(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> tuple[Trained, Evaluation | None]:
+@dataclass(frozen=True)
+class Result:
+    """One trained network.
+
+    Attributes:
+        trained: It.
+        rmse: The lowest `val/natural/rmse`, SSM units; where training seasons are held out in turn, that of all their
+            pixels together, NaN in a process that keeps no run.
+        evaluation: Its scores; None in a process that keeps no run, and of a search's trial, which must not see the
+            test split.
+    """
+
+    trained: Trained
+    rmse: float
+    evaluation: Evaluation | None
+
+
+def train_one(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> Result:
     """Train and score one network, and keep it in its run; without a run there is no evaluation.
+
+    Under `split.inner=seasons` the epochs are chosen first, by training seasons that are held out in turn, and the
+    network is then trained for so many on all of them.
 
     Raises:
         Pruned: The search stopped it.
+        SplitError: There are too few training seasons to choose by.
     """
     started = time.monotonic()
     if run is not None:
         keep_index(run, experiment, job.folder)
         root = job.config.datamodule.root
         run.log_inputs(dataset_inputs(experiment.cube, experiment.index, experiment.spec, root))
-    trained = _train(experiment, job, run)
+    choice = choose(experiment, job, run) if job.config.split.by_inner_seasons else None
+    trained = _train(experiment, job, run, choice)
+    rmse = trained.history.best if choice is None else choice.rmse
     if run is None:
-        return trained, None
+        return Result(trained, rmse, None)
     run.log_metrics({COST: cost(experiment, trained.network), "model/parameters": _size(trained.network)})
-    if job.config.trial is not None:  # a search must not see the test split
-        run.log_metrics({RMSE: trained.history.best})
-        return trained, None
-    evaluation = evaluate(experiment, trained.network, job.config)
-    report(run, experiment, job.config, trained.network, evaluation, trained.history.points)
+    if job.config.trial is not None:
+        run.log_metrics({RMSE: rmse})
+        if job.pooled:
+            _keep_scores(run, job, _validation(experiment, trained, job, choice))
+        return Result(trained, rmse, None)
+    evaluation = _evaluate(experiment, trained, job, choice)
+    courses = None if choice is None else choice.courses
+    report(run, experiment, job.config, trained.network, evaluation, trained.history.points, courses)
     run.log_metrics({"seconds": time.monotonic() - started, "peak_memory_gb": peak_memory_gb()})
-    keep_checkpoints(run, job.folder / CHECKPOINTS)
-    keep_bundle(run, experiment, job, trained)
-    return trained, evaluation
+    _keep(run, experiment, job, trained, evaluation, choice)
+    return Result(trained, rmse, evaluation)
 
 
 @contextmanager
@@ -71,7 +100,7 @@ def record(
         cube: What it is trained on.
         name: The run's.
         parent: The run that it belongs to.
-        kind: training, or seed for one of several.
+        kind: training, or seed or season for one of several.
         place: Tags that name its place among the others under its parent.
     """
     if rank() > 0:
@@ -90,8 +119,11 @@ def record(
 def cost(experiment: Experiment, network: nn.Module) -> float:
     """Floating-point operations of a network for a pixel of one map."""
     first = experiment.datasets["train"][0]
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(first.dynamic[None], first.static[None])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "TF32 acceleration on top of oneDNN")
+        # oneDNN's LSTM is a single operation that the counter does not know; without it there are matrix products
+        with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(first.dynamic[None], first.static[None])
     return float(counter.get_total_flops()) / first.valid.numel()
 
 
@@ -106,12 +138,54 @@ def rank() -> int:
     return int(getattr(rank_zero_only, "rank", 0))
 
 
-def _train(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> Trained:
-    logger = None if run is None else lightning_logger(run)
-    watch = None if job.config.trial is None else instantiate(dict(job.config.trial))
-    task = RankTask(job.values, job.folder / CHECKPOINTS, job.start.checkpoint)
-    with process_group(job.config, task) as checkpoints:
-        return train_network(experiment, job.config, checkpoints, logger, job.start, watch)
+def _train(experiment: Experiment, job: TrainingJob, run: TrackedRun | None, choice: Choice | None) -> Trained:
+    """With what is chosen already, a search needs no refit."""
+    if choice is None:
+        return fit(experiment, job, run)
+    if job.config.trial is not None:
+        return Trained(choice.network, History())
+    log.info("refit on all training seasons: %d epochs", choice.epochs)
+    refit = replace(job, start=refit_start(job, choice.epochs))
+    return fit(experiment, refit, run, epochs=choice.epochs)
+
+
+def _evaluate(experiment: Experiment, trained: Trained, job: TrainingJob, choice: Choice | None) -> Evaluation:
+    if choice is None:
+        return evaluate(experiment, trained.network, job.config, poolable=job.pooled)
+    found = evaluate(experiment, trained.network, job.config, ("train", "test"), poolable=job.pooled)
+    assert choice.val is not None
+    return replace(found, splits={"train": found.splits["train"], **choice.val.splits, "test": found.splits["test"]})
+
+
+def _validation(experiment: Experiment, trained: Trained, job: TrainingJob, choice: Choice | None) -> Evaluation:
+    """The network's validation scores alone: a search must see no others."""
+    if choice is None:
+        return evaluate(experiment, trained.network, job.config, ("val",), poolable=True, bare=True)
+    assert choice.val is not None
+    return choice.val
+
+
+def _keep_scores(run: TrackedRun, job: TrainingJob, evaluation: Evaluation) -> None:
+    """Whole, for the run above to pool."""
+    save_evaluation(evaluation, job.folder / FILE)
+    run.log_file(job.folder / FILE)
+
+
+def _keep(
+    run: TrackedRun,
+    experiment: Experiment,
+    job: TrainingJob,
+    trained: Trained,
+    evaluation: Evaluation,
+    choice: Choice | None,
+) -> None:
+    """What others go on from; the model last of all."""
+    if job.pooled:
+        _keep_scores(run, job, evaluation)
+    keep_checkpoints(run, job.folder / CHECKPOINTS)
+    for fold in () if choice is None else choice.folds:
+        keep_checkpoints(run, fold.folder / CHECKPOINTS, f"{FOLDS}/{fold.folder.name}/{CHECKPOINTS}")
+    keep_bundle(run, experiment, job, trained)
 
 
 def _size(network: nn.Module) -> int:

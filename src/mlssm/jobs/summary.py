@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlssm.errors import RunError
 from mlssm.tracking.find import Run, download
 from mlssm.tracking.run import TrackedRun
-from mlssm.tracking.tags import BUNDLE
+from mlssm.tracking.tags import BUNDLE, SEASONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +29,9 @@ def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> None:
     """Write a sweep's summary to its parent run.
 
     Args:
-        comparison: `paper_table` and `leakage`: tables, figures and page of that experiment; `children`: the scores
-            against the lag where it was varied, and whether the runs differ from the one that is best on validation.
+        comparison: `paper_table`, `leakage` and `benchmark`: tables, figures and page of that experiment; `children`:
+            the scores against the lag where it was varied, and whether the runs differ from the one that is best on
+            validation.
         parent: The sweep's run.
         runs: Its children, those that failed too.
 
@@ -42,6 +44,9 @@ def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> None:
         _log_lags(parent, runs)
         _log_differences(parent, runs)
         return
+    if comparison == "benchmark":
+        _log_artifacts(parent, _benchmark(parent, runs))
+        return
     _log_artifacts(parent, _artifacts(comparison, _children(parent, runs), runs))
 
 
@@ -53,6 +58,32 @@ def _artifacts(comparison: str, children: Children, runs: Sequence[Run]) -> Arti
         return leakage(children)
     held_out = [run.params["split.name"] for run in runs if run.params.get("protocol") == "held_out"]
     return paper_table(children, held_out[0] if held_out else "by_season")
+
+
+def _benchmark(parent: TrackedRun, runs: Sequence[Run]) -> Artifacts:
+    from mlssm.evaluation.experiments.benchmark import BenchmarkRun, benchmark
+
+    finished = [run for run in runs if run.status == "FINISHED"]
+    failed = [f"run {run.name} is {run.status}, see its error.txt" for run in runs if run not in finished]
+    if not finished:
+        raise RunError(f"no model of the benchmark has scores: {'; '.join(failed)}")
+    found = []
+    for run in finished:
+        seeds = int(run.params["seeds"])
+        found.append(
+            BenchmarkRun(
+                scale_m=float(run.params["retrieval.multilook_m"]),
+                mask_db=float(run.params["retrieval.min_sensitivity_db"]),
+                nowcast=run.params["features.previous"] == "nowcast",
+                seeds=seeds,
+                parameters=run.metrics.get("model/parameters", float("nan")),
+                flops_per_pixel=run.metrics.get("model/flops_per_pixel", float("nan")),
+                seconds=run.metrics.get("seconds", float("nan")),
+                scores=_scores(parent, run),
+                spread=_table(parent, run, "spread.csv") if seeds > 1 else None,
+            )
+        )
+    return benchmark(found, failed)
 
 
 def _log_artifacts(parent: TrackedRun, artifacts: Artifacts) -> None:
@@ -82,14 +113,17 @@ def _children(parent: TrackedRun, runs: Sequence[Run]) -> Children:
 
 
 def _scores(parent: TrackedRun, run: Run) -> pd.DataFrame:
+    return _table(parent, run, SCORES)
+
+
+def _table(parent: TrackedRun, run: Run, name: str) -> pd.DataFrame:
     import pandas as pd
 
     with tempfile.TemporaryDirectory() as folder:
-        return pd.read_csv(download(parent.store, run.run_id, SCORES, Path(folder)))
+        return pd.read_csv(download(parent.store, run.run_id, name, Path(folder)))
 
 
 def _log_lags(parent: TrackedRun, runs: Sequence[Run]) -> None:
-    from mlssm.evaluation.figures import scores_by_lag
     from mlssm.tracking.comparison import changed_parameters, compare
 
     changed = changed_parameters(runs)
@@ -101,17 +135,20 @@ def _log_lags(parent: TrackedRun, runs: Sequence[Run]) -> None:
     if table["series"].nunique() > MOST_SERIES:
         log.info("figures/lags.png is not drawn: %d combinations beside the lag", table["series"].nunique())
         return
+    from mlssm.evaluation.figures import scores_by_lag
+
     table["lag"] = table[LAG].astype("Float64")
     parent.log_figure(scores_by_lag(table[table["lag"].notna()], "Scores by antecedent window"), "figures/lags.png")
 
 
 def _log_differences(parent: TrackedRun, runs: Sequence[Run]) -> None:
-    from mlssm.evaluation.experiments.differences import Scored, differences
-    from mlssm.evaluation.sums_file import FILE, load_sums
-
-    finished = [run for run in runs if BUNDLE in run.tags]  # a run with a model is a run that has everything
+    # a run with a model, or with all its seasons, is a run that has everything
+    finished = [run for run in runs if BUNDLE in run.tags or SEASONS in run.tags]
     if len(finished) < 2:
         return
+    from mlssm.evaluation.experiments.differences import Scored, differences  # which takes seconds
+    from mlssm.evaluation.sums_file import FILE, load_sums
+
     with tempfile.TemporaryDirectory() as folder:
         scored = []
         for run in finished:

@@ -11,12 +11,15 @@ from hydra.core.hydra_config import HydraConfig
 
 from mlssm.checkpoint import CHECKPOINTS, LAST
 from mlssm.config import TrainConfig
-from mlssm.data.assemble import Experiment, assemble
+from mlssm.cube import Cube
+from mlssm.data.assemble import assemble
 from mlssm.distributed.group import check_processes
 from mlssm.errors import Pruned
+from mlssm.evaluation.evaluate import Evaluation
 from mlssm.jobs.area import open_area
 from mlssm.jobs.artifacts import print_scores
-from mlssm.jobs.continuation import TrainingJob, find_job
+from mlssm.jobs.continuation import FOLDS, TrainingJob, find_job
+from mlssm.jobs.each_season import train_each_season
 from mlssm.jobs.outcome import Outcome
 from mlssm.jobs.seeds import train_seeds
 from mlssm.jobs.single import COST, RMSE, cost, rank, record, train_one
@@ -35,7 +38,8 @@ log = logging.getLogger(__name__)
 def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
     """Prepare the area, train, score, and record it all as one run.
 
-    With `seeds` above 1 it trains as many times, each as a run under the one that shows their mean and spread. With
+    With `seeds` above 1 it trains as many times, each as a run under the one that shows their mean and spread; with
+    `split=leave_one_season_out` a season at a time, each as a run under the one that shows all held-out pixels. With
     `resume`, `fork` or `warm_start` it takes up another run, see `mlssm.jobs.continuation`. A search's trial is
     scored on validation alone.
 
@@ -65,7 +69,7 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
         with record(job, cube, job_name(job.config), parent, place=_place(parent)) as run:
             if earlier is not None and run is not None and run.run_id != earlier.run.run_id:
                 store.client.set_tag(earlier.run.run_id, SUPERSEDED, run.run_id)
-            return _train(assemble(cube, job.config), job, run)
+            return _train(cube, job, run)
     except Pruned as pruned:
         log.info("%s", pruned)
         return Outcome(float("nan"), float("nan"), "" if run is None else run.run_id, pruned.epoch)
@@ -76,17 +80,27 @@ def output_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
-def _train(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> Outcome:
-    if job.config.seeds > 1:
-        return train_seeds(experiment, job, run)
-    trained, evaluation = train_one(experiment, job, run)
+def _train(cube: Cube, job: TrainingJob, run: TrackedRun | None) -> Outcome:
+    outcome, evaluation = _outcome(cube, job, run)
     if run is not None and evaluation is not None:
         print_scores(evaluation, run)
-    return Outcome(trained.history.best, cost(experiment, trained.network), "" if run is None else run.run_id)
+    return outcome
+
+
+def _outcome(cube: Cube, job: TrainingJob, run: TrackedRun | None) -> tuple[Outcome, Evaluation | None]:
+    if job.config.split.each_season:
+        return train_each_season(cube, job, run)
+    experiment = assemble(cube, job.config)
+    if job.config.seeds > 1:
+        return train_seeds(experiment, job, run)
+    result = train_one(experiment, job, run)
+    flops = cost(experiment, result.trained.network)
+    return Outcome(result.rmse, flops, "" if run is None else run.run_id), result.evaluation
 
 
 def _find_job(store: Store, config: TrainConfig, values: Mapping[str, Any], earlier: Earlier | None) -> TrainingJob:
-    if earlier is not None and (config.seeds > 1 or _has_checkpoint(earlier.run)):
+    several = config.seeds > 1 or config.split.each_season
+    if earlier is not None and (several or _has_checkpoint(earlier.run)):
         config = config.model_copy(update={"resume": earlier.run.run_id})
     return find_job(store, config, values, output_folder(), list(HydraConfig.get().overrides.task))
 
@@ -97,4 +111,4 @@ def _place(parent: str | None) -> dict[str, str]:
 
 def _has_checkpoint(run: Run) -> bool:
     folder = run.tags.get(FOLDER)
-    return folder is not None and (Path(folder) / CHECKPOINTS / LAST).is_file()
+    return folder is not None and ((Path(folder) / CHECKPOINTS / LAST).is_file() or (Path(folder) / FOLDS).is_dir())

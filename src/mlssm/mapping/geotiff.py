@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import TypeAlias
@@ -41,7 +42,29 @@ COG_OPTIONS = {
 }
 
 
-def write_cog(path: Path, blocks: Sequence[Block], grid: Grid, tags: Mapping[str, str], description: str) -> None:
+@dataclass(frozen=True)
+class Band:
+    """A band beside the soil moisture.
+
+    Attributes:
+        description: What it is.
+        units: Of its values.
+        blocks: In the same windows.
+    """
+
+    description: str
+    units: str
+    blocks: Sequence[Block]
+
+
+def write_cog(
+    path: Path,
+    blocks: Sequence[Block],
+    grid: Grid,
+    tags: Mapping[str, str],
+    description: str,
+    more: Sequence[Band] = (),
+) -> None:
     """Write one map of soil moisture as a Cloud-Optimised GeoTIFF on the whole grid.
 
     The file appears under its name when it is complete; blocks without data take no space in it.
@@ -51,14 +74,16 @@ def write_cog(path: Path, blocks: Sequence[Block], grid: Grid, tags: Mapping[str
         blocks: Windows of the grid that do not overlap, each with its SSM [h, w], float32, 0..1; NaN = nodata.
         grid: The grid of the map.
         tags: What the file says about itself, e.g. date, run id, model, support in metres.
-        description: The band's description.
+        description: The first band's description.
+        more: Bands that follow it.
 
     Raises:
         ValueError: A block has values outside 0..1, another type or shape than stated, reaches out of the grid, or
             overlaps another.
         DataError: The file cannot be written.
     """
-    for block in blocks:
+    bands = (Band(description, UNITS, blocks), *more)
+    for block in (block for band in bands for block in band.blocks):
         _check(block, grid)
     if clash := next((pair for pair in combinations(blocks, 2) if pair[0][0].intersects(pair[1][0])), None):
         raise ValueError(f"blocks overlap: {clash[0][0]} and {clash[1][0]}")
@@ -66,9 +91,9 @@ def write_cog(path: Path, blocks: Sequence[Block], grid: Grid, tags: Mapping[str
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             staged, finished = Path(folder) / "staged.tif", Path(folder) / "finished.tif"
-            _stage(staged, blocks, grid, tags, description)
+            _stage(staged, bands, grid, tags)
             rasterio.shutil.copy(staged, finished, driver="COG", **COG_OPTIONS)
-            _verify(finished, blocks)
+            _verify(finished, bands)
             finished.replace(path)
     except (OSError, rasterio.errors.RasterioError, CPLE_BaseError) as error:
         raise DataError(f"{path} cannot be written ({error}); choose another folder or free some space") from error
@@ -87,14 +112,14 @@ def _check(block: Block, grid: Grid) -> None:
         raise ValueError(f"soil moisture must lie in 0..1, not {known.min():g}..{known.max():g}, in {window}")
 
 
-def _stage(path: Path, blocks: Sequence[Block], grid: Grid, tags: Mapping[str, str], description: str) -> None:
+def _stage(path: Path, bands: Sequence[Band], grid: Grid, tags: Mapping[str, str]) -> None:
     """A plain sparse GeoTIFF: the COG driver can only copy a complete raster."""
     with rasterio.open(
         path,
         "w",
         driver="GTiff",
         dtype="float32",
-        count=1,
+        count=len(bands),
         height=grid.height,
         width=grid.width,
         crs=grid.crs,
@@ -106,19 +131,21 @@ def _stage(path: Path, blocks: Sequence[Block], grid: Grid, tags: Mapping[str, s
         SPARSE_OK=True,
         BIGTIFF="IF_SAFER",
     ) as target:
-        for window, values in blocks:
-            target.write(values, 1, window=_place(window))
-        target.set_band_description(1, description)
-        target.units = (UNITS,)
+        for number, band in enumerate(bands, 1):
+            for window, values in band.blocks:
+                target.write(values, number, window=_place(window))
+            target.set_band_description(number, band.description)
+        target.units = tuple(band.units for band in bands)
         target.update_tags(**{"units": UNITS_TAG, **tags})
 
 
-def _verify(path: Path, blocks: Sequence[Block]) -> None:
+def _verify(path: Path, bands: Sequence[Band]) -> None:
     """Read the values back: GDAL does not raise when a disk fills up while a file is closed."""
     with rasterio.open(path) as source:
-        for window, values in blocks:
-            if not np.array_equal(source.read(1, window=_place(window)), values, equal_nan=True):
-                raise OSError("values read back differ from those written")
+        for number, band in enumerate(bands, 1):
+            for window, values in band.blocks:
+                if not np.array_equal(source.read(number, window=_place(window)), values, equal_nan=True):
+                    raise OSError("values read back differ from those written")
 
 
 def _place(window: Window) -> rasterio.windows.Window:

@@ -27,6 +27,13 @@ DEVIATIONS = (0.01, 1.0)
 """Least and most standard deviation of its own error that a network can state, SSM units."""
 
 
+MARGIN = 4
+"""Pixels for each that a kernel reaches: with it a patch and a map differ by less than 1e-4 SSM."""
+
+PaddingMode = Literal["zeros", "replicate"]
+"""What a convolution sees beyond the edge: zeros, which draw a frame, or the outermost values."""
+
+
 class ConvLSTMSettings(ModelSettings):
     """Size and regularisation of the network; see `ConvLSTM`."""
 
@@ -38,6 +45,12 @@ class ConvLSTMSettings(ModelSettings):
     peepholes: bool
     dropout: float = Field(ge=0, lt=1)
     input_dropout: float = Field(ge=0, lt=1)
+    padding: PaddingMode = "zeros"  # of models from before there was a choice
+
+    @property
+    def margin(self) -> int:
+        """It reaches further with each step, but what is beyond this many pixels it hardly sees (docs/method.md)."""
+        return MARGIN * (self.kernel // 2)
 
     @model_validator(mode="after")
     def _kernel_is_odd(self) -> Self:
@@ -45,8 +58,12 @@ class ConvLSTMSettings(ModelSettings):
             raise ValueError(f"kernel {self.kernel} is even; an odd one keeps the size of the map")
         return self
 
-    def build(self, channels: Channels, *, spread: bool) -> ConvLSTM:
+    def build(self, channels: Channels, *, spread: bool) -> nn.Module:
         """The network for these channels; with `spread` it has a second head."""
+        return self.network(channels, spread=spread)
+
+    def network(self, channels: Channels, *, spread: bool, bounded: bool = True) -> ConvLSTM:
+        """The same, or for a residual without a bound; see `ConvLSTM`."""
         return ConvLSTM(
             len(channels.dynamic),
             len(channels.static),
@@ -56,6 +73,8 @@ class ConvLSTMSettings(ModelSettings):
             dropout=self.dropout,
             input_dropout=self.input_dropout,
             spread=spread,
+            bounded=bounded,
+            padding_mode=self.padding,
         )
 
 
@@ -88,6 +107,7 @@ class ConvLSTMCell(nn.Module):
         *,
         peepholes: bool = False,
         padding: int | Literal["same"] = "same",
+        padding_mode: PaddingMode = "zeros",
     ) -> None:
         """Build the two convolutions; the forget gate's bias starts at 1 (Jozefowicz et al. 2015), the others at 0.
 
@@ -96,12 +116,16 @@ class ConvLSTMCell(nn.Module):
             hidden_channels: Channels of hidden and cell state.
             kernel: Side of both convolutions' kernels, pixels.
             peepholes: Whether the gates see the cell state.
-            padding: Zero padding of the input convolution, pixels; the recurrent one always keeps the size.
+            padding: Of the input convolution, pixels; the recurrent one always keeps the size.
+            padding_mode: What both see beyond the edge.
         """
         super().__init__()
         self.hidden_channels = hidden_channels
-        self.input_convolution = nn.Conv2d(input_channels, 4 * hidden_channels, kernel, padding=padding)
-        self.hidden_convolution = nn.Conv2d(hidden_channels, 4 * hidden_channels, kernel, padding="same", bias=False)
+        gates, mode = 4 * hidden_channels, padding_mode
+        self.input_convolution = nn.Conv2d(input_channels, gates, kernel, padding=padding, padding_mode=mode)
+        self.hidden_convolution = nn.Conv2d(
+            hidden_channels, gates, kernel, padding="same", bias=False, padding_mode=mode
+        )
         self.peepholes = Peepholes(hidden_channels) if peepholes else None
         bias = self.input_convolution.bias
         assert bias is not None
@@ -116,17 +140,22 @@ class ConvLSTMCell(nn.Module):
         zeros = like.new_zeros(1, self.hidden_channels, 1, 1)
         return State(zeros, zeros)
 
-    def forward(self, input_gates: Tensor, state: State) -> State:
+    def forward(self, frame: Tensor, state: State | None = None, static_gates: Tensor | None = None) -> State:
         """One step of the recurrence.
 
         Args:
-            input_gates: W_x * X_t + b of the four gates, [B, 4 hidden, H, W].
-            state: The state after the step before.
+            frame: The step's input X_t, [B, input, H, W].
+            state: The state after the step before; the zero state if None.
+            static_gates: What is added to the four gates at every step, [B, 4 hidden, H, W].
 
         Returns:
             The state after this step.
         """
-        gates = input_gates + self.hidden_convolution(state.hidden)
+        gates = self.input_convolution(frame)
+        state = self.initial_state(gates) if state is None else state
+        gates += self.hidden_convolution(state.hidden)  # in place: a step's gates are its largest tensor
+        if static_gates is not None:
+            gates += static_gates
         i, f, g, o = gates.chunk(4, dim=1)
         if self.peepholes is not None:
             i = i + self.peepholes.input * state.cell
@@ -136,24 +165,21 @@ class ConvLSTMCell(nn.Module):
             o = o + self.peepholes.output * cell
         return State(torch.sigmoid(o) * torch.tanh(cell), cell)
 
-    def unroll(self, frames: Tensor, static_gates: Tensor | None = None) -> list[Tensor]:
-        """Run over a sequence from the zero state; the input convolution of all steps is one call.
+    def unroll(self, frames: Tensor, static_gates: Tensor | None = None) -> list[State]:
+        """Run over a sequence from the zero state, step by step: the gates of all steps at once fit no cache.
 
         Args:
             frames: The inputs, steps first: [T, B, input, H, W].
-            static_gates: What is added to the gates at every step, [B, 4 hidden, H, W].
+            static_gates: As in `forward`.
 
         Returns:
-            The hidden state after each step, T times [B, hidden, H, W].
+            The state after each step.
         """
-        gates = self.input_convolution(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-        if static_gates is not None:
-            gates.add_(static_gates)  # in place: the gates of all steps are the largest tensor there is
-        state = self.initial_state(gates)
+        state: State | None = None
         states = []
-        for step in gates:
-            state = self(step, state)
-            states.append(state.hidden)
+        for frame in frames:
+            state = self(frame, state, static_gates)
+            states.append(state)
         return states
 
 
@@ -170,6 +196,8 @@ class ConvLSTM(nn.Module):
         dropout: float,
         input_dropout: float = 0.0,
         spread: bool = False,
+        bounded: bool = True,
+        padding_mode: PaddingMode = "zeros",
     ) -> None:
         """Build the layers.
 
@@ -183,19 +211,24 @@ class ConvLSTM(nn.Module):
             input_dropout: Share of weather variables that are set to their mean (0) over a whole patch and window while
                 training, 0..1. Few dates are soon told apart by any one variable; this keeps the network from it.
             spread: Whether a second head states the spread of the error.
+            bounded: Whether a sigmoid keeps the mean in (0, 1); else it is any number, as a residual is.
+            padding_mode: What the convolutions see beyond the edge.
         """
         super().__init__()
         inputs = (dynamic_channels, *hidden[:-1])
         self.cells = nn.ModuleList(
-            ConvLSTMCell(channels, size, kernel, peepholes=peepholes)
+            ConvLSTMCell(channels, size, kernel, peepholes=peepholes, padding_mode=padding_mode)
             for channels, size in zip(inputs, hidden, strict=True)
         )
         self.static_convolution = (
-            nn.Conv2d(static_channels, 4 * hidden[0], kernel, padding="same", bias=False) if static_channels else None
+            nn.Conv2d(static_channels, 4 * hidden[0], kernel, padding="same", bias=False, padding_mode=padding_mode)
+            if static_channels
+            else None
         )
         self.dropout = nn.Dropout2d(dropout)
         self.input_dropout = nn.Dropout3d(input_dropout)
         self.head = nn.Conv2d(hidden[-1], 1, kernel_size=1)
+        self.bounded = bounded
         self.variance_head = nn.Conv2d(hidden[-1], 1, kernel_size=1) if spread else None
 
     def forward(self, dynamic: Tensor, static: Tensor) -> Prediction:
@@ -206,11 +239,12 @@ class ConvLSTM(nn.Module):
             static: [B, static_channels, H, W]; not read where `static_channels` is 0.
 
         Returns:
-            SSM in (0, 1), and with the second head its spread, between `DEVIATIONS`.
+            SSM in (0, 1), unless it is not bounded, and with the second head its spread, between `DEVIATIONS`.
         """
         last = self.dropout(self._unroll(dynamic, static)[-1])
-        mean = torch.sigmoid(self.head(last))
-        return Prediction(mean, None if self.variance_head is None else _spread(self.variance_head(last)))
+        state = self.head(last)
+        mean = torch.sigmoid(state) if self.bounded else state
+        return Prediction(mean, None if self.variance_head is None else bounded_spread(self.variance_head(last)))
 
     def states(self, dynamic: Tensor, static: Tensor) -> Tensor:
         """The last layer's hidden state after each step, [B, T, hidden[-1], H, W]; arguments as in `forward`."""
@@ -224,12 +258,12 @@ class ConvLSTM(nn.Module):
         kept = self.input_dropout(dynamic.transpose(1, 2)).transpose(1, 2)
         states = first.unroll(kept.transpose(0, 1), gates)
         for cell in others:
-            frames = self.dropout(torch.cat(states)).unflatten(0, (len(states), -1))
-            states = cell.unroll(frames)
-        return states
+            frames = self.dropout(torch.cat([state.hidden for state in states]))
+            states = cell.unroll(frames.unflatten(0, (len(states), -1)))
+        return [state.hidden for state in states]
 
 
-def _spread(state: Tensor) -> Tensor:
+def bounded_spread(state: Tensor) -> Tensor:
     """A standard deviation between `DEVIATIONS`: a sigmoid keeps its logarithm there, where a clamp has no gradient."""
     least, most = (math.log(deviation) for deviation in DEVIATIONS)
     return (least + (most - least) * torch.sigmoid(state)).exp()

@@ -30,6 +30,14 @@ class Prediction(NamedTuple):
         """
         return self.mean.clamp(0, 1)
 
+    def middle(self, like: Tensor) -> Prediction:
+        """What it says of the middle of its pixels, of as many rows and columns as `like` has, [B, 1, h, w]."""
+        top, left = ((whole - part) // 2 for whole, part in zip(self.mean.shape[-2:], like.shape[-2:], strict=True))
+        rows, cols = slice(top, top + like.shape[-2]), slice(left, left + like.shape[-1])
+        mean, spread = (None if values is None else values[..., rows, cols] for values in self)
+        assert mean is not None
+        return Prediction(mean, spread)
+
 
 def predict(network: nn.Module, dynamic: Tensor, static: Tensor) -> Prediction:
     """What a trained network says: on its own device, in evaluation mode and without gradients.

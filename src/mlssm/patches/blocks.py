@@ -87,7 +87,9 @@ def lay_blocks(areas: Sequence[Window], pixel: float, patch: int, config: SplitC
             f"of {len(keys)} blocks of {side * pixel:g} m {test} are for test and {val} for validation, which leaves "
             "none for training; make split.block_m, test_fraction or val_fraction smaller"
         )
-    names = ["test"] * test + ["val"] * val + ["train"] * (len(keys) - test - val)
+    # what held-out seasons are validated on, all of them are trained on in the end
+    names = ["test"] * test + ["train" if config.by_inner_seasons else "val"] * val
+    names += ["train"] * (len(keys) - test - val)
     order = np.random.default_rng(config.seed).permutation(len(keys))
     split = {keys[place]: name for place, name in zip(order, names, strict=True)}
     return Blocks(tuple(areas), side, split, max(math.ceil(config.buffer_m / pixel), reach))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,7 @@ def build_index(
     if not two_pass_everywhere:
         placed &= (index["pass"] == 1) | (index["split"] == "train")
     kept = index["valid_fraction"] >= patches.min_valid_fraction
-    _check(index[placed], index[placed & kept], patches)
+    _check(index[placed], index[placed & kept], patches, membership.names)
     index = index[placed & kept].reset_index(drop=True)
     second_pass = SPLITS if two_pass_everywhere else ("train",)
     return index.assign(inclusion=_inclusion(index, working, membership, patches, second_pass))
@@ -108,14 +108,14 @@ def _inclusion(
     inside = (row + patches.size <= heights[area]) & (col + patches.size <= widths[area]) & (row >= 0) & (col >= 0)
     second = (index["high_fraction"] >= patches.min_high_fraction).to_numpy() & inside
     found = np.empty(len(index))
-    for split in SPLITS:
+    for split in membership.names:
         rows = (index["split"] == split).to_numpy()
         found[rows] = shares(patches, working, membership, split).inclusion(second[rows] & (split in second_pass))
     return found
 
 
-def _check(before: pd.DataFrame, after: pd.DataFrame, patches: PatchesConfig) -> None:
-    for name in SPLITS:
+def _check(before: pd.DataFrame, after: pd.DataFrame, patches: PatchesConfig, names: Sequence[str]) -> None:
+    for name in names:
         was, is_left = int((before["split"] == name).sum()), int((after["split"] == name).sum())
         if is_left:
             continue

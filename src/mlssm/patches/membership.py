@@ -34,6 +34,11 @@ class Membership:
     date_split: Names
     places: pd.DataFrame | None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The splits that there are: held-out training seasons need no validation split."""
+        return ("train", "test") if self.config.by_inner_seasons else ("train", "val", "test")
+
     @classmethod
     def of(cls, working: WorkingGrid, date_split: Names, patches: PatchesConfig, config: SplitConfig) -> Membership:
         """Lay the blocks, if space is split."""
@@ -49,6 +54,16 @@ class Membership:
             return np.asarray(by_date)
         by_block = index.merge(self.places, how="left", on=PLACE)["place"].to_numpy(str)
         return by_block if self.config.name == "by_block" else np.where(by_date == by_block, by_block, "none")
+
+    def training_pixels(self, working: WorkingGrid, size: int) -> tuple[npt.NDArray[np.bool_], ...] | None:
+        """Pixels of each area that some training patch can cover, [height, width]; None where space is not split."""
+        if self.places is None:
+            return None
+        found = tuple(np.zeros(area.shape, bool) for area in working.areas)
+        training = self.places[self.places["place"] == "train"]
+        for area, row, col in training[PLACE].to_numpy(np.int64).tolist():
+            found[area][max(row, 0) : row + size, max(col, 0) : col + size] = True
+        return found
 
     def training_share(self, index: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Probability of each row to be for training: 0 or 1, but where patches are split at random."""

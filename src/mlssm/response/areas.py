@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
 from mlssm.grid import Floats
-from mlssm.response.bank import drive, weighs_bank
+from mlssm.response.bank import Bank, drive, weighs_bank
 from mlssm.response.base import Booleans, Seasons
 from mlssm.response.driver import Driver, Forcing, bank, index_driver
 from mlssm.response.folds import Retrieve, Retrieved
@@ -24,10 +24,12 @@ from mlssm.retrieval.fit import fit_areas
 from mlssm.retrieval.labels import AreaRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.stack import Stack, load_stack
-from mlssm.weather.field import AreaPixels, WeatherField
+from mlssm.weather.field import WeatherField
 from mlssm.weather.interpolation import inverse_distance_weights
+from mlssm.weather.stations import Days
 
 WHOLE = slice(None)
+LEAST_DATES = 2  # of references
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Backscatter:
         cross: The same in the other polarisation; None where there is none.
         masks: Frozen and snowy pixels.
         config: The retrieval's.
+        pixels: Of each area, those whose labels may be known [h, w]: where space is split too. None: all.
     """
 
     cube: Cube
@@ -47,13 +50,21 @@ class Backscatter:
     cross: Stack | None
     masks: DateMasks
     config: RetrievalConfig
+    pixels: tuple[Booleans, ...] | None = None
 
     @classmethod
-    def of(cls, cube: Cube, stack: Stack, masks: DateMasks, config: RetrievalConfig) -> Backscatter:
+    def of(
+        cls,
+        cube: Cube,
+        stack: Stack,
+        masks: DateMasks,
+        config: RetrievalConfig,
+        pixels: tuple[Booleans, ...] | None = None,
+    ) -> Backscatter:
         """Find the other polarisation, if the cube has one."""
         others = [each for each in cube.manifest.polarisations if each != config.polarisation]
         cross = load_stack(cube, config.model_copy(update={"polarisation": others[0]})) if others else None
-        return cls(cube, stack, cross, masks, config)
+        return cls(cube, stack, cross, masks, config, pixels)
 
     def retrievals(self) -> tuple[Retrieve, ...]:
         """Each area's labels as a function of the training dates; references of the same dates are fitted once."""
@@ -63,12 +74,20 @@ class Backscatter:
             def retrieve(training: Booleans) -> Retrieved:
                 key = np.packbits(training).tobytes()
                 if key not in fitted:
-                    fitted[key] = fit_areas(self.cube, self.stack, self.config, training, self.masks)
+                    config = self._least_dates(training)
+                    fitted[key] = fit_areas(self.cube, self.stack, config, training, self.masks)
                 return self._retrieved(number, fitted[key][number], training)
 
             return retrieve
 
         return tuple(of(number) for number in range(len(self.stack.areas)))
+
+    def _least_dates(self, training: Booleans) -> RetrievalConfig:
+        """Where seasons are held out, references may be of fewer dates than those that ship: they only choose."""
+        orbits = self.cube.orbits if self.config.per_orbit else np.zeros_like(self.cube.orbits)
+        fewest = int(np.unique(orbits[training], return_counts=True)[1].min(initial=LEAST_DATES))
+        least = min(self.config.min_dates, max(fewest, LEAST_DATES))
+        return self.config.model_copy(update={"min_dates": least})
 
     def _retrieved(self, number: int, area: AreaRetrieval, training: Booleans) -> Retrieved:
         times, orbits = np.arange(len(training)), self.cube.orbits
@@ -76,6 +95,8 @@ class Backscatter:
         if self.masks.any_of(number, times):
             sigma[self.masks.of(number, times, WHOLE, WHOLE)] = np.nan
         relative, sensitivity = area.relative(sigma, orbits, WHOLE, WHOLE)
+        if self.pixels is not None:
+            relative[:, ~self.pixels[number]] = np.nan
         for orbit in np.unique(orbits):
             sigma[orbits == orbit] = area.normalised(sigma[orbits == orbit], int(orbit), WHOLE, WHOLE)
         known = np.where(np.isfinite(relative), sigma, np.nan)[training].astype(float)
@@ -106,38 +127,75 @@ def _level_and_spread(sigma: Floats, keys: npt.NDArray[np.int64]) -> tuple[Float
     return _mean(sigma), np.sqrt(_mean(around**2))
 
 
+class Drivers:
+    """The drivers of a weather record, at the pixels of a field's areas.
+
+    Attributes:
+        field: The weather at pixels.
+        forcing: Rain and demand at its stations.
+        fixed: What drives where the training dates are few.
+    """
+
+    def __init__(self, field: WeatherField) -> None:
+        """Close the record's gaps."""
+        self.field = field
+        self.forcing = Forcing.of(field.weather, field.station_xy, field.config.neighbours, field.config.power)
+        self.fixed = index_driver(self.forcing)
+
+    @cached_property
+    def many(self) -> list[Driver]:
+        """The bank."""
+        return bank(self.forcing)
+
+    def at(self, driver: Driver, area: int, ends: Days) -> Floats:
+        """A driver at an area's pixels on days [T, h, w]; see `Driver.at`."""
+        positions, shape = self.forcing.positions(ends), self.field.places[area].shape
+        return driver.at(positions, self._weights(area)).reshape(len(positions), *shape)
+
+    def weighed(self, weighed: Bank | None, area: int, ends: Days) -> Floats:
+        """What drives an area on days [T, h, w]: its bank, or the fixed driver where it has none.
+
+        Raises:
+            RunError: The bank names a driver that this version does not make.
+        """
+        if weighed is None:
+            return self.at(self.fixed, area, ends)
+        return weighed.driver({each.name: partial(self.at, each, area, ends) for each in self.many})
+
+    @cache  # noqa: B019 - lives as long as the drivers, a few for a command
+    def _weights(self, area: int) -> Floats:
+        """How the stations weigh at an area's pixels [P, S]; rows sum to 1."""
+        place, config = self.field.places[area], self.field.config
+        pixels = np.column_stack([axis.ravel() for axis in np.meshgrid(place.x, place.y)])
+        return inverse_distance_weights(self.field.station_xy, pixels, config.neighbours, config.power)
+
+
 def closed_form_areas(
-    source: Backscatter, field: WeatherField, training: Booleans, seasons: Seasons, drivers: Sequence[Driver] = ()
+    source: Backscatter,
+    drivers: Drivers,
+    training: Booleans,
+    seasons: Seasons,
+    many: Sequence[Driver] = (),
+    ends: Days | None = None,
 ) -> list[Area]:
     """The areas of a cube, to fit a closed form on: the driver fixed with few training dates, a bank with many.
 
     Args:
         source: Labels.
-        field: Weather at pixels.
+        drivers: What may drive them.
         training: Which times are training dates [T].
         seasons: Of each time [T].
-        drivers: The bank; by default all of `mlssm.response.driver.bank`.
+        many: The bank; by default all that there are.
+        ends: Last day of the antecedent window of each time [T]; by default as acquired, see `Cube.window_ends`.
 
     Raises:
         SplitError: A bank is weighed, and the training dates are of fewer than two seasons.
     """
-    forcing = Forcing.of(field.weather, field.station_xy, field.config.neighbours, field.config.power)
-    positions, fixed = forcing.positions(source.cube.window_ends), index_driver(forcing)
-    many = drivers or (bank(forcing) if weighs_bank(int(training.sum())) else ())
+    ends = source.cube.window_ends if ends is None else ends
+    many = many or (drivers.many if weighs_bank(int(training.sum())) else ())
     areas = []
-    for place, retrieve in zip(field.places, source.retrievals(), strict=True):
-        at = partial(driver_maps, positions=positions, weights=station_weights(field, place), shape=place.shape)
-        driven = drive(retrieve, at(fixed), [partial(at, driver) for driver in many], training, seasons)
+    for number, retrieve in enumerate(source.retrievals()):
+        maps = {each.name: partial(drivers.at, each, number, ends) for each in many}
+        driven = drive(retrieve, drivers.at(drivers.fixed, number, ends), maps, training, seasons)
         areas.append(Area(retrieve, driven, source.stack.working.grid.pixel))
     return areas
-
-
-def station_weights(field: WeatherField, place: AreaPixels) -> Floats:
-    """How the stations weigh at an area's pixels [P, S]; rows sum to 1."""
-    pixels = np.column_stack([axis.ravel() for axis in np.meshgrid(place.x, place.y)])
-    return inverse_distance_weights(field.station_xy, pixels, field.config.neighbours, field.config.power)
-
-
-def driver_maps(driver: Driver, positions: npt.NDArray[np.int64], weights: Floats, shape: tuple[int, int]) -> Floats:
-    """A driver at an area's pixels [T, h, w]; see `Driver.at`."""
-    return driver.at(positions, weights).reshape(len(positions), *shape)

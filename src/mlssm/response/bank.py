@@ -9,11 +9,12 @@ log e is half the pixel's own and half its area's mean, and T the number of date
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from mlssm.errors import RunError
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Population, Seasons, fit_pixels
 from mlssm.response.folds import Retrieve, season_folds
@@ -39,19 +40,28 @@ class Bank:
     """Weighed drivers of one area.
 
     Attributes:
-        names: Positions of the drivers that weigh anywhere, in their bank [D].
+        names: Of the drivers that weigh anywhere [D], see `mlssm.response.driver.Driver`.
         centre: Their means over training dates and pixels [D].
         scale: Their standard deviations [D].
         weights: At each pixel, sum 1 [D, h, w].
     """
 
-    names: tuple[int, ...]
+    names: tuple[str, ...]
     centre: Floats
     scale: Floats
     weights: Floats
 
-    def driver(self, maps: Sequence[DriverMaps]) -> Floats:
-        """The weighted mean of the standardised drivers [T, h, w]; `maps` are those of the whole bank."""
+    def driver(self, maps: Mapping[str, DriverMaps]) -> Floats:
+        """The weighted mean of the standardised drivers [T, h, w]; `maps` are those of the whole bank, by name.
+
+        Raises:
+            RunError: A driver is not there.
+        """
+        if missing := [name for name in self.names if name not in maps]:
+            raise RunError(
+                f"the response is driven by {', '.join(missing)}, which cannot be made of these stations' record: a "
+                "bucket needs evapotranspiration, or the temperatures that it is calculated from"
+            )
         parts = zip(self.names, self.centre, self.scale, self.weights, strict=True)
         return np.asarray(sum(weight * ((maps[name]() - centre) / scale) for name, centre, scale, weight in parts))
 
@@ -117,17 +127,19 @@ class Weighing:
     """What an area's bank is weighed from.
 
     Attributes:
-        centre: Mean of each driver over training dates and pixels [D].
+        names: Of the drivers [D].
+        centre: Mean of each over training dates and pixels [D].
         scale: Standard deviation, likewise [D].
         errors: Of each training season, forecast from the others.
     """
 
+    names: tuple[str, ...]
     centre: Floats
     scale: Floats
     errors: dict[int, SquaredErrors]
 
     @classmethod
-    def of(cls, retrieve: Retrieve, maps: Sequence[DriverMaps], training: Booleans, seasons: Seasons) -> Weighing:
+    def of(cls, retrieve: Retrieve, maps: Mapping[str, DriverMaps], training: Booleans, seasons: Seasons) -> Weighing:
         """Hold out each training season in turn, with references, means and slopes fitted without it.
 
         Raises:
@@ -136,7 +148,7 @@ class Weighing:
         folds = season_folds(training, seasons)
         labels = [retrieve(fold.training).ssm for fold in folds]
         moments, squares = [], [[] for _ in folds]  # type: tuple[list[tuple[float, float]], list[list[Floats]]]
-        for make in maps:
+        for make in maps.values():
             driver = make()
             moments.append((float(driver[training].mean()), float(driver[training].std())))
             for fold, ssm, total in zip(folds, labels, squares, strict=True):
@@ -148,7 +160,7 @@ class Weighing:
         parts = zip(folds, squares, counts, strict=True)
         errors = {fold.season: SquaredErrors(np.stack(total), count.astype(float)) for fold, total, count in parts}
         centre, scale = np.array(moments).T
-        return cls(centre, np.where(scale > LEAST_DEVIATION, scale, 1.0), errors)
+        return cls(tuple(maps), centre, np.where(scale > LEAST_DEVIATION, scale, 1.0), errors)
 
     def bank(self, without: int | None = None) -> Bank:
         """The weights by the errors of all training seasons, or of all but one."""
@@ -156,18 +168,18 @@ class Weighing:
         weights = bank_weights(sum(others, first))
         kept = np.flatnonzero(weights.mean(axis=(1, 2)) >= LEAST_WEIGHT)
         share = weights[kept] / weights[kept].sum(axis=0)
-        return Bank(tuple(int(each) for each in kept), self.centre[kept], self.scale[kept], share)
+        return Bank(tuple(self.names[each] for each in kept), self.centre[kept], self.scale[kept], share)
 
 
 def drive(
-    retrieve: Retrieve, fixed: Floats, maps: Sequence[DriverMaps], training: Booleans, seasons: Seasons
+    retrieve: Retrieve, fixed: Floats, maps: Mapping[str, DriverMaps], training: Booleans, seasons: Seasons
 ) -> Driven:
     """An area's driver by the rule: the fixed one with few training dates, the weighed bank with many.
 
     Args:
         retrieve: The area's labels as a function of the training dates.
         fixed: The driver that few dates are given [T, h, w], or broadcastable to it.
-        maps: The bank.
+        maps: The bank, by name.
         training: Which times are training dates [T].
         seasons: Of each time [T].
 

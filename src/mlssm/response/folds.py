@@ -43,7 +43,8 @@ def season_folds(training: Booleans, seasons: Seasons) -> list[Fold]:
     if len(names) < LEAST_SEASONS:
         raise SplitError(
             f"choices by held-out seasons need {LEAST_SEASONS} training seasons, and there is {len(names)}: hold out "
-            "fewer in split.test and split.val, or begin seasons in another month (split.start_month)"
+            "fewer in split.test and split.val, begin seasons in another month (split.start_month), or set "
+            "model=convlstm and features.previous=none, which need none"
         )
     held = (training & (seasons == name) for name in names)
     return [Fold(int(name), training & ~out, out) for name, out in zip(names, held, strict=True)]

@@ -38,6 +38,11 @@ class Labels:
         """The labels with more of them masked."""
         return Labels(*(np.where(masked, np.nan, each) for each in (self.ssm, self.standard_error, self.attainable)))
 
+    def replaced(self, ssm: npt.NDArray[np.float32]) -> Labels:
+        """Labels by other references, of the same shape but for the time; where either is masked there is none."""
+        known = np.isfinite(self.ssm) & np.isfinite(ssm)
+        return Labels(ssm, self.standard_error, self.attainable).without(~known)
+
 
 @dataclass(frozen=True)
 class AreaRetrieval:
@@ -56,6 +61,31 @@ class AreaRetrieval:
     angle: Mapping[int, Floats]
     slope: Floats | None
     shared: bool
+
+    @property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """Pixels that can carry a label, on some orbit, [height, width]."""
+        return np.asarray(np.logical_or.reduce([*self.usable.values()]))
+
+    def state(self) -> dict[str, Any]:
+        """Arrays, primitives, and dictionaries of these, by orbit as text: what a bundle keeps."""
+        references = {str(key): [each.dry, each.wet, each.mean] for key, each in self.references.items()}
+        usable = {str(key): each for key, each in self.usable.items()}
+        angle = {str(key): each for key, each in self.angle.items()}
+        return {
+            "references": references,
+            "usable": usable,
+            "angle": angle,
+            "slope": self.slope,
+            "shared": self.shared,
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> AreaRetrieval:
+        """From its state."""
+        references = {int(key): References(*parts) for key, parts in state["references"].items()}
+        usable, angle = ({int(key): part for key, part in state[name].items()} for name in ("usable", "angle"))
+        return cls(references, usable, angle, state["slope"], bool(state["shared"]))
 
     def key(self, orbit: int) -> int:
         """Under which key the references of a relative orbit are; not all orbits have any."""

@@ -131,18 +131,30 @@ def difference(a: Replicates, b: Replicates, distribution: Distribution = "natur
     Raises:
         ValueError: The two were not drawn alike, or their labels differ.
     """
-    one, other = a.sums[..., OF_LABELS], b.sums[..., OF_LABELS]
-    if one.shape != other.shape or not torch.allclose(one, other, rtol=1e-9, atol=1e-9):
-        raise ValueError(
-            "these two cannot be compared draw by draw: they were resampled differently, or their labels differ"
-        )
+    _check_paired(a, b)
     found = score_values(a.sums, distribution) - score_values(b.sums, distribution)
     return _percentiles(found, a.level, a.reason)
+
+
+def skill(a: Replicates, b: Replicates, distribution: Distribution = "natural") -> Interval:
+    """Percentile interval of 1 - MSE of `a` / MSE of `b`, draw by draw; arguments and errors as in `difference`."""
+    _check_paired(a, b)
+    rmse = SCORES.index("rmse")
+    one, other = (score_values(each.sums, distribution)[:, rmse] for each in (a, b))
+    return _interval(torch.where(other > 0, 1 - (one / other) ** 2, torch.nan), a.level)
 
 
 def differs(interval: Interval) -> bool:
     """Whether a difference is shown: 0 lies outside its interval, and the interval is defined."""
     return interval.low > 0 or interval.high < 0
+
+
+def _check_paired(a: Replicates, b: Replicates) -> None:
+    one, other = a.sums[..., OF_LABELS], b.sums[..., OF_LABELS]
+    if one.shape != other.shape or not torch.allclose(one, other, rtol=1e-9, atol=1e-9):
+        raise ValueError(
+            "these two cannot be compared draw by draw: they were resampled differently, or their labels differ"
+        )
 
 
 def _weights(date: Tensor, block: Tensor, resampling: Resampling) -> Iterator[Tensor]:

@@ -10,7 +10,7 @@ class EpochPoint:
     """One epoch of a training.
 
     Attributes:
-        epoch: Its number, from 1.
+        epoch: Its number, from 1; 0 before training.
         train_loss: Mean training loss; NaN = not computed.
         val_rmse: RMSE on the validation split, SSM units; NaN = not computed.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,6 +34,14 @@ class DensityHistogram:
             raise ValueError(f"a histogram needs at least 1 bin, not {bins}")
         self.counts = np.zeros((bins, bins), dtype=np.int64)
         self.edges = np.linspace(0.0, 1.0, bins + 1)
+
+    @classmethod
+    def joined(cls, parts: Sequence[DensityHistogram]) -> DensityHistogram:
+        """The counts of all parts, which have the same bins."""
+        whole = cls(len(parts[0].counts))
+        for part in parts:
+            whole.counts += part.counts
+        return whole
 
     @property
     def n(self) -> int:

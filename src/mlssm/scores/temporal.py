@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,29 @@ class TemporalSums:
         """
         self._labels = torch.zeros(3, pixels, dtype=torch.float64)  # n, y, y^2
         self._models = {name: torch.zeros(3, pixels, dtype=torch.float64) for name in models}  # p, p^2, p y
+
+    @classmethod
+    def joined(cls, parts: Sequence[TemporalSums]) -> TemporalSums:
+        """The sums over the dates of all parts, which have the same pixels and models."""
+        labels, models = parts[0].arrays
+        whole = cls(labels.shape[1], tuple(models))
+        for part in parts:
+            whole._labels += part._labels
+            for name, sums in whole._models.items():
+                sums += part._models[name]
+        return whole
+
+    @property
+    def arrays(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """The sums of the labels and those of each model, each float64 [3, pixels], to be kept."""
+        return self._labels, self._models
+
+    @classmethod
+    def of_arrays(cls, labels: Tensor, models: Mapping[str, Tensor]) -> TemporalSums:
+        """What `arrays` gave."""
+        found = cls(0, ())
+        found._labels, found._models = labels, dict(models)
+        return found
 
     def add_labels(self, pixels: LabelledPixels) -> None:
         """Add the labels of a batch."""

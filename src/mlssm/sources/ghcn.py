@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mlssm.errors import DataError
-from mlssm.sources.csv_table import read_csv_table
+from mlssm.sources.csv_lines import read_csv_lines
 from mlssm.sources.station_dates import read_days
 from mlssm.sources.station_flags import (
     has_quality_flag,
@@ -102,39 +102,39 @@ def read_station(path: Path) -> StationRecord:
             something that is not a date or number, or its units are not GHCN-Daily's.
     """
     notes: list[str] = []
-    table = _table(path)
-    identifier = _station(path, table)
-    days, note = read_days(path, table["DATE"])
-    _require_days_once(path, table, days)
+    lines = _read_lines(path)
+    identifier = _station(path, lines)
+    days, note = read_days(path, lines["DATE"])
+    _require_days_once(path, lines, days)
     if not days.is_monotonic_increasing:
         notes.append("the lines are not in the order of days: sorted")
     order = np.argsort(days)
-    table, days = table.iloc[order], days[order]
-    where = {name: read_numbers(path, name, table[name], cure) for name, cure in PLACE.items()}
+    lines, days = lines.iloc[order], days[order]
+    where = {name: read_numbers(path, name, lines[name], cure) for name, cure in PLACE.items()}
     place = read_place(path, pd.DataFrame(where))
-    observations, flagged = _elements(path, table, days, notes.append)
+    observations, flagged = _elements(path, lines, days, notes.append)
     check_units(path, observations, place.latitude)
-    observations = _rain_by_day(table, observations, notes.append)
+    observations = _rain_by_day(lines, observations, notes.append)
     axis = pd.date_range(observations.index.min(), observations.index.max(), freq="D")
     told = (*filter(None, [note]), *place.notes, *notes)
     at = place.longitude, place.latitude, place.elevation_m
     return StationRecord(identifier, *at, observations.reindex(axis), flagged, told)
 
 
-def _table(path: Path) -> pd.DataFrame:
-    table = read_csv_table(path)
-    missing = [name for name in REQUIRED if name not in table.columns]
+def _read_lines(path: Path) -> pd.DataFrame:
+    lines = read_csv_lines(path)
+    missing = [name for name in REQUIRED if name not in lines.columns]
     if missing:
         raise DataError(
             f"{path}: column {', '.join(missing)} is missing; a GHCN-Daily by-station CSV has {', '.join(REQUIRED)}"
         )
-    if table.empty:
+    if lines.empty:
         raise DataError(f"{path}: no day in the file; replace it or remove it")
-    return table
+    return lines
 
 
-def _station(path: Path, table: pd.DataFrame) -> str:
-    names = table["STATION"].unique()
+def _station(path: Path, lines: pd.DataFrame) -> str:
+    names = lines["STATION"].unique()
     if len(names) != 1 or not names[0]:
         raise DataError(
             f"{path}: STATION is {', '.join(map(repr, names[:3]))}; put each station into a file of its own"
@@ -142,21 +142,21 @@ def _station(path: Path, table: pd.DataFrame) -> str:
     return str(names[0])
 
 
-def _require_days_once(path: Path, table: pd.DataFrame, days: pd.DatetimeIndex) -> None:
+def _require_days_once(path: Path, lines: pd.DataFrame, days: pd.DatetimeIndex) -> None:
     twice = days.duplicated()
     if twice.any():
-        line = table.index[twice][0]
-        raise DataError(f"{path}, line {line}: DATE {table.loc[line, 'DATE']} is there twice; remove one of the lines")
+        line = lines.index[twice][0]
+        raise DataError(f"{path}, line {line}: DATE {lines.loc[line, 'DATE']} is there twice; remove one of the lines")
 
 
-def _elements(path: Path, table: pd.DataFrame, days: pd.DatetimeIndex, tell: Tell) -> tuple[pd.DataFrame, int]:
+def _elements(path: Path, lines: pd.DataFrame, days: pd.DatetimeIndex, tell: Tell) -> tuple[pd.DataFrame, int]:
     """All elements by day in physical units, and how many values were left out for their quality flag."""
     observations = pd.DataFrame(np.nan, index=days, columns=[element.name for element in ELEMENTS])
     flagged = 0
     for element in ELEMENTS:
-        if element.column in table.columns:
-            raw = read_numbers(path, element.column, table[element.column])
-            rejected = raw.notna() & has_quality_flag(table, element.column)
+        if element.column in lines.columns:
+            raw = read_numbers(path, element.column, lines[element.column])
+            rejected = raw.notna() & has_quality_flag(lines, element.column)
             flagged += int(rejected.sum())
             raw = _without_codes(raw.mask(rejected), element, tell)
             _check_numbers(path, raw, element)
@@ -191,15 +191,15 @@ def _check_numbers(path: Path, raw: pd.Series[float], element: Element) -> None:
         )
 
 
-def _rain_by_day(table: pd.DataFrame, observations: pd.DataFrame, tell: Tell) -> pd.DataFrame:
+def _rain_by_day(lines: pd.DataFrame, observations: pd.DataFrame, tell: Tell) -> pd.DataFrame:
     """Rain by the day on which it fell."""
-    several = of_several_days(table, pd.DatetimeIndex(observations.index))
+    several = of_several_days(lines, pd.DatetimeIndex(observations.index))
     rain, lost = observations["precipitation"], observations["precipitation"].notna() & several
     if several.any():
         tell(
             f"rain of {int(several.sum())} days is known as totals of several days: left out, {int(lost.sum())} values"
         )
-    hour = observation_hour(table, "PRCP").set_axis(rain.index)
+    hour = observation_hour(lines, "PRCP").set_axis(rain.index)
     morning = hour[(hour < 12) & rain.mask(lost).notna()]
     rain, moved, clashing = to_the_day_before(rain.mask(lost), hour)
     if moved:

@@ -13,29 +13,29 @@ import pandas as pd
 NOON = 12.0
 
 
-def has_quality_flag(table: pd.DataFrame, column: str) -> pd.Series[bool]:
+def has_quality_flag(lines: pd.DataFrame, column: str) -> pd.Series[bool]:
     """Which of a column's values have failed one of NOAA's checks: any quality flag says so."""
-    return _attribute(table, column, 1) != ""
+    return _attribute(lines, column, 1) != ""
 
 
-def observation_hour(table: pd.DataFrame, column: str) -> pd.Series[float]:
+def observation_hour(lines: pd.DataFrame, column: str) -> pd.Series[float]:
     """The local hour at which each value's 24 hours end, in (0, 24]; NaN where the file does not say.
 
     Midnight is written 2400, and 0000 here and there.
     """
-    text = _attribute(table, column, 3)
+    text = _attribute(lines, column, 3)
     clock = pd.to_numeric(text.where(text.str.fullmatch(r"\d{1,4}")), errors="coerce")
     hour = clock // 100 + clock % 100 / 60
     return hour.where((hour <= 24) & (clock % 100 < 60)).replace(0.0, 24.0)
 
 
-def _attribute(table: pd.DataFrame, column: str, position: int) -> pd.Series[str]:
+def _attribute(lines: pd.DataFrame, column: str, position: int) -> pd.Series[str]:
     name = f"{column}_ATTRIBUTES"
-    if name not in table.columns:
-        return pd.Series("", index=table.index, dtype=str)
-    fields = table[name].str.split(",", expand=True)
+    if name not in lines.columns:
+        return pd.Series("", index=lines.index, dtype=str)
+    fields = lines[name].str.split(",", expand=True)
     if position not in fields.columns:
-        return pd.Series("", index=table.index, dtype=str)
+        return pd.Series("", index=lines.index, dtype=str)
     return fields[position].fillna("").str.strip()
 
 
@@ -58,14 +58,14 @@ def to_the_day_before(rain: pd.Series[float], hour: pd.Series[float]) -> tuple[p
     return moved[free].combine_first(kept), len(moved), int((~free).sum())
 
 
-def of_several_days(table: pd.DataFrame, days: pd.DatetimeIndex) -> pd.Series[bool]:
+def of_several_days(lines: pd.DataFrame, days: pd.DatetimeIndex) -> pd.Series[bool]:
     """Which days belong to a rain total of several days (MDPR of DAPR days, the day of the total being the last one).
 
     Their PRCP is not a day's rain: GHCN-Daily leaves it empty, some exports do not.
     """
     belongs = pd.Series(False, index=days)
-    totals = table["MDPR"] if "MDPR" in table.columns else pd.Series("", index=table.index)
-    lengths = table["DAPR"] if "DAPR" in table.columns else pd.Series("", index=table.index)
+    totals = lines["MDPR"] if "MDPR" in lines.columns else pd.Series("", index=lines.index)
+    lengths = lines["DAPR"] if "DAPR" in lines.columns else pd.Series("", index=lines.index)
     number = pd.to_numeric(lengths, errors="coerce").where(lambda length: length.between(1, 366))
     total = pd.to_numeric(totals, errors="coerce").ge(0) | number.gt(1)
     for day, length in zip(days[total], number[total].fillna(1), strict=True):

@@ -103,7 +103,7 @@ def load_weather(
     completed = [
         _complete(record, climate, calibration) for (record, _), climate in zip(checked, climates, strict=True)
     ]
-    weather = _merge([record for record, _ in checked], [table for table, _ in completed])
+    weather = _merge([record for record, _ in checked], [daily for daily, _ in completed])
     quality, days = tuple(report for _, report in checked), tuple(report for _, report in completed)
     notes = (*(f"{record.id}: {note}" for record in records for note in record.notes), *far, *_told(calibration))
     return weather, WeatherReport(quality, days, calibration, notes, tuple(bad.skipped))
@@ -179,7 +179,7 @@ def _complete(
     """The station's `VARIABLES` on its own days, and how its evapotranspiration was found."""
     found = reference_evapotranspiration(climate, calibration)
     observed = [name for name in record.observations if name in VARIABLES]
-    table = record.observations[observed].assign(
+    daily = record.observations[observed].assign(
         evapotranspiration=found.mm_per_day,
         temperature=(climate.max_temperature + climate.min_temperature) / 2,
         vapour_pressure=climate.vapour_pressure,
@@ -191,7 +191,7 @@ def _complete(
         "%s: evapotranspiration by FAO-56 (radiation from eq. 50) on %d days, Hargreaves on %d, missing on %d",
         *(days.station, days.fao56, days.hargreaves, days.missing),
     )
-    return table[list(VARIABLES)], days
+    return daily[list(VARIABLES)], days
 
 
 def _climate(record: StationRecord) -> DailyClimate:
@@ -208,9 +208,9 @@ def _climate(record: StationRecord) -> DailyClimate:
     )
 
 
-def _merge(records: list[StationRecord], tables: list[pd.DataFrame]) -> StationWeather:
+def _merge(records: list[StationRecord], values: list[pd.DataFrame]) -> StationWeather:
     """All stations on the days from the first to the last of any."""
-    first, last = min(table.index[0] for table in tables), max(table.index[-1] for table in tables)
+    first, last = min(daily.index[0] for daily in values), max(daily.index[-1] for daily in values)
     axis = pd.date_range(first, last, freq="D")
     return StationWeather(
         days=axis.to_numpy().astype("datetime64[D]"),
@@ -218,5 +218,5 @@ def _merge(records: list[StationRecord], tables: list[pd.DataFrame]) -> StationW
         longitude=np.array([record.longitude for record in records]),
         latitude=np.array([record.latitude for record in records]),
         elevation_m=np.array([record.elevation_m for record in records]),
-        values=np.stack([table.reindex(axis).to_numpy(dtype=np.float64) for table in tables], axis=1),
+        values=np.stack([daily.reindex(axis).to_numpy(dtype=np.float64) for daily in values], axis=1),
     )

@@ -56,7 +56,7 @@ def tracked_run(
             `tracking.system_metrics_s` the use of the machine is sampled every so many seconds.
         digests: What the data were, by name: tags `digest.<name>`.
         parent_run_id: The run that it belongs to: of a sweep, or of a training with several seeds.
-        kind: training, or seed for one of several seeds, which is not found as the latest training.
+        kind: training; or seed or season for one of several, which is not found as the latest training.
         folder: The job's folder, which one process at a time writes; of a resumed run the one that its tag
             `mlssm.folder` names. What could not be sent is kept in `unsent` in it, and what the job prints and logs in
             `console.log`, at the end also an artifact. Without it no console is kept, and what could not be sent lies

@@ -11,6 +11,8 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from mlssm.tracking.run import TrackedRun
 
+COURSE = ("train/loss", "val/natural/rmse")  # of one of several trainings in a run
+
 
 class RunLogger(Logger):
     """Writes metrics to one run, from the first rank only, and leaves all else of the run alone.
@@ -20,10 +22,15 @@ class RunLogger(Logger):
     the training with the server.
     """
 
-    def __init__(self, run: TrackedRun) -> None:
-        """Bind the logger to a run that is being written."""
+    def __init__(self, run: TrackedRun, place: str = "") -> None:
+        """Bind the logger to a run that is being written.
+
+        Args:
+            run: The run.
+            place: Begins the names of the metrics, which are then those of `COURSE` alone; empty: all, as they are.
+        """
         super().__init__()
-        self._run = run
+        self._run, self._place = run, place
 
     @property
     def name(self) -> str:
@@ -38,6 +45,8 @@ class RunLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Write metrics at a step of the trainer."""
+        if self._place:
+            metrics = {f"{self._place}{name}": metrics[name] for name in COURSE if name in metrics}
         self._run.log_metrics(metrics, step)
 
     @rank_zero_only
@@ -45,6 +54,6 @@ class RunLogger(Logger):
         """Nothing: the run has its whole configuration since its start."""
 
 
-def lightning_logger(run: TrackedRun) -> RunLogger:
-    """The Trainer's logger for a run made by `tracked_run`."""
-    return RunLogger(run)
+def lightning_logger(run: TrackedRun, place: str = "") -> RunLogger:
+    """The Trainer's logger for a run made by `tracked_run`; see `RunLogger`."""
+    return RunLogger(run, place)

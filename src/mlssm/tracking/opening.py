@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import time
 from typing import TYPE_CHECKING
 
 from mlssm.config import TrackingConfig
 from mlssm.errors import RunError
 from mlssm.files import disk_fault
 from mlssm.secrets import without_password
+from mlssm.tracking import charts
 from mlssm.tracking.failures import reason_of, short_requests
 from mlssm.tracking.leftovers import send_leftovers
 from mlssm.tracking.sqlite import ARTIFACTS, exclusive, relocate_artifacts, sqlite_path
@@ -120,7 +122,7 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return client.create_experiment(name, artifact_location=artifacts)
+            return _create_experiment(client, name, artifacts)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -130,6 +132,14 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
             f"experiment {name!r} is deleted; set another tracking.experiment, or: mlflow experiments restore"
         )
     return str(found.experiment_id)
+
+
+def _create_experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    """Create it with a view of the charts that matter, which its description leads to."""
+    view = {charts.TAG: charts.saved_view(time.time_ns() // 1_000_000)}
+    found = str(client.create_experiment(name, artifact_location=artifacts, tags=view))
+    client.set_experiment_tag(found, charts.NOTE, charts.description(found))
+    return found
 
 
 def _unreachable(uri: str, error: Exception) -> RunError:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-KIND = "mlssm.kind"  # training, seed, sweep
+KIND = "mlssm.kind"  # training, seed, season, sweep
 BUNDLE = "mlssm.bundle"  # the artifact folder of the model bundle, set once it is complete
 BUNDLE_FOLDER = "model"
+SEASONS = "mlssm.seasons"  # those that were tested on in turn, set once all of them are scored; such a run has no model
 PARENT = "mlflow.parentRunId"
 FOLDER = "mlssm.folder"  # of the job; its checkpoints lie in `checkpoints`
 DIED = "mlssm.died"  # why the run is known to have ended without a word

@@ -10,6 +10,8 @@ from pytorch_lightning.callbacks import Callback
 
 from mlssm.scores.epoch import EpochPoint
 
+UNTRAINED = 0
+
 
 class History(Callback):
     """Keeps the training loss and the validation RMSE of each epoch; checkpoints carry it."""
@@ -20,6 +22,17 @@ class History(Callback):
         self._val_rmse = math.nan
         self.best = math.nan
         """The lowest validation RMSE, also of validations within an epoch; NaN where there is none."""
+
+    def take_untrained(self, rmse: float) -> None:
+        """Begin with the score before the first epoch."""
+        self.points.append(EpochPoint(UNTRAINED, math.nan, rmse))
+        self._take_best(rmse)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch (from 1) with the lowest validation RMSE; `UNTRAINED` where none is better than before them all."""
+        known = [point for point in self.points if math.isfinite(point.val_rmse)]
+        return min(known, key=lambda point: point.val_rmse).epoch if known else UNTRAINED
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Read the score of a validation, but not of the sanity check before the first epoch."""

@@ -26,6 +26,11 @@ class Best(ModelCheckpoint):
         name = BEST.removesuffix(self.FILE_EXTENSION)
         super().__init__(folder, filename=name, monitor=MONITOR, mode="min", save_top_k=1, enable_version_counter=False)
 
+    def take(self, trainer: pl.Trainer, score: float) -> None:
+        """Keep the network as it is now, with its score, as the best so far."""
+        trainer.save_checkpoint(Path(self.dirpath or "") / BEST, weights_only=False)
+        self.load_state_dict({"score": score})
+
     def state_dict(self) -> State:
         """The score of the best epoch; None before the first."""
         return {"score": None if self.best_model_score is None else float(self.best_model_score)}
@@ -88,6 +93,18 @@ class Last(Checkpoint):
     def _save(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self._path, weights_only=False)
         self._kept = trainer.global_step
+
+
+class Final(Checkpoint):
+    """Keeps the end of a training as `best.ckpt`: of one whose epochs were chosen before, the last one is the best."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep it in this folder."""
+        self._path = folder / BEST
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep it, also where a restart had nothing left to train."""
+        trainer.save_checkpoint(self._path, weights_only=False)
 
 
 class Patience(EarlyStopping):

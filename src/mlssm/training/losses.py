@@ -101,7 +101,7 @@ class TrainingLoss(nn.Module):
             ValueError: `nll`, and the network states no spread.
         """
         valid, target = batch.valid, torch.where(batch.valid, batch.target, 0.0)
-        found: Prediction = network(batch.dynamic, batch.static)
+        found: Prediction = network(batch.dynamic, batch.static).middle(target)
         prediction = _at(valid, found.mean, target)
         if self.config.name == "nll":
             if found.spread is None:

@@ -90,7 +90,7 @@ class SoilMoistureModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch) -> None:
         """Add a batch to the validation sums."""
-        prediction: Prediction = self(batch.dynamic, batch.static)
+        prediction: Prediction = self(batch.dynamic, batch.static).middle(batch.target)
         labels = batch.target, batch.valid, batch.standard_error, batch.attainable
         self.sums.update(prediction.ssm, *labels, batch.date)
 

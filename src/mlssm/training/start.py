@@ -65,6 +65,16 @@ def check_resumable(checkpoint: Path, module: nn.Module, trainer: pl.Trainer, fo
     log.info("going on from %s: %d epochs and %d steps are done", checkpoint, epochs, state["global_step"])
 
 
+def goes_on_to(checkpoint: Path, epochs: int) -> bool:
+    """Whether a checkpoint is of a training that can go on to this many epochs: it has trained no more.
+
+    Raises:
+        RunError: The file is missing or damaged.
+    """
+    state = read_checkpoint(checkpoint)
+    return "loops" in state and _trained_epochs(state) <= epochs
+
+
 def take_weights(weights: Mapping[str, Tensor], network: nn.Module) -> None:
     """Give a network the weights of another training.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import traceback
 from dataclasses import dataclass
@@ -9,21 +10,26 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
-from mlssm.checkpoint import BEST, read_checkpoint
+from mlssm.checkpoint import BEST, LAST, read_checkpoint, write_checkpoint
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.data.datamodule import PatchDataModule
+from mlssm.data.dataset import PatchDataset
 from mlssm.errors import ConfigError, Pruned
-from mlssm.training.history import History
+from mlssm.training.history import UNTRAINED, History
 from mlssm.training.module import SoilMoistureModule
 from mlssm.training.random_stream import RandomStream
 from mlssm.training.start import Start, check_resumable, take_weights
 from mlssm.training.trainer import build_trainer
+from mlssm.training.untrained import UntrainedCandidate, val_rmse
 from mlssm.training.watch import Watch, Watching
 
+log = logging.getLogger(__name__)
 FROM_SCRATCH = Start()
 
 
@@ -47,6 +53,7 @@ def train_network(
     logger: Logger | None,
     start: Start = FROM_SCRATCH,
     watch: Watch | None = None,
+    epochs: int | None = None,
 ) -> Trained:
     """Train a network from the configuration's seed, or from where another training stands.
 
@@ -60,6 +67,8 @@ def train_network(
         logger: Where the course goes; None for nowhere.
         start: What to begin with; of `checkpoint`, the `best.ckpt` beside it is in `checkpoints` as well.
         watch: Is told every validated epoch, and may stop the training; asked on the first process only.
+        epochs: Train for exactly so many, without validation, and keep the last one; 0 keeps the untrained network.
+            None: the configuration's, stopped early and kept at the best one by validation.
 
     Returns:
         The network at its best epoch; on other processes than the first, at its last one.
@@ -71,12 +80,16 @@ def train_network(
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = _data(experiment, config)
-    history, watching = History(), Watching(watch)
-    callbacks = [history, watching, RandomStream(data)]
-    trainer = build_trainer(config.trainer, config.optimiser, checkpoints, logger, callbacks)
     network = config.model.build(experiment.spec, spread=config.loss.needs_spread)
     if start.weights is not None:
         take_weights(start.weights, network)
+    if epochs == UNTRAINED or not any(weights.requires_grad for weights in network.parameters()):
+        return _untrained(network, config, checkpoints, experiment.datasets["val"] if epochs is None else None)
+    history, watching = History(), Watching(watch)
+    callbacks: list[Callback] = [history, watching, RandomStream(data)]
+    if config.model.starts_as_response and epochs is None:
+        callbacks.append(UntrainedCandidate(experiment.datasets["val"], config.optimiser.batch_size, history))
+    trainer = build_trainer(config.trainer, config.optimiser, checkpoints, logger, callbacks, epochs)
     val_dates = len(experiment.datasets["val"].times)
     module = SoilMoistureModule(network, config.loss, config.optimiser, val_dates, config.ssm_bins, experiment.plan)
     if start.checkpoint is not None:
@@ -86,9 +99,23 @@ def train_network(
     _fit(trainer, module, data, start.checkpoint)
     if watching.pruned is not None:
         raise Pruned(watching.pruned)
-    _check_learnt(history, config)
+    if epochs is None:
+        _check_learnt(history, config)
     if trainer.is_global_zero:
         module.load_state_dict(read_checkpoint(checkpoints / BEST)["state_dict"])
+    return Trained(network, history)
+
+
+def _untrained(network: nn.Module, config: TrainConfig, checkpoints: Path, val: PatchDataset | None) -> Trained:
+    """The network as it begins, kept as a trained one is, and scored where there is a validation split."""
+    history = History()
+    if val is not None:
+        history.take_untrained(val_rmse(network, val, config.optimiser.batch_size))
+        log.info("%s has no weights to train: val/natural/rmse %.4f", config.model.title, history.best)
+    state = {"state_dict": {f"network.{name}": value for name, value in network.state_dict().items()}}
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        for name in (BEST, LAST):
+            write_checkpoint(state, checkpoints / name)
     return Trained(network, history)
 
 
@@ -110,6 +137,8 @@ def _fit(trainer: pl.Trainer, module: SoilMoistureModule, data: PatchDataModule,
 
 def _check_learnt(history: History, config: TrainConfig) -> None:
     if not math.isnan(history.best):
+        if history.best_epoch == UNTRAINED and config.model.starts_as_response:
+            log.info("no epoch is better on validation than the network was untrained, which is kept")
         return
     if not any(math.isnan(point.train_loss) for point in history.points) and "max_time" in config.trainer:
         raise ConfigError(

@@ -22,7 +22,7 @@ from pytorch_lightning.loggers import Logger
 from mlssm.checkpoint import AtomicCheckpointIO
 from mlssm.config import OptimiserConfig
 from mlssm.errors import ConfigError
-from mlssm.training.keepers import MONITOR, Best, Last, Patience
+from mlssm.training.keepers import MONITOR, Best, Final, Last, Patience
 from mlssm.training.quiet import silence
 from mlssm.training.rates import ConfiguredRates
 from mlssm.training.validated import FirstValidation, check_validation
@@ -34,6 +34,10 @@ REFUSED = {
     "barebones": "remove it; quiet are trainer.enable_progress_bar=false and tracking.system_metrics_s=null",
     "overfit_batches": "it would replace the loaders; set +trainer.limit_train_batches=N to train on N batches",
 }
+
+# of a training of so many epochs that nothing ends early
+UNVALIDATED: dict[str, Any] = {"min_epochs": None, "max_steps": -1, "max_time": None}
+UNVALIDATED |= {"limit_val_batches": 0, "num_sanity_val_steps": 0}
 
 
 class EpochLine(Callback):
@@ -82,6 +86,7 @@ def build_trainer(
     checkpoints: Path,
     logger: Logger | Sequence[Logger] | None,
     extra_callbacks: Sequence[Callback] = (),
+    epochs: int | None = None,
 ) -> pl.Trainer:
     """Build the Trainer: early stopping, `best.ckpt` and `last.ckpt`, and a progress bar or a line an epoch.
 
@@ -92,6 +97,7 @@ def build_trainer(
         checkpoints: Folder of `best.ckpt` (lowest `val/natural/rmse`) and `last.ckpt` (where the training stands).
         logger: Where metrics go; None for nowhere.
         extra_callbacks: Run after the Trainer's own.
+        epochs: Exactly so many, none of them validated, the last of which is kept; None: early stopping.
 
     Raises:
         ConfigError: A key is not the Trainer's or not the user's to set; Lightning refuses a value; bfloat16 on a CPU
@@ -105,22 +111,31 @@ def build_trainer(
     summary = trainer.get("enable_model_summary", False)
     own = {"accelerator": _accelerator(trainer), "enable_progress_bar": bar, "enable_model_summary": summary}
     own["use_distributed_sampler"] = False  # the loaders' own sampler shares the patches among processes
+    if epochs is not None:
+        own |= {**UNVALIDATED, "max_epochs": epochs}
+    keepers = _keepers(optimiser, checkpoints) if epochs is None else _last_keepers(optimiser, checkpoints)
     try:
         built = pl.Trainer(
             **{**trainer, **own, "plugins": _plugins(trainer)},
             logger=False if logger is None else logger,  # None would write Lightning's own logs
-            callbacks=[*_keepers(optimiser, checkpoints), OwnSignals(), FirstValidation(), shown, *extra_callbacks],
+            callbacks=[ConfiguredRates(), *keepers, OwnSignals(), shown, *extra_callbacks],
         )
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
     _check_hardware(built)
-    check_validation(built)
+    if epochs is None:
+        check_validation(built)
     return built
 
 
 def _keepers(optimiser: OptimiserConfig, checkpoints: Path) -> list[Callback]:
     last = Last(checkpoints, optimiser.checkpoint_steps)
-    return [ConfiguredRates(), Patience(optimiser.patience), Best(checkpoints), last]
+    return [FirstValidation(), Patience(optimiser.patience), Best(checkpoints), last]
+
+
+def _last_keepers(optimiser: OptimiserConfig, checkpoints: Path) -> list[Callback]:
+    """The best epoch is written before the state that says that there is nothing left to train."""
+    return [Final(checkpoints), Last(checkpoints, optimiser.checkpoint_steps)]
 
 
 def _plugins(trainer: Mapping[str, Any]) -> list[Any]:

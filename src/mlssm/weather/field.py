@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import WeatherConfig
+from mlssm.grid import carried_on
 from mlssm.weather.interpolation import LAPSE_RATE, Booleans, PixelWeights, Rectangle, weigh_window
 from mlssm.weather.stations import VARIABLES, Floats, StationWeather
 from mlssm.weather.weight_cache import WeightCache
@@ -39,6 +40,26 @@ class AreaPixels:
         """Rows and columns."""
         return len(self.y), len(self.x)
 
+    def at(self, rows: slice, cols: slice, ratio: int = 1) -> tuple[Floats, Floats, npt.NDArray[np.float32]]:
+        """Easting, northing and elevation of rows and columns, as of means over cells; see `WeatherField.at_pixels`."""
+        everything = slice(None)
+        x = carried_on(self.x[None], everything, cols)[0]
+        y = carried_on(self.y[:, None], rows, everything)[:, 0]
+        elevation = carried_on(self.elevation, rows, cols)
+        if ratio == 1:
+            return x, y, elevation
+        known = np.isfinite(elevation)
+        total, count = (_sums(_sums(v, ratio, 0), ratio, 1) for v in (np.where(known, elevation, 0), known))
+        mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+        x, y = (_sums(v, ratio, 0) / _sums(np.ones(len(v)), ratio, 0) for v in (x, y))
+        return x, y, mean.astype(np.float32)
+
+
+def _sums(values: npt.NDArray[np.generic], ratio: int, axis: int) -> Floats:
+    """Sums over each `ratio` values along an axis; the last ones may be fewer."""
+    found: Floats = np.add.reduceat(values, np.arange(0, values.shape[axis], ratio), axis=axis, dtype=np.float64)
+    return found
+
 
 @dataclass(frozen=True)
 class WeatherField:
@@ -63,25 +84,32 @@ class WeatherField:
         return antecedent(self.weather, ends, lag, mode, self.config.min_coverage)
 
     def at_pixels(
-        self, window: Floats, area: int, rows: slice, cols: slice, variables: Sequence[str] = VARIABLES
+        self,
+        window: Floats,
+        area: int,
+        rows: slice,
+        cols: slice,
+        variables: Sequence[str] = VARIABLES,
+        ratio: int = 1,
     ) -> npt.NDArray[np.float32]:
         """One window's station values at the pixels of an area's rows and columns.
 
         Args:
             window: Station values of all variables, NaN = missing [T, S, V].
             area: Which area.
-            rows: Its rows.
-            cols: Its columns.
+            rows: Its rows; beyond its edge the outermost ones.
+            cols: Its columns likewise.
             variables: The wanted variables.
+            ratio: Pixels along a cell: above 1 the weather is that of cells, at their middle and mean elevation.
 
         Returns:
-            Float32 [T, wanted variable, rows, cols].
+            Float32 [T, wanted variable, ceil(rows / ratio), ceil(cols / ratio)].
         """
         place, config = self.places[area], self.config
         stations = (self.station_xy[:, 0], self.station_xy[:, 1], self.weather.elevation_m)
-        targets = place.x[cols], place.y[rows], place.elevation[rows, cols]
+        targets = place.at(rows, cols, ratio)
         pixels = Rectangle(stations, *targets, config.neighbours, config.power)
-        where = (area, rows.start, rows.stop, rows.step, cols.start, cols.stop, cols.step)
+        where = (area, rows.start, rows.stop, rows.step, cols.start, cols.stop, cols.step, ratio)
 
         def weigh(present: Booleans) -> PixelWeights:
             return self.cache.find((*where, present.tobytes()), lambda: pixels.weigh(present))

@@ -81,40 +81,6 @@ def relative_weights(distance: Floats, nearest: Floats, power: float) -> Floats:
     return np.asarray(ratio**power, dtype=np.float64)
 
 
-def interpolate_window(
-    window: Floats,
-    variables: Sequence[str],
-    stations: StationPlaces,
-    x: Floats,
-    y: Floats,
-    elevation: npt.NDArray[np.floating],
-    neighbours: int = NEIGHBOURS,
-    power: float = POWER,
-) -> npt.NDArray[np.float32]:
-    """Interpolate a window's station values to the pixels of a rectangle.
-
-    Temperatures are taken to sea level by `LAPSE_RATE`, interpolated and brought back with the DEM. Where
-    the DEM has no elevation they are interpolated as they are; a station of unknown elevation counts as if it lay at
-    the pixel's. The other variables are interpolated as they are, and as weights are not negative, rain stays so.
-
-    Args:
-        window: Station values, NaN = missing [T, S, V].
-        variables: Names along V.
-        stations: Easting, northing, elevation of the stations, each [S].
-        x: Easting of the columns, metres [w].
-        y: Northing of the rows, metres [h].
-        elevation: Of the pixels, metres, NaN = unknown [h, w].
-        neighbours: Stations used at most for a value.
-        power: Exponent of the distance.
-
-    Returns:
-        Float32 [T, V, h, w]; NaN where no station has a value of that variable at that step.
-    """
-    return weigh_window(
-        window, variables, Rectangle(stations, x, y, elevation, neighbours, power).weigh, elevation.shape
-    )
-
-
 @dataclass(frozen=True)
 class PixelWeights:
     """How the stations that have a value weigh at the pixels of a rectangle.
@@ -137,7 +103,16 @@ class PixelWeights:
 
 @dataclass(frozen=True)
 class Rectangle:
-    """Pixels that station values are interpolated to; the arguments of `interpolate_window`."""
+    """The pixels of a rectangle that station values are interpolated to.
+
+    Attributes:
+        stations: Easting, northing, elevation of the stations, each [S].
+        x: Easting of the columns, metres [w].
+        y: Northing of the rows, metres [h].
+        elevation: Of the pixels, metres, NaN = unknown [h, w].
+        neighbours: Stations used at most for a value.
+        power: Exponent of the distance.
+    """
 
     stations: StationPlaces
     x: Floats
@@ -162,7 +137,11 @@ class Rectangle:
 def weigh_window(
     window: Floats, variables: Sequence[str], weigh: Callable[[Booleans], PixelWeights], shape: tuple[int, ...]
 ) -> npt.NDArray[np.float32]:
-    """Interpolate a window with given weights; see `interpolate_window`.
+    """Interpolate a window's station values to pixels with given weights.
+
+    Temperatures are taken to sea level by `LAPSE_RATE`, interpolated and brought back with the DEM. Where
+    the DEM has no elevation they are interpolated as they are; a station of unknown elevation counts as if it lay at
+    the pixel's. The other variables are interpolated as they are, and as weights are not negative, rain stays so.
 
     Args:
         window: Station values, NaN = missing [T, S, V].
@@ -171,7 +150,7 @@ def weigh_window(
         shape: Rows and columns of the pixels.
 
     Returns:
-        Float32 [T, V, h, w].
+        Float32 [T, V, h, w]; NaN where no station has a value of that variable at that step.
     """
     steps, number, kinds = window.shape
     columns = np.ascontiguousarray(window.transpose(0, 2, 1)).reshape(steps * kinds, number)
@@ -233,7 +212,7 @@ def leave_one_station_out(
         y: Northing of the stations, metres [S].
         neighbours: Stations used at most for a value.
         power: Exponent of the distance.
-        lapse_rate: K/m, taken off temperature as in `interpolate_window`.
+        lapse_rate: K/m, taken off temperature as in `weigh_window`.
 
     Returns:
         The error of each of the weather's variables over all stations and days.

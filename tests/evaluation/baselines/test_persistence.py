@@ -23,7 +23,7 @@ class Labels:
 
     def __init__(self, ssm: np.ndarray) -> None:
         self.ssm = ssm
-        self.areas = [SimpleNamespace(usable={1: ~np.isnan(ssm).all(axis=0), 2: np.zeros(ssm.shape[1:], bool)})]
+        self.areas = [SimpleNamespace(labelled=~np.isnan(ssm).all(axis=0))]
 
     def labels(self, area: int, times: np.ndarray, rows: slice, cols: slice) -> Any:
         return SimpleNamespace(ssm=self.ssm[times, rows, cols])

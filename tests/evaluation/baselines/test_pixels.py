@@ -5,9 +5,10 @@ import torch
 from mlssm.data.assemble import Experiment
 from mlssm.data.batch import Batch
 from mlssm.data.dataset import PatchDataset
+from mlssm.data.spec import FeatureSpec
 from mlssm.errors import SplitError
 from mlssm.evaluation.baselines import pixels
-from mlssm.evaluation.baselines.pixels import PixelDraw, PixelRegression, PixelSample, pixel_inputs
+from mlssm.evaluation.baselines.pixels import PixelDraw, PixelRegression, PixelSample, own_static, pixel_inputs
 from mlssm.evaluation.baselines.training import training_patches
 
 
@@ -23,7 +24,7 @@ def _batch() -> Batch:
 
 
 def test_a_row_holds_the_weather_oldest_step_first_and_then_the_static_inputs() -> None:
-    rows, batch = pixel_inputs(_batch()), _batch()
+    rows, batch = pixel_inputs(_batch(), (0,)), _batch()
     for row, (patch, i, j) in zip(rows, [(0, 0, 0), (0, 1, 2), (1, 0, 1)], strict=True):
         weather = [batch.dynamic[patch, step, channel, i, j] for step in range(2) for channel in range(2)]
         assert row.tolist() == [*map(float, weather), float(batch.static[patch, 0, i, j])]
@@ -38,7 +39,7 @@ class FirstInput:
 
 def test_a_regression_is_asked_at_labelled_pixels_and_clipped() -> None:
     batch = _batch()
-    found = PixelRegression("first", FirstInput()).predict([], batch)
+    found = PixelRegression("first", FirstInput(), (0,)).predict([], batch)
     assert found.dtype == torch.float64
     np.testing.assert_allclose(found[batch.valid], [0.0, 0.025, 0.525])
     assert torch.isnan(found[~batch.valid]).all()
@@ -46,7 +47,7 @@ def test_a_regression_is_asked_at_labelled_pixels_and_clipped() -> None:
 
 def test_a_batch_without_labels_asks_nothing() -> None:
     batch = _batch()._replace(valid=torch.zeros(2, 1, 2, 3, dtype=torch.bool))
-    assert torch.isnan(PixelRegression("first", FirstInput()).predict([], batch)).all()
+    assert torch.isnan(PixelRegression("first", FirstInput(), (0,)).predict([], batch)).all()
 
 
 def drawn(train: PatchDataset, days: np.ndarray, seed: int) -> PixelSample:
@@ -136,3 +137,9 @@ def test_a_patch_that_the_index_does_not_know_is_told(experiment: Experiment) ->
     wrong = PatchDataset(train.patches.assign(pixels=train.patches["pixels"] + 1), *parts)
     with pytest.raises(ValueError, match=r"has \d+ labels, and \d+ in the patch index"):
         drawn(wrong, experiment.cube.local_days, 0)
+
+
+def test_a_regression_sees_nothing_that_was_fitted_to_labels() -> None:
+    static = ("slope", "terrain_available", "ndvi", "base", "mean_ssm", "previous_age", "previous_available")
+    spec = FeatureSpec(("wind",), static, (0.0,) * 8, (1.0,) * 8)
+    assert [static[position] for position in own_static(spec)] == ["slope", "terrain_available", "ndvi"]

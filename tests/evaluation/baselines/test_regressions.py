@@ -82,6 +82,21 @@ def test_on_a_single_day_the_strongest_penalty_is_taken() -> None:
     np.testing.assert_allclose(_coefficients(sample), _closed_form(sample, 100), rtol=1e-6)
 
 
+def test_held_out_seasons_choose_the_penalty_where_they_are_given() -> None:
+    """What tells three seasons apart is learnt where days are left out, and not where seasons are."""
+    rng = np.random.default_rng(2)
+    season = np.repeat([2019, 2020, 2021], 400)
+    level = np.repeat([-1.0, 1.0, 0.0], 400)
+    inputs = np.column_stack([level, rng.standard_normal((1200, 2))]).astype(np.float32)
+    ssm = np.repeat([0.3, 0.5, 0.7], 400) + 0.02 * rng.standard_normal(1200)
+    sample = PixelSample(inputs, ssm, np.repeat(np.datetime64("2021-01-01") + 9 * np.arange(30), 40))
+    days, seasons = (fit_ridge(sample, groups).regressor.predict(inputs) for groups in (None, season))
+    assert np.ptp(days) > 0.15
+    assert np.ptp(seasons) < 0.02
+    one = fit_ridge(sample, np.full(1200, 2019)).regressor.predict(inputs)
+    np.testing.assert_array_equal(one, days)
+
+
 def test_without_noise_ridge_finds_the_line() -> None:
     sample = _sample(60, noise=0)
     predicted = fit_ridge(sample).regressor.predict(sample.inputs)

@@ -99,7 +99,7 @@ def precipitation_indices(experiment: Experiment) -> Floats:
     middles = np.array([[place.x.mean(), place.y.mean()] for place in field.places])
     rain = field.weather.values[:, :, VARIABLES.index("precipitation")].T
     daily = inverse_distance(rain, field.station_xy, middles, config.neighbours, config.power)
-    position = (experiment.cube.window_ends - field.weather.days[0]).astype(int)
+    position = (experiment.ends - field.weather.days[0]).astype(int)
     inside = (position >= 0) & (position < daily.shape[1])
     found = [antecedent_precipitation_index(area)[np.where(inside, position, 0)] for area in daily]
     return np.where(inside, np.stack(found), 0.0)

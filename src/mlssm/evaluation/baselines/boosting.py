@@ -42,7 +42,7 @@ def fit_boosting(sample: PixelSample, seed: int) -> PixelRegression:
         random_state=seed,
     )
     with _one_thread():
-        return PixelRegression(NAME, _OneThread(regressor.fit(sample.inputs, sample.ssm)))
+        return PixelRegression(NAME, _OneThread(regressor.fit(sample.inputs, sample.ssm)), sample.static)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from mlssm.evaluation.baselines.pixel_mean import PixelMean
 from mlssm.evaluation.baselines.pixels import PixelDraw
 from mlssm.evaluation.baselines.training import PixelLabels, training_patches, wetness
 from mlssm.evaluation.baselines.truth import TruthFit
+from mlssm.patches.dates import seasons
 
 BASELINE_NAMES = (
     PixelMean.name,
@@ -27,7 +28,11 @@ BASELINE_NAMES = (
 
 
 def fit_baselines(
-    experiment: Experiment, train: PatchDataset, seed: int, truth_folder: Path | None = None
+    experiment: Experiment,
+    train: PatchDataset,
+    seed: int,
+    start_month: int | None = None,
+    truth_folder: Path | None = None,
 ) -> tuple[Baseline, ...]:
     """Fit all baselines, in the order of `BASELINE_NAMES`; and after them the truth, where there is one.
 
@@ -40,6 +45,7 @@ def fit_baselines(
         experiment: Labels and weather.
         train: The training patches; those of the second pass are not read.
         seed: Of the pixels that the regressions are fitted on, and of boosting.
+        start_month: Month that a season begins with, where seasons are held out to choose by; None: days are.
         truth_folder: That of a simulated area's files, which may hold its true soil moisture.
 
     Raises:
@@ -64,7 +70,7 @@ def fit_baselines(
         Climatology.fit(dates, mean, days),
         Persistence.of(experiment.retrieval, days, mean),
         AntecedentRain.fit(sums, indices, fallback),
-        ridge.fit_ridge(sample),
+        ridge.fit_ridge(sample, None if start_month is None else seasons(sample.day, start_month)),
         boosting.fit_boosting(sample, seed),
         *(() if truth is None else (truth.fitted(mean),)),
     )

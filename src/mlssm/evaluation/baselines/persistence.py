@@ -45,8 +45,7 @@ class Persistence:
     @classmethod
     def of(cls, retrieval: Retrieval, days: npt.NDArray[np.datetime64], mean: PixelMean) -> Self:
         """Nothing is fitted but the means; arguments as the attributes."""
-        responsive = (np.logical_or.reduce([*area.usable.values()]) for area in retrieval.areas)
-        return cls(retrieval, days, mean, tuple(responsive))
+        return cls(retrieval, days, mean, tuple(area.labelled for area in retrieval.areas))
 
     def at(self, place: PatchPlace) -> Floats:
         """SSM of the part of a patch that lies in its area, 0..1 [h, w]."""

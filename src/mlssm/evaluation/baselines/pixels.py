@@ -11,11 +11,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mlssm.data.batch import Batch
+from mlssm.data.batch import Batch, pixel_channels
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
+from mlssm.data.spec import FeatureSpec
 from mlssm.errors import SplitError
 from mlssm.evaluation.baselines.training import TrainingPatch, regular_positions
+from mlssm.variables import AVAILABLE, is_of_kind, named
 
 # pixels of a date repeat each other: what counts are dates, and more pixels than these cost time alone
 MOST_PIXELS = 50_000
@@ -38,11 +40,13 @@ class PixelSample:
             as the network's.
         ssm: Labels 0..1, float64 [pixel].
         day: Local day of each, by which pixels are grouped, datetime64[D] [pixel].
+        static: Which of the static channels these inputs are.
     """
 
     inputs: npt.NDArray[np.float32]
     ssm: npt.NDArray[np.float64]
     day: npt.NDArray[np.datetime64]
+    static: Sequence[int] = ()
 
     @property
     def dates(self) -> int:
@@ -57,24 +61,41 @@ class PixelRegression:
     Attributes:
         name: As it stands in the tables.
         regressor: Fitted.
+        static: Which static channels it sees.
     """
 
     name: str
     regressor: Regressor
+    static: Sequence[int]
 
     def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """See `Baseline.predict`; NaN where a pixel has no label."""
         found = torch.full(batch.valid.shape, torch.nan, dtype=torch.float64)
         if batch.valid.any():
-            ssm = self.regressor.predict(pixel_inputs(batch))
+            ssm = self.regressor.predict(pixel_inputs(batch, self.static))
             found[batch.valid] = torch.from_numpy(np.clip(ssm, 0.0, 1.0).astype(float))
         return found
 
 
-def pixel_inputs(batch: Batch) -> npt.NDArray[np.float32]:
-    """The inputs of the pixels that have a label, in the order of `batch.valid`, float32 [pixel, input]."""
-    inputs = torch.cat([batch.dynamic.flatten(1, 2), batch.static], dim=1)
-    return inputs.movedim(1, -1)[batch.valid[:, 0]].numpy()
+def own_static(spec: FeatureSpec) -> list[int]:
+    """Static channels that a regression may see: not what was fitted to labels, which would make it no baseline."""
+    sources = [named(name).source for name in spec.static if is_of_kind(name, "prefit")]
+    return [
+        position
+        for position, name in enumerate(spec.static)
+        if not is_of_kind(name, "prefit") and name.removesuffix(AVAILABLE) not in sources
+    ]
+
+
+def pixel_inputs(batch: Batch, static: Sequence[int]) -> npt.NDArray[np.float32]:
+    """The inputs of the pixels that have a label, in the order of `batch.valid`, float32 [pixel, input].
+
+    Args:
+        batch: Patches.
+        static: Which of the static channels.
+    """
+    chosen = batch._replace(static=batch.static[:, list(static)])
+    return pixel_channels(chosen).movedim(1, -1)[batch.valid[:, 0]].numpy()
 
 
 class PixelDraw:
@@ -98,7 +119,8 @@ class PixelDraw:
         if not counts.sum():
             raise SplitError("no training pixel has a label, so that no baseline can be fitted; hold out less")
         self._days, self._counts = days, iter(counts.tolist())
-        self._chosen = iter(_chosen(counts, _features(train), seed))
+        self._static = own_static(train.features.spec)
+        self._chosen = iter(_chosen(counts, _features(train, len(self._static)), seed))
         self._inputs: list[npt.NDArray[np.float32]] = []
         self._ssm: list[npt.NDArray[np.float64]] = []
         self._day: list[npt.NDArray[np.datetime64]] = []
@@ -114,19 +136,19 @@ class PixelDraw:
             raise ValueError(f"the patch at {patch.place} has {found} labels, and {count} in the patch index")
         if chosen.size:
             batch = Batch(*(values.unsqueeze(0) for values in patch.batch))
-            self._inputs.append(pixel_inputs(batch)[chosen])
+            self._inputs.append(pixel_inputs(batch, self._static)[chosen])
             self._ssm.append(batch.target[batch.valid].double().numpy()[chosen])
             self._day.append(np.full(chosen.size, self._days[patch.place.time]))
 
     @property
     def sample(self) -> PixelSample:
         """What was drawn."""
-        return PixelSample(np.concatenate(self._inputs), np.concatenate(self._ssm), np.concatenate(self._day))
+        inputs, ssm = np.concatenate(self._inputs), np.concatenate(self._ssm)
+        return PixelSample(inputs, ssm, np.concatenate(self._day), self._static)
 
 
-def _features(train: PatchDataset) -> int:
-    spec = train.features.spec
-    return len(spec.dynamic) * len(next(iter(train.moments.values())).window) + len(spec.static)
+def _features(train: PatchDataset, static: int) -> int:
+    return len(train.features.spec.dynamic) * len(next(iter(train.moments.values())).window) + static
 
 
 def _chosen(counts: npt.NDArray[np.int64], features: int, seed: int) -> list[npt.NDArray[np.int64]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,24 +18,31 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def loss_curves(history: Sequence[EpochPoint]) -> Figure:
+NO_COURSES: Mapping[str, Sequence[EpochPoint]] = {}
+
+
+def loss_curves(history: Sequence[EpochPoint], courses: Mapping[str, Sequence[EpochPoint]] = NO_COURSES) -> Figure:
     """Training loss and validation RMSE by epoch; the best epoch is marked.
 
     Args:
         history: Epochs in order.
+        courses: Of trainings that were validated in its stead, by name: a line each.
 
     Raises:
         ValueError: There is no epoch.
     """
-    if not history:
+    if not history and not any(courses.values()):
         raise ValueError("loss curves need at least one epoch")
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
     epochs = [point.epoch for point in history]
     losses, errors = [point.train_loss for point in history], [point.val_rmse for point in history]
     _draw_curve(upper, epochs, losses, BROWN, "training loss")
-    _draw_curve(lower, epochs, errors, BLUE, "validation RMSE (SSM)")
-    _mark_best(lower, epochs, errors)
+    if courses:
+        _draw_courses(lower, courses)
+    else:
+        _draw_curve(lower, epochs, errors, BLUE, "validation RMSE (SSM)")
+        _mark_best(lower, epochs, errors)
     upper.set_title("Course of the training", fontsize=TITLE_SIZE, color=INK)
     lower.set_xlabel("epoch")
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -45,6 +52,19 @@ def loss_curves(history: Sequence[EpochPoint]) -> Figure:
 def _draw_curve(axes: Axes, epochs: list[int], values: list[float], colour: str, label: str) -> None:
     axes.plot(epochs, values, color=colour, linewidth=1.6, marker="o", markersize=3)
     axes.set_ylabel(label)
+    tidy(axes)
+
+
+def _draw_courses(axes: Axes, courses: Mapping[str, Sequence[EpochPoint]]) -> None:
+    for place, (name, points) in enumerate(courses.items()):
+        errors, colour = np.array([point.val_rmse for point in points]), f"C{place % 10}"
+        epochs = np.array([point.epoch for point in points])
+        axes.plot(epochs, errors, color=colour, linewidth=1.4, label=name)
+        if np.isfinite(errors).any():
+            best = int(np.nanargmin(errors))
+            axes.plot(epochs[best], errors[best], color=colour, marker="o", markersize=5)
+    axes.set_ylabel("RMSE on the held-out season (SSM)")
+    axes.legend(fontsize=8, frameon=False)
     tidy(axes)
 
 

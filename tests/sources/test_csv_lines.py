@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from mlssm.errors import DataError
-from mlssm.sources import csv_table
-from mlssm.sources.csv_table import read_csv_table
+from mlssm.sources import csv_lines
+from mlssm.sources.csv_lines import read_csv_lines
 
 PLAIN = 'A,B,Name\n1,2.5,"Town, CA"\n\n -3 ,,x\n'
 
 
-def table_of(folder: Path, content: bytes, name: str = "t.csv") -> list[list[str]]:
+def lines_of(folder: Path, content: bytes, name: str = "t.csv") -> list[list[str]]:
     (path := folder / name).write_bytes(content)
-    table = read_csv_table(path)
-    return [list(table.columns), *([str(table.index[row]), *table.iloc[row]] for row in range(len(table)))]
+    found = read_csv_lines(path)
+    return [list(found.columns), *([str(found.index[row]), *found.iloc[row]] for row in range(len(found)))]
 
 
 EXPECTED = [["A", "B", "NAME"], ["2", "1", "2.5", "Town, CA"], ["4", "-3", "", "x"]]
@@ -36,19 +36,19 @@ EXPECTED = [["A", "B", "NAME"], ["2", "1", "2.5", "Town, CA"], ["4", "-3", "", "
         b'A,B,Name\n1,2.5,"Town, CA",\n\n-3,,x,\n',
     ],
 )
-def test_ways_of_writing_one_table(tmp_path: Path, content: bytes) -> None:
-    assert table_of(tmp_path, content) == EXPECTED
+def test_ways_of_writing_the_same_lines(tmp_path: Path, content: bytes) -> None:
+    assert lines_of(tmp_path, content) == EXPECTED
 
 
 def test_a_compressed_file_and_names_of_other_alphabets(tmp_path: Path) -> None:
-    assert table_of(tmp_path, gzip.compress(PLAIN.encode()), "t.csv.GZ") == EXPECTED
+    assert lines_of(tmp_path, gzip.compress(PLAIN.encode()), "t.csv.GZ") == EXPECTED
     accents = PLAIN.replace("Town", "Montaña").encode("cp1252")
-    assert table_of(tmp_path, accents)[1][3] == "Montaña, CA"
+    assert lines_of(tmp_path, accents)[1][3] == "Montaña, CA"
 
 
 def test_separators_that_the_header_lacks_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        table_of(tmp_path, b"A,B\n1,2,\n3,4,\n")
+        lines_of(tmp_path, b"A,B\n1,2,\n3,4,\n")
     assert "lines end with separators that the header lacks" in caplog.text
 
 
@@ -72,7 +72,7 @@ def test_separators_that_the_header_lacks_are_told(tmp_path: Path, caplog: pytes
 )
 def test_damage_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=rf"t\.csv.*({message})"):
-        table_of(tmp_path, content)
+        lines_of(tmp_path, content)
 
 
 def test_what_is_no_file_is_named(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     for name, message in (("link", "a link to nothing"), ("folder", "not a file"), ("pipe", "not a file")):
         with pytest.raises(DataError, match=rf"{name}\.csv is {message}"):
-            read_csv_table(tmp_path / f"{name}.csv")
+            read_csv_lines(tmp_path / f"{name}.csv")
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
@@ -93,7 +93,7 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DataError, match=rf"t\.csv: cannot be read \(.*{error.strerror}"):
-        read_csv_table(path)
+        read_csv_lines(path)
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 def test_damaged_compression_is_named(tmp_path: Path, damage: object) -> None:
     whole = gzip.compress(PLAIN.encode() * 20)
     with pytest.raises(DataError, match=r"t\.csv\.gz: cannot be read"):
-        table_of(tmp_path, damage(whole), "t.csv.gz")  # type: ignore[operator]
+        lines_of(tmp_path, damage(whole), "t.csv.gz")  # type: ignore[operator]
 
 
 def test_a_file_that_unpacks_to_more_than_any_station_has_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_table, "LARGEST_BYTES", 2 * 1024**2)
+    monkeypatch.setattr(csv_lines, "LARGEST_BYTES", 2 * 1024**2)
     with pytest.raises(DataError, match="holds more than 2 MB"):
-        table_of(tmp_path, gzip.compress(b"A,B\n" + b"1,2\n" * 1024**2), "t.csv.gz")
+        lines_of(tmp_path, gzip.compress(b"A,B\n" + b"1,2\n" * 1024**2), "t.csv.gz")

@@ -1,4 +1,4 @@
-"""A CSV file as a table of text, checked line by line: what is damaged is refused, and nothing is guessed of it."""
+"""The lines of a CSV file as text, checked one by one: what is damaged is refused, and nothing is guessed of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 REPLACE = "replace the file, or leave it out with on_bad_file=skip"
 
 
-def read_csv_table(path: Path) -> pd.DataFrame:
+def read_csv_lines(path: Path) -> pd.DataFrame:
     """Read a CSV, also one that is compressed by gzip.
 
     Commas, semicolons and tabs separate columns, whichever the header has most of; where it is no comma, a number may
@@ -52,8 +52,8 @@ def read_csv_table(path: Path) -> pd.DataFrame:
         log.info(
             "%s: lines end with separators that the header lacks; the columns are taken in the header's order", path
         )
-    table = pd.DataFrame(body, index=numbers[1:], columns=header, dtype=str)
-    return table if delimiter == "," else table.apply(_with_points)
+    found = pd.DataFrame(body, index=numbers[1:], columns=header, dtype=str)
+    return found if delimiter == "," else found.apply(_with_points)
 
 
 def _text(path: Path) -> str:

@@ -1,0 +1,155 @@
+"""The closed form on any day and in any area: what a model bundle keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from mlssm.grid import Floats, Grid, Window
+from mlssm.response.areas import Drivers
+from mlssm.response.bank import Bank, mean_bank
+from mlssm.response.base import Response
+from mlssm.response.closed_form import AreaForm, ClosedForm
+from mlssm.response.memory import MEMORY
+
+Corner = tuple[float, float]
+SAME_PLACE_M = 0.01
+
+
+@dataclass(frozen=True)
+class AreaForecaster:
+    """The closed form of one area.
+
+    Attributes:
+        form: Base and correction.
+        bank: What drives it; None: the fixed driver.
+        scale: Difference of the driver over which the weight of an earlier image falls to 1/e.
+        memory: What training dates say of its pixels [channel, h, w], in the order of `MEMORY`; NaN without a label.
+        corner: Easting and northing of its upper left corner, metres; None for the mean area.
+    """
+
+    form: AreaForm
+    bank: Bank | None
+    scale: float
+    memory: Floats
+    corner: Corner | None
+
+    @property
+    def is_population(self) -> bool:
+        """Whether it is the mean area, which knows no pixel."""
+        return self.corner is None
+
+    def state(self) -> dict[str, Any]:
+        """Arrays, strings, numbers, and dictionaries and tuples of these."""
+        bank = None if self.bank is None else asdict(self.bank)
+        return {
+            "form": self.form.state(),
+            "bank": bank,
+            "scale": self.scale,
+            "memory": self.memory,
+            "corner": self.corner,
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> AreaForecaster:
+        """From its state."""
+        bank = state["bank"]
+        restored = None if bank is None else Bank(**{**bank, "names": tuple(bank["names"])})
+        corner = None if state["corner"] is None else tuple(state["corner"])
+        return cls(AreaForm.restored(state["form"]), restored, float(state["scale"]), state["memory"], corner)
+
+    def spread_over(self, shape: tuple[int, int]) -> AreaForecaster:
+        """The mean area, as large as an area that it stands for."""
+        parts = (np.broadcast_to(part, shape) for part in asdict(self.form.response).values())
+        memory = np.broadcast_to(self.memory, (len(MEMORY), *shape))
+        return AreaForecaster(AreaForm(Response(*parts), None, self.form.weights), self.bank, self.scale, memory, None)
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """The closed form of the areas that it was fitted on, and of all others.
+
+    Attributes:
+        areas: Those that it was fitted on.
+        population: The mean area, 1 x 1 pixels.
+        phi: Share of what earlier images left that lasts, see `mlssm.response.nowcast`.
+        start_month: That seasons begin with.
+    """
+
+    areas: tuple[AreaForecaster, ...]
+    population: AreaForecaster
+    phi: float
+    start_month: int
+
+    @classmethod
+    def of(cls, form: ClosedForm, grid: Grid, windows: Sequence[Window], start_month: int) -> Forecaster:
+        """What a closed form comes to for days that it was not fitted on.
+
+        Args:
+            form: Fitted.
+            grid: The working grid.
+            windows: The areas on it.
+            start_month: That seasons begin with.
+        """
+        areas = []
+        for number, window in enumerate(windows):
+            fitted, memory = form.fitted[number], form.memory(number).whole
+            scale, bank = form.alike * fitted.scale, fitted.area.driven.bank
+            areas.append(AreaForecaster(form.areas[number], bank, scale, memory, corner(grid, window)))
+        return cls(tuple(areas), _mean_area(form, areas), form.inner.phi, start_month)
+
+    def state(self) -> dict[str, Any]:
+        """Arrays, strings, numbers, and dictionaries, tuples and lists of these."""
+        areas = [area.state() for area in self.areas]
+        own = {"areas": areas, "population": self.population.state()}
+        return {**own, "phi": self.phi, "start_month": self.start_month}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Forecaster:
+        """From its state."""
+        areas = tuple(AreaForecaster.restored(area) for area in state["areas"])
+        population = AreaForecaster.restored(state["population"])
+        return cls(areas, population, float(state["phi"]), int(state["start_month"]))
+
+    def on(self, grid: Grid, windows: Sequence[Window]) -> tuple[AreaForecaster, ...]:
+        """The areas of a grid: those that it was fitted on by their corner and size, the mean area for others."""
+        return tuple(self._on(corner(grid, window), window.shape) for window in windows)
+
+    def _on(self, where: Corner, shape: tuple[int, int]) -> AreaForecaster:
+        for area in self.areas:
+            if area.corner is not None and same_place(area.corner, where) and area.memory.shape[1:] == shape:
+                return area
+        return self.population.spread_over(shape)
+
+
+def forecast(area: AreaForecaster, drivers: Drivers, number: int, end: np.datetime64) -> tuple[Floats, Floats]:
+    """Forecast 0..1 and driver of an area at the end of a day, both [h, w].
+
+    Raises:
+        ValueError: The record ends before.
+    """
+    (driver,) = drivers.weighed(area.bank, number, np.array([end], "datetime64[D]"))
+    return area.form.forecast(driver), driver
+
+
+def corner(grid: Grid, window: Window) -> Corner:
+    """Easting and northing of a window's upper left corner, metres."""
+    east, north = grid.crop(window).origin
+    return float(east), float(north)
+
+
+def same_place(left: Sequence[float], right: Sequence[float]) -> bool:
+    """Whether two corners are one, but for rounding."""
+    return bool(np.allclose(left, right, rtol=0, atol=SAME_PLACE_M))
+
+
+def _mean_area(form: ClosedForm, areas: Sequence[AreaForecaster]) -> AreaForecaster:
+    population = form.population
+    response = Response(*(np.full((1, 1), part) for part in (population.mean, population.slope, population.centre)))
+    banks = [area.bank for area in areas if area.bank is not None]
+    bank, scale = mean_bank(banks) if banks else None, float(np.mean([area.scale for area in areas]))
+    memory = np.full((len(MEMORY), 1, 1), np.nan)
+    return AreaForecaster(AreaForm(response, None, np.empty(0)), bank, scale, memory, None)

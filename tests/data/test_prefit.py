@@ -1,0 +1,135 @@
+"""The closed form as a network's inputs, on a simulated watershed of four seasons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlssm.data.assemble import Experiment
+from mlssm.errors import SplitError
+from mlssm.patches.dates import seasons
+from mlssm.response.memory import MEMORY
+
+RESPONSE = ("model=response", "model.lag=2", "split.test=[2023]", "split.val=[2022]")
+
+
+@pytest.fixture(scope="module")
+def watershed(watersheds: Callable[..., Any]) -> Any:
+    return watersheds("datamodule.simulation.seasons=4")
+
+
+@pytest.fixture(scope="module")
+def experiment(watershed: Any) -> Experiment:
+    found: Experiment = watershed.experiment(*RESPONSE)
+    return found
+
+
+@pytest.fixture(scope="module")
+def nowcast(watershed: Any) -> Experiment:
+    found: Experiment = watershed.experiment(*RESPONSE, "features.previous=nowcast")
+    return found
+
+
+def test_base_and_memory_are_channels(experiment: Experiment) -> None:
+    assert experiment.spec.static[-6:-1] == ("base", *MEMORY) or experiment.spec.static[-5:] == ("base", *MEMORY)
+
+
+def test_a_patch_holds_the_maps_of_its_place_and_time(experiment: Experiment) -> None:
+    data = experiment.datasets["val"]
+    spec, position = experiment.spec, spec_position(experiment, "base")
+    for number in (0, len(data) - 1):
+        place, batch = data.place(number), data[number]
+        wanted = experiment.prefit.maps[place.time][place.area]["base"][place.rows, place.cols]
+        scale = len(spec.dynamic) + position
+        margin = data.margin
+        found = batch.static[position].numpy()[margin : margin + wanted.shape[0], margin : margin + wanted.shape[1]]
+        assert np.allclose(found * spec.stds[scale] + spec.means[scale], wanted, atol=1e-6)
+
+
+def spec_position(experiment: Experiment, name: str) -> int:
+    return experiment.spec.static.index(name)
+
+
+def test_a_training_season_is_learnt_from_labels_and_maps_that_do_not_know_it(
+    watershed: Any, experiment: Experiment
+) -> None:
+    """The same maps as of an experiment in which that season is for validation."""
+    of_each = seasons(watershed.cube.local_days, 9)
+    alone = watershed.experiment(*RESPONSE[:2], "split.test=[2022,2023]", "split.val=[2021]", "model=convlstm")
+    held = np.flatnonzero(of_each == 2021)
+    data = experiment.datasets["train"]
+    number = next(i for i in range(len(data)) if data.place(i).time in held)
+    place = data.place(number)
+    labels = alone.retrieval.labels(place.area, np.array([place.time]), place.rows, place.cols).ssm[0]
+    found, valid = data[number].target[0].numpy(), data[number].valid[0].numpy()
+    inside = slice(0, labels.shape[0]), slice(0, labels.shape[1])
+    known = valid[inside]
+    assert known.any()
+    assert np.allclose(found[inside][known], labels[known], atol=1e-6)
+    own = experiment.retrieval.labels(place.area, np.array([place.time]), place.rows, place.cols).ssm[0]
+    assert not np.allclose(found[inside][known], own[known], atol=1e-3)
+
+
+def test_held_out_labels_move_no_input(watershed: Any, experiment: Experiment) -> None:
+    """Another test season takes other labels out: with the same training dates nothing that is fed changes."""
+    swapped = watershed.experiment(*RESPONSE[:2], "split.test=[2022]", "split.val=[2023]")
+    assert swapped.spec == experiment.spec
+    for time in experiment.datasets["train"].times:
+        for name in ("base", *MEMORY):
+            left, right = (each.prefit.maps[int(time)][0][name] for each in (swapped, experiment))
+            assert np.array_equal(left, right, equal_nan=True)
+
+
+def test_a_nowcast_sees_earlier_images_of_the_season_alone(nowcast: Experiment, experiment: Experiment) -> None:
+    cube = nowcast.cube
+    of_each = seasons(cube.local_days, 9)
+    for time, maps in nowcast.prefit.maps.items():
+        age = maps[0]["previous_age"]
+        apart = (cube.local_days[time] - cube.local_days).astype(int)
+        allowed = set(apart[(of_each == of_each[time]) & (apart > 0)].tolist())
+        assert set(np.unique(age[np.isfinite(age)]).astype(int).tolist()) <= allowed
+        if not allowed:
+            assert np.isnan(age).all()
+            assert np.array_equal(maps[0]["base"], maps[0]["forecast"])
+    changed = [not np.array_equal(maps[0]["base"], maps[0]["forecast"]) for maps in nowcast.prefit.maps.values()]
+    assert any(changed) or nowcast.prefit.forecaster.phi == 0
+    for time, maps in experiment.prefit.maps.items():
+        assert np.array_equal(maps[0]["forecast"], nowcast.prefit.maps[time][0]["forecast"])
+        assert "previous_age" not in maps[0]
+
+
+def test_a_nowcast_has_a_channel_for_where_there_is_no_earlier_image(nowcast: Experiment) -> None:
+    assert {"previous_residual", "previous_mean", "previous_age", "previous_available"} <= set(nowcast.spec.static)
+    data, position = nowcast.datasets["test"], spec_position(nowcast, "previous_available")
+    first = next(i for i in range(len(data)) if data.place(i).time == data.times[0])
+    last = next(i for i in range(len(data)) if data.place(i).time == data.times[-1])
+    assert float(data[first].static[position].max()) == 0
+    assert float(data[last].static[position].max()) == 1
+
+
+def test_any_model_can_be_a_nowcast(watershed: Any) -> None:
+    found = watershed.experiment("features.previous=nowcast", "split.test=[2023]", "split.val=[2022]")
+    assert "previous_mean" in found.spec.static
+    assert "base" not in found.spec.static
+
+
+def test_too_few_seasons_are_counted_and_the_cure_is_said(watershed: Any) -> None:
+    with pytest.raises(SplitError, match=r"2 training seasons, and there is 1.*model=convlstm"):
+        watershed.experiment("model=response", "split.test=[2022,2023]", "split.val=[2021]")
+
+
+def test_where_space_is_split_no_label_of_a_test_pixel_is_known(watershed: Any) -> None:
+    found = watershed.experiment(
+        *RESPONSE, "split=by_season_and_block", "split.block_m=600", "split.buffer_m=90", "patches.size=5"
+    )
+    test = found.datasets["test"]
+    for number in range(len(test)):
+        place = test.place(number)
+        memory = found.prefit.maps[place.time][place.area]["mean_ssm"][place.rows, place.cols]
+        assert np.isnan(memory).all()
+        assert np.isfinite(found.prefit.maps[place.time][place.area]["base"]).all()
+    train = found.datasets["train"].place(0)
+    assert np.isfinite(found.prefit.maps[train.time][0]["mean_ssm"][train.rows, train.cols]).any()

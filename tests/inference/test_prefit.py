@@ -1,0 +1,107 @@
+"""The closed form from its bundle: the same maps as in training, and the mean area's elsewhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlssm.bundle.nested import pack, unpack
+from mlssm.data.assemble import Experiment
+from mlssm.errors import RunError
+from mlssm.grid import Grid
+from mlssm.inference.prefit import DayMaps, Images, fitted_state
+from mlssm.response.areas import Drivers
+
+RESPONSE = ("model=response", "model.lag=2", "split.test=[2023]", "split.val=[2022]", "features.previous=nowcast")
+
+
+@pytest.fixture(scope="module")
+def experiment(watersheds: Callable[..., Any]) -> Experiment:
+    found: Experiment = watersheds("datamodule.simulation.seasons=4").experiment(*RESPONSE)
+    return found
+
+
+@pytest.fixture(scope="module")
+def state(experiment: Experiment) -> Any:
+    """What comes back from a bundle's two files."""
+    text, tensors = pack(fitted_state(experiment))
+    return unpack(json.loads(json.dumps(text)), tensors)
+
+
+def day_maps(experiment: Experiment, state: Any) -> DayMaps:
+    images = Images(experiment.cube, experiment.stack, experiment.retrieval.masks, experiment.ends)
+    return DayMaps(state, images, Drivers(experiment.field))
+
+
+def test_on_the_days_of_test_images_the_maps_are_those_of_training(experiment: Experiment, state: Any) -> None:
+    maps, cube = day_maps(experiment, state), experiment.cube
+    times = [int(time) for time in experiment.datasets["test"].times]
+    assert len(times) > 5
+    for time in times:
+        (found,) = maps.on(cube.local_days[time], cube.window_ends[time])
+        (wanted,) = experiment.prefit.maps[time]
+        assert set(found) == set(wanted)
+        for name, values in wanted.items():
+            np.testing.assert_allclose(found[name], values, atol=1e-6, err_msg=f"{name} on {cube.local_days[time]}")
+
+
+def test_an_image_of_the_day_itself_and_later_ones_are_not_seen(experiment: Experiment, state: Any) -> None:
+    cube = experiment.cube
+    time = int(experiment.datasets["test"].times[4])
+    later = np.flatnonzero(cube.local_days >= cube.local_days[time])
+    stack = experiment.stack
+    packed = stack.areas[0].packed.copy()
+    packed[later] = packed[later][::-1]
+    changed = replace(stack, areas=(replace(stack.areas[0], packed=packed),))
+    images = Images(cube, changed, experiment.retrieval.masks, experiment.ends)
+    day, end = cube.local_days[time], cube.window_ends[time]
+    (found,), (wanted,) = (
+        each.on(day, end) for each in (DayMaps(state, images, Drivers(experiment.field)), day_maps(experiment, state))
+    )
+    assert all(np.array_equal(found[name], wanted[name], equal_nan=True) for name in wanted)
+    day_after = cube.local_days[int(later[1])]
+    (found,) = DayMaps(state, images, Drivers(experiment.field)).on(day_after, end)
+    (wanted,) = day_maps(experiment, state).on(day_after, end)
+    assert not np.array_equal(found["base"], wanted["base"])
+
+
+def test_elsewhere_the_mean_areas_response_is_used_and_told(
+    experiment: Experiment, state: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    working = experiment.stack.working
+    east, north = working.grid.origin
+    moved = Grid(working.grid.crs, (east + 5000, north), working.grid.pixel, working.grid.height, working.grid.width)
+    stack = replace(experiment.stack, working=replace(working, grid=moved))
+    images = Images(experiment.cube, stack, experiment.retrieval.masks, experiment.ends)
+    maps = DayMaps(state, images, Drivers(experiment.field))
+    assert "1 of 1 areas are not those that the model was trained on" in caplog.text
+    time = int(experiment.datasets["test"].times[-1])
+    (found,) = maps.on(experiment.cube.local_days[time], experiment.cube.window_ends[time])
+    assert np.isnan(found["mean_ssm"]).all()
+    assert np.isnan(found["previous_age"]).all()  # no reference tells what an image there means
+    assert found["base"].shape == working.areas[0].shape
+    assert found["base"].std() < experiment.prefit.maps[time][0]["base"].std()
+    assert abs(float(found["base"].mean()) - float(experiment.prefit.maps[time][0]["base"].mean())) < 0.1
+
+
+def test_a_state_that_is_not_whole_is_refused(experiment: Experiment, state: Any) -> None:
+    forecaster = {key: value for key, value in state["forecaster"].items() if key != "phi"}
+    with pytest.raises(RunError, match=r"not whole.*copy the bundle again"):
+        day_maps(experiment, state | {"forecaster": forecaster})
+
+
+def test_other_values_than_arrays_and_primitives_are_not_kept() -> None:
+    with pytest.raises(TypeError, match="a date"):
+        pack({"day": dt.date(2023, 1, 1)})
+    text, tensors = pack({"a": [np.arange(3), None, {"b": (1.5, "x")}]})
+    back = unpack(text, tensors)
+    assert back["a"][0].tolist() == [0, 1, 2]
+    assert back["a"][1:] == [None, {"b": [1.5, "x"]}]
+    with pytest.raises(KeyError, match=r"fitted\.0"):
+        unpack(text, {})
