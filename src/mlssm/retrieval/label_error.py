@@ -96,8 +96,8 @@ def fit_label_error(sample: Sample, training: npt.NDArray[np.bool_]) -> LabelErr
     learnt = known & training[:, None]
     if not learnt.any():
         log.warning("no pixel of a sample is sensitive to moisture: the noise of labels is not known")
-        unknown = np.full(shape, np.nan, np.float32)
-        return LabelError(unknown, unknown, np.zeros(LEVELS - 1))
+        nothing = np.full(shape, np.nan, np.float32)
+        return LabelError(nothing, nothing, np.zeros(LEVELS - 1))
     edges = np.quantile(sample.sensitivity[learnt], np.arange(1, LEVELS) / LEVELS)
     level = np.searchsorted(edges, sample.sensitivity)
     speckle = [_Speckle.of(sample, learnt & (level == place), learnt) for place in range(LEVELS)]

@@ -20,7 +20,7 @@ def test_the_truth_is_that_of_the_simulation(moisture: TrueMoisture, watershed: 
     """Averaged over blocks; the images are in the order of time."""
     factor = moisture.experiment.stack.working.factor
     whole = zarr.open_group(watershed.root / "truth.zarr", mode="r")["ssm"]
-    for time in (0, 7, whole.shape[0] - 1):
+    for time in (0, 7, 11):
         height, width = (side // factor for side in whole.shape[1:])
         blocks = np.asarray(whole[time], float)[: height * factor, : width * factor]
         blocks = blocks.reshape(height, factor, width, factor)

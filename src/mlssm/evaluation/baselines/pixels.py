@@ -143,8 +143,8 @@ class PixelDraw:
     @property
     def sample(self) -> PixelSample:
         """What was drawn."""
-        drawn = (np.concatenate(part) for part in (self._inputs, self._ssm, self._day))
-        return PixelSample(*drawn, static=self._static)
+        inputs, ssm = np.concatenate(self._inputs), np.concatenate(self._ssm)
+        return PixelSample(inputs, ssm, np.concatenate(self._day), self._static)
 
 
 def _features(train: PatchDataset, static: int) -> int:
