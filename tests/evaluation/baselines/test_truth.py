@@ -33,7 +33,7 @@ def test_the_truth_is_that_of_the_simulation(moisture: TrueMoisture, watershed: 
 def test_the_truth_explains_held_out_labels_better_than_any_baseline(
     experiment: Experiment, watershed: Any, batches: Any
 ) -> None:
-    *baselines, truth = fit_baselines(experiment, experiment.datasets["train"], 3, watershed.root)
+    *baselines, truth = fit_baselines(experiment, experiment.datasets["train"], 3, truth_folder=watershed.root)
     assert tuple(model.name for model in baselines) == BASELINE_NAMES
     assert isinstance(truth, Truth)
     squares = dict.fromkeys((*BASELINE_NAMES, "truth"), 0.0)
@@ -48,4 +48,4 @@ def test_the_truth_explains_held_out_labels_better_than_any_baseline(
 
 def test_where_no_truth_lies_beside_the_files_there_is_none(five_areas: Experiment, santa_barbara: Any) -> None:
     assert TrueMoisture.of(five_areas, santa_barbara.root) is None
-    assert len(fit_baselines(five_areas, five_areas.datasets["train"], 0, santa_barbara.root)) == len(BASELINE_NAMES)
+    assert len(fit_baselines(five_areas, five_areas.datasets["train"], 0, truth_folder=santa_barbara.root)) == len(BASELINE_NAMES)
