@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from mlssm.data.assemble import Experiment
-from mlssm.errors import SplitError
+from mlssm.errors import RunError, SplitError
 from mlssm.patches.dates import seasons
+from mlssm.response.areas import Drivers
 from mlssm.response.memory import MEMORY
 
 RESPONSE = ("model=response", "model.lag=2", "split.test=[2023]", "split.val=[2022]")
@@ -114,6 +115,16 @@ def test_any_model_can_be_a_nowcast(watershed: Any) -> None:
     found = watershed.experiment("features.previous=nowcast", "split.test=[2023]", "split.val=[2022]")
     assert "previous_mean" in found.spec.static
     assert "base" not in found.spec.static
+
+
+def test_a_gauge_that_the_record_lacks_is_named(watershed: Any, experiment: Experiment) -> None:
+    drivers, ends = Drivers(experiment.field), watershed.cube.window_ends[:3]
+    name = drivers.stations[0]
+    found = drivers.of_station(name, 0, ends)
+    position, days = experiment.field.weather.ids.index(name), drivers.forcing.positions(ends)
+    assert np.allclose(found[:, 0, 0], np.log1p(drivers.fixed.stored[days, position]))
+    with pytest.raises(RunError, match="driven by the rain of station ELSEWHERE, and the weather has"):
+        drivers.of_station("ELSEWHERE", 0, ends)
 
 
 def test_too_few_seasons_are_counted_and_the_cure_is_said(watershed: Any) -> None:

@@ -6,7 +6,7 @@ An area is held whole in memory, in float64: 100 dates of a million pixels are 0
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 
 import numpy as np
@@ -14,19 +14,21 @@ import numpy.typing as npt
 
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
+from mlssm.errors import RunError
 from mlssm.grid import Floats
 from mlssm.response.bank import Bank, drive, weighs_bank
 from mlssm.response.base import Booleans, Seasons
 from mlssm.response.driver import Driver, Forcing, bank, index_driver
 from mlssm.response.folds import Retrieve, Retrieved
 from mlssm.response.inner import Area
+from mlssm.response.stations import choose_station
 from mlssm.retrieval.fit import fit_areas
 from mlssm.retrieval.labels import AreaRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.weather.field import WeatherField
 from mlssm.weather.interpolation import inverse_distance_weights
-from mlssm.weather.stations import Days
+from mlssm.weather.stations import VARIABLES, Days
 
 WHOLE = slice(None)
 LEAST_DATES = 2  # of references
@@ -147,19 +149,45 @@ class Drivers:
         """The bank."""
         return bank(self.forcing)
 
+    @property
+    def stations(self) -> list[str]:
+        """Names of the stations with rain, the nearest to the areas' middle first."""
+        places = self.field.places
+        middle = np.mean([[place.x.mean(), place.y.mean()] for place in places], axis=0)
+        rain = self.field.weather.values[:, :, VARIABLES.index("precipitation")]
+        near = np.argsort(np.linalg.norm(self.field.station_xy - middle, axis=1), kind="stable")
+        return [self.field.weather.ids[i] for i in near if np.isfinite(rain[:, i]).any()]
+
     def at(self, driver: Driver, area: int, ends: Days) -> Floats:
         """A driver at an area's pixels on days [T, h, w]; see `Driver.at`."""
         positions, shape = self.forcing.positions(ends), self.field.places[area].shape
         return driver.at(positions, self._weights(area)).reshape(len(positions), *shape)
 
-    def weighed(self, weighed: Bank | None, area: int, ends: Days) -> Floats:
-        """What drives an area on days [T, h, w]: its bank, or the fixed driver where it has none.
+    def of_station(self, station: str | None, area: int, ends: Days) -> Floats:
+        """The fixed driver by the rain of one station [T, 1, 1], or of the interpolated [T, h, w].
 
         Raises:
-            RunError: The bank names a driver that this version does not make.
+            RunError: The record has no such station.
+        """
+        if station is None:
+            return self.at(self.fixed, area, ends)
+        ids = self.field.weather.ids
+        if station not in ids:
+            raise RunError(
+                f"the response is driven by the rain of station {station}, and the weather has {', '.join(ids)}; add "
+                "its file, or train anew"
+            )
+        weights = (np.arange(len(ids)) == ids.index(station)).astype(float)[None]
+        return self.fixed.at(self.forcing.positions(ends), weights)[:, :, None]
+
+    def driving(self, weighed: Bank | None, station: str | None, area: int, ends: Days) -> Floats:
+        """What drives an area on days [T, h, w] or broadcastable to it: its bank, or the fixed driver of a station.
+
+        Raises:
+            RunError: The bank names a driver, or the record lacks a station, that cannot be made.
         """
         if weighed is None:
-            return self.at(self.fixed, area, ends)
+            return self.of_station(station, area, ends)
         return weighed.driver({each.name: partial(self.at, each, area, ends) for each in self.many})
 
     @cache  # noqa: B019 - lives as long as the drivers, a few for a command
@@ -193,9 +221,21 @@ def closed_form_areas(
     """
     ends = source.cube.window_ends if ends is None else ends
     many = many or (drivers.many if weighs_bank(int(training.sum())) else ())
+    retrievals = source.retrievals()
+    station = None if many or not training.any() else _station(retrievals, drivers, training, seasons, ends)
     areas = []
-    for number, retrieve in enumerate(source.retrievals()):
+    for number, retrieve in enumerate(retrievals):
         maps = {each.name: partial(drivers.at, each, number, ends) for each in many}
-        driven = drive(retrieve, drivers.at(drivers.fixed, number, ends), maps, training, seasons)
+        fixed = drivers.of_station(station, number, ends)
+        driven = replace(drive(retrieve, fixed, maps, training, seasons), station=station)
         areas.append(Area(retrieve, driven, source.stack.working.grid.pixel))
     return areas
+
+
+def _station(
+    retrievals: Sequence[Retrieve], drivers: Drivers, training: Booleans, seasons: Seasons, ends: Days
+) -> str | None:
+    def drivers_of(station: str | None) -> list[Floats]:
+        return [drivers.of_station(station, number, ends) for number in range(len(retrievals))]
+
+    return choose_station(retrievals, drivers_of, drivers.stations, training, seasons)

@@ -74,11 +74,13 @@ class Driven:
         whole: Weighed on all training seasons [T, h, w], or broadcastable to it.
         without: Weighed without the errors of a season, by season; empty where the driver is fixed.
         bank: The weights on all training seasons, to drive other days; None where the driver is fixed.
+        station: Whose rain the fixed driver is made of; None: interpolated between all.
     """
 
     whole: Floats
     without: dict[int, Floats] = field(default_factory=dict)
     bank: Bank | None = None
+    station: str | None = None
 
     def of(self, season: int | None) -> Floats:
         """The driver to use where a season is held out; None: where none is."""

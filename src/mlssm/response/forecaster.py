@@ -26,6 +26,7 @@ class AreaForecaster:
     Attributes:
         form: Base and correction.
         bank: What drives it; None: the fixed driver.
+        station: Whose rain the fixed driver is made of; None: interpolated.
         scale: Difference of the driver over which the weight of an earlier image falls to 1/e.
         memory: What training dates say of its pixels [channel, h, w], in the order of `MEMORY`; NaN without a label.
         corner: Easting and northing of its upper left corner, metres; None for the mean area.
@@ -33,6 +34,7 @@ class AreaForecaster:
 
     form: AreaForm
     bank: Bank | None
+    station: str | None
     scale: float
     memory: Floats
     corner: Corner | None
@@ -48,6 +50,7 @@ class AreaForecaster:
         return {
             "form": self.form.state(),
             "bank": bank,
+            "station": self.station,
             "scale": self.scale,
             "memory": self.memory,
             "corner": self.corner,
@@ -59,13 +62,15 @@ class AreaForecaster:
         bank = state["bank"]
         restored = None if bank is None else Bank(**{**bank, "names": tuple(bank["names"])})
         corner = None if state["corner"] is None else tuple(state["corner"])
-        return cls(AreaForm.restored(state["form"]), restored, float(state["scale"]), state["memory"], corner)
+        form, station, scale = AreaForm.restored(state["form"]), state["station"], float(state["scale"])
+        return cls(form, restored, station, scale, state["memory"], corner)
 
     def spread_over(self, shape: tuple[int, int]) -> AreaForecaster:
         """The mean area, as large as an area that it stands for."""
         parts = (np.broadcast_to(part, shape) for part in asdict(self.form.response).values())
         memory = np.broadcast_to(self.memory, (len(MEMORY), *shape))
-        return AreaForecaster(AreaForm(Response(*parts), None, self.form.weights), self.bank, self.scale, memory, None)
+        form = AreaForm(Response(*parts), None, self.form.weights)
+        return AreaForecaster(form, self.bank, self.station, self.scale, memory, None)
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,9 @@ class Forecaster:
         areas = []
         for number, window in enumerate(windows):
             fitted, memory = form.fitted[number], form.memory(number).whole
-            scale, bank = form.alike * fitted.scale, fitted.area.driven.bank
-            areas.append(AreaForecaster(form.areas[number], bank, scale, memory, corner(grid, window)))
+            scale, driven = form.alike * fitted.scale, fitted.area.driven
+            own = form.areas[number], driven.bank, driven.station
+            areas.append(AreaForecaster(*own, scale, memory, corner(grid, window)))
         return cls(tuple(areas), _mean_area(form, areas), form.inner.phi, start_month)
 
     def state(self) -> dict[str, Any]:
@@ -126,12 +132,12 @@ class Forecaster:
 
 
 def forecast(area: AreaForecaster, drivers: Drivers, number: int, end: np.datetime64) -> tuple[Floats, Floats]:
-    """Forecast 0..1 and driver of an area at the end of a day, both [h, w].
+    """Forecast 0..1 [h, w] and driver [h, w] or [1, 1] of an area at the end of a day.
 
     Raises:
         ValueError: The record ends before.
     """
-    (driver,) = drivers.weighed(area.bank, number, np.array([end], "datetime64[D]"))
+    (driver,) = drivers.driving(area.bank, area.station, number, np.array([end], "datetime64[D]"))
     return area.form.forecast(driver), driver
 
 
@@ -152,4 +158,5 @@ def _mean_area(form: ClosedForm, areas: Sequence[AreaForecaster]) -> AreaForecas
     banks = [area.bank for area in areas if area.bank is not None]
     bank, scale = mean_bank(banks) if banks else None, float(np.mean([area.scale for area in areas]))
     memory = np.full((len(MEMORY), 1, 1), np.nan)
-    return AreaForecaster(AreaForm(response, None, np.empty(0)), bank, scale, memory, None)
+    # the rain of one gauge says nothing of another place
+    return AreaForecaster(AreaForm(response, None, np.empty(0)), bank, None, scale, memory, None)

@@ -213,14 +213,31 @@ def choose(areas: Sequence[Area], dates: Dates, training: Booleans, settings: Se
         SplitError: The training dates are of fewer than two seasons.
     """
     folds = season_folds(training, dates.seasons)
-    common = dates.seasons, settings.correlation
-    fitted = {fold.season: [Fitted.of(area, fold.training, fold.season, *common) for area in areas] for fold in folds}
+    fitted = _fit_folds(folds, areas, dates.seasons, settings)
     share = _own_share(folds, fitted, settings.own_shares)
     held = {fold.season: _hold(fold, fitted[fold.season], dates, share.value, settings) for fold in folds}
     penalty = _penalty(held, settings.penalties) if settings.penalties else None
     forecasts = {season: _forecasts(held, season, penalty) for season in held}
     weights = ridge(_moments(held, None), penalty.value) if penalty else np.empty(0)
     return Inner(share, penalty, weights, _persistence(held, forecasts, dates, settings.alike).phi, held, forecasts)
+
+
+def choose_own_share(areas: Sequence[Area], seasons: Seasons, training: Booleans, settings: Settings) -> Choice:
+    """The share of a pixel's own slope alone, by training seasons held out in turn.
+
+    Raises:
+        DataError: Fewer than two training seasons have labels.
+        SplitError: The training dates are of fewer than two seasons.
+    """
+    folds = season_folds(training, seasons)
+    return _own_share(folds, _fit_folds(folds, areas, seasons, settings), settings.own_shares)
+
+
+def _fit_folds(
+    folds: Sequence[Fold], areas: Sequence[Area], seasons: Seasons, settings: Settings
+) -> dict[int, list[Fitted]]:
+    common = seasons, settings.correlation
+    return {fold.season: [Fitted.of(area, fold.training, fold.season, *common) for area in areas] for fold in folds}
 
 
 def _own_share(folds: Sequence[Fold], fitted: dict[int, list[Fitted]], candidates: Sequence[float]) -> Choice:

@@ -1,0 +1,53 @@
+"""Whose rain drives, where the driver is fixed: interpolated between all stations, or that of one of them.
+
+Stations differ in how well they measure, and interpolation mixes a good gauge with a bad one. Held-out training seasons
+tell which serves the areas best: one choice for all of them, of a few.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from mlssm.grid import Floats
+from mlssm.response.bank import Driven
+from mlssm.response.base import Booleans, Seasons
+from mlssm.response.folds import Retrieve
+from mlssm.response.inner import Area, Settings, choose_own_share
+
+log = logging.getLogger(__name__)
+MOST_STATIONS = 8  # that are tried one by one
+
+
+def choose_station(
+    retrievals: Sequence[Retrieve],
+    drivers_of: Callable[[str | None], Sequence[Floats]],
+    stations: Sequence[str],
+    training: Booleans,
+    seasons: Seasons,
+) -> str | None:
+    """The station whose rain forecasts held-out training seasons best; None where it is the interpolated.
+
+    Args:
+        retrievals: Of each area.
+        drivers_of: Each area's driver [T, h, w] or broadcastable to it, of a station's rain, or of the interpolated.
+        stations: That may be chosen, the nearest first; no more than `MOST_STATIONS` are tried.
+        training: Which times are training dates [T].
+        seasons: Of each time [T].
+
+    Raises:
+        DataError: Fewer than two training seasons have labels.
+        SplitError: The training dates are of fewer than two seasons.
+    """
+    if len(stations) < 2:
+        return None
+    errors = {}
+    for station in (None, *stations[:MOST_STATIONS]):
+        pairs = zip(retrievals, drivers_of(station), strict=True)
+        areas = [Area(retrieve, Driven(driver), 1.0) for retrieve, driver in pairs]
+        choice = choose_own_share(areas, seasons, training, Settings())
+        errors[station] = choice.errors[choice.value]
+    best = min(errors, key=lambda station: errors[station])
+    text = "held-out training seasons chose the rain %s: mean squared error %.4f (interpolated %.4f)"
+    log.info(text, f"of station {best}" if best else "interpolated between stations", errors[best], errors[None])
+    return best
