@@ -104,15 +104,6 @@ def test_a_sweep_with_failing_jobs_goes_on_says_so_and_compares(app, config):
     assert file.read_text() == parent.info.run_id
 
 
-def test_a_sweep_that_works_is_finished(app, config):
-    done = start(app, "-m", "model.lag=1", "seed=3,4")
-    assert done.returncode == 0, done.stderr
-    store = open_store(config)
-    parent = parent_of(store)
-    assert parent.info.status == "FINISHED"
-    assert comparison(store, parent.info.run_id)["run"].tolist() == ["lag=1 seed=3", "lag=1 seed=4"]
-
-
 def test_a_sweep_that_cannot_be_composed_fails(app, config):
     done = start(app, "-m", "model.leg=1,2")
     assert done.returncode == 1
