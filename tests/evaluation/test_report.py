@@ -57,8 +57,10 @@ def test_a_run_keeps_metrics_tables_sums_figures_and_a_report(
     network: nn.Module,
     evaluation: Evaluation,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     run: Any = Notebook()
+    caplog.set_level("INFO")
     drawn: list[str] = []
     monkeypatch.setattr(picture, "as_png", lambda figure: drawn.append(figure.get_suptitle()) or b"\x89PNG")
     report(run, experiment, config, network, evaluation, [EpochPoint(1, 0.1, 0.2), EpochPoint(2, 0.1, 0.3)])
@@ -71,7 +73,11 @@ def test_a_run_keeps_metrics_tables_sums_figures_and_a_report(
     assert evaluation.verdict in run.texts["report.html"]
     assert run.texts["scores.md"].splitlines()[-1] == evaluation.verdict
     names = {"scores_by_date", "scores_by_bin", "scores_by_area", "detection", "decomposition", "correlation"}
+    names |= {"variance_parts", "worst_dates"}
     assert set(run.tables) == names
+    for begin in ("the squared error of ConvLSTM on the test split: ", "most of it: "):
+        assert any(message.startswith(begin) for message in caplog.messages)
+    assert "Where the error lies" in run.texts["report.html"]
     assert all(len(table) for table in run.tables.values())
     assert run.files["sums.npz"].digest == evaluation.splits["test"].digest
 

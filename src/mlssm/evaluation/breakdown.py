@@ -11,7 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 from torch import Tensor
 
+from mlssm.config import WindowConfig
+from mlssm.cube import Cube
 from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation
+from mlssm.evaluation.where import parts_table, window_rain, worst_dates
 from mlssm.scores.decomposition import decompose
 from mlssm.scores.detection import detections
 from mlssm.scores.sums import Scores, per_area, per_bin, per_date
@@ -30,10 +33,13 @@ class Breakdown:
     detection: pd.DataFrame
     decomposition: pd.DataFrame
     correlation: pd.DataFrame
+    variance_parts: pd.DataFrame
+    worst_dates: pd.DataFrame
 
     @classmethod
-    def of(cls, evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> Breakdown:
-        """Make them, once a run; `days` is the local day of each acquisition in the cube."""
+    def of(cls, evaluation: Evaluation, cube: Cube, window: WindowConfig) -> Breakdown:
+        """Make them, once a run; the antecedent window is that of the weather."""
+        days = cube.local_days
         return cls(
             by_date=scores_by_date(evaluation, days),
             by_bin=scores_by_bin(evaluation),
@@ -41,6 +47,8 @@ class Breakdown:
             detection=detection_table(evaluation),
             decomposition=decomposition_table(evaluation),
             correlation=correlation_table(evaluation),
+            variance_parts=parts_table(evaluation),
+            worst_dates=worst_dates(evaluation, days, window_rain(cube, window)),
         )
 
 

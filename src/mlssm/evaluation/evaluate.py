@@ -47,6 +47,7 @@ class SplitEvaluation:
             `mlssm.scores.sums`.
         wet: By model, the counts of `mlssm.scores.detection`.
         temporal: By model, the correlation over time of the pixels.
+        between_pixels: Sums of squares between pixels of the labels and of each model's errors, see `TemporalSums`.
         temporal_maps: The network's, a map [height, width] an area; NaN where not defined.
         histogram: The network's SSM against retrieved SSM.
         digest: Of the labels and their places: equal where two runs were scored on the same.
@@ -62,6 +63,7 @@ class SplitEvaluation:
     sums: Mapping[str, Tensor]
     wet: Mapping[str, Tensor]
     temporal: Mapping[str, Quartiles]
+    between_pixels: Mapping[str, float]
     temporal_maps: tuple[npt.NDArray[np.float64], ...]
     histogram: DensityHistogram
     digest: str
@@ -240,6 +242,7 @@ def evaluate_split(models: Sequence[Baseline], dataset: PatchDataset, settings: 
         sums=tally.sums,
         wet=wet.counts,
         temporal={name: Quartiles.of(values, NO_TEMPORAL) for name, values in correlations.items()},
+        between_pixels=temporal.between_pixels(layout.areas),
         temporal_maps=layout.maps(correlations[names[0]]),
         histogram=histogram,
         digest=tally.digest,

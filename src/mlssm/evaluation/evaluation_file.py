@@ -95,6 +95,7 @@ def _split(arrays: Arrays, kinds: list[str]) -> SplitEvaluation:
         sums=tables["sums"],
         wet=tables["wet"],
         temporal={},
+        between_pixels={},
         temporal_maps=(),
         histogram=histogram,
         digest=str(arrays["digest"]),

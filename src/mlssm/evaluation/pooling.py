@@ -47,6 +47,7 @@ def pool_splits(parts: Sequence[SplitEvaluation]) -> SplitEvaluation:
         sums=_by_time([part.sums for part in parts], place, len(times)),
         wet=_by_time([part.wet for part in parts], place, len(times)),
         temporal={name: Quartiles.of(values, NO_TEMPORAL) for name, values in found.items()},
+        between_pixels=over_time.between_pixels(layout.areas),
         temporal_maps=layout.maps(next(iter(found.values()))),
         histogram=DensityHistogram.joined([part.histogram for part in parts]),
         digest=_joined([part.digest for part in parts]),

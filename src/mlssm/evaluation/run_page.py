@@ -17,6 +17,7 @@ from mlssm.evaluation.experiments.paper import implied_variance
 from mlssm.evaluation.page import Block, FigureBlock, Page, Section, TableBlock, Text
 from mlssm.evaluation.table import RowDistribution, as_csv
 from mlssm.scores.sums import DISTRIBUTIONS, Scores
+from mlssm.scores.temporal import LABELS
 
 if TYPE_CHECKING:
     from mlssm.evaluation.run_figures import RunFigure
@@ -55,6 +56,14 @@ READ_CORRELATION = "Quartiles of each pixel's correlation over time, and of each
 READ_BINS = "n, bias, RMSE and MAE by retrieved moisture, SSM units."
 READ_AREAS = "Each area by itself."
 READ_DATES = "Each date by itself; within a date only space is left to explain."
+READ_VARIANCE = (
+    "Variance of the labels, and mean squared error of each model, SSM units squared: offset of the mean, between "
+    "dates, between areas on a date, between pixels of an area, and the rest. What lies between dates is the weather's."
+)
+READ_WORST = (
+    "The test dates with most of the network's squared error: share of it, pixels, mean label and prediction, and rain "
+    "of the antecedent window (mm, mean of the stations). Wet labels after no rain are a front that the gauges missed."
+)
 READ_PARTS = "Parts of the mean square error, SSM units squared; noise is that of the labels."
 
 
@@ -64,6 +73,7 @@ def run_page(
     tables: Breakdown,
     days: npt.NDArray[np.datetime64],
     figures: Sequence[RunFigure],
+    where: Sequence[str],
 ) -> Page:
     """The report of a run.
 
@@ -73,11 +83,13 @@ def run_page(
         tables: The same taken apart.
         days: Local day of each acquisition in the cube.
         figures: Its figures.
+        where: Sentences on where the error lies.
     """
     drawn = tuple(FigureBlock(item.title, item.png, item.how_to_read) for item in figures)
     sections = (
         Section("What it comes to", _outcome(config, evaluation, days)),
         Section("The 2 x 2: training set or test set", (_square(config, evaluation),)),
+        Section("Where the error lies", _where(evaluation, tables, where)),
         Section("Figures", drawn),
         Section("Tables of the test split", _tables(evaluation, tables)),
     )
@@ -134,6 +146,17 @@ def _square_row(sampler: str, found: Mapping[RowDistribution, Scores], reason: s
         row |= {(f"{name} test", "R2"): r2, (f"{name} test", "RMSE"): rmse}
         row[f"{name} test", "implied variance"] = implied_variance(rmse, r2)
     return row | {("reason", ""): reason}
+
+
+def _where(evaluation: Evaluation, tables: Breakdown, sentences: Sequence[str]) -> tuple[Block, ...]:
+    parts = _test(tables.variance_parts, [LABELS, *evaluation.kinds])
+    dates = _test(tables.worst_dates, [evaluation.network]).drop(columns="model")
+    text = Text("\n\n".join(f"{line[:1].upper()}{line[1:]}." for line in sentences))
+    found = (
+        TableBlock("By date, area and pixel", parts, READ_VARIANCE, 4),
+        TableBlock("Worst dates", dates, READ_WORST),
+    )
+    return (text, *found) if sentences else found
 
 
 def _tables(evaluation: Evaluation, tables: Breakdown) -> tuple[Block, ...]:

@@ -23,7 +23,7 @@ from mlssm.evaluation.rows import score_rows
 from mlssm.evaluation.run_figures import score_figures
 from mlssm.evaluation.run_page import run_page
 from mlssm.evaluation.seeds import spread
-from mlssm.jobs.report import final_metrics, log_breakdown, log_scores, log_sums
+from mlssm.jobs.report import final_metrics, log_breakdown, log_scores, log_sums, where_the_error_lies
 from mlssm.jobs.seeds_report import READ_SEEDS, READ_SPREAD, SCORED, by_seed, mean_metrics, pooled
 from mlssm.patches.dates import seasons
 from mlssm.retrieval.stack import load_stack
@@ -68,7 +68,8 @@ def report_seasons(
     """
     several = len(evaluations) > 1
     together = pooled(evaluations) if several else evaluations[0]
-    tables, table = Breakdown.of(together, cube.local_days), season_table(together, cube, config, folds)
+    tables, table = Breakdown.of(together, cube, config.window), season_table(together, cube, config, folds)
+    found = where_the_error_lies(together, tables, cube)
     figures = score_figures(together, tables, load_stack(cube, config.retrieval).working.grid.pixel)
     run.log_metrics(mean_metrics(evaluations) if several else final_metrics(together))
     log_scores(run, together)
@@ -80,7 +81,7 @@ def report_seasons(
     blocks: tuple[Block, ...] = (TableBlock("Season by season", table, READ_SEASONS),)
     if several:
         blocks += _seeds(run, config, together.network, evaluations)
-    page = run_page(config, together, tables, cube.local_days, figures)
+    page = run_page(config, together, tables, cube.local_days, figures, found)
     first, *rest = page.sections
     run.log_text(render(replace(page, sections=(first, Section("Held out in turn", blocks), *rest))), "report.html")
     _tell(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from torch import nn
 
 from mlssm.config import TrainConfig
+from mlssm.cube import Cube
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation.breakdown import Breakdown, spatial_correlation
 from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation
@@ -20,9 +22,12 @@ from mlssm.evaluation.run_figures import run_figures
 from mlssm.evaluation.run_page import run_page
 from mlssm.evaluation.sums_file import FILE, save_sums
 from mlssm.evaluation.table import ScoreRow, as_csv, as_markdown
+from mlssm.evaluation.where import doubts, sentences
 from mlssm.scores.detection import detections
 from mlssm.scores.epoch import EpochPoint
 from mlssm.tracking.run import TrackedRun
+
+log = logging.getLogger(__name__)
 
 COMPARED = ("val", "test")  # splits; the training split's scores are in the tables
 
@@ -50,13 +55,14 @@ def report(
     days = experiment.cube.local_days
     run.log_metrics(final_metrics(evaluation))
     log_scores(run, evaluation)
-    tables = Breakdown.of(evaluation, days)
+    tables = Breakdown.of(evaluation, experiment.cube, config.window)
+    found = where_the_error_lies(evaluation, tables, experiment.cube)
     log_breakdown(run, tables)
     log_sums(run, evaluation.splits["test"], days)
     figures = run_figures(experiment, network, evaluation, tables, history, courses or {})
     for item in figures:
         run.log_image(item.png, f"figures/{item.stem}.png")
-    run.log_text(render(run_page(config, evaluation, tables, days, figures)), "report.html")
+    run.log_text(render(run_page(config, evaluation, tables, days, figures, found)), "report.html")
 
 
 def log_scores(run: TrackedRun, evaluation: Evaluation) -> None:
@@ -73,6 +79,18 @@ def log_breakdown(run: TrackedRun, tables: Breakdown) -> None:
     run.log_table(tables.detection, "detection")
     run.log_table(tables.decomposition, "decomposition")
     run.log_table(tables.correlation, "correlation")
+    run.log_table(tables.variance_parts, "variance_parts")
+    run.log_table(tables.worst_dates, "worst_dates")
+
+
+def where_the_error_lies(evaluation: Evaluation, tables: Breakdown, cube: Cube) -> tuple[str, ...]:
+    """Say in the log, and for the page, where the network's error lies and what stations cannot tell, a line each."""
+    found, warnings = sentences(tables.variance_parts, tables.worst_dates, evaluation.network), doubts(cube)
+    for line in found:
+        log.info("%s", line)
+    for line in warnings:
+        log.warning("%s", line)
+    return (*found, *warnings)
 
 
 def log_sums(run: TrackedRun, found: SplitEvaluation, days: npt.NDArray[np.datetime64]) -> None:

@@ -42,6 +42,11 @@ class Layout:
         return np.repeat(np.arange(len(counts)), counts)
 
     @property
+    def areas(self) -> npt.NDArray[np.int64]:
+        """Area of each pixel [pixels]."""
+        return np.repeat(np.arange(len(self.shapes)), [height * width for height, width in self.shapes])
+
+    @property
     def pixels(self) -> int:
         """Number of pixels of all areas."""
         return sum(height * width for height, width in self.shapes)

@@ -14,6 +14,7 @@ from mlssm.scores.cells import LabelledPixels
 from mlssm.scores.sums import correlation
 
 LEAST_DATES = 5
+LABELS = "labels"  # beside the names of models
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,17 @@ class TemporalSums:
         p, y = prediction, pixels.target
         self._models[model].index_add_(1, pixels.pixel, torch.stack((p, p * p, p * y)))
 
+    def between_pixels(self, areas: npt.NDArray[np.int64]) -> dict[str, float]:
+        """Sum of n (mean of a pixel - mean of its area)^2: of the `LABELS`, and of each model's errors, p - y.
+
+        Args:
+            areas: Area of each pixel, numbered from 0, [pixels].
+        """
+        n, y, _ = self._labels
+        place = torch.from_numpy(areas)
+        errors = {name: _between(n, sums[0] - y, place) for name, sums in self._models.items()}
+        return {LABELS: _between(n, y, place), **errors}
+
     def correlation(self, model: str) -> npt.NDArray[np.float64]:
         """Pearson's correlation over the dates of each pixel; NaN below 5 dates, or where either is constant."""
         n, y, yy = self._labels
@@ -97,3 +109,10 @@ class TemporalSums:
         found = correlation(y / n, p, yy / n, pp, py)
         kept: npt.NDArray[np.float64] = torch.where(n >= LEAST_DATES, found, torch.nan).numpy()
         return kept
+
+
+def _between(n: Tensor, total: Tensor, area: Tensor) -> float:
+    some = n > 0
+    number, sums = (each.new_zeros(int(area.max()) + 1).index_add_(0, area, each) for each in (n, total))
+    means = total[some] / n[some] - (sums / number)[area[some]]
+    return float((n[some] * means**2).sum())

@@ -26,7 +26,8 @@ def test_the_truth_is_that_of_the_simulation(moisture: TrueMoisture, watershed: 
         blocks = blocks.reshape(height, factor, width, factor)
         soil = np.isfinite(blocks).mean(axis=(1, 3)) >= 0.5
         found = moisture.at(0, time)[:height, :width]
-        np.testing.assert_allclose(found[soil], np.nanmean(blocks, axis=(1, 3))[soil], rtol=1e-5)
+        mean = np.nansum(blocks, axis=(1, 3)) / np.maximum(np.isfinite(blocks).sum(axis=(1, 3)), 1)
+        np.testing.assert_allclose(found[soil], mean[soil], rtol=1e-5)
         assert np.isnan(found[~soil]).all()
 
 
