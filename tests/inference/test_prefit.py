@@ -46,8 +46,8 @@ def test_on_the_days_of_test_images_the_maps_are_those_of_training(experiment: E
     for time in times:
         (found,) = maps.on(cube.local_days[time], cube.window_ends[time])
         (wanted,) = experiment.prefit.maps[time]
-        assert set(found) == set(wanted)
-        for name, values in wanted.items():
+        assert set(wanted) - set(found) == {"retrieved"}  # of training's tables alone
+        for name, values in ((name, wanted[name]) for name in found):
             np.testing.assert_allclose(found[name], values, atol=1e-6, err_msg=f"{name} on {cube.local_days[time]}")
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mlssm.data.moment import PrefitMaps
 from mlssm.grid import Floats
 from mlssm.response.areas import Backscatter, Drivers, closed_form_areas
+from mlssm.response.backscatter import backscatter_response
 from mlssm.response.base import Booleans, Seasons
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.forecaster import Forecaster
@@ -23,7 +24,7 @@ from mlssm.response.memory import MEMORY
 from mlssm.response.nowcast import Carried
 
 Array = npt.NDArray[np.float32]
-BASE, FORECAST = "base", "forecast"
+BASE, FORECAST, RETRIEVED = "base", "forecast", "retrieved"
 PREVIOUS = ("previous_residual", "previous_mean", "previous_age")
 
 
@@ -97,6 +98,7 @@ class _AreaMaps:
     memory: Callable[[int], PrefitMaps]
     carried: list[Carried] | None
     phi: float
+    retrieved: Array
 
     @classmethod
     def of(cls, form: ClosedForm, area: int, *, nowcast: bool) -> _AreaMaps:
@@ -105,9 +107,11 @@ class _AreaMaps:
         named = {season: memory_maps(maps) for season, maps in memory.by_season.items()}
         carried = _carried(form, area, forecasts) if nowcast else None
         labels = form.labels(area).astype(np.float32)
-        return cls(
-            forecasts.astype(np.float32), labels, lambda season: named.get(season, whole), carried, form.inner.phi
-        )
+        fitted = form.fitted[area]
+        peer = backscatter_response(fitted, form.inner.own_share.value, form.dates.seasons)
+        retrieved = np.stack([peer.ssm(driver) for driver in fitted.driver]).astype(np.float32)
+        plain = forecasts.astype(np.float32)
+        return cls(plain, labels, lambda season: named.get(season, whole), carried, form.inner.phi, retrieved)
 
     @property
     def without_previous(self) -> float:
@@ -115,7 +119,8 @@ class _AreaMaps:
 
     def at(self, time: int, season: int) -> PrefitMaps:
         carried = None if self.carried is None else self.carried[time]
-        return prefit_maps(self.forecasts[time], self.memory(season), carried, self.phi)
+        maps = prefit_maps(self.forecasts[time], self.memory(season), carried, self.phi)
+        return {**maps, RETRIEVED: self.retrieved[time]}
 
 
 def _carried(form: ClosedForm, area: int, forecasts: Floats) -> list[Carried]:

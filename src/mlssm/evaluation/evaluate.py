@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mlssm.config import EvaluationConfig, TrainConfig
 from mlssm.data.assemble import Experiment, two_pass_grid
 from mlssm.data.dataset import PatchDataset
-from mlssm.data.prefit import BASE, FORECAST
+from mlssm.data.prefit import BASE, FORECAST, RETRIEVED
 from mlssm.evaluation.baselines import BASELINE_NAMES, fit_baselines
 from mlssm.evaluation.baselines.base import Baseline
 from mlssm.evaluation.baselines.prefit_map import PrefitMap
@@ -194,9 +194,11 @@ def response_rows(experiment: Experiment, config: TrainConfig) -> list[Baseline]
     """The closed form that the network was trained on top of, without what it learnt; and without earlier images."""
     if experiment.prefit is None:
         return []
-    rows: list[Baseline] = [PrefitMap("response, plain forecast", FORECAST, experiment.moments)]
+    moments = experiment.moments
+    rows: list[Baseline] = [PrefitMap("response, plain forecast", FORECAST, moments)]
+    rows.append(PrefitMap("response, retrieved from backscatter", RETRIEVED, moments))
     if config.features.previous == "nowcast":
-        rows.append(PrefitMap("response, nowcast", BASE, experiment.moments))
+        rows.append(PrefitMap("response, nowcast", BASE, moments))
     return rows
 
 
