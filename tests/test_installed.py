@@ -79,7 +79,7 @@ def test_the_wheel_holds_all_modules_the_configuration_and_the_commands(installe
 def test_a_command_helps_in_an_empty_folder(installed: Installed, command: str) -> None:
     ended = installed.run(command, "--help")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "\nmodel: response\n" in ended.stdout or command != "mlssm-train"
+    assert "\nmodel: convgru, convlstm, " in ended.stdout or command != "mlssm-train"
     assert list(installed.empty.iterdir()) == []
 
 
