@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mlssm.data.assemble import Experiment
+from mlssm.data.assemble import Experiment, assemble
 from mlssm.errors import RunError, SplitError
 from mlssm.patches.dates import seasons
 from mlssm.response.areas import Drivers
@@ -144,3 +145,20 @@ def test_where_space_is_split_no_label_of_a_test_pixel_is_known(watershed: Any) 
         assert np.isfinite(found.prefit.maps[place.time][place.area]["base"]).all()
     train = found.datasets["train"].place(0)
     assert np.isfinite(found.prefit.maps[train.time][0]["mean_ssm"][train.rows, train.cols]).any()
+
+
+def test_images_behind_the_weathers_record_are_dropped_and_counted(
+    watershed: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also one whose window is known but for its last day: the closed form needs that day's rain."""
+    cube = dataclasses.replace(watershed.cube)
+    last = cube.window_ends[-3] - np.timedelta64(1, "D")
+    kept = cube.weather.days <= last
+    short = dataclasses.replace(cube.weather, days=cube.weather.days[kept], values=cube.weather.values[kept])
+    cube.__dict__["weather"] = short  # in the place of what the cube would read
+    config = watershed.config(*RESPONSE, "model.lag=10")
+    found = assemble(cube, config)
+    behind = np.flatnonzero(found.ends > last)
+    assert len(behind) >= 3
+    assert not set(behind.tolist()) & set(found.moments)
+    assert f"{len(behind)} dates without weather in their window are dropped" in caplog.text

@@ -225,6 +225,8 @@ def has_weather(moment: Moment, weather: WeatherConfig, features: FeaturesConfig
 
 def _usable(moments: list[Moment], cube: Cube, config: TrainConfig) -> npt.NDArray[np.bool_]:
     usable = np.array([has_weather(moment, config.weather, config.features) for moment in moments], bool)
+    if prefit_names(config):  # the closed form needs the rain of the very last day
+        usable &= window_ends(cube, config.window) <= cube.weather.days[-1]
     dropped = [str(day) for day in cube.local_days[~usable]]
     first, last = cube.weather.days[0], cube.weather.days[-1]
     if not usable.any():

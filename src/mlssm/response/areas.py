@@ -220,6 +220,8 @@ def closed_form_areas(
         SplitError: A bank is weighed, and the training dates are of fewer than two seasons.
     """
     ends = source.cube.window_ends if ends is None else ends
+    # what lies behind the record has no driver, and is neither trained on nor scored
+    ends = np.minimum(ends, drivers.forcing.days[-1])
     many = many or (drivers.many if weighs_bank(int(training.sum())) else ())
     retrievals = source.retrievals()
     station = None if many or not training.any() else _station(retrievals, drivers, training, seasons, ends)
