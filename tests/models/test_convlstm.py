@@ -233,8 +233,8 @@ def test_input_dropout_drops_a_variable_over_the_whole_patch_and_window() -> Non
     seen: list[torch.Tensor] = []
     network.input_dropout.register_forward_hook(lambda module, inputs, output: seen.append(output))
     network(torch.ones(6, 5, 4, 8, 8), torch.zeros(6, 0, 8, 8))
-    (dropped,) = seen  # [B, variable, T, H, W]
-    of_variable = dropped.flatten(2)
+    (dropped,) = seen  # [B, T, variable, H, W]
+    of_variable = dropped.transpose(1, 2).flatten(2)
     assert torch.equal(of_variable, of_variable[:, :, :1].expand_as(of_variable))
     assert set(of_variable.unique().tolist()) == {0.0, 2.0}
     dynamic = torch.randn(2, 5, 4, 8, 8)

@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mlssm.config import Channels, ModelSettings
-from mlssm.models.convlstm import MARGIN
+from mlssm.models.convlstm import margin_of
 from mlssm.models.frames import InputDropout, frames
 from mlssm.models.prediction import Prediction
 
@@ -36,7 +36,7 @@ class ConvGRUSettings(ModelSettings):
     @property
     def margin(self) -> int:
         """As the ConvLSTM's."""
-        return MARGIN * (self.kernel // 2)
+        return margin_of(self.kernel)
 
     def build(self, channels: Channels, *, spread: bool) -> ConvGRU:
         """The network for these channels."""

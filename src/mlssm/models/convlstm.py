@@ -21,6 +21,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from mlssm.config import Channels, ModelSettings
+from mlssm.models.frames import InputDropout
 from mlssm.models.prediction import Prediction
 
 DEVIATIONS = (0.01, 1.0)
@@ -29,6 +30,12 @@ DEVIATIONS = (0.01, 1.0)
 
 MARGIN = 4
 """Pixels for each that a kernel reaches: with it a patch and a map differ by less than 1e-4 SSM."""
+
+
+def margin_of(kernel: int) -> int:
+    """The margin of a recurrence of convolutions, pixels."""
+    return MARGIN * (kernel // 2)
+
 
 PaddingMode = Literal["zeros", "replicate"]
 """What a convolution sees beyond the edge: zeros, which draw a frame, or the outermost values."""
@@ -50,7 +57,7 @@ class ConvLSTMSettings(ModelSettings):
     @property
     def margin(self) -> int:
         """It reaches further with each step, but what is beyond this many pixels it hardly sees (docs/method.md)."""
-        return MARGIN * (self.kernel // 2)
+        return margin_of(self.kernel)
 
     @model_validator(mode="after")
     def _kernel_is_odd(self) -> Self:
@@ -226,7 +233,7 @@ class ConvLSTM(nn.Module):
             else None
         )
         self.dropout = nn.Dropout2d(dropout)
-        self.input_dropout = nn.Dropout3d(input_dropout)
+        self.input_dropout = InputDropout(input_dropout)
         self.head = nn.Conv2d(hidden[-1], 1, kernel_size=1)
         self.bounded = bounded
         self.variance_head = nn.Conv2d(hidden[-1], 1, kernel_size=1) if spread else None
@@ -254,9 +261,7 @@ class ConvLSTM(nn.Module):
         # W * [X_t, S] = W_x * X_t + W_s * S, and the second term is the same at every step
         gates = None if self.static_convolution is None else self.static_convolution(static)
         first, *others = (cell for cell in self.cells if isinstance(cell, ConvLSTMCell))
-        # Dropout3d drops whole channels of [B, C, ...]
-        kept = self.input_dropout(dynamic.transpose(1, 2)).transpose(1, 2)
-        states = first.unroll(kept.transpose(0, 1), gates)
+        states = first.unroll(self.input_dropout(dynamic).transpose(0, 1), gates)
         for cell in others:
             frames = self.dropout(torch.cat([state.hidden for state in states]))
             states = cell.unroll(frames.unflatten(0, (len(states), -1)))

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from mlssm.config import Channels, ModelSettings
 from mlssm.models.convlstm import PaddingMode, bounded_spread
+from mlssm.models.frames import InputDropout
 from mlssm.models.prediction import Prediction
 
 State = tuple[Tensor, Tensor]
@@ -77,7 +78,7 @@ class MultirateConvLSTM(nn.Module):
         self.ratio, hidden, fused = settings.ratio, settings.hidden, settings.fused
         between = settings.dropout if settings.layers > 1 else 0.0
         self.recurrence = nn.LSTM(dynamic + static, hidden, settings.layers, dropout=between)
-        self.input_dropout, self.dropout = nn.Dropout3d(settings.input_dropout), nn.Dropout2d(settings.dropout)
+        self.input_dropout, self.dropout = InputDropout(settings.input_dropout), nn.Dropout2d(settings.dropout)
         self.fusion = nn.Conv2d(hidden + static, fused, settings.kernel, padding="same", padding_mode=settings.padding)
         self.head = nn.Conv2d(fused, 1, kernel_size=1)
         self.variance_head = nn.Conv2d(fused, 1, kernel_size=1) if spread else None
@@ -97,9 +98,7 @@ class MultirateConvLSTM(nn.Module):
         Returns:
             SSM in (0, 1), unless it is not bounded, and with the second head its spread.
         """
-        # Dropout3d drops whole channels of [B, C, ...]
-        kept = self.input_dropout(dynamic.transpose(1, 2)).transpose(1, 2)
-        return self.predict(self.carry(None, kept, static), static)
+        return self.predict(self.carry(None, self.input_dropout(dynamic), static), static)
 
     def carry(self, state: State | None, dynamic: Tensor, static: Tensor) -> State:
         """The recurrence's state, some days further: a year of daily maps then costs one pass over the weather.

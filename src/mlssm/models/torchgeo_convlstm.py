@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mlssm.config import Channels, ModelSettings
 from mlssm.errors import ConfigError
-from mlssm.models.convlstm import MARGIN
+from mlssm.models.convlstm import margin_of
 from mlssm.models.frames import InputDropout, frames
 from mlssm.models.prediction import Prediction
 
@@ -28,7 +28,7 @@ class TorchgeoConvLSTMSettings(ModelSettings):
     @property
     def margin(self) -> int:
         """As the ConvLSTM's."""
-        return MARGIN * (self.kernel // 2)
+        return margin_of(self.kernel)
 
     def build(self, channels: Channels, *, spread: bool) -> TorchgeoConvLSTM:
         """The network for these channels.
