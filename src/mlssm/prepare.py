@@ -91,13 +91,14 @@ def _write(
     latest = None if config.simulation is None else dt.datetime.max.replace(tzinfo=dt.UTC)
     index = index_backscatter(config.root, config.backscatter, config.grid, bad, latest)
     middles = [index.grid.crop(area).geographic_centre() for area in index.areas]
-    weather, report = load_weather(config.root / config.weather, bad.policy, middles)
-    ndvi = [] if config.ndvi is None else index_ndvi(config.root / config.ndvi, config.ndvi_pattern, bad, latest)
+    weather, report = load_weather(config.root / config.weather.folder, bad.policy, middles)
+    ndvi = [] if config.ndvi is None else index_ndvi(config.root / config.ndvi.folder, config.ndvi_pattern, bad, latest)
     zone = time_zone(config.time_zone, index.grid)
     writer = CubeWriter(path, index.grid)
     features = _write_static(writer, config, index, bad)
     if config.dem is not None:
-        _check_heights(elevation_files(raster_files(config.root / config.dem, bad), bad), weather, index.grid, bad)
+        heights = elevation_files(raster_files(config.root / config.dem.folder, bad), bad)
+        _check_heights(heights, weather, index.grid, bad)
     _write_times(writer, _write_backscatter(writer, config, index, bad), zone)
     _write_incidence(writer, index, bad)
     _write_ndvi(writer, ndvi, index, bad)
@@ -188,16 +189,16 @@ def _write_static(
     """Write the static features that the configuration has, and return their names."""
     layers: dict[str, list[Array]] = {}
     if config.dem is not None:
-        files = elevation_files(raster_files(config.root / config.dem, bad), bad)
+        files = elevation_files(raster_files(config.root / config.dem.folder, bad), bad)
         terrain = [read_terrain(files, index.grid, area, bad) for area in index.areas]
         layers |= {name: [found[name] for found in terrain] for name in terrain[0]}
         _check_reached("dem", files, layers["elevation"], bad)
     if config.soil is not None:
-        files = raster_files(config.root / config.soil, bad)
+        files = raster_files(config.root / config.soil.folder, bad)
         layers["soil"] = [read_soil(files, index.grid, area, bad) for area in index.areas]
         _check_reached("soil", files, layers["soil"], bad)
         codes = np.unique(np.concatenate([np.unique(values) for values in layers["soil"]]))
-        check_class_count(config.root / config.soil, codes[np.isfinite(codes)])
+        check_class_count(config.root / config.soil.folder, codes[np.isfinite(codes)])
     units = ", ".join([*(f"{item.name} {item.unit}" for item in of_kind("fixed")), "soil class code"])
     array = writer.raster("static", ("feature",), (len(layers),), None, units)
     for position, parts in enumerate(layers.values()):

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from mlssm.config.base import Positive, Strict
+from mlssm.config.sources import ElevationSource, NdviSource, SoilSource, WeatherSource
 from mlssm.errors import DataError
 
 
@@ -53,10 +54,10 @@ class DatamoduleConfig(Strict):
     cubes: Path
     grid: GridConfig
     backscatter: BackscatterConfig
-    weather: str
-    dem: str | None
-    soil: str | None
-    ndvi: str | None
+    weather: WeatherSource
+    dem: ElevationSource | None
+    soil: SoilSource | None
+    ndvi: NdviSource | None
     ndvi_pattern: str | None
     time_zone: str | None
     simulation: SimulationConfig | None

@@ -219,9 +219,9 @@ def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> Datamodule
         raise DataError(f"root={config.root} is not a folder; set it to the folder of the area to map")
     for name in ("dem", "soil", "ndvi"):
         source = getattr(trained, name)
-        if source is not None and not (config.root / source).exists():
+        if source is not None and not (config.root / source.folder).exists():
             raise RunError(
-                f"the model was trained with {name}, and root={config.root} has no {source}; add it, "
+                f"the model was trained with {name}, and root={config.root} has no {source.folder}; add it, "
                 f"or train without it: datamodule.{name}=null"
             )
     name = "opera_rtc" if trained.name == "simulated" else trained.name

@@ -36,7 +36,7 @@ def source_digests(config: DatamoduleConfig, bad: BadFiles, memory: Path | None 
     for path in sorted(_rasters(config, bad)):
         with bad.handled(path):
             found[name_below(config.root, path)] = _digest(path, digests)
-    for path in station_files(config.root / config.weather):
+    for path in station_files(config.root / config.weather.folder):
         found[name_below(config.root, path)] = _station_digest(path, digests)
     digests.keep()
     _say_copies(found, bad)
@@ -78,9 +78,9 @@ def _station_digest(path: Path, digests: FileDigests) -> str:
 
 def _rasters(config: DatamoduleConfig, bad: BadFiles) -> list[Path]:
     rasters = raster_files(config.root / config.backscatter.folder, bad)
-    for name in (config.dem, config.soil, config.ndvi):
-        if name is not None:
-            rasters += raster_files(config.root / name, bad)
+    for source in (config.dem, config.soil, config.ndvi):
+        if source is not None:
+            rasters += raster_files(config.root / source.folder, bad)
     beside = (path.with_name(path.name + suffix) for path in rasters for suffix in SIDECARS)
     return [*rasters, *(path for path in beside if path.is_file())]
 
