@@ -15,7 +15,7 @@ from mlssm.cube import ANGLE_SCALE, BACKSCATTER_SCALE, FILL, NDVI_SCALE, Cube, p
 from mlssm.errors import DataError
 from mlssm.jobs.verify import verify
 from mlssm.manifest import FORMAT
-from mlssm.prepare import prepare
+from mlssm.prepare.area import prepare
 
 
 @given(

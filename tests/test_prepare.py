@@ -12,12 +12,13 @@ import pytest
 import xarray as xr
 from pyproj import CRS
 
-from mlssm import prepare as prepare_module
 from mlssm.config import WeatherConfig
 from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid
-from mlssm.prepare import prepare, time_zone
+from mlssm.prepare import area as prepare_module
+from mlssm.prepare import land
+from mlssm.prepare.area import prepare, time_zone
 
 CORNER = (240000, 3816000)
 
@@ -220,7 +221,7 @@ def test_another_input_is_another_cube(area: Any, speckled: Any, change: str) ->
 
 @pytest.mark.parametrize(
     ("step", "kind"),
-    [("_write_backscatter", DataError), ("_write_ndvi", KeyboardInterrupt), ("_weather_notes", OSError)],
+    [("write_backscatter", DataError), ("write_ndvi", KeyboardInterrupt), ("notes_on_weather", OSError)],
 )
 def test_an_interruption_leaves_nothing_that_looks_whole(
     area: Any, monkeypatch: pytest.MonkeyPatch, step: str, kind: type[BaseException]
@@ -484,7 +485,7 @@ def test_a_dem_in_feet_is_told_by_the_stations(area: Any, monkeypatch: pytest.Mo
     for number, height in enumerate((45, 60)):
         path = area.root / "weather" / f"S{number}.csv"
         path.write_text(path.read_text().replace(f",{10 + 50 * number},", f",{height},"))
-    monkeypatch.setattr(prepare_module, "elevation_at", heights)
+    monkeypatch.setattr(land, "elevation_at", heights)
     with pytest.raises(DataError, match=r"dem\.tif has 147\.636 where a weather station states 45 m: it is in feet"):
         prepare(area.config(dem="dem"), "error")
 

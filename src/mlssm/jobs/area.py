@@ -6,7 +6,7 @@ import logging
 
 from mlssm.config import DatamoduleConfig, WeatherConfig
 from mlssm.cube import Cube
-from mlssm.prepare import prepare
+from mlssm.prepare.area import prepare
 from mlssm.sources.faults import OnBadFile
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,140 @@
+"""An area's cube: found, or made from its sources."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import rasterio
+
+from mlssm import __version__
+from mlssm.config import DatamoduleConfig, WeatherConfig
+from mlssm.cube import Cube
+from mlssm.cube_writer import CubeWriter
+from mlssm.errors import ConfigError, DataError
+from mlssm.files import whole_or_nothing
+from mlssm.grid import Grid
+from mlssm.manifest import FORMAT, Manifest
+from mlssm.prepare.backscatter import write_backscatter, write_incidence, write_times
+from mlssm.prepare.land import check_heights, write_ndvi, write_static
+from mlssm.prepare.weather import notes_on_weather, write_weather
+from mlssm.provenance import digest
+from mlssm.sources.backscatter import index_backscatter
+from mlssm.sources.checks.terrain import elevation_files
+from mlssm.sources.faults import BadFiles, OnBadFile
+from mlssm.sources.folder import raster_files
+from mlssm.sources.inventory import OPTIONAL, source_digests, tell_left_out
+from mlssm.sources.ndvi import index_ndvi
+from mlssm.sources.stations import load_weather
+from mlssm.sources.weather_notes import tell_station_errors_anew
+
+log = logging.getLogger(__name__)
+
+DIGESTS = "digests.json"  # of source files, beside the cubes
+
+
+def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: WeatherConfig | None = None) -> Cube:
+    """Make the cube of an area, or find the one that was made from the same inputs.
+
+    Args:
+        config: The area.
+        on_bad_file: Whether a file that cannot be read stops the run or is left out.
+        interpolation: How the stations' values will be interpolated, which the notes judge; None: as by default. The
+            cube itself does not depend on it.
+
+    Raises:
+        ConfigError: A pattern, CRS or time zone is not one.
+        DataError: A source is missing, unreadable or does not fit.
+    """
+    config.require_root()
+    bad = BadFiles(on_bad_file)
+    files = source_digests(config, bad, config.cubes / DIGESTS)
+    settings = config.model_dump(mode="json", exclude={"root", "cubes", "simulation"})
+    identity = digest({"format": FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file})
+    path = config.cubes / f"{config.root.resolve().name}-{identity[:12]}.zarr"
+    tell_left_out(config)
+    if path.is_dir():
+        log.info("cube %s is there already: nothing to prepare", path)
+        found = Cube.open(path)
+        for line in found.manifest.corrected:
+            log.warning(line)
+        tell_station_errors_anew(found.manifest.weather_notes, found.weather, found.station_xy, interpolation)
+        return found
+    # a folder of thousands of images is not to be listed anew for each
+    with whole_or_nothing(path) as partial, rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE"):
+        _write(partial, config, identity, files, bad, interpolation)
+    log.info("cube %s written", path)
+    return Cube.open(path)
+
+
+def _write(
+    path: Path,
+    config: DatamoduleConfig,
+    identity: str,
+    files: dict[str, str],
+    bad: BadFiles,
+    interpolation: WeatherConfig | None,
+) -> None:
+    # a simulated area may be of years to come
+    latest = None if config.simulation is None else dt.datetime.max.replace(tzinfo=dt.UTC)
+    index = index_backscatter(config.root, config.backscatter, config.grid, bad, latest)
+    middles = [index.grid.crop(area).geographic_centre() for area in index.areas]
+    weather, report = load_weather(config.root / config.weather.folder, bad.policy, middles)
+    ndvi = [] if config.ndvi is None else index_ndvi(config.root / config.ndvi.folder, config.ndvi_pattern, bad, latest)
+    zone = time_zone(config.time_zone, index.grid)
+    writer = CubeWriter(path, index.grid)
+    features = write_static(writer, config, index, bad)
+    if config.dem is not None:
+        heights = elevation_files(raster_files(config.root / config.dem.folder, bad), bad)
+        check_heights(heights, weather, index.grid, bad)
+    write_times(writer, write_backscatter(writer, config, index, bad), zone)
+    write_incidence(writer, index, bad)
+    write_ndvi(writer, ndvi, index, bad)
+    write_weather(writer, weather)
+    manifest = Manifest(
+        format=FORMAT,
+        mlssm=__version__,
+        digest=identity,
+        files=files,
+        skipped=tuple(dict.fromkeys((*bad.skipped, *report.skipped))),
+        corrected=bad.corrections(),
+        crs=index.grid.crs,
+        origin=index.grid.origin,
+        pixel=index.grid.pixel,
+        shape=index.grid.shape,
+        areas=tuple((area.row, area.col, *area.shape) for area in index.areas),
+        time_zone=zone.key,
+        polarisations=index.polarisations,
+        features=features,
+        orbits=tuple(sorted(index.incidence)),
+        stations=weather.ids,
+        variables=weather.variables,
+        looks=config.backscatter.looks,
+        left_out=tuple(name for name in OPTIONAL if getattr(config, name) is None),
+        weather_notes=notes_on_weather(weather, report, index, interpolation),
+    )
+    writer.finish(manifest)
+    for line in manifest.corrected:
+        log.warning(line)
+
+
+def time_zone(name: str | None, grid: Grid) -> ZoneInfo:
+    """The area's time zone: the one that was set, or the one at the grid's middle.
+
+    Raises:
+        ConfigError: The name is not an IANA time zone.
+        DataError: The place has no time zone.
+    """
+    if name is None:
+        from timezonefinder import TimezoneFinder
+
+        longitude, latitude = grid.geographic_centre()
+        name = TimezoneFinder().timezone_at(lng=longitude, lat=latitude)
+        if name is None:
+            raise DataError(f"no time zone at {longitude:.2f} E {latitude:.2f} N; set datamodule.time_zone")
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, such as America
+        raise ConfigError(f"datamodule.time_zone={name} is not an IANA time zone such as America/Los_Angeles") from None

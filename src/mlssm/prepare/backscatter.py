@@ -1,0 +1,91 @@
+"""Backscatter and its incidence angles, pass by pass, onto the grid."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from mlssm import cube
+from mlssm.config import DatamoduleConfig
+from mlssm.cube import Array
+from mlssm.cube_writer import CubeWriter
+from mlssm.errors import DataError
+from mlssm.grid import Window
+from mlssm.progress import track
+from mlssm.sources.backscatter import BackscatterIndex, read_pass
+from mlssm.sources.checks.backscatter import Units, check_polarisations
+from mlssm.sources.faults import BadFiles
+from mlssm.sources.passes import Pass
+from mlssm.sources.static import read_incidence
+from mlssm.weather.windows import window_end
+
+log = logging.getLogger(__name__)
+
+
+def write_backscatter(
+    writer: CubeWriter, config: DatamoduleConfig, index: BackscatterIndex, bad: BadFiles
+) -> tuple[Pass, ...]:
+    """Write the passes that have a value anywhere, and return them."""
+    lead = (len(index.passes), len(index.polarisations))
+    array = writer.raster("backscatter", ("time", "polarisation"), lead, cube.BACKSCATTER_SCALE, "dB")
+    units = config.backscatter.units
+    kept: list[Pass] = []
+    for overpass in track(index.passes, "backscatter onto the grid"):
+        measured = False
+        for area in index.areas:
+            layers = _layers(overpass, index, area, units, bad)
+            if any(layer is not None for layer in layers):
+                packed = [_packed(layer, area, cube.BACKSCATTER_SCALE) for layer in layers]
+                array[len(kept), :, *area.slices] = np.stack(packed)
+                measured = True
+        if measured:
+            kept.append(overpass)
+        else:
+            log.warning("the pass of %s has no valid pixel: left out", overpass.acquired)
+    if not kept:
+        raise DataError(
+            f"no image in {config.root / config.backscatter.folder} has a valid pixel; "
+            f"check datamodule.backscatter.units={units} and the images' missing value"
+        )
+    array.resize((len(kept), *array.shape[1:]))
+    return tuple(kept)
+
+
+def _layers(overpass: Pass, index: BackscatterIndex, area: Window, units: Units, bad: BadFiles) -> list[Array | None]:
+    """One pass on one area, dB, in the order of the polarisations; all None where they contradict each other."""
+    layers = [read_pass(overpass, pol, index.grid, area, units, bad) for pol in index.polarisations]
+    path = overpass.images[0].path
+    with bad.handled(path):
+        check_polarisations(path, dict(zip(index.polarisations, layers, strict=True)))
+        return layers
+    return [None for _ in layers]
+
+
+def _packed(layer: Array | None, area: Window, scale: float) -> cube.Packed:
+    return np.full(area.shape, cube.FILL) if layer is None else cube.pack(layer, scale)
+
+
+def write_times(writer: CubeWriter, passes: Sequence[Pass], zone: ZoneInfo) -> None:
+    """Write when, and on which relative orbit, each pass was acquired."""
+    local = [overpass.acquired.astimezone(zone) for overpass in passes]
+    seconds = np.array([int(overpass.acquired.timestamp()) for overpass in passes], np.int64)
+    meaning = {"units": "seconds since 1970-01-01", "long_name": "acquisition, UTC"}
+    writer.array("time", seconds, ("time",), meaning)
+    writer.days("local_day", (moment.date() for moment in local), "time")
+    writer.days("window_end", (window_end(moment) for moment in local), "time")
+    writer.array("orbit", np.array([overpass.orbit for overpass in passes], np.int64), ("time",))
+
+
+def write_incidence(writer: CubeWriter, index: BackscatterIndex, bad: BadFiles) -> None:
+    """Write the incidence angles of the orbits that have them."""
+    if not index.incidence:
+        return
+    lead = (len(index.incidence),)
+    array = writer.raster("incidence", ("incidence_orbit",), lead, cube.ANGLE_SCALE, "degrees")
+    for position, orbit in enumerate(sorted(index.incidence)):
+        for area in index.areas:
+            angle = read_incidence(index.incidence[orbit], index.grid, area, bad)
+            array[position, *area.slices] = cube.pack(angle, cube.ANGLE_SCALE)
