@@ -19,6 +19,7 @@ from rasterio.warp import transform_bounds
 
 from mlssm.errors import DataError
 from mlssm.grid import Bounds, Window
+from mlssm.sources.checks.header import unit_of
 from mlssm.sources.snap_names import band_names
 
 # what one reading may hold in memory: more than a whole Sentinel-1 scene at 10 m
@@ -41,6 +42,7 @@ class RasterInfo:
         pixel: Pixel width in units of its CRS.
         tags: Its metadata, names in upper case.
         bands: What it calls its bands, in their order; empty where it does not.
+        units: What it states as their units.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class RasterInfo:
     pixel: float
     tags: dict[str, str] = field(default_factory=dict, compare=False)
     bands: tuple[str, ...] = ("",)
+    units: tuple[str, ...] = ("",)
 
     def bounds_in(self, crs: str) -> Bounds:
         """West, south, east, north in another CRS.
@@ -120,7 +123,8 @@ def inspect(path: Path, crs: str | None = None) -> RasterInfo:
         tags = {name.upper(): value for name, value in source.tags().items()}
         place = placement(source, crs)
         names = band_names(path, source)
-        return RasterInfo(path, place.crs.to_string(), place.bounds, float(source.res[0]), tags, names)
+        units = tuple(unit_of(source, number) for number in source.indexes)
+        return RasterInfo(path, place.crs.to_string(), place.bounds, float(source.res[0]), tags, names, units)
 
 
 @contextmanager

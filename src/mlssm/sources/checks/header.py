@@ -45,6 +45,23 @@ class Band:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """How a file holds a quantity, as far as it is known before it is opened.
+
+    Attributes:
+        units: Of its values, with the band's scale and offset applied.
+        band: Number of its band, counted from 1; None: the only one, or as the descriptions tell.
+        nodata: A stored value that is missing besides the declared one.
+        crs: What stands in place of its own CRS.
+    """
+
+    units: str = ""
+    band: int | None = None
+    nodata: float | None = None
+    crs: str | None = None
+
+
+@dataclass(frozen=True)
 class Kind:
     """What is known of one quantity's rasters.
 
