@@ -260,7 +260,7 @@ def test_other_producers_names(area_files: Any) -> None:
         area_files.raster(f"backscatter/{name}.tif", decibel(FLAT))
     area_files.raster("backscatter/incidence_137.tif", np.full((24, 24), 38, np.float32))
     area_files.raster("backscatter/incidence_064.tif", np.full((24, 24), 42, np.float32))
-    backscatter = BackscatterConfig(**area_files.conf["backscatter"] | conf["backscatter"])
+    backscatter = BackscatterConfig(**area_files.conf["backscatter"] | conf["backscatter"] | {"folder": "backscatter"})
     found = index_backscatter(area_files.root, backscatter, area_files.config().grid, ERROR)
     assert [(overpass.orbit, sorted(overpass.polarisations)) for overpass in found.passes] == [
         (137, ["VH", "VV"]),

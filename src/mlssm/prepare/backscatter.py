@@ -47,7 +47,7 @@ def write_backscatter(
     if not kept:
         raise DataError(
             f"no image in {config.root / config.backscatter.folder} has a valid pixel; "
-            "check datamodule.backscatter.units and the images' missing value"
+            f"check datamodule.backscatter.units={index.passes[0].images[0].stored.units} and the images' missing value"
         )
     array.resize((len(kept), *array.shape[1:]))
     return tuple(kept)
