@@ -72,7 +72,8 @@ def _usual_folder(root: Path, name: str) -> str | None:
     if len(named) > 1:
         raise DataError(f"{root} has the folders {' and '.join(named)}; set datamodule.{name}.folder to one")
     if named:
-        log.info("%s: folder %s of %s", name, named[0], root)
+        if name != "backscatter":  # whose line tells more
+            log.info("%s: folder %s of %s", name, named[0], root)
         return named[0]
     if name in NEEDED:
         raise DataError(

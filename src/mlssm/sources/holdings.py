@@ -42,6 +42,10 @@ def holdings(info: RasterInfo, named: Named, config: BackscatterConfig) -> dict[
     """
     found = {}
     for name, band in _bands(info, named, config).items():
+        if band is not None and band > len(info.bands):
+            raise DataError(
+                f"{info.path} has {len(info.bands)} bands, and band {band} is to be {name}; correct `bands`"
+            )
         stored = Stored("", band, config.nodata, config.crs)
         found[name] = Stored(_units(info, named, config, stored), band, config.nodata, config.crs)
     return found

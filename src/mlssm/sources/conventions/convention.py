@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mlssm.config.backscatter import Units
-from mlssm.sources.conventions.words import NO_IMAGE, words
+from mlssm.sources.conventions.words import ANGLE, NO_IMAGE, words
 
 # the name of a Sentinel-1 product of ground range: start, stop, absolute orbit, data take, and mostly a checksum
 PRODUCT = (
@@ -71,7 +71,8 @@ class Convention:
     def read(self, name: str) -> Named | None:
         """What a name without suffix says; None where it is none of this producer's images."""
         match = self.pattern.fullmatch(name)
-        if match is None or NO_IMAGE.search(match.groupdict().get("rest") or ""):
+        beside = "" if match is None else match.groupdict().get("rest") or ""
+        if match is None or NO_IMAGE.search(beside) or ANGLE.search(beside):
             return None
         groups = _given(match)
         rest = words(groups.pop("rest", ""))

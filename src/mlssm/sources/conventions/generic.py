@@ -19,6 +19,8 @@ TIME = re.compile(
 TIME_ONLY = re.compile(r"[-_:.]")
 # a product's start and stop
 ONE_PRODUCT = dt.timedelta(minutes=10)
+# the angle to the terrain's normal, which terrain correction took out of the backscatter; HyP3 calls it inc_map
+LOCAL_ANGLE = re.compile(r"local|inc_map(?!_ell)", re.IGNORECASE)
 TRAILING_ORBIT = re.compile(r"[-_](\d{1,3})$")
 
 
@@ -41,7 +43,7 @@ def read(name: str) -> Named | None:
 
 def read_incidence(name: str) -> dict[str, str] | None:
     """The groups of a file of incidence angles: `orbit`, or `date`; None where it is none."""
-    if not ANGLE.search(name) or re.search("local", name, re.IGNORECASE):
+    if not ANGLE.search(name) or LOCAL_ANGLE.search(name):
         return None
     if match := TIME.search(name):
         return {"date": _digits(match)}

@@ -29,7 +29,7 @@ ORBIT = re.compile(
 PLATFORM = re.compile(r"(?<![a-z\d])S(?:entinel)?[-_]?1[-_]?([A-D])(?![a-z\d])", re.IGNORECASE)
 # Earth Engine cuts large exports into tiles, named by their first row and column
 TILE = re.compile(r"(?<!\d)(\d{10}-\d{10})$")
-ANGLE = _word("angle|inc|incidence|incidenceangle|incidence_?angle.*|inc_?angle|inc_?map.*|theta|localincidenceangle")
+ANGLE = re.compile(r"incidence|inc_?map|(?<![a-z])(?:inc_?)?(?:angle|theta)(?![a-z])", re.IGNORECASE)
 # rasters that lie beside images, and are none
 NO_IMAGE = _word(
     r"masks?|dem|dtm|layover|shadow|ls_?map|rgb|browse|preview|quicklook|thumbnail|thumb|scatter(?:ing)?_?area|"
