@@ -55,11 +55,13 @@ def index(folder: Path, bad: BadFiles | None = None, **known: Any) -> Backscatte
 
 def levels(found: BackscatterIndex, time: int = 0, bad: BadFiles | None = None) -> dict[str, Any]:
     """dB of each polarisation of a pass."""
-    bad = bad or BadFiles("error")
-    return {
-        pol: read_pass(found.passes[time], pol, found.grid, found.areas[0], bad)
-        for pol in found.passes[time].polarisations
-    }
+    bad, overpass = bad or BadFiles("error"), found.passes[time]
+    return {pol: read_pass(overpass, pol, found.grid, found.areas[0], bad) for pol in overpass.polarisations}
+
+
+def angles(found: BackscatterIndex, orbit: int, bad: BadFiles | None = None) -> Any:
+    """Degrees of an orbit."""
+    return read_incidence(found.incidence[orbit], found.grid, found.areas[0], bad or BadFiles("error"), found.angle)
 
 
 def test_hyp3_by_its_letters_amplitude_is_squared(folder: Path) -> None:
@@ -277,9 +279,7 @@ def test_an_incidence_layer_and_an_incidence_band(folder: Path) -> None:
     write(folder / "VV_20230101T015902_137.tif", DECIBELS, ANGLE)
     known = {"bands": {"VV": 1}, "incidence_band": 2}
     found = index(folder, **known)
-    np.testing.assert_array_equal(
-        read_incidence(found.incidence[137], found.grid, found.grid.full, BadFiles("error"), found.angle), 38
-    )
+    np.testing.assert_array_equal(angles(found, 137), 38)
     layer = write(folder.parent / "geometry" / "theta.tif", np.radians(ANGLE))
     found = index(folder, bands={"VV": 1}, incidence_layer="geometry/theta.tif", incidence_units="radians")
     assert found.incidence == {137: (layer,)}
