@@ -65,6 +65,10 @@ def read(name: str) -> Named | None:
             {"date": "20170909T175748", "platform": "S1A", "orbit": "30", "polarisation": "VV"}, None, None,
         ),
         (
+            "S1B__IW___D_20180101T170648_VV_gamma0-rtc_db", "pyroSAR",
+            {"date": "20180101T170648", "platform": "S1B", "pass": "D", "polarisation": "VV"}, "dB", "gamma0",
+        ),
+        (
             "VV_20230101T015902_137", "plain names",
             {"date": "20230101T015902", "orbit": "137", "polarisation": "VV"}, None, None,
         ),

@@ -328,3 +328,47 @@ def test_two_quantities_in_one_folder_are_warned_of(folder: Path, caplog: pytest
     write(folder / "sigma0_VV_20230113T015902.tif", DECIBELS)
     index(folder)
     assert any("several quantities (gamma0 (1), sigma0 (1))" in message for message in caplog.messages)
+
+
+def test_midnight_to_the_second_is_no_time(folder: Path) -> None:
+    write(folder / "VV_20230101T000000_137.tif", DECIBELS)
+    with pytest.raises(DataError, match="has a date in its name and no time"):
+        index(folder)
+    assert index(folder, time_of_day="01:59").passes[0].acquired.hour == 1
+
+
+@pytest.mark.parametrize(("hour", "told"), [("0159", False), ("1406", False), ("1759", True), ("0606", True)])
+def test_local_times_in_names_are_noticed(
+    folder: Path, hour: str, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At 120 degrees west Sentinel-1 passes near 2 and 14 h UTC, which are 18 and 6 h there."""
+    write(folder / f"VV_20230101T{hour}02_137.tif", DECIBELS)
+    index(folder)
+    assert any("local solar time" in message and "UTC?" in message for message in caplog.messages) == told
+
+
+def test_an_area_that_one_image_alone_sees_is_noticed(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for day in range(1, 13):
+        write(folder / f"VV_202301{day:02d}T015902_137.tif", DECIBELS)
+    write(folder / "VV_20230113T015902_137.tif", DECIBELS, crs="EPSG:32612")
+    assert len(index(folder).areas) == 2
+    (line,) = [message for message in caplog.messages if message.startswith("only 1 of 13 passes")]
+    assert "VV_20230113T015902_137.tif): is its CRS right?" in line
+
+
+@pytest.mark.parametrize("name", ["VV coherence", "VV/VH ratio", "layover_shadow VV"])
+def test_bands_of_other_quantities_are_refused(folder: Path, name: str) -> None:
+    write(folder / "VV_20230101T015902_137.tif", POWER, names=(name,))
+    with pytest.raises(DataError, match=r"give backscatter|rename it"):
+        levels(index(folder, units="linear"))
+
+
+def test_a_scale_and_an_offset_of_the_band_are_applied(folder: Path) -> None:
+    path = write(folder / "VV_20230101T015902_137.tif", np.round((DECIBELS + 50) * 4).astype(np.uint8), scale=0.25)
+    with rasterio.open(path, "r+") as file:
+        file.offsets = (-50,)
+    np.testing.assert_allclose(levels(index(folder))["VV"], DECIBELS, atol=0.13)
+
+
+def test_a_crs_may_be_given_by_its_code() -> None:
+    assert parse(BackscatterConfig, {"folder": "s", "crs": 32611}).crs == "EPSG:32611"

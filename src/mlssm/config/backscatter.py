@@ -53,6 +53,11 @@ class BackscatterConfig(FolderSource):
     incidence_band: BandNumber | None = None
     incidence_units: Literal["degrees", "radians"] | None = None
 
+    @field_validator("crs", mode="before")
+    @classmethod
+    def _by_its_code(cls, value: object) -> object:
+        return f"EPSG:{value}" if isinstance(value, int) and not isinstance(value, bool) else value
+
     @field_validator("time_of_day", mode="before")
     @classmethod
     def _as_written(cls, value: object) -> object:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -24,6 +26,37 @@ from mlssm.weather.windows import window_end
 
 log = logging.getLogger(__name__)
 
+# weather moves the median of an area by less, dB; another unit or quantity by more
+FAR_FROM_OTHERS = 5.0
+LEAST_OTHERS = 4
+STEP = 4  # of the pixels that the median is taken of
+
+
+@dataclass
+class Levels:
+    """Medians of the passes, dB, by orbit, polarisation and area, to find one that is not like the others."""
+
+    _medians: dict[tuple[int, str, int], list[tuple[Pass, float]]] = field(default_factory=lambda: defaultdict(list))
+
+    def note(self, overpass: Pass, polarisations: Sequence[str], layers: Sequence[Array | None], area: int) -> None:
+        """Remember the medians of a pass on an area."""
+        for polarisation, layer in zip(polarisations, layers, strict=True):
+            known = None if layer is None else layer[::STEP, ::STEP]
+            if known is not None and np.isfinite(known).any():
+                self._medians[overpass.orbit, polarisation, area].append((overpass, float(np.nanmedian(known))))
+
+    def tell(self, bad: BadFiles) -> None:
+        """Warn of passes that lie far from the others of their orbit."""
+        for (orbit, polarisation, _), found in self._medians.items():
+            middle = float(np.median([median for _, median in found]))
+            for overpass, median in found if len(found) > LEAST_OTHERS else ():
+                if abs(median - middle) > FAR_FROM_OTHERS:
+                    name = next(image.path.name for image in overpass.images if image.polarisation == polarisation)
+                    bad.say(
+                        f"{name} has a median of {median:.1f} dB, the other {polarisation} images of orbit {orbit} one "
+                        f"of {middle:.1f} dB: another unit or quantity, or snow or flood?"
+                    )
+
 
 def write_backscatter(
     writer: CubeWriter, config: DatamoduleConfig, index: BackscatterIndex, bad: BadFiles
@@ -32,11 +65,13 @@ def write_backscatter(
     lead = (len(index.passes), len(index.polarisations))
     array = writer.raster("backscatter", ("time", "polarisation"), lead, cube.BACKSCATTER_SCALE, "dB")
     kept: list[Pass] = []
+    levels = Levels()
     for overpass in track(index.passes, "backscatter onto the grid"):
         measured = False
-        for area in index.areas:
+        for number, area in enumerate(index.areas):
             layers = _layers(overpass, index, area, bad)
             if any(layer is not None for layer in layers):
+                levels.note(overpass, index.polarisations, layers, number)
                 packed = [_packed(layer, area, cube.BACKSCATTER_SCALE) for layer in layers]
                 array[len(kept), :, *area.slices] = np.stack(packed)
                 measured = True
@@ -49,6 +84,7 @@ def write_backscatter(
             f"no image in {config.root / config.backscatter.folder} has a valid pixel; "
             f"check datamodule.backscatter.units={index.passes[0].images[0].stored.units} and the images' missing value"
         )
+    levels.tell(bad)
     array.resize((len(kept), *array.shape[1:]))
     return tuple(kept)
 

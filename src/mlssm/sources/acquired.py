@@ -38,7 +38,8 @@ def acquired(info: RasterInfo, named: Named, config: BackscatterConfig) -> dt.da
     day, _, time = text.partition("T") if "T" in text else (text[:8], "", text[8:])
     try:
         date = dt.datetime.strptime(day, "%Y%m%d").replace(tzinfo=dt.UTC)
-        if time:
+        # midnight to the second is what programs write that know no time; a pass is there every 86400th time
+        if time.strip("0"):
             return dt.datetime.combine(date, dt.datetime.strptime(time, FORMATS[len(time)]).time(), dt.UTC)
     except (ValueError, KeyError):
         raise DataError(

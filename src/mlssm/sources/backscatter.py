@@ -28,7 +28,7 @@ from mlssm.sources.naming import Names, read_names
 from mlssm.sources.opening import RasterInfo, inspect, refuse_too_large
 from mlssm.sources.passes import Image, Pass, derive_orbits, group_passes, newest_processing, without_copies
 from mlssm.sources.raster import read_onto
-from mlssm.sources.recognised import tell_recognised
+from mlssm.sources.recognised import tell_doubtful_times, tell_lonely_areas, tell_recognised
 
 # tags by which producers state the relative orbit
 ORBIT_TAGS = ("TRACK_NUMBER", "RELATIVE_ORBIT_NUMBER", "RELATIVE_ORBIT", "RELATIVEORBITNUMBER_START")
@@ -102,6 +102,8 @@ def index_backscatter(
     passes = derive_orbits(without_copies(group_passes(images), told_apart, bad))
     angles = find_angles(names, dated, passes, config, bad)
     tell_recognised(root / config.folder, names, passes, angles.files, bad)
+    tell_doubtful_times(laid, passes, bad)
+    tell_lonely_areas(laid, areas, passes, bad)
     return BackscatterIndex(laid, areas, passes, angles.files, angles.layer)
 
 

@@ -7,11 +7,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mlssm.grid import Grid, Window
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.naming import Names
 from mlssm.sources.passes import Pass
 
 log = logging.getLogger(__name__)
+
+# Sentinel-1 crosses the equator at 6 and 18 h local solar time, other latitudes within so many hours of it
+HOURS_AROUND, FARTHEST_LATITUDE = 2.5, 65.0
+# an area that less than this share of the passes of another one see
+LONELY = 0.1
 
 
 def tell_recognised(
@@ -39,6 +45,41 @@ def tell_recognised(
             f"the images in {folder} are of several quantities ({_counted(quantities)}), which differ by decibels with "
             "the incidence angle; keep those of one"
         )
+
+
+def tell_doubtful_times(grid: Grid, passes: Sequence[Pass], bad: BadFiles) -> None:
+    """Warn of passes at hours at which no radar of a dawn-dusk orbit passes: their times may not be UTC."""
+    longitude, latitude = grid.geographic_centre()
+    if abs(latitude) > FARTHEST_LATITUDE:
+        return
+    hours = [(_hour(overpass) + longitude / 15) % 24 for overpass in passes]
+    odd = [hour for hour in hours if min(abs(hour - 6), abs(hour - 18)) > HOURS_AROUND]
+    if odd:
+        bad.say(
+            f"{len(odd)} of {len(passes)} passes are at {odd[0]:.0f} h local solar time, but Sentinel-1 passes near 6 "
+            "and 18 h: are the times in the names UTC? Wrong ones put images onto wrong days"
+        )
+
+
+def tell_lonely_areas(grid: Grid, areas: Sequence[Window], passes: Sequence[Pass], bad: BadFiles) -> None:
+    """Warn of an area that few passes see: images whose CRS or transform is wrong lie in one of their own."""
+    seeing = [[overpass for overpass in passes if _sees(overpass, grid, area)] for area in areas]
+    most = max(map(len, seeing))
+    for area, seen in zip(areas, seeing, strict=True):
+        if len(seen) < LONELY * most:
+            west, south, east, north = grid.crop(area).bounds
+            bad.say(
+                f"only {len(seen)} of {len(passes)} passes see the area at {west:.0f}..{east:.0f}, "
+                f"{south:.0f}..{north:.0f} (first: {seen[0].images[0].path.name}): is its CRS right?"
+            )
+
+
+def _sees(overpass: Pass, grid: Grid, area: Window) -> bool:
+    return any(grid.window_of(image.bounds).intersects(area) for image in overpass.images)
+
+
+def _hour(overpass: Pass) -> float:
+    return overpass.acquired.hour + overpass.acquired.minute / 60
 
 
 def _counted(counts: Counter[str]) -> str:

@@ -75,7 +75,9 @@ def test_values_in_another_unit_are_refused(area_files: Any, read: Any, decibels
 
 
 @pytest.mark.parametrize("units", ["dB", "linear"])
-@pytest.mark.parametrize("fill", [-9999.0, -32768.0, -99.0, 255.0, 9999.0, 65535.0, 3.4028235e38, -3.4028235e38])
+@pytest.mark.parametrize(
+    "fill", [-9999.0, -32768.0, -327.68, -99.0, 255.0, 9999.0, 65535.0, 3.4028235e38, -3.4028235e38]
+)
 @pytest.mark.parametrize("where", [BORDER, np.s_[7, 8]])
 def test_a_missing_value_that_is_not_declared_is_refused(
     area_files: Any, read: Any, decibels: Floats, units: Units, fill: float, where: Any

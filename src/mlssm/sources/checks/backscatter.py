@@ -21,6 +21,8 @@ LOWEST, HIGHEST = -50.0, 15.0
 SINGLE_SHARE, SINGLE_PIXELS = 0.01, 3
 # beyond these, even one pixel is a missing value that is not declared
 NEVER_ABOVE, NEVER_BELOW = 60.0, -400.0
+# the same in decibels: nobody measures so little, though a remainder of linear power may be as low
+NEVER_DECIBELS_BELOW = -100.0
 # the middle of an image's values, dB: a wider place than any land or sea takes
 MIDDLE = (-40.0, 5.0)
 # thermal noise that was subtracted leaves power below zero, but little of it
@@ -36,6 +38,7 @@ DECIBEL = r"db|decibels?|.*_db|db .*"
 DIGITAL_NUMBERS = (r"dn|digital[ _]numbers?", "give calibrated gamma0 or sigma0")
 AMPLITUDE = (r"amplitude|.*amplitude.*", "give calibrated gamma0 or sigma0; if it is their root, set {units}=amplitude")
 ANGLE = (r"rad|radians?|deg|degrees?|.*angle.*", "it is an angle; give backscatter")
+NO_BACKSCATTER = (r".*(?:coheren|phase|ratio|entropy|alpha|elevation|mask|layover|shadow).*", "give backscatter")
 POWER = r"linear.*|power|natural|.*intensity"
 UNITS_KEY = "datamodule.backscatter.units"
 STEPS = {"dB*10": 10.0, "dB*100": 100.0}
@@ -45,7 +48,7 @@ def _others(units: str) -> tuple[tuple[str, str], ...]:
     """Units that contradict the given ones, and what to do about each."""
     decibels = ((POWER, f"set {UNITS_KEY}=linear"),) if "dB" in units else ((DECIBEL, f"set {UNITS_KEY}=dB"),)
     amplitude = ((POWER, f"set {UNITS_KEY}=linear"),) if units == "amplitude" else (AMPLITUDE,)
-    told = (*decibels, *amplitude, DIGITAL_NUMBERS, ANGLE)
+    told = (*decibels, *amplitude, DIGITAL_NUMBERS, ANGLE, NO_BACKSCATTER)
     return tuple((pattern, cure.format(units=UNITS_KEY)) for pattern, cure in told)
 
 
@@ -141,17 +144,19 @@ def _from_decibel(path: Path, values: Array, band: Band, bad: BadFiles) -> Array
     known = values[np.isfinite(values)].astype(float)
     if known.size and (known.min() > 0 or np.percentile(np.abs(known), 95) < LEAST_SPREAD):
         raise DataError(f"{path} holds {known.min():g} dB and more; set {UNITS_KEY}=linear?")
-    _check_levels(path, known, known.size, band)
+    _check_levels(path, known, known.size, band, NEVER_DECIBELS_BELOW)
     with np.errstate(over="ignore"):
         return np.asarray(10 ** (values / 10), np.float32)
 
 
-def _check_levels(path: Path, level: npt.NDArray[np.float64], known: int, band: Band) -> None:
+def _check_levels(
+    path: Path, level: npt.NDArray[np.float64], known: int, band: Band, never_below: float = NEVER_BELOW
+) -> None:
     """Refuse what is no backscatter: values in dB, of `known` pixels in all."""
     if not level.size:
         return
     outside = level[(level < LOWEST) | (level > HIGHEST)]
-    impossible = (level > NEVER_ABOVE) | (level < NEVER_BELOW)
+    impossible = (level > NEVER_ABOVE) | (level < never_below)
     if impossible.any() or outside.size > max(SINGLE_PIXELS, SINGLE_SHARE * known):
         worst = outside[np.abs(outside).argmax()]
         raise DataError(

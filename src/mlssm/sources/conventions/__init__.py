@@ -6,10 +6,11 @@ from mlssm.sources.conventions.hyp3 import HYP3
 from mlssm.sources.conventions.opera import OPERA
 from mlssm.sources.conventions.plain import PLAIN
 from mlssm.sources.conventions.planetary_computer import PLANETARY_COMPUTER
+from mlssm.sources.conventions.pyrosar import PYROSAR
 from mlssm.sources.conventions.safe import SAFE
 from mlssm.sources.conventions.snap import SNAP
 
 # the first that knows a name reads it: SNAP's names begin with those of others
-CONVENTIONS = (OPERA, HYP3, PLANETARY_COMPUTER, EARTH_ENGINE, SNAP, SAFE, PLAIN)
+CONVENTIONS = (OPERA, HYP3, PLANETARY_COMPUTER, EARTH_ENGINE, SNAP, SAFE, PYROSAR, PLAIN)
 
 __all__ = ["CONVENTIONS", "Convention", "Named"]
