@@ -46,16 +46,19 @@ class Levels:
                 self._medians[overpass.orbit, polarisation, area].append((overpass, float(np.nanmedian(known))))
 
     def tell(self, bad: BadFiles) -> None:
-        """Warn of passes that lie far from the others of their orbit."""
-        for (orbit, polarisation, _), found in self._medians.items():
+        """Warn of passes far from the others of their orbit on every area; on one alone it may be wind on water."""
+        away: dict[tuple[Pass, str], list[tuple[float, float]]] = defaultdict(list)
+        for (_, polarisation, _), found in self._medians.items():
             middle = float(np.median([median for _, median in found]))
             for overpass, median in found if len(found) > LEAST_OTHERS else ():
-                if abs(median - middle) > FAR_FROM_OTHERS:
-                    name = next(image.path.name for image in overpass.images if image.polarisation == polarisation)
-                    bad.say(
-                        f"{name} has a median of {median:.1f} dB, the other {polarisation} images of orbit {orbit} one "
-                        f"of {middle:.1f} dB: another unit or quantity, or snow or flood?"
-                    )
+                away[overpass, polarisation].append((median, middle))
+        for (overpass, polarisation), each in away.items():
+            if all(abs(median - middle) > FAR_FROM_OTHERS for median, middle in each):
+                name = next(image.path.name for image in overpass.images if image.polarisation == polarisation)
+                bad.say(
+                    f"{name} has a median of {each[0][0]:.1f} dB, the other {polarisation} images of orbit "
+                    f"{overpass.orbit} one of {each[0][1]:.1f} dB: another unit or quantity, or snow or flood?"
+                )
 
 
 def write_backscatter(
