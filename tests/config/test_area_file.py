@@ -89,3 +89,16 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / AREA_FILE).symlink_to("/gone/area.yaml")
     with pytest.raises(DataError, match=r"area\.yaml cannot be read"):
         read_area_file(tmp_path)
+
+
+def test_the_example_in_the_documentation_has_every_key(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    found = area(tmp_path, example)
+    assert found is not None
+    assert found.backscatter is not None
+    set_keys = found.backscatter.model_dump(exclude_none=True).keys()
+    assert BackscatterConfig.model_fields.keys() - set_keys == {"incidence_band"}  # which excludes others
+    assert "incidence_band: 3" in example
+    assert AreaFile.model_fields.keys() == found.model_dump(exclude_none=True).keys()
+    assert all(key in example for key in FileProvenance.model_fields)
