@@ -105,7 +105,7 @@ def test_what_is_not_what_was_promised_is_refused(
 
 def test_a_login_form_is_no_file(server: Faulty, downloads: Downloads, target: Path) -> None:
     server.headers = {"Content-Type": "text/html; charset=utf-8"}
-    with pytest.raises(Refused, match="answers with a web page, not with the file; put a login into ~/.netrc"):
+    with pytest.raises(Refused, match=r"answers with a web page, not with the file; put a login into ~/\.netrc"):
         downloads.file(Remote(f"{server.url}/file.tif", target, credential="put a login into ~/.netrc"))
 
 
@@ -191,7 +191,7 @@ def test_a_long_wait_that_a_service_asks_for_is_not_waited_for(
     server: Faulty, downloads: Downloads, target: Path
 ) -> None:
     server.headers, server.faults["/file.tif"] = {"Retry-After": "7200"}, [429]
-    with pytest.raises(DataError, match="the service asks to wait 120 minutes: run it again then"):
+    with pytest.raises(DataError, match=r"the service asks to wait 120 minutes: run it again then"):
         downloads.file(Remote(f"{server.url}/file.tif", target))
 
 
