@@ -37,6 +37,14 @@ FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe"),
 )
+# Chromium reads commands from descriptor 3 and answers on 4
+ON_DESCRIPTORS = """
+import fcntl, os, sys
+read, write = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])
+os.dup2(read, 3)
+os.dup2(write, 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 # what the page remembers of a view, under these keys of its local storage
 STATE = 'MLflowLocalStorage-1.1-ExperimentPage-["{experiment}"]-ReactComponentState'
 CLOSED = {
@@ -54,12 +62,9 @@ class Browser:
         """Start it with a profile of its own and open an empty page."""
         to_read, self._out = os.pipe()
         self._in, to_write = os.pipe()
-        # Chromium reads commands from descriptor 3 and answers on 4
-        shell = f'exec "$@" 3<&{to_read} 4>&{to_write}'
         command = [program, *FLAGS, f"--window-size={width},{height}", f"--user-data-dir={profile}"]
-        self.process = subprocess.Popen(
-            ["sh", "-c", shell, "sh", *command], pass_fds=(to_read, to_write), stderr=subprocess.DEVNULL
-        )
+        started = [sys.executable, "-c", ON_DESCRIPTORS, str(to_read), str(to_write), *command]
+        self.process = subprocess.Popen(started, pass_fds=(to_read, to_write), stderr=subprocess.DEVNULL)
         os.close(to_read)
         os.close(to_write)
         self._numbers, self._pending, self._session = itertools.count(1), b"", ""

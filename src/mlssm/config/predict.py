@@ -17,6 +17,8 @@ class PredictConfig(Strict):
     run: str = Field(min_length=1)
     dates: tuple[str, ...] | str
     output: Path
+    viewer: bool = True
+    polygons: Path | None = None
     root: Path | None
     cubes: Path | None = None
     tile: int = Field(ge=16)

@@ -21,6 +21,7 @@ from mlssm.data.scaling import static_channels
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, RunError
 from mlssm.inference.prefit import DayMaps
+from mlssm.retrieval.labels import AreaRetrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack
 from mlssm.retrieval.water import open_water
@@ -45,6 +46,7 @@ class Mapper:
         network: The trained network, on its device.
         prefit: The closed form below it; None without.
         labelled: Pixels of each area that carried labels in training, [height, width]; None where that is not known.
+        retrievals: References of each area; None for one that the model does not know.
     """
 
     run_id: str
@@ -55,6 +57,7 @@ class Mapper:
     network: nn.Module
     prefit: DayMaps | None = None
     labelled: list[Booleans] | None = None
+    retrievals: Sequence[AreaRetrieval | None] = ()
 
     def moment(self, day: np.datetime64) -> Moment | None:
         """Weather and NDVI of a day; None where something is missing everywhere that the model cannot do without."""

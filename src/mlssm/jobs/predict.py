@@ -24,8 +24,10 @@ from mlssm.inference.area import map_area
 from mlssm.inference.mapper import Booleans, Days, Mapper, check_pixel, choose_device, fitting_layers
 from mlssm.inference.prefit import DayMaps, Images, labelled_pixels
 from mlssm.inference.restore import restore
+from mlssm.inference.retrieved import known_retrievals
 from mlssm.inference.tiles import plan_tiles
 from mlssm.jobs.area import open_area
+from mlssm.jobs.viewer import write_viewer
 from mlssm.mapping.days import parse_days
 from mlssm.mapping.geotiff import Band, Block, write_cog
 from mlssm.mapping.preview import MapPanel, write_preview
@@ -62,6 +64,8 @@ def predict(config: PredictConfig) -> list[Path]:
         masks = [sea | frozen for sea, frozen in zip(water, mapper.frozen(day), strict=True)]
         written.append(_write_map(mapper, config, day, moments[day], masks))
         log.info("wrote %s", written[-1])
+    if config.viewer:
+        write_viewer(mapper, written, config.output, config.polygons)
     return written
 
 
@@ -113,7 +117,7 @@ def _write_map(
     if all(np.isnan(panel.values).all() for panel in panels):
         log.warning("the map of %s has no value: all its pixels are water, frozen, snowy or lack an input", date)
     path = config.output / f"ssm_{date:%Y%m%d}.tif"
-    more = [Band(LABELLED, "1", labelled)] if labelled else []
+    more = [Band("labelled", LABELLED, "1", labelled)] if labelled else []
     description = f"surface soil moisture, relative, {date}"
     write_cog(path, blocks, mapper.cube.grid, _tags(mapper, date, moment), description, more)
     write_preview(path.with_suffix(".png"), panels, date, "Surface soil moisture")
@@ -198,10 +202,11 @@ def load_mapper(config: PredictConfig) -> Mapper:
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
     features = FeatureSource(field, layers, model.channels, model.model.weather_ratio)
     prefit, labelled = None, labelled_pixels(restored.fitted, stack.working)
+    retrievals = known_retrievals(restored.fitted, stack.working)
     if restored.fitted is not None and restored.fitted["forecaster"] is not None:
         masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)
         prefit = DayMaps(restored.fitted, Images(cube, stack, masks, window_ends(cube, model.window)), Drivers(field))
-    return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device), prefit, labelled)
+    return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device), prefit, labelled, retrievals)
 
 
 def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> DatamoduleConfig:

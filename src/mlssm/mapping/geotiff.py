@@ -29,6 +29,8 @@ Block: TypeAlias = tuple[Window, npt.NDArray[np.float32]]
 
 # Small blocks: areas are specks on a mostly empty grid, and a block is read and stored whole.
 BLOCK_SIZE = 256
+NAME_TAG = "name"  # of a band
+SSM = "ssm"
 UNITS = "1"
 UNITS_TAG = "1 (relative soil moisture, 0 = driest seen, 1 = wettest seen)"
 COG_OPTIONS = {
@@ -47,11 +49,13 @@ class Band:
     """A band beside the soil moisture.
 
     Attributes:
+        name: By which programs know it; it stands in the band's tag `name`.
         description: What it is.
         units: Of its values.
         blocks: In the same windows.
     """
 
+    name: str
     description: str
     units: str
     blocks: Sequence[Block]
@@ -82,7 +86,7 @@ def write_cog(
             overlaps another.
         DataError: The file cannot be written.
     """
-    bands = (Band(description, UNITS, blocks), *more)
+    bands = (Band(SSM, description, UNITS, blocks), *more)
     for block in (block for band in bands for block in band.blocks):
         _check(block, grid)
     if clash := next((pair for pair in combinations(blocks, 2) if pair[0][0].intersects(pair[1][0])), None):
@@ -135,6 +139,7 @@ def _stage(path: Path, bands: Sequence[Band], grid: Grid, tags: Mapping[str, str
             for window, values in band.blocks:
                 target.write(values, number, window=_place(window))
             target.set_band_description(number, band.description)
+            target.update_tags(number, **{NAME_TAG: band.name})
         target.units = tuple(band.units for band in bands)
         target.update_tags(**{"units": UNITS_TAG, **tags})
 
