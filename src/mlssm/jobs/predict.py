@@ -27,7 +27,7 @@ from mlssm.inference.restore import restore
 from mlssm.inference.retrieved import known_retrievals
 from mlssm.inference.tiles import plan_tiles
 from mlssm.jobs.area import open_area
-from mlssm.jobs.viewer import write_viewer
+from mlssm.jobs.products import write_products
 from mlssm.mapping.days import parse_days
 from mlssm.mapping.geotiff import Band, Block, write_cog
 from mlssm.mapping.preview import MapPanel, write_preview
@@ -64,8 +64,7 @@ def predict(config: PredictConfig) -> list[Path]:
         masks = [sea | frozen for sea, frozen in zip(water, mapper.frozen(day), strict=True)]
         written.append(_write_map(mapper, config, day, moments[day], masks))
         log.info("wrote %s", written[-1])
-    if config.viewer:
-        write_viewer(mapper, written, config.output, config.polygons)
+    write_products(mapper, written, config.output, config.products)
     return written
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import LightSource
 
-from mlssm.errors import DataError
 from mlssm.inference.mapper import Mapper
 from mlssm.inference.retrieved import retrieved_days
+from mlssm.mapping.list import DayMap, list_maps
 from mlssm.mapping.viewer.content import Bytes, Content, Frame, Pictures, Rain, Station
-from mlssm.mapping.viewer.maps import DayMap, list_maps, pictures_of
 from mlssm.mapping.viewer.page import write_page
+from mlssm.mapping.viewer.reading import pictures_of
 from mlssm.mapping.viewer.warp import onto_frame, packed
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.weather.field import WeatherField
@@ -33,14 +32,17 @@ TOLD = {"run_id": "run", "model": "model", "lag_days": "weather of, days", "supp
 MEGABYTE = 1_000_000
 
 
-def write_viewer(mapper: Mapper, maps: Sequence[Path], folder: Path, polygons: Path | None = None) -> Path:
+def write_viewer(
+    mapper: Mapper, maps: Sequence[Path], folder: Path, title: str, polygons: Mapping[str, Any] | None = None
+) -> Path:
     """Write the page that shows maps day by day.
 
     Args:
         mapper: What made the maps.
         maps: Their files.
         folder: Where the page goes.
-        polygons: A GeoJSON file to draw on the map, longitude and latitude.
+        title: Its title.
+        polygons: GeoJSON features to draw on the map, longitude and latitude.
 
     Returns:
         The page.
@@ -53,7 +55,7 @@ def write_viewer(mapper: Mapper, maps: Sequence[Path], folder: Path, polygons: P
     frames, bands = pictures_of(shown, cube.grid, cube.areas)
     days = np.array([each.day for each in shown], "datetime64[D]")
     content = Content(
-        title=f"Soil moisture, {cube.path.stem.rpartition('-')[0]}",
+        title=title,
         about=_about(shown[-1], len(maps)),
         notes={each.day: note for each in shown if (note := each.tags.get("note", ""))},
         frames=frames,
@@ -67,7 +69,7 @@ def write_viewer(mapper: Mapper, maps: Sequence[Path], folder: Path, polygons: P
                 cube.weather.ids, cube.weather.longitude, cube.weather.latitude, strict=True
             )
         ],
-        polygons=None if polygons is None else read_polygons(polygons),
+        polygons=polygons,
     )
     page = folder / PAGE
     size = write_page(page, content)
@@ -133,18 +135,3 @@ def _rain(field: WeatherField, geographic: Any, days: Any) -> Rain | None:
                 longitude, latitude = geographic(place.x[col], place.y[row])
                 places.append((float(latitude), float(longitude)))
     return Rain(tuple(str(day) for day in asked), tuple(places), np.array(mm, float))
-
-
-def read_polygons(path: Path) -> Mapping[str, Any]:
-    """A GeoJSON file of features in longitude and latitude.
-
-    Raises:
-        DataError: It is none.
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"polygons={path} cannot be read ({error}); give a GeoJSON file") from error
-    if not isinstance(found, dict) or found.get("type") not in ("FeatureCollection", "Feature"):
-        raise DataError(f"polygons={path} is no GeoJSON feature or feature collection")
-    return found

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import DAYS
+from ..conftest import DAYS
 
 PROGRAM = shutil.which("chromium")
 pytestmark = [

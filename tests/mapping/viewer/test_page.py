@@ -13,12 +13,13 @@ from hypothesis.extra.numpy import arrays
 from pyproj import Transformer
 
 from mlssm.errors import DataError
+from mlssm.mapping.list import DayMap, list_maps
 from mlssm.mapping.viewer.content import NODATA, STEP, Content, Frame, Pictures
-from mlssm.mapping.viewer.maps import DayMap, list_maps, pictures_of
 from mlssm.mapping.viewer.page import PARTS, compressed, render, write_page
+from mlssm.mapping.viewer.reading import pictures_of
 from mlssm.mapping.viewer.warp import packed
 
-from .conftest import AREAS, DAYS, GRID, values
+from ..conftest import AREAS, DAYS, GRID, values
 
 
 def decoded(text: str, shape: tuple[int, int]) -> np.ndarray:

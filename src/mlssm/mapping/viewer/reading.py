@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.errors import RasterioError
 
-from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
-from mlssm.mapping.geotiff import NAME_TAG
+from mlssm.mapping.list import DayMap
 from mlssm.mapping.viewer.content import Bytes, Frame, Pictures
 from mlssm.mapping.viewer.page import compressed
 from mlssm.mapping.viewer.warp import frames_of, packed, read_band
@@ -23,52 +19,8 @@ from mlssm.progress import track
 MOST_BYTES = 11_000_000
 # pixels of a date that are tried, to learn how well they compress
 TRIED = 500_000
+# bands that the page shows, by how their names begin
 SHOWN = "ssm", "lower", "upper", "standard_error", "probability"
-
-
-@dataclass(frozen=True)
-class DayMap:
-    """One day's file.
-
-    Attributes:
-        path: The GeoTIFF.
-        day: ISO day.
-        tags: What it says of itself.
-        bands: Number, name and description of each band that the page shows.
-    """
-
-    path: Path
-    day: str
-    tags: dict[str, str]
-    bands: tuple[tuple[int, str, str], ...]
-
-
-def list_maps(paths: Sequence[Path]) -> list[DayMap]:
-    """The maps in the order of their days.
-
-    Raises:
-        DataError: A file is none of our maps.
-    """
-    return sorted((_described(path) for path in paths), key=lambda found: found.day)
-
-
-def _described(path: Path) -> DayMap:
-    try:
-        with rasterio.open(path) as source:
-            tags = source.tags()
-            names = {number: source.tags(number).get(NAME_TAG, "") for number in source.indexes}
-            shown = [
-                (number, name, source.descriptions[number - 1]) for number, name in names.items() if _is_shown(name)
-            ]
-    except RasterioError as error:
-        raise DataError(f"{path} cannot be read ({error}); make the map again") from error
-    if "date" not in tags or not shown:
-        raise DataError(f"{path} is no map of soil moisture: it lacks the tag 'date' or the band 'ssm'")
-    return DayMap(path, tags["date"], tags, tuple(shown))
-
-
-def _is_shown(name: str) -> bool:
-    return name.startswith(SHOWN)
 
 
 def pictures_of(
@@ -85,7 +37,9 @@ def pictures_of(
     Returns:
         The frames, and the bands that all maps have.
     """
-    shared = [band for band in maps[0].bands if all(band[1] in {name for _, name, _ in each.bands} for each in maps)]
+    shared = [
+        band for band in maps[0].bands if band[1].startswith(SHOWN) and all(band[1] in _names(each) for each in maps)
+    ]
     frames = frames_of(grid, areas, _coarser(maps, grid, areas, len(shared) * len(maps), most_bytes))
     stacks: dict[str, list[list[Bytes]]] = {name: [[] for _ in frames] for _, name, _ in shared}
     for each in track(maps, "maps into the viewer"):
@@ -100,6 +54,10 @@ def pictures_of(
         for _, name, label in shared
     ]
     return frames, tuple(bands)
+
+
+def _names(each: DayMap) -> set[str]:
+    return {name for _, name, _ in each.bands}
 
 
 def _plain(label: str, day: str) -> str:

@@ -7,8 +7,9 @@ import pytest
 
 from mlssm.grid import Grid, Window
 from mlssm.mapping.geotiff import Band, write_cog
+from mlssm.mapping.list import DayMap, list_maps
 from mlssm.mapping.viewer.content import Content, Pictures, Rain, Station
-from mlssm.mapping.viewer.maps import DayMap, list_maps, pictures_of
+from mlssm.mapping.viewer.reading import pictures_of
 
 GRID = Grid("EPSG:32611", (230000.0, 3820000.0), 30.0, 200, 300)
 AREAS = (Window(0, 0, 60, 80), Window(120, 200, 50, 70))
