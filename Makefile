@@ -10,10 +10,10 @@ train: $(VENV)/installed
 	$(BIN)/python train.py
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 quick: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow"
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -33,18 +33,33 @@ if TYPE_CHECKING:  # the process that hands out the tests runs none, and the wor
 os.environ["OMP_NUM_THREADS"] = "1"
 gc.disable()  # to look for garbage among what is being imported is a fifth of the imports' time
 
-# rooms whose modules share what takes seconds to make: one process tests each
-TOGETHER = ("evaluation", "tracking")
+TESTS = Path(__file__).parent
+TOGETHER = ("evaluation", "tracking")  # rooms whose modules share what takes seconds to make: one process tests each
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Hand out first what takes longest, so that no worker is left alone with it at the end."""
+    """Begin with what takes longest, so that no worker is left alone with it at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
-    room = {item.path: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
-    items.sort(key=lambda item: (room[item.path] != "integration", item.path not in slow, room[item.path] not in TOGETHER))
-    for item in items:
-        group = room[item.path] if room[item.path] in TOGETHER else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def turn(item: pytest.Item) -> tuple[bool, ...]:
+        room = item.path.relative_to(TESTS).parts[0]
+        return room != "integration", item.path not in slow, room not in TOGETHER
+
+    items.sort(key=turn)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give workers a module, or one of the rooms `TOGETHER`, at a time, in the order of collection."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Rooms(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            return next((room for room in TOGETHER if module.startswith(f"tests/{room}/")), module)
+
+    config.option.loadscopereorder = False  # by the number of tests
+    return Rooms(config, log)
 
 
 def pytest_collection_finish() -> None:
