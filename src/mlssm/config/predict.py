@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,6 +17,9 @@ class PredictConfig(Strict):
     run: str = Field(min_length=1)
     dates: tuple[str, ...] | str
     output: Path
+    level: float = Field(default=0.9, gt=0, lt=1)
+    thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    intervals: Literal["calibrated", "conservative", "none"] = "calibrated"
     root: Path | None
     cubes: Path | None = None
     tile: int = Field(ge=16)

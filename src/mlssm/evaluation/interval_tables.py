@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +100,7 @@ def _bins() -> list[str]:
 
 
 def _spans() -> list[str]:
-    inner = [f"{low:g} to {high:g}" for low, high in zip(SPAN_EDGES, SPAN_EDGES[1:], strict=False)]
+    inner = [f"{low:g} to {high:g}" for low, high in pairwise(SPAN_EDGES)]
     return [f"below {SPAN_EDGES[0]:g}", *inner, f"{SPAN_EDGES[-1]:g} and more"]
 
 

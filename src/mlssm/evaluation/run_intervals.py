@@ -14,8 +14,8 @@ READ_RANKS = (
 )
 READ_GROUPS = (
     "Coverage is the share of labels inside, low and high its own interval by a bootstrap over dates; width and score "
-    "(Gneiting and Raftery's interval score, less is better) are in SSM units. Conservative intervals are for warnings. "
-    "Labels are noisy: this is coverage of them, and not of the true moisture."
+    "(Gneiting and Raftery's interval score, less is better) are in SSM units. Conservative intervals are for "
+    "warnings. Labels are noisy: this is coverage of them, and not of the true moisture."
 )
 READ_RELIABILITY = "n, mean forecast probability, and how often it came true, with its interval by dates."
 

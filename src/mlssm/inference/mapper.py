@@ -20,6 +20,7 @@ from mlssm.data.moment import Moment
 from mlssm.data.scaling import static_channels
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, RunError
+from mlssm.inference.certainty import AreaCertainty
 from mlssm.inference.prefit import DayMaps
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack
@@ -45,6 +46,7 @@ class Mapper:
         network: The trained network, on its device.
         prefit: The closed form below it; None without.
         labelled: Pixels of each area that carried labels in training, [height, width]; None where that is not known.
+        certainty: How sure its maps are; None where that is not asked.
     """
 
     run_id: str
@@ -55,6 +57,7 @@ class Mapper:
     network: nn.Module
     prefit: DayMaps | None = None
     labelled: list[Booleans] | None = None
+    certainty: AreaCertainty | None = None
 
     def moment(self, day: np.datetime64) -> Moment | None:
         """Weather and NDVI of a day; None where something is missing everywhere that the model cannot do without."""

@@ -71,7 +71,7 @@ def known_spans(state: Mapping[str, Any], working: WorkingGrid) -> list[npt.NDAr
 
 
 def span_map(area: AreaRetrieval) -> npt.NDArray[np.float32]:
-    """Wet - dry of the pixels that can carry a label, dB, mean over the orbits' references [height, width]; else NaN."""
+    """Wet - dry of pixels that can carry a label, dB, mean over the orbits' references [height, width]; else NaN."""
     spans = np.stack([np.where(area.usable[key], each.sensitivity, np.nan) for key, each in area.references.items()])
     known = np.isfinite(spans)
     count, total = known.sum(axis=0), np.where(known, spans, 0).sum(axis=0)

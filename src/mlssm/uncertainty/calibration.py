@@ -21,7 +21,7 @@ from mlssm.uncertainty.shape import GaussianShape, Shape, TableShape, restored_s
 from mlssm.uncertainty.support import Support
 
 LEAST_DATES = 5
-# from so many on, quantiles of residuals are steadier than a Gaussian is right; judgement, not measured between 30 and 60
+# from so many on, quantiles of residuals stand for a Gaussian; judgement: between 30 and 60 nothing was measured
 MANY_DATES = 60
 SEED = 0
 

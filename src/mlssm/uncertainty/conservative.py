@@ -2,8 +2,8 @@
 
 Hierarchical conformal prediction (Dunn, Wasserman & Ramdas 2023, J. Am. Stat. Assoc. 118; Lee, Barber & Willett 2023,
 arXiv:2306.06342): of K held-out dates each weighs 1 / (K + 1), and the date to come the rest, whose residuals may be of
-any size. So the half width is the date-weighted quantile of |r| / sqrt(v) at level (K + 1) / K, and without an end where
-that passes 1.
+any size. So the half width is the date-weighted quantile of |r| / sqrt(v) at level (K + 1) / K, and without an end
+where that passes 1.
 """
 
 from __future__ import annotations
