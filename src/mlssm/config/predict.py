@@ -19,7 +19,6 @@ class ProductsConfig(Strict):
         stac: A catalogue of them.
         zones: GeoJSON file of polygons or roads; their statistics are written, and the viewer draws them.
         road_width_m: That lines are given.
-        thresholds: SSM above which the share of a zone's ground is told.
         netcdf: All days in one file.
         lhasa: Each day on the grid of LHASA, 30 arc-seconds.
     """
@@ -28,7 +27,6 @@ class ProductsConfig(Strict):
     stac: bool
     zones: Path | None
     road_width_m: float = Positive
-    thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
     netcdf: bool
     lhasa: bool
 
@@ -40,6 +38,9 @@ class PredictConfig(Strict):
     dates: tuple[str, ...] | str
     output: Path
     products: ProductsConfig
+    level: float = Field(default=0.9, gt=0, lt=1)
+    thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    intervals: Literal["calibrated", "conservative", "none"] = "calibrated"
     root: Path | None
     cubes: Path | None = None
     tile: int = Field(ge=16)

@@ -20,6 +20,7 @@ from mlssm.data.moment import Moment
 from mlssm.data.scaling import static_channels
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, RunError
+from mlssm.inference.certainty import AreaCertainty
 from mlssm.inference.prefit import DayMaps
 from mlssm.retrieval.labels import AreaRetrieval
 from mlssm.retrieval.masks import frozen_or_snowy
@@ -47,6 +48,7 @@ class Mapper:
         prefit: The closed form below it; None without.
         labelled: Pixels of each area that carried labels in training, [height, width]; None where that is not known.
         retrievals: References of each area; None for one that the model does not know.
+        certainty: How sure its maps are; None where that is not asked.
     """
 
     run_id: str
@@ -58,6 +60,7 @@ class Mapper:
     prefit: DayMaps | None = None
     labelled: list[Booleans] | None = None
     retrievals: Sequence[AreaRetrieval | None] = ()
+    certainty: AreaCertainty | None = None
 
     def moment(self, day: np.datetime64) -> Moment | None:
         """Weather and NDVI of a day; None where something is missing everywhere that the model cannot do without."""

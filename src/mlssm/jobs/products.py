@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlssm.config.predict import ProductsConfig
+from mlssm.config import PredictConfig
 from mlssm.inference.mapper import Mapper
 from mlssm.jobs.viewer import write_viewer
 from mlssm.mapping.list import DayMap, list_maps
@@ -18,46 +18,45 @@ log = logging.getLogger(__name__)
 ZONES, NETCDF, LHASA = "zones", "ssm.nc", "lhasa"
 
 
-def write_products(mapper: Mapper, paths: Sequence[Path], folder: Path, config: ProductsConfig) -> None:
+def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig) -> None:
     """Write the products that were asked for, and say where they are.
 
     Args:
         mapper: What made the maps.
         paths: The maps.
-        folder: Theirs.
         config: Which products.
 
     Raises:
         DataError: One cannot be made; the maps stay.
     """
-    maps, polygons = list_maps(paths), None
+    maps, folder, wanted, polygons = list_maps(paths), config.output, config.products, None
     place = mapper.cube.path.stem.rpartition("-")[0]
     for each in maps:
         write_style(each.path)
-    if config.stac:
+    if wanted.stac:
         from mlssm.mapping.products.stac import write_stac
 
         _say(write_stac(maps, folder, f"Soil moisture, {place}"))
-    if config.netcdf:
+    if wanted.netcdf:
         from mlssm.mapping.products.netcdf import write_netcdf
 
         _say(write_netcdf(maps, folder / NETCDF))
-    if config.lhasa:
+    if wanted.lhasa:
         from mlssm.mapping.products.lhasa import write_lhasa
 
         (folder / LHASA).mkdir(exist_ok=True)
         _say(*(write_lhasa(each.path, folder / LHASA / each.path.name) for each in maps))
-    if config.zones is not None:
-        polygons = _write_zones(maps, folder, config.zones, config)
-    if config.viewer:
+    if wanted.zones is not None:
+        polygons = _write_zones(maps, config, wanted.zones)
+    if wanted.viewer:
         write_viewer(mapper, paths, folder, f"Soil moisture, {place}", polygons)
 
 
-def _write_zones(maps: Sequence[DayMap], folder: Path, path: Path, config: ProductsConfig) -> dict[str, object]:
+def _write_zones(maps: Sequence[DayMap], config: PredictConfig, path: Path) -> dict[str, object]:
     """Write the statistics of zones, and return their outlines as GeoJSON."""
     from mlssm.mapping.products.zones import read_zones, zonal_statistics
 
-    zones = read_zones(path, config.road_width_m)
+    folder, zones = config.output, read_zones(path, config.products.road_width_m)
     table = zonal_statistics(maps, zones, config.thresholds)
     table.drop(columns="geometry").to_csv(folder / f"{ZONES}.csv", index=False)
     table.to_parquet(folder / f"{ZONES}.parquet")

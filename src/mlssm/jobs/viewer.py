@@ -24,6 +24,7 @@ from mlssm.weather.stations import VARIABLES
 log = logging.getLogger(__name__)
 
 PAGE = "index.html"
+FORECAST = "after the last image"
 BEFORE = np.timedelta64(30, "D")  # that rain and images are shown before the first map: what soil remembers
 POINTS = 4  # of rain along an area's side
 SUN_AZIMUTH, SUN_HEIGHT = 315, 45
@@ -57,7 +58,7 @@ def write_viewer(
     content = Content(
         title=title,
         about=_about(shown[-1], len(maps)),
-        notes={each.day: note for each in shown if (note := each.tags.get("note", ""))},
+        notes={each.day: FORECAST for each in shown if each.day > each.tags.get("last_image", each.day)},
         frames=frames,
         bands=bands,
         retrieved=_retrieved(mapper, frames, days),
