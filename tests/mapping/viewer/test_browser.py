@@ -62,8 +62,8 @@ class Page:
 
 def _browser_class() -> Callable[..., Any]:
     """The browser that makes the pictures of the documentation."""
-    path = Path(__file__).parents[3] / "docs" / "make_screenshots.py"
-    spec = importlib.util.spec_from_file_location("make_screenshots", path)
+    path = Path(__file__).parents[3] / "docs" / "chromium.py"
+    spec = importlib.util.spec_from_file_location("chromium", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
