@@ -21,6 +21,7 @@ class ProductsConfig(Strict):
         road_width_m: That lines are given.
         netcdf: All days in one file.
         lhasa: Each day on the grid of LHASA, 30 arc-seconds.
+        root_zone_days: T of the soil water index of the root zone, which is written for each day.
     """
 
     viewer: bool
@@ -29,6 +30,7 @@ class ProductsConfig(Strict):
     road_width_m: float = Positive
     netcdf: bool
     lhasa: bool
+    root_zone_days: float | None = Field(gt=0)
 
 
 class PredictConfig(Strict):

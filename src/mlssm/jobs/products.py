@@ -46,6 +46,11 @@ def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig)
 
         (folder / LHASA).mkdir(exist_ok=True)
         _say(*(write_lhasa(each.path, folder / LHASA / each.path.name) for each in maps))
+    if wanted.root_zone_days is not None:
+        from mlssm.mapping.products.root_zone import write_root_zone
+
+        cube = mapper.cube
+        _say(*write_root_zone(maps, cube.grid, cube.areas, folder, wanted.root_zone_days))
     if wanted.zones is not None:
         polygons = _write_zones(maps, config, wanted.zones)
     if wanted.viewer:
