@@ -27,8 +27,8 @@ from mlssm.sources.faults import BadFiles, OnBadFile
 from mlssm.sources.folder import raster_files
 from mlssm.sources.inventory import OPTIONAL, source_digests, tell_left_out
 from mlssm.sources.ndvi import index_ndvi
-from mlssm.sources.stations import load_weather
-from mlssm.sources.weather_notes import tell_station_errors_anew
+from mlssm.sources.weather.load import load_weather
+from mlssm.sources.weather.notes import tell_station_errors_anew
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import numpy as np
 from mlssm.config import WeatherConfig
 from mlssm.cube_writer import CubeWriter
 from mlssm.sources.backscatter import BackscatterIndex
-from mlssm.sources.stations import WeatherReport
-from mlssm.sources.weather_notes import weather_notes
+from mlssm.sources.weather.load import WeatherReport
+from mlssm.sources.weather.notes import weather_notes
 from mlssm.weather.stations import StationWeather
 
 

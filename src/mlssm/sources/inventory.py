@@ -10,7 +10,7 @@ from mlssm.errors import DataError
 from mlssm.provenance import FileDigests, name_below
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.folder import SUFFIXES, raster_files, refuse_unwritable_name
-from mlssm.sources.stations import station_files
+from mlssm.sources.weather.load import station_files
 
 log = logging.getLogger(__name__)
 

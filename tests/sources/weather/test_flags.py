@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlssm.sources.station_flags import has_quality_flag, observation_hour, of_several_days, to_the_day_before
+from mlssm.sources.weather.flags import has_quality_flag, observation_hour, of_several_days, to_the_day_before
 
 NAN = float("nan")
 

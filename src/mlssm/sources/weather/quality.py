@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from mlssm.sources.ghcn import ELEMENTS, StationRecord
+from mlssm.sources.weather.ghcn import ELEMENTS, StationRecord
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from mlssm.errors import DataError
-from mlssm.sources.ghcn import ELEMENTS
-from mlssm.sources.station_units import check_units
+from mlssm.sources.weather.ghcn import ELEMENTS
+from mlssm.sources.weather.unit_checks import check_units
 
 RNG = np.random.default_rng(3)
 DAYS = 400

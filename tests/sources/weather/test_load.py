@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlssm.errors import DataError
-from mlssm.sources.stations import EvapotranspirationDays, load_weather
+from mlssm.sources.weather.load import EvapotranspirationDays, load_weather
 from mlssm.weather.stations import VARIABLES
 from mlssm.weather.windows import antecedent, window_end
 

@@ -14,18 +14,18 @@ import numpy as np
 import pandas as pd
 
 from mlssm.errors import DataError
-from mlssm.sources.csv_lines import read_csv_lines
-from mlssm.sources.station_dates import read_days
-from mlssm.sources.station_flags import (
+from mlssm.sources.weather.csv_lines import read_csv_lines
+from mlssm.sources.weather.dates import read_days
+from mlssm.sources.weather.flags import (
     has_quality_flag,
     observation_hour,
     of_several_days,
     to_the_day_before,
     told_hours,
 )
-from mlssm.sources.station_numbers import are_codes, read_numbers
-from mlssm.sources.station_places import read_place
-from mlssm.sources.station_units import CURE, check_units
+from mlssm.sources.weather.numbers import are_codes, read_numbers
+from mlssm.sources.weather.places import read_place
+from mlssm.sources.weather.unit_checks import CURE, check_units
 
 Tell = Callable[[str], None]
 
@@ -91,7 +91,7 @@ def read_station(path: Path) -> StationRecord:
     """Read one by-station CSV.
 
     Rain that was read in the morning, as `PRCP_ATTRIBUTES` says, is dated by the day before, and what belongs to a
-    total of several days is left out; see `station_flags`. The notes say what became of the file.
+    total of several days is left out; see `flags`. The notes say what became of the file.
 
     Args:
         path: The file. Columns STATION, DATE, LATITUDE, LONGITUDE, ELEVATION, PRCP, TMAX and TMIN are required; AWND,

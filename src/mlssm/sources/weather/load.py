@@ -13,9 +13,9 @@ import pandas as pd
 from mlssm.errors import DataError
 from mlssm.sources.faults import BadFiles, OnBadFile, printable
 from mlssm.sources.folder import refuse_unwritable_name
-from mlssm.sources.ghcn import StationRecord, read_station
-from mlssm.sources.station_places import LonLat, why_far
-from mlssm.sources.station_quality import StationQuality, check_quality
+from mlssm.sources.weather.ghcn import StationRecord, read_station
+from mlssm.sources.weather.places import LonLat, why_far
+from mlssm.sources.weather.quality import StationQuality, check_quality
 from mlssm.weather.evapotranspiration import (
     Calibration,
     DailyClimate,

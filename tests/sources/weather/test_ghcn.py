@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mlssm.errors import DataError
-from mlssm.sources.ghcn import read_station
+from mlssm.sources.weather.ghcn import read_station
 
 HEADER = "STATION,DATE,LATITUDE,LONGITUDE,ELEVATION,NAME,PRCP,TMAX,TMIN"
 FIRST = 'USW00000001,2020-02-28,34.5,-119.5,12.5,"A TOWN, CA US",13,205,-11'
