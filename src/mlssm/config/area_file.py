@@ -9,7 +9,8 @@ from pydantic import Field
 
 from mlssm.config.base import Strict
 from mlssm.config.datamodule import BackscatterConfig
-from mlssm.config.sources import ElevationSource, NdviSource, SoilSource, WeatherSource
+from mlssm.config.sources import ElevationSource, NdviSource, SoilSource
+from mlssm.config.weather_source import WeatherSource
 
 AREA_FILE = "area.yaml"
 

@@ -1,53 +1,31 @@
-"""From a folder of GHCN-Daily files to one checked record of all stations."""
+"""From a folder of weather to one checked record of all stations."""
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from mlssm.errors import DataError
-from mlssm.sources.faults import BadFiles, OnBadFile, printable
-from mlssm.sources.folder import refuse_unwritable_name
-from mlssm.sources.weather.ghcn import StationRecord, read_station
-from mlssm.sources.weather.places import LonLat, why_far
+from mlssm.config.weather_source import WeatherSource
+from mlssm.sources.faults import BadFiles, OnBadFile
+from mlssm.sources.weather.complete import EvapotranspirationDays, climate_of, complete
+from mlssm.sources.weather.forecast import last_observed, with_forecast
 from mlssm.sources.weather.quality import StationQuality, check_quality
-from mlssm.weather.evapotranspiration import (
-    Calibration,
-    DailyClimate,
-    Method,
-    calibrate_hargreaves,
-    reference_evapotranspiration,
-    vapour_pressure,
-    wind_at_2m,
-)
-from mlssm.weather.stations import VARIABLES, StationWeather
+from mlssm.sources.weather.readers import read_folder
+from mlssm.sources.weather.record import StationRecord
+from mlssm.sources.weather.site import Site
+from mlssm.weather.evapotranspiration import Calibration, calibrate_hargreaves
+from mlssm.weather.stations import StationWeather
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".csv", ".csv.gz")
-MOST_TOLD = 5
-
-
-@dataclass(frozen=True)
-class EvapotranspirationDays:
-    """By which method a station's evapotranspiration was found, in days.
-
-    Attributes:
-        station: The station's name.
-        fao56: FAO-56 Penman-Monteith, its radiation estimated by FAO-56 eq. 50.
-        hargreaves: Hargreaves.
-        missing: None, as a temperature is missing.
-    """
-
-    station: str
-    fao56: int
-    hargreaves: int
-    missing: int
+Counts = TypeVar("Counts", StationQuality, EvapotranspirationDays)
 
 
 @dataclass(frozen=True)
@@ -60,6 +38,7 @@ class WeatherReport:
         calibration: How the two methods were brought to one level.
         notes: What was corrected, moved or left out of the stations that were read, a line each.
         skipped: Names of the files that could not be read.
+        last_observed: The last day of the record; what follows is forecast.
     """
 
     quality: tuple[StationQuality, ...]
@@ -67,98 +46,75 @@ class WeatherReport:
     calibration: Calibration
     notes: tuple[str, ...]
     skipped: tuple[str, ...]
+    last_observed: dt.date
 
 
 def load_weather(
-    folder: Path, on_bad_file: OnBadFile, areas: Sequence[LonLat] = ()
+    root: Path, source: WeatherSource, on_bad_file: OnBadFile, site: Site | None = None
 ) -> tuple[StationWeather, WeatherReport]:
-    """Read, check and complete all station files of a folder.
+    """Read, check and complete all stations of a weather folder, and of its forecast.
 
     Args:
-        folder: GHCN-Daily by-station files; see `station_files`.
+        root: The area's folder.
+        source: The weather's folder, and what is known of its files.
         on_bad_file: What a bad file does: `error` stops, `skip` logs and counts it.
-        areas: Longitude and latitude of the areas' middles, by which stations of another part of the world are known.
+        site: The areas, by which stations of another part of the world are known; None: none is far.
 
     Returns:
         The stations by file name on the days from the first to the last of any of them, and what happened on the way.
 
     Raises:
-        DataError: The folder is missing or has no station file, a file is bad (see `read_station`), holds a station
-            that another file has or one of another part of the world, or none is left.
+        DataError: See `readers.read_folder`; or a forecast has no day that follows the record.
     """
-    files = station_files(folder)
-    if not files:
-        raise DataError(f"{folder}: no *.csv in the weather folder; put GHCN-Daily by-station files there")
-    _tell_unused(folder, files)
+    site = site or Site()
     bad = BadFiles(on_bad_file)
-    records, far = _read_all(files, bad, areas)
-    if not records:
-        raise DataError(
-            f"{folder}: none of the {len(files)} station files can be used, {len(bad.skipped)} are bad, {len(far)} far "
-            "away; see the warnings above"
-        )
-    checked = [check_quality(record) for record in records]
-    climates = [_climate(record) for record, _ in checked]
-    calibration = calibrate_hargreaves(climates)
-    completed = [
-        _complete(record, climate, calibration) for (record, _), climate in zip(checked, climates, strict=True)
-    ]
-    weather = _merge([record for record, _ in checked], [daily for daily, _ in completed])
-    quality, days = tuple(report for _, report in checked), tuple(report for _, report in completed)
-    notes = (*(f"{record.id}: {note}" for record in records for note in record.notes), *far, *_told(calibration))
-    return weather, WeatherReport(quality, days, calibration, notes, tuple(bad.skipped))
+    records, far = read_folder(root, source, site, bad)
+    pairs = [check_quality(record) for record in records]
+    checked, counts = [record for record, _ in pairs], [count for _, count in pairs]
+    last = last_observed(checked)
+    calibration = calibrate_hargreaves([climate_of(record) for record in checked])
+    if source.forecast is not None:
+        future, beyond = read_folder(root, source.forecast, site, bad)
+        pairs = [check_quality(record) for record in future]
+        checked, line = with_forecast(checked, [record for record, _ in pairs], last)
+        counts, far = [*counts, *(count for _, count in pairs)], (*far, *beyond, line)
+    completed = [complete(record, climate_of(record), calibration) for record in checked]
+    weather = _merge(checked, [daily for daily, _ in completed])
+    report = WeatherReport(
+        quality=tuple(told_together(counts)),
+        evapotranspiration=tuple(told_together(days for _, days in completed)),
+        calibration=calibration,
+        notes=(*_notes(checked), *far, *_told(calibration)),
+        skipped=tuple(bad.skipped),
+        last_observed=last.date(),
+    )
+    groups = {record.group for record in checked}
+    for quality in report.quality:
+        if quality.rejected and quality.station in groups:
+            log.warning(quality.told())
+    for days in report.evapotranspiration:
+        log.info(days.told())
+    return weather, report
 
 
-def station_files(folder: Path) -> list[Path]:
-    """The station files of a folder, by name: `*.csv` and `*.csv.gz`, in capital letters too; no hidden ones.
-
-    Raises:
-        DataError: The folder is missing or cannot be listed.
-    """
-    if not folder.is_dir():
-        raise DataError(
-            f"weather folder {folder} is missing: it does not exist, or is no folder; set datamodule.weather"
-        )
-    try:
-        return sorted(path for path in folder.iterdir() if _is_station_file(path))
-    except OSError as error:
-        raise DataError(f"{folder}: the weather folder cannot be listed ({error}); let it be read") from error
+def told_together(reports: Iterable[Counts]) -> list[Counts]:
+    """Counts of stations, and those of a grid summed over its cells."""
+    found: dict[str, Counts] = {}
+    for report in reports:
+        other = found.get(report.station)
+        if other is None:
+            found[report.station] = report
+        else:
+            names = [item.name for item in fields(report) if item.name != "station"]
+            total = {name: getattr(report, name) + getattr(other, name) for name in names}
+            found[report.station] = replace(report, **total)
+    return list(found.values())
 
 
-def _is_station_file(path: Path) -> bool:
-    return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
-
-
-def _tell_unused(folder: Path, files: Sequence[Path]) -> None:
-    """Name what lies in the folder, or below it, and is not read."""
-    unused = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path not in files)
-    unused = [printable(name) for name in unused if not (folder / name).is_dir()]
-    if unused:
-        more = f" and {len(unused) - MOST_TOLD} more" if len(unused) > MOST_TOLD else ""
-        log.warning(
-            "%s: %d files are not used, as only *.csv and *.csv.gz of the folder itself are: %s%s",
-            *(folder, len(unused), ", ".join(unused[:MOST_TOLD]), more),
-        )
-
-
-def _read_all(files: Sequence[Path], bad: BadFiles, areas: Sequence[LonLat]) -> tuple[list[StationRecord], list[str]]:
-    """The stations near the areas, and a line on each that is not."""
-    records: list[StationRecord] = []
-    far: list[str] = []
-    for path in files:
-        with bad.handled(path):
-            refuse_unwritable_name(path)
-            record = read_station(path)
-            if record.id in {other.id for other in records}:
-                raise DataError(f"{path}: station {record.id} is in another file too; remove one of the files")
-            reason = why_far(path, record.longitude, record.latitude, areas)
-            if reason is None:
-                records.append(record)
-            else:
-                far.append(reason)
-            for note in record.notes if reason is None else (reason,):
-                log.warning("%s: %s", path, note)
-    return records, far
+def _notes(records: Sequence[StationRecord]) -> list[str]:
+    """The stations' notes, and those of a grid once for all of its cells."""
+    lines = (f"{record.group or record.id}: {note}" for record in records for note in record.notes)
+    return list(dict.fromkeys(lines))
 
 
 def _told(calibration: Calibration) -> tuple[str, ...]:
@@ -171,41 +127,6 @@ def _told(calibration: Calibration) -> tuple[str, ...]:
         return ()
     log.info(line)
     return (line,)
-
-
-def _complete(
-    record: StationRecord, climate: DailyClimate, calibration: Calibration
-) -> tuple[pd.DataFrame, EvapotranspirationDays]:
-    """The station's `VARIABLES` on its own days, and how its evapotranspiration was found."""
-    found = reference_evapotranspiration(climate, calibration)
-    observed = [name for name in record.observations if name in VARIABLES]
-    daily = record.observations[observed].assign(
-        evapotranspiration=found.mm_per_day,
-        temperature=(climate.max_temperature + climate.min_temperature) / 2,
-        vapour_pressure=climate.vapour_pressure,
-    )
-    days = EvapotranspirationDays(
-        record.id, *(found.days_by(method) for method in (Method.FAO56, Method.HARGREAVES, Method.MISSING))
-    )
-    log.info(
-        "%s: evapotranspiration by FAO-56 (radiation from eq. 50) on %d days, Hargreaves on %d, missing on %d",
-        *(days.station, days.fao56, days.hargreaves, days.missing),
-    )
-    return daily[list(VARIABLES)], days
-
-
-def _climate(record: StationRecord) -> DailyClimate:
-    element = {str(name): column.to_numpy(dtype=np.float64) for name, column in record.observations.items()}
-    tmax, tmin = element["max_temperature"], element["min_temperature"]
-    return DailyClimate(
-        days=record.observations.index.to_numpy().astype("datetime64[D]"),
-        max_temperature=tmax,
-        min_temperature=tmin,
-        vapour_pressure=vapour_pressure(tmax, tmin, element["relative_humidity"]),
-        wind_2m=wind_at_2m(element["wind"]),
-        latitude=record.latitude,
-        elevation_m=record.elevation_m,
-    )
 
 
 def _merge(records: list[StationRecord], values: list[pd.DataFrame]) -> StationWeather:
