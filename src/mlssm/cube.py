@@ -120,7 +120,7 @@ class Cube:
     def forecast_days(self) -> npt.NDArray[np.bool_]:
         """Which days of the weather are forecast [day]; none in cubes of versions that knew no forecasts."""
         if "forecast" not in self._group:
-            return np.zeros(self._group["day"].shape, bool)
+            return np.zeros(len(self._read("day")), bool)
         return np.asarray(self._read("forecast"), bool)
 
     @cached_property

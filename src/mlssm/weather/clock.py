@@ -83,7 +83,7 @@ def day_of(ends_local: pd.DatetimeIndex, hour: int) -> Days:
     """
     shifted = ends_local - pd.Timedelta(hours=hour)
     days = shifted.ceil("D").to_numpy().astype("datetime64[D]")
-    return days if hour >= NOON else days - np.timedelta64(1, "D")
+    return np.asarray(days if hour >= NOON else days - np.timedelta64(1, "D"), "datetime64[D]")
 
 
 def lengths(days: Days, hour: int, zone: ZoneInfo) -> Floats:

@@ -17,7 +17,7 @@ def last_observed(records: Sequence[StationRecord]) -> pd.Timestamp:
     """The last day on which any station has a value; its last line's, where none has one."""
     known = [record.observations.dropna(how="all") for record in records]
     ends = [table.index[-1] for table in known if len(table)]
-    return max(ends or [record.observations.index[-1] for record in records])
+    return pd.Timestamp(max(ends or [record.observations.index[-1] for record in records]))
 
 
 def with_forecast(

@@ -103,9 +103,8 @@ def _projected(dataset: xr.Dataset, where: str) -> tuple[str, str, Floats, Float
     mappings = [name for name in dataset.variables if "grid_mapping_name" in dataset[name].attrs]
     mappings += [name for name in dataset.variables if {"crs_wkt", "spatial_ref"} & dataset[name].attrs.keys()]
     lower = {str(name).lower(): str(name) for name in dataset.variables if dataset[name].ndim == 1}
-    x, y = (
-        next((lower[name] for name in names if name in lower), None) for names in (("x", "easting"), ("y", "northing"))
-    )
+    x = next((lower[name] for name in ("x", "easting") if name in lower), None)
+    y = next((lower[name] for name in ("y", "northing") if name in lower), None)
     if not mappings or x is None or y is None:
         raise DataError(f"{where}: no latitudes and longitudes, and no projection of its x and y; give a CF file")
     try:

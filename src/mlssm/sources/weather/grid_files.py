@@ -116,7 +116,7 @@ def _read(path: Path, dataset: xr.Dataset, source: WeatherSource, boxes: tuple[B
     axis = axis_of(dataset, path, producer)
     height = height_variable(dataset)
     elevation = None if height is None else _elevation(path, dataset[height], axis, cells)
-    meant = meant_by(dataset, source.columns, str(path))
+    meant = meant_by(dataset, dict(source.columns.items()), str(path))
     notes: list[str] = []
     parts: dict[str, Part] = {}
     if axis is not None:

@@ -95,11 +95,11 @@ def _stamps(
         raise DataError(f"{path}: its calendar has 360 days a year, which no observation has; convert it")
     if producer == "Daymet" and "yearday" in dataset:
         # its day of the year is of the true calendar, in which leap years lack their last day
-        years = np.array([time.year for time in raw])  # type: ignore[attr-defined]
+        years = np.array([time.year for time in raw])
         first = np.array([f"{year:04d}-01-01" for year in years], "datetime64[D]")
         days = first + (np.atleast_1d(dataset["yearday"].to_numpy()).astype(int) - 1) * DAY
         return days.astype("datetime64[s]"), "Daymet's years have 365 days: 31 December of leap years is missing"
-    text = [f"{time.year:04d}-{time.month:02d}-{time.day:02d}T{time.hour:02d}:{time.minute:02d}" for time in raw]  # type: ignore[attr-defined]
+    text = [f"{time.year:04d}-{time.month:02d}-{time.day:02d}T{time.hour:02d}:{time.minute:02d}" for time in raw]
     return np.array(text, "datetime64[s]"), f"its calendar is {calendar}: 29 February is missing"
 
 
@@ -132,11 +132,11 @@ def local_days(axis: Axis, time: WeatherTime, producer: Producer, site: Site) ->
     middle = pd.DatetimeIndex(ends - 12 * HOUR).tz_localize("UTC").tz_convert(site.zone).tz_localize(None)
     found = middle.to_numpy().astype("datetime64[D]")
     clock = pd.Timestamp(ends[0]).tz_localize("UTC").tz_convert(site.zone)
-    share = 12 + min(clock.hour + clock.minute / 60, 24 - clock.hour - clock.minute / 60)
+    hour = clock.hour + clock.minute / 60
     moved = "dated by the day before" if (found < days).any() else "dated by that day"
     line = (
-        f"its days end at {pd.Timestamp(ends[0]):%H:%M} UTC ({how}), which is {clock:%H:%M} local: {share:.0f} of 24 hours "
-        f"are of one local day; {moved}"
+        f"its days end at {pd.Timestamp(ends[0]):%H:%M} UTC ({how}), which is {clock:%H:%M} local: "
+        f"{max(hour, 24 - hour):.0f} of 24 hours are of one local day; {moved}"
     )
     return found, (line,)
 
@@ -153,7 +153,7 @@ def _ends(axis: Axis, days: Stamps, time: WeatherTime, producer: Producer) -> tu
 
 
 def _at(days: Stamps, hour: float) -> Stamps:
-    return days.astype("datetime64[s]") + np.timedelta64(round(hour * 3600), "s")
+    return np.asarray(days.astype("datetime64[s]") + np.timedelta64(round(hour * 3600), "s"), "datetime64[s]")
 
 
 def ends_of(axis: Axis, step: float, time: WeatherTime, producer: Producer) -> tuple[Stamps, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Reading gridded weather (NetCDF, zarr): each cell around the areas is a station, so that all that follows is the same.
+"""Reading gridded weather (NetCDF, zarr): each cell around the areas is a station, and all that follows is the same.
 
 ERA5-Land, MRMS, PRISM, Daymet and IMERG are known by their attributes, and so is any file that follows CF. Units are
 those that a file states; one that states none is refused unless the settings do.
@@ -75,7 +75,7 @@ def read_grids(files: Sequence[Path], source: WeatherSource, site: Site, bad: Ba
         bad: What a bad file does.
 
     Raises:
-        DataError: A file cannot be read, has no cell around the areas, or its variables, units or times are not certain.
+        DataError: A file cannot be read, has no cell around the areas, or its variables, units or times are uncertain.
     """
     grids: dict[bytes, Grid] = {}
     for path in files:

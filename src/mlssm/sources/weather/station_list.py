@@ -100,7 +100,8 @@ def nearest(stations: pd.DataFrame, boxes: tuple[Bounds, ...], most: int, within
         return stations.iloc[:most]
     away = np.min([_distances_km(stations, box) for box in boxes], axis=0)
     order = np.argsort(away, kind="stable")[:most]
-    return stations.iloc[order[away[order] <= within_km]]
+    kept: pd.DataFrame = stations.iloc[order[away[order] <= within_km]]
+    return kept
 
 
 def _distances_km(stations: pd.DataFrame, box: Bounds) -> Floats:

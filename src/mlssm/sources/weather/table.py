@@ -80,7 +80,7 @@ def _station(
     longitude, latitude, elevation = _where(path, name, lines, places, source, notes)
     notes += times.notes
     step = 24.0 if times.daily else step_of(times.stamps.to_numpy(), str(path))
-    values = {
+    values: dict[str, Floats] = {
         quantity: _values(path, lines, quantity, column, source, step, notes)
         for quantity, column in source.columns.items()
     }
@@ -95,7 +95,7 @@ def _once(path: Path, name: str, lines: pd.DataFrame, times: Times, notes: list[
     Raises:
         DataError: A time has two lines that differ.
     """
-    known = ~times.stamps.isna()
+    known = np.asarray(times.stamps.notna())
     table = lines[known].assign(_stamp=times.stamps[known])
     same = table.duplicated()
     if same.any():
@@ -181,7 +181,7 @@ def _values(
     if codes.any():
         found = ", ".join(f"{value:g}" for value in sorted(raw[codes].unique()))
         notes.append(f"{int(codes.sum())} values of {column.column} are {found}, which stands for missing: left out")
-    values = unit.convert(raw.mask(codes).to_numpy(float), step)
+    values = unit.convert(np.asarray(raw.mask(codes), dtype=np.float64), step)
     beyond = (values < low - 1e-6) | (values > high + 1e-6)
     if beyond.sum() > MAX_BEYOND_RANGE * np.isfinite(values).sum():
         first = raw[beyond].iloc[0]

@@ -65,7 +65,7 @@ def read_times(path: Path, lines: pd.DataFrame, time: WeatherTime, zone: ZoneInf
     clock = _clock(path, text, time)
     if clock.tz is None and (clock == clock.normalize()).all():
         return Times(clock, True, ())
-    utc, notes = _utc(path, clock, time, zone)
+    utc, notes = _utc(clock, time, zone)
     return Times(utc, False, notes)
 
 
@@ -74,7 +74,7 @@ def _clock(path: Path, text: pd.Series[str], time: WeatherTime) -> pd.DatetimeIn
     late = text.str.contains(END_OF_DAY)
     plain = text.where(~late, text.str.replace(END_OF_DAY, lambda found: _midnight(found), regex=True))
     offset = bool(plain.str.fullmatch(SHIFTED).all())
-    parsed = pd.to_datetime(plain, format=time.format or "ISO8601", errors="coerce", utc=offset or None)
+    parsed = pd.to_datetime(plain, format=time.format or "ISO8601", errors="coerce", utc=offset)
     if parsed.isna().any() or not isinstance(parsed.dtype, np.dtype | pd.DatetimeTZDtype):
         line = parsed.index[parsed.isna()][0] if parsed.isna().any() else parsed.index[0]
         how = (
@@ -95,9 +95,7 @@ def _midnight(found: re.Match[str]) -> str:
     return found.group().replace("24", "00", 1)
 
 
-def _utc(
-    path: Path, clock: pd.DatetimeIndex, time: WeatherTime, zone: ZoneInfo
-) -> tuple[pd.DatetimeIndex, tuple[str, ...]]:
+def _utc(clock: pd.DatetimeIndex, time: WeatherTime, zone: ZoneInfo) -> tuple[pd.DatetimeIndex, tuple[str, ...]]:
     if clock.tz is not None:
         return clock.tz_convert("UTC").tz_localize(None), ()
     if match := OFFSET.fullmatch(time.zone):
@@ -105,7 +103,7 @@ def _utc(
         return clock - sign * pd.Timedelta(hours=int(match[2]), minutes=int(match[3])), ()
     own = zone if time.zone == "local" else _zone(time.zone)
     local = clock.tz_localize(own, ambiguous="NaT", nonexistent="NaT")
-    lost = int(local.isna().sum())
+    lost = int(np.sum(local.isna()))
     notes = [f"times are read as {'UTC' if own.key == 'UTC' else f'local time of {own.key}, with its summer time'}"]
     if lost:
         notes.append(f"{lost} lines are of the hours at which clocks change, which are not certain: left out")

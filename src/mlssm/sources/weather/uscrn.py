@@ -160,5 +160,5 @@ def _values(path: Path, lines: pd.DataFrame, fields: Sequence[Field]) -> dict[st
         raw = raw.mask(raw.isin(MISSING))
         if field.flag is not None:
             raw = raw.mask(lines[field.flag] != "0")
-        found[field.name] = (raw * field.factor).to_numpy(float)
+        found[field.name] = np.asarray(raw * field.factor, dtype=np.float64)
     return found
