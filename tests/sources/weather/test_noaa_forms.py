@@ -57,7 +57,7 @@ def test_units_that_are_declared_wrongly_are_found_out(folder: Path, read: Calla
 
 
 def test_a_header_states_units(folder: Path, read: Callable[..., Any]) -> None:
-    header = "STATION,DATE,LATITUDE,LONGITUDE,ELEVATION,NAME,PRCP (Inches),TMAX (Degrees Fahrenheit),TMIN (Degrees Fahrenheit)"
+    header = "STATION,DATE,LATITUDE,LONGITUDE,ELEVATION,NAME,PRCP (Inches),TMAX (Degrees Fahrenheit),TMIN (F)"
     access(folder, f"USW00000001,2022-01-01,{AT},1.00,50,32", header=header)
     (record,) = read().values()
     np.testing.assert_allclose(record.observations.iloc[0, :3].to_numpy(float), [25.4, 10, 0], atol=1e-9)

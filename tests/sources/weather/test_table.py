@@ -113,8 +113,10 @@ def test_the_hour_24_is_the_midnight_at_a_days_end(folder: Path, read: Callable[
     settings = hourly("local", [], columns=["day", "clock"], format="%d.%m.%Y %H:%M")
     (record,) = read(**settings).values()
     np.testing.assert_allclose(record.observations["precipitation"], [30, 30])
-    beginnings = "day,clock,rain\n" + "\n".join(lines).replace("24:00", "00:00") + "\n"
-    assert "24:00" not in beginnings
+    compact = [f"202201{day:02d}{hour:02d}00,{hour / 10}" for day in (23, 24) for hour in range(1, 25)]
+    write(folder, "time,rain\n" + "\n".join(compact) + "\n")
+    (record,) = read(**hourly("local", [], format="%Y%m%d%H%M")).values()
+    np.testing.assert_allclose(record.observations["precipitation"], [30, 30])
 
 
 def test_stamps_at_the_beginning(folder: Path, read: Callable[..., Any]) -> None:

@@ -14,7 +14,7 @@ from mlssm.config.weather_source import WeatherTime
 from mlssm.errors import ConfigError, DataError
 from mlssm.sources.weather.dates import FIRST_YEAR, LAST_YEAR, read_days
 
-END_OF_DAY = re.compile(r"([T ]?)24:?00(:?00)?(?=$|[+\-Z])")
+END_OF_DAY = re.compile(r"(?:^|[T ]|(?<=^\d{8}))24:?00(?::?00)?(?=$|[+\-Z])")
 OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})")
 SHIFTED = re.compile(r".*\d(Z|[+-]\d{2}:?\d{2})")
 
