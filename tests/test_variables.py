@@ -66,7 +66,7 @@ from mlssm import variables
 variables.add(variables.Variable("radiation", "shortwave radiation", "MJ/m2/day", "daily", 0, 50, summed=True))
 variables.add(variables.Variable("northness", "cosine of the aspect", "-1..1", "fixed", -1, 1, group="terrain"))
 import numpy as np
-from mlssm.sources.ghcn import ELEMENTS, Element
+from mlssm.sources.weather.ghcn import ELEMENTS, Element
 from mlssm.sources.static import TERRAIN
 ELEMENTS.append(Element("SRAD", "radiation", "MJ/m2", 1.0, 0.0, 50.0, False, whole=False))
 TERRAIN["northness"] = lambda elevation, pixel: np.where(np.gradient(elevation, axis=0) > 0, 1, -1).astype(np.float32)

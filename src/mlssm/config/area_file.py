@@ -12,7 +12,8 @@ from pydantic import Field, ValidationError
 
 from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Strict, located
-from mlssm.config.sources import ElevationSource, NdviSource, SoilSource, WeatherSource
+from mlssm.config.sources import ElevationSource, NdviSource, SoilSource
+from mlssm.config.weather_source import WeatherSource
 from mlssm.errors import ConfigError, DataError
 from mlssm.files import naming
 

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Positive, Strict
-from mlssm.config.sources import ElevationSource, NdviSource, SoilSource, WeatherSource
+from mlssm.config.sources import ElevationSource, NdviSource, SoilSource
+from mlssm.config.weather_source import WeatherSource
 from mlssm.errors import DataError
 
 

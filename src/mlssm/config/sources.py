@@ -27,10 +27,6 @@ class FolderSource(Strict):
         return {"folder": values} if isinstance(values, str) else values
 
 
-class WeatherSource(FolderSource):
-    """Records of weather stations."""
-
-
 class ElevationSource(FolderSource):
     """Elevation, metres."""
 

@@ -22,7 +22,7 @@ from mlssm.manifest import FORMAT, Manifest
 from mlssm.prepare.backscatter import write_backscatter, write_incidence, write_times
 from mlssm.prepare.land import check_heights, write_ndvi, write_static
 from mlssm.prepare.settle import settle
-from mlssm.prepare.weather import notes_on_weather, write_weather
+from mlssm.prepare.weather import notes_on_weather, read_weather, write_weather
 from mlssm.provenance import digest
 from mlssm.sources.backscatter import index_backscatter
 from mlssm.sources.checks.terrain import elevation_files
@@ -30,8 +30,7 @@ from mlssm.sources.faults import BadFiles, OnBadFile
 from mlssm.sources.folder import raster_files
 from mlssm.sources.inventory import OPTIONAL, source_digests, tell_changed, tell_left_out
 from mlssm.sources.ndvi import index_ndvi
-from mlssm.sources.stations import load_weather
-from mlssm.sources.weather_notes import tell_station_errors_anew
+from mlssm.sources.weather.notes import tell_station_errors_anew
 
 log = logging.getLogger(__name__)
 
@@ -99,10 +98,9 @@ def _write(
     # a simulated area may be of years to come
     latest = None if config.simulation is None else dt.datetime.max.replace(tzinfo=dt.UTC)
     index = index_backscatter(config.root, config.backscatter, config.grid, bad, latest)
-    middles = [index.grid.crop(area).geographic_centre() for area in index.areas]
-    weather, report = load_weather(config.root / config.weather.folder, bad.policy, middles)
-    ndvi = [] if config.ndvi is None else index_ndvi(config.root / config.ndvi.folder, config.ndvi_pattern, bad, latest)
     zone = time_zone(config.time_zone, index.grid)
+    weather, report = read_weather(config, index, zone, bad.policy)
+    ndvi = [] if config.ndvi is None else index_ndvi(config.root / config.ndvi.folder, config.ndvi_pattern, bad, latest)
     writer = CubeWriter(path, index.grid)
     features = write_static(writer, config, index, bad)
     if config.dem is not None:
@@ -111,7 +109,7 @@ def _write(
     write_times(writer, write_backscatter(writer, config, index, bad), zone)
     write_incidence(writer, index, bad)
     write_ndvi(writer, ndvi, index, bad)
-    write_weather(writer, weather)
+    write_weather(writer, weather, report)
     manifest = Manifest(
         format=FORMAT,
         mlssm=__version__,

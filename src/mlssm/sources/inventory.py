@@ -12,7 +12,7 @@ from mlssm.errors import DataError
 from mlssm.provenance import FileDigests, name_below
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.folder import SUFFIXES, raster_files, refuse_unwritable_name
-from mlssm.sources.stations import station_files
+from mlssm.sources.weather.files import digested
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def source_digests(config: DatamoduleConfig, bad: BadFiles, memory: Path | None 
     for path in sorted(_rasters(config, bad)):
         with bad.handled(path):
             found[name_below(config.root, path)] = _digest(path, digests)
-    for path in station_files(config.root / config.weather.folder):
+    for path in digested(config.root, config.weather):
         found[name_below(config.root, path)] = _station_digest(path, digests)
     digests.keep()
     _say_copies(found, bad)

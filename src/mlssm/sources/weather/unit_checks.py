@@ -14,13 +14,16 @@ import numpy as np
 import pandas as pd
 
 from mlssm.errors import DataError
+from mlssm.sources.weather.units_of_noaa import Declared, in_words
 
 MIN_DAYS = 20
 MIN_WET_DAYS = 10
 MANY_DAYS, MANY_WET_DAYS = 200, 30  # a foggy season alone is not a climate
 HOTTEST_WHOLE_DEGREES = 13.4  # the hottest air ever, 134 degF, read as tenths of degC
 POLAR = 60.0  # degrees; beyond it, wet days of 1 mm are real
-CURE = "take NOAA's by-station file as it is (the access service: without units=), or bring the column to that unit"
+CURE = (
+    "take NOAA's by-station file as it is, or set datamodule.weather.units if the access service was asked with units="
+)
 
 
 @dataclass(frozen=True)
@@ -38,23 +41,32 @@ class UnitCheck:
     finding: Callable[[pd.DataFrame, float], str | None]
 
 
-def check_units(path: Path, observations: pd.DataFrame, latitude: float) -> None:
-    """Refuse a station whose numbers cannot be in GHCN-Daily's units.
+def cure_of(units: Declared) -> str:
+    """What to do about numbers that are not in the units that they should have."""
+    return CURE if units is None else f"correct datamodule.weather.units={units}"
+
+
+def check_units(
+    path: Path, observations: pd.DataFrame, latitude: float, units: Declared = None, cure: str | None = None
+) -> None:
+    """Refuse a station whose numbers cannot be in the units that they should have: GHCN-Daily's, or declared ones.
 
     Args:
         path: The file, for messages.
         observations: A column an element, in physical units, NaN = missing.
         latitude: Degrees north.
+        units: Those that NOAA's access service was asked for.
+        cure: What to do; None: as is right for NOAA's files. Depths of snow are judged in these alone: others may come
+            from a sensor that knows millimetres.
 
     Raises:
         DataError: A check fails.
     """
-    for check in CHECKS:
+    for check in CHECKS if cure is None else CHECKS[:-1]:
         finding = check.finding(observations, latitude)
         if finding is not None:
-            raise DataError(
-                f"{path}: the units of {check.columns} look wrong: {finding}; expected {check.unit}; {CURE}"
-            )
+            what = f"the units of {check.columns} look wrong: {finding}; expected {check.unit}"
+            raise DataError(f"{path}: {in_words(what, units)}; {cure or cure_of(units)}")
 
 
 def inverted_often(observations: pd.DataFrame, latitude: float) -> str | None:

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlssm.sources.station_flags import has_quality_flag, observation_hour, of_several_days, to_the_day_before
+from mlssm.sources.weather.flags import has_quality_flag, observation_hour, to_the_day_before, totals_of_several_days
 
 NAN = float("nan")
 
@@ -47,9 +47,14 @@ def test_a_station_that_changes_its_hour() -> None:
     np.testing.assert_array_equal(to_morning.sort_index(), [1, 3, NAN])
 
 
+def covered(lines: pd.DataFrame, days: pd.DatetimeIndex) -> list[int]:
+    return [day.day for total in totals_of_several_days(lines, days) for day in total.days]
+
+
 def test_days_of_a_total_are_found() -> None:
     days = pd.date_range("2022-01-01", periods=6)
     lines = pd.DataFrame({"MDPR": ["", "", "", "120", "", "30"], "DAPR": ["", "", "", "3", "1", ""]})
-    assert list(of_several_days(lines, days)) == [False, True, True, True, False, True]
-    assert list(of_several_days(lines[["DAPR"]], days)) == [False, True, True, True, False, False]
-    assert not of_several_days(lines[[]], days).any()
+    assert covered(lines, days) == [2, 3, 4, 6]
+    assert [total.known for total in totals_of_several_days(lines, days)] == [True, False]
+    assert covered(lines[["DAPR"]], days) == [2, 3, 4]
+    assert totals_of_several_days(lines[[]], days) == []

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mlssm.errors import DataError
-from mlssm.sources.station_numbers import are_codes, read_numbers
+from mlssm.sources.weather.numbers import are_codes, read_numbers
 
 RAIN = (0.0, 18288.0, True)
 TEMPERATURE = (-894.0, 577.0, True)

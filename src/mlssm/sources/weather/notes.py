@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mlssm.config import WeatherConfig
 from mlssm.grid import Bounds
-from mlssm.sources.stations import WeatherReport
+from mlssm.sources.weather.load import WeatherReport
 from mlssm.variables import unit_of
 from mlssm.weather.agreement import rain_warnings
 from mlssm.weather.interpolation import NEIGHBOURS, POWER, leave_one_station_out

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from mlssm.errors import DataError
-from mlssm.sources.ghcn import ELEMENTS
-from mlssm.sources.station_units import check_units
+from mlssm.sources.weather.ghcn import ELEMENTS
+from mlssm.sources.weather.unit_checks import check_units
 
 RNG = np.random.default_rng(3)
 DAYS = 400
@@ -56,7 +56,9 @@ WRONG = {
 @pytest.mark.parametrize("unit", WRONG)
 def test_plausible_numbers_of_another_unit_are_refused(unit: str) -> None:
     column, changes = WRONG[unit]
-    with pytest.raises(DataError, match=rf"s\.csv: the units of {column} look wrong: .*; expected .*without units="):
+    with pytest.raises(
+        DataError, match=rf"s\.csv: the units of {column} look wrong: .*; expected .*datamodule.weather.units"
+    ):
         check_units(Path("s.csv"), observations().assign(**changes), 34.0)
 
 

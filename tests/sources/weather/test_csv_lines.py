@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mlssm.errors import DataError
-from mlssm.sources import csv_lines
-from mlssm.sources.csv_lines import read_csv_lines
+from mlssm.sources.weather import csv_lines
+from mlssm.sources.weather.csv_lines import read_csv_lines
 
 PLAIN = 'A,B,Name\n1,2.5,"Town, CA"\n\n -3 ,,x\n'
 

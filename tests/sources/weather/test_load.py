@@ -8,12 +8,21 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from mlssm.config.weather_source import WeatherSource
 from mlssm.errors import DataError
-from mlssm.sources.stations import EvapotranspirationDays, load_weather
-from mlssm.weather.stations import VARIABLES
+from mlssm.grid import Bounds
+from mlssm.sources.faults import OnBadFile
+from mlssm.sources.weather.complete import EvapotranspirationDays
+from mlssm.sources.weather.load import WeatherReport, load_weather
+from mlssm.sources.weather.site import Site
+from mlssm.weather.stations import VARIABLES, StationWeather
 from mlssm.weather.windows import antecedent, window_end
 
 HEADER = "STATION,DATE,LATITUDE,LONGITUDE,ELEVATION,PRCP,TMAX,TMIN,AWND,RHAV"
+
+
+def load(folder: Path, on_bad_file: OnBadFile, boxes: tuple[Bounds, ...] = ()) -> tuple[StationWeather, WeatherReport]:
+    return load_weather(folder.parent, WeatherSource(folder=folder.name), on_bad_file, Site(boxes))
 
 
 def write(folder: Path, name: str, *days: str) -> None:
@@ -25,7 +34,7 @@ def test_stations_share_the_union_of_their_days(tmp_path: Path, caplog: pytest.L
     write(tmp_path, "B", "2020-01-04,30,200,100,,", "2020-01-02,10,200,100,20,50")
     write(tmp_path, "A", "2020-01-01,0,150,50,,")
     with caplog.at_level(logging.INFO):
-        weather, report = load_weather(tmp_path, "error")
+        weather, report = load(tmp_path, "error")
     assert weather.ids == ("A", "B")
     np.testing.assert_array_equal(weather.days, np.arange("2020-01-01", "2020-01-05", dtype="datetime64[D]"))
     values = dict(zip(VARIABLES, weather.values.transpose(2, 1, 0), strict=True))
@@ -49,7 +58,7 @@ def test_what_quality_rejects_is_missing_and_reported(tmp_path: Path) -> None:
     normal[100] = normal[100].replace(",200,100,", ",90,100,").replace(",201,100,", ",90,100,")
     normal[100] = normal[100].replace(",202,100,", ",90,100,")
     write(tmp_path, "A", *normal)
-    weather, report = load_weather(tmp_path, "error")
+    weather, report = load(tmp_path, "error")
     assert report.quality[0].inverted == 2
     missing = [name for name, lost in zip(VARIABLES, np.isnan(weather.values[100, 0]), strict=True) if lost]
     assert missing == ["evapotranspiration", "temperature", "vapour_pressure", "snow_depth", "min_temperature"]
@@ -58,15 +67,15 @@ def test_what_quality_rejects_is_missing_and_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "message"), [("absent", "does not exist"), (".", r"no \*\.csv")])
 def test_a_missing_or_empty_folder(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        load_weather(tmp_path / name, "skip")
+        load(tmp_path / name, "skip")
 
 
 def test_a_bad_file_stops_or_is_skipped_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path, "A", "2020-01-01,0,150,50,,")
     write(tmp_path, "B", "2020-01-01,x,150,50,,")
     with pytest.raises(DataError, match=r"B\.csv, line 2: PRCP 'x'"):
-        load_weather(tmp_path, "error")
-    weather, report = load_weather(tmp_path, "skip")
+        load(tmp_path, "error")
+    weather, report = load(tmp_path, "skip")
     assert weather.ids == ("A",)
     assert report.skipped == ("B.csv",)
     assert [line.levelno for line in caplog.records if "B.csv, line 2" in line.getMessage()] == [logging.WARNING]
@@ -82,7 +91,7 @@ def test_files_of_the_folder_itself_are_read_and_others_named(tmp_path: Path, ca
     (tmp_path / "D.csv").rename(tmp_path / "more" / "D.csv")
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "._A.csv").write_bytes(b"\0")
-    weather, _ = load_weather(tmp_path, "error")
+    weather, _ = load(tmp_path, "error")
     assert sorted(weather.ids) == ["A", "B", "C"]
     told = [line for line in caplog.messages if "are not used" in line]
     assert len(told) == 1
@@ -107,7 +116,7 @@ def test_every_kind_of_bad_file_can_be_skipped(tmp_path: Path, caplog: pytest.Lo
         (tmp_path / (name if "." in name else f"{name}.csv")).write_bytes(content)
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "link.csv").symlink_to("nowhere")
-    weather, report = load_weather(tmp_path, "skip")
+    weather, report = load(tmp_path, "skip")
     assert weather.ids == ("A",)
     assert len(report.skipped) == len(bad) + 2
     for name in report.skipped:
@@ -119,8 +128,8 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "B", "2020-01-01,0,150,50,,")
     (tmp_path / "B.csv").rename(tmp_path / os.fsdecode(b"caf\xe9.csv"))
     with pytest.raises(DataError, match=r"caf\\udce9\.csv has a name that is not UTF-8; rename it"):
-        load_weather(tmp_path, "error")
-    assert load_weather(tmp_path, "skip")[0].ids == ("A",)
+        load(tmp_path, "error")
+    assert load(tmp_path, "skip")[0].ids == ("A",)
 
 
 def test_a_station_of_another_part_of_the_world_is_left_out_or_corrected(
@@ -129,23 +138,23 @@ def test_a_station_of_another_part_of_the_world_is_left_out_or_corrected(
     write(tmp_path, "A", "2020-01-01,0,150,50,,")
     far = (tmp_path / "A.csv").read_text().replace("A,2020", "B,2020").replace("34.4,-119.8", "48.1,11.5")
     (tmp_path / "B.csv").write_text(far)
-    area = [(-119.7, 34.5)]
-    weather, _ = load_weather(tmp_path, "error", area)
+    area = ((-119.7, 34.5, -119.7, 34.5),)
+    weather, _ = load(tmp_path, "error", area)
     assert weather.ids == ("A",)
     assert any(
         "B.csv: at 48.1 N 11.5 E the station is" in line and "it is left out" in line for line in caplog.messages
     )
     (tmp_path / "A.csv").unlink()
     with pytest.raises(DataError, match="none of the 1 station files can be used, 0 are bad, 1 far away"):
-        load_weather(tmp_path, "error", area)
+        load(tmp_path, "error", area)
     (tmp_path / "B.csv").write_text(far.replace("48.1,11.5", "34.4,119.8"))
     with pytest.raises(DataError, match="LONGITUDE's sign looks wrong"):
-        load_weather(tmp_path, "error", area)
+        load(tmp_path, "error", area)
 
 
 def test_what_was_moved_or_corrected_is_logged_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path, "A", "2020-01-02,9999,150,50,,", "2020-01-01,0,150,50,,")
-    _, report = load_weather(tmp_path, "error")
+    _, report = load(tmp_path, "error")
     assert report.notes == (
         "A: the lines are not in the order of days: sorted",
         "A: 1 values of PRCP are 9999, which stands for missing: left out",
@@ -161,7 +170,7 @@ def test_hargreaves_is_brought_to_the_level_of_fao56(tmp_path: Path, caplog: pyt
     write(tmp_path, "A", *(f"{day},20,50" for day in days))
     write(tmp_path, "B", *(f"{day},," for day in days))
     with caplog.at_level(logging.INFO):
-        weather, report = load_weather(tmp_path, "error")
+        weather, report = load(tmp_path, "error")
     assert report.calibration.days == 40
     assert report.calibration.factor != pytest.approx(1.0, abs=0.02)
     evapotranspiration = weather.values[:, :, VARIABLES.index("evapotranspiration")]
@@ -172,14 +181,14 @@ def test_hargreaves_is_brought_to_the_level_of_fao56(tmp_path: Path, caplog: pyt
 def test_a_folder_of_bad_files_only_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, "B", "2020-01-01,x,150,50,,")
     with pytest.raises(DataError, match="none of the 1 station files"):
-        load_weather(tmp_path, "skip")
+        load(tmp_path, "skip")
 
 
 def test_a_station_in_two_files_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, "A", "2020-01-01,0,150,50,,")
     (tmp_path / "copy.csv").write_text((tmp_path / "A.csv").read_text())
     with pytest.raises(DataError, match=r"copy\.csv: station A is in another file too"):
-        load_weather(tmp_path, "error")
+        load(tmp_path, "error")
 
 
 def acquisitions(shared: Path) -> list[dt.datetime]:
@@ -190,7 +199,7 @@ def acquisitions(shared: Path) -> list[dt.datetime]:
 
 
 def test_santa_barbara_has_rain_for_all_images_and_no_wind_or_humidity_for_the_last_two(shared: Path) -> None:
-    weather, report = load_weather(shared / "santa_barbara" / "weather", "error")
+    weather, report = load(shared / "santa_barbara" / "weather", "error")
     assert sum(quality.rejected for quality in report.quality) == 0
     ends = np.array([window_end(time) for time in acquisitions(shared)], "datetime64[D]")
     assert len(ends) == 22
@@ -206,7 +215,7 @@ def test_santa_barbara_has_rain_for_all_images_and_no_wind_or_humidity_for_the_l
 
 def test_santa_barbara_rain_before_new_year_2023_is_that_in_the_file(shared: Path) -> None:
     folder = shared / "santa_barbara" / "weather"
-    weather, _ = load_weather(folder, "error")
+    weather, _ = load(folder, "error")
     lines = (folder / "USW00053152.csv").read_text().splitlines()
     rain = {line.split(",")[1]: line.split('",')[1].split(",")[0] for line in lines[1:]}
     by_hand = sum(int(rain[day]) for day in ("2022-12-29", "2022-12-30", "2022-12-31")) / 10

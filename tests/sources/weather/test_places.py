@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mlssm.errors import DataError
-from mlssm.sources.station_places import read_place, why_far
+from mlssm.sources.weather.places import read_place, why_far
 
 FILE, AREAS = Path("s.csv"), [(-119.7, 34.5), (-120.9, 35.2)]
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mlssm.errors import DataError
-from mlssm.sources.ghcn import read_station
+from mlssm.sources.weather.ghcn import read_station
 
 HEADER = "STATION,DATE,LATITUDE,LONGITUDE,ELEVATION,NAME,PRCP,TMAX,TMIN"
 FIRST = 'USW00000001,2020-02-28,34.5,-119.5,12.5,"A TOWN, CA US",13,205,-11'
@@ -64,10 +64,17 @@ def test_a_quality_flag_rejects_its_value_and_is_counted(tmp_path: Path) -> None
     np.testing.assert_allclose(record.observations["min_temperature"], [5, np.nan, 6])
 
 
-@pytest.mark.parametrize("column", ["STATION", "DATE", "LATITUDE", "LONGITUDE", "ELEVATION", "PRCP", "TMAX", "TMIN"])
+@pytest.mark.parametrize("column", ["STATION", "DATE", "LATITUDE", "LONGITUDE", "ELEVATION", "PRCP"])
 def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
     with pytest.raises(DataError, match=f"station.csv: column {column} is missing"):
         read_station(write(tmp_path, HEADER.replace(column, "X"), FIRST))
+
+
+def test_a_gauge_without_temperature_is_read_and_told(tmp_path: Path) -> None:
+    record = read_station(write(tmp_path, HEADER.replace("TMAX", "SNOW").replace(",TMIN", ",WT01"), FIRST))
+    assert record.observations["precipitation"].tolist() == [1.3]
+    assert record.observations[["max_temperature", "min_temperature"]].isna().all(axis=None)
+    assert record.notes == ("the file has no TMAX and no TMIN: no evapotranspiration from this station",)
 
 
 @pytest.mark.parametrize(

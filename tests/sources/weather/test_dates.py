@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from mlssm.errors import DataError
-from mlssm.sources.station_dates import read_days
+from mlssm.sources.weather.dates import read_days
 
 FILE = Path("s.csv")
 

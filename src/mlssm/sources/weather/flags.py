@@ -7,6 +7,8 @@ gauge gave at 07:00, 17 hours belong to the day before.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -58,19 +60,34 @@ def to_the_day_before(rain: pd.Series[float], hour: pd.Series[float]) -> tuple[p
     return moved[free].combine_first(kept), len(moved), int((~free).sum())
 
 
-def of_several_days(lines: pd.DataFrame, days: pd.DatetimeIndex) -> pd.Series[bool]:
-    """Which days belong to a rain total of several days (MDPR of DAPR days, the day of the total being the last one).
+@dataclass(frozen=True)
+class Total:
+    """Rain of several days that was read at once.
 
-    Their PRCP is not a day's rain: GHCN-Daily leaves it empty, some exports do not.
+    Attributes:
+        last: The day on which it was read.
+        days: All of its days.
+        known: Whether the file says how many these are.
     """
-    belongs = pd.Series(False, index=days)
+
+    last: pd.Timestamp
+    days: pd.DatetimeIndex
+    known: bool
+
+
+def totals_of_several_days(lines: pd.DataFrame, days: pd.DatetimeIndex) -> list[Total]:
+    """The totals that a file has: MDPR of DAPR days, the day of the total being the last one.
+
+    PRCP of these days is not a day's rain: GHCN-Daily leaves it empty, some exports do not.
+    """
     totals = lines["MDPR"] if "MDPR" in lines.columns else pd.Series("", index=lines.index)
     lengths = lines["DAPR"] if "DAPR" in lines.columns else pd.Series("", index=lines.index)
     number = pd.to_numeric(lengths, errors="coerce").where(lambda length: length.between(1, 366))
-    total = pd.to_numeric(totals, errors="coerce").ge(0) | number.gt(1)
-    for day, length in zip(days[total], number[total].fillna(1), strict=True):
-        belongs |= (belongs.index <= day) & (belongs.index > day - pd.Timedelta(days=int(length)))
-    return belongs
+    is_total = (pd.to_numeric(totals, errors="coerce").ge(0) | number.gt(1)).to_numpy()
+    return [
+        Total(day, pd.date_range(end=day, periods=int(length) if length > 0 else 1), bool(length > 0))
+        for day, length in zip(days[is_total], number[is_total], strict=True)
+    ]
 
 
 def told_hours(hours: pd.Series[float]) -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from mlssm.sources.ghcn import ELEMENTS, StationRecord
+from mlssm.sources.weather.quantities import range_of
+from mlssm.sources.weather.record import StationRecord
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +29,9 @@ class StationQuality:
     """How many values of a station each check has rejected.
 
     Attributes:
-        station: The station's name.
+        station: The station's name, or that of its grid.
         flagged: A quality flag is set in the file.
-        out_of_range: Beyond the physical range of `ghcn.ELEMENTS`, or both temperatures of a day exactly zero.
+        out_of_range: Beyond the physical range (`quantities.range_of`), or both temperatures of a day exactly zero.
         inverted: The day's maximum temperature is below its minimum; both are rejected.
         spikes: A temperature at least 25 degC above, or below, both neighbouring days.
         streaks: One of 20 or more identical temperatures in a row, or identical rain amounts on wet days in a row.
@@ -48,9 +49,16 @@ class StationQuality:
         """All rejected values."""
         return self.flagged + self.out_of_range + self.inverted + self.spikes + self.streaks
 
+    def told(self) -> str:
+        """In words."""
+        return (
+            f"{self.station}: {self.rejected} values rejected: {self.flagged} flagged, {self.out_of_range} out of "
+            f"range, {self.inverted} with TMAX below TMIN, {self.spikes} spikes, {self.streaks} in streaks"
+        )
+
 
 def check_quality(record: StationRecord) -> tuple[StationRecord, StationQuality]:
-    """Replace values that fail a check by NaN, and log how many if there are any.
+    """Replace values that fail a check by NaN, and log how many if there are any; a grid's cells are told of together.
 
     Args:
         record: One station on consecutive days.
@@ -62,12 +70,9 @@ def check_quality(record: StationRecord) -> tuple[StationRecord, StationQuality]
     observations, inverted = _reject(observations, inverted_temperatures)
     observations, spikes = _reject(observations, temperature_spikes)
     observations, streaks = _reject(observations, identical_streaks)
-    report = StationQuality(record.id, record.flagged, out_of_range, inverted, spikes, streaks)
-    if report.rejected:
-        log.warning(
-            "%s: %d values rejected: %d flagged, %d out of range, %d with TMAX below TMIN, %d spikes, %d in streaks",
-            *(report.station, report.rejected, report.flagged, out_of_range, inverted, spikes, streaks),
-        )
+    report = StationQuality(record.group or record.id, record.flagged, out_of_range, inverted, spikes, streaks)
+    if report.rejected and not record.group:
+        log.warning(report.told())
     return replace(record, observations=observations), report
 
 
@@ -77,9 +82,9 @@ def beyond_range(observations: pd.DataFrame) -> pd.DataFrame:
     A day whose maximum and minimum are both exactly 0 degC, or both 0 degF, is such a gap: their naught check.
     """
     failed = _none_failed(observations)
-    for element in ELEMENTS:
-        values = observations[element.name]
-        failed[element.name] = values.notna() & ~values.between(element.low - 1e-6, element.high + 1e-6)
+    for name, values in observations.items():
+        low, high = range_of(str(name))
+        failed[name] = values.notna() & ~values.between(low - 1e-6, high + 1e-6)
     for zero in ZEROS:
         filled = (observations[list(TEMPERATURES)] - zero).abs().max(axis=1, skipna=False) < 1e-6
         failed.loc[filled, list(TEMPERATURES)] = True

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlssm.sources.ghcn import ELEMENTS, StationRecord
-from mlssm.sources.station_quality import StationQuality, check_quality
+from mlssm.sources.weather.ghcn import ELEMENTS
+from mlssm.sources.weather.quality import StationQuality, check_quality
+from mlssm.sources.weather.record import StationRecord
 
 
 def record(days: int = 60, flagged: int = 0, **columns: list[float]) -> StationRecord:
