@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from mlssm.config.base import Strict
 
@@ -32,8 +32,39 @@ class ElevationSource(FolderSource):
     """Elevation, metres."""
 
 
+class ClassTable(Strict):
+    """A table that says of each code of a raster which class it is of.
+
+    Attributes:
+        file: CSV or parquet, below the area's folder.
+        key: Column of the codes; null: the one that is named as agencies name it (mukey, code, value).
+        column: Column of the classes; null: likewise (hydgrpdcd, hydgrp, texture, class).
+    """
+
+    file: str = Field(min_length=1)
+    key: str | None = None
+    column: str | None = None
+
+
 class SoilSource(FolderSource):
-    """Soil classes."""
+    """A raster of soil classes, or of map units (mukey) that a table brings to classes.
+
+    Of each class the share is a channel, `soil_<class>`: by its code, or by its name where `classes` or `table` has one.
+    Measured properties (clay, sand, ...) are layers of the area, `datamodule.layers`.
+
+    Attributes:
+        classes: Class of each code, by name; several codes may be of one class. Empty: each code is a class.
+        table: The same in a file.
+    """
+
+    classes: dict[int, str] = {}
+    table: ClassTable | None = None
+
+    @model_validator(mode="after")
+    def _has_one_table(self) -> Self:
+        if self.classes and self.table is not None:
+            raise ValueError("both 'classes' and 'table' say which class a code is of; give one of them")
+        return self
 
 
 class NdviSource(FolderSource):
