@@ -4,6 +4,7 @@ from mlssm.config.base import Strict, parse
 from mlssm.config.data import FeaturesConfig, SamplerConfig
 from mlssm.config.datamodule import BackscatterConfig, DatamoduleConfig, GridConfig, SimulationConfig
 from mlssm.config.evaluation import EvaluationConfig
+from mlssm.config.layers import LayerSource
 from mlssm.config.models import Channels, ModelSettings, WindowConfig
 from mlssm.config.patches import PatchesConfig, SplitConfig
 from mlssm.config.predict import PredictConfig
@@ -21,6 +22,7 @@ __all__ = [
     "FeaturesConfig",
     "GridConfig",
     "ImagesConfig",
+    "LayerSource",
     "LossConfig",
     "ModelSettings",
     "OptimiserConfig",

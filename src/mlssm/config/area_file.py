@@ -9,6 +9,7 @@ from pydantic import Field
 
 from mlssm.config.base import Strict
 from mlssm.config.datamodule import BackscatterConfig
+from mlssm.config.layers import LayerSource
 from mlssm.config.sources import ElevationSource, NdviSource, SoilSource, WeatherSource
 
 AREA_FILE = "area.yaml"
@@ -44,4 +45,5 @@ class AreaFile(Strict):
     dem: ElevationSource | None = None
     soil: SoilSource | None = None
     ndvi: NdviSource | None = None
+    layers: dict[str, LayerSource] = Field(default_factory=dict)
     provenance: tuple[FileProvenance, ...] = ()

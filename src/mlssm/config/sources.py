@@ -49,7 +49,7 @@ class ClassTable(Strict):
 class SoilSource(FolderSource):
     """A raster of soil classes, or of map units (mukey) that a table brings to classes.
 
-    Of each class the share is a channel, `soil_<class>`: by its code, or by its name where `classes` or `table` has one.
+    The share of each class is a channel, `soil_<class>`, by its code or by its name in `classes` or `table`.
     Measured properties (clay, sand, ...) are layers of the area, `datamodule.layers`.
 
     Attributes:
@@ -57,7 +57,7 @@ class SoilSource(FolderSource):
         table: The same in a file.
     """
 
-    classes: dict[int, str] = {}
+    classes: dict[int, str] = Field(default_factory=dict)
     table: ClassTable | None = None
 
     @model_validator(mode="after")
@@ -68,4 +68,20 @@ class SoilSource(FolderSource):
 
 
 class NdviSource(FolderSource):
-    """Dated vegetation index."""
+    """Dated vegetation index.
+
+    Attributes:
+        scale: What stored whole numbers are multiplied with, where files do not state it; null: as their range says.
+        offset: What is added then.
+        max_gap_days: How much older than an image a pixel's value may be that fills a gap, as a cloud; 0: gaps stay.
+    """
+
+    scale: float | None = Field(default=None, gt=0)
+    offset: float = 0.0
+    max_gap_days: int = Field(default=60, ge=0)
+
+    @model_validator(mode="after")
+    def _an_offset_has_its_scale(self) -> Self:
+        if self.offset != 0 and self.scale is None:
+            raise ValueError("offset is of whole numbers with a scale; give scale, too")
+        return self

@@ -19,6 +19,8 @@ from rasterio.warp import transform_bounds
 from mlssm.errors import DataError
 from mlssm.grid import Bounds
 
+# by suffix; of all others, GTiff
+DRIVERS = {".jp2": "JP2OpenJPEG", ".img": "HFA"}
 # what one reading may hold in memory: more than a whole Sentinel-1 scene at 10 m
 MAX_PIXELS = 500_000_000
 # GDAL opens these beside a raster, by any driver: one that is no TIFF could lead it to other files and hosts
@@ -75,7 +77,8 @@ def inspect(path: Path) -> RasterInfo:
 def opened(path: Path) -> Iterator[Any]:
     """The open file, with a CRS and north-up; what GDAL says of a bad one names the file.
 
-    Only GDAL's GeoTIFF driver may read it: others (VRT, WMS) follow what is written in a file to other files and hosts.
+    Only GDAL's GeoTIFF driver may read it, and those of two other kinds of images that hold their own values: others
+    (VRT, WMS) follow what is written in a file to other files and hosts.
 
     Raises:
         DataError: The file cannot be read, holds complex values, or its place is not told or not possible.
@@ -85,7 +88,7 @@ def opened(path: Path) -> Iterator[Any]:
         with warnings.catch_warnings():
             # a file without georeference is refused below, in our words
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path, driver="GTiff") as source:
+            with rasterio.open(path, driver=DRIVERS.get(path.suffix.lower(), "GTiff")) as source:
                 _check_georeference(path, source)
                 _check_values_stored(path, source)
                 yield source

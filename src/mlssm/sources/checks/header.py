@@ -103,7 +103,17 @@ def find_band(path: Path, source: Any, kind: Kind) -> Band:
                 "write that one alone, e.g. `gdal_translate -b 1`"
             )
         numbers = named
-    number = numbers[0]
+    return band_of(path, source, numbers[0], kind)
+
+
+def band_of(path: Path, source: Any, number: int, kind: Kind) -> Band:
+    """A band by its number, from 1.
+
+    Raises:
+        DataError: There is no such band; or unit, scale or colours contradict.
+    """
+    if number not in source.indexes:
+        raise DataError(f"{path} has no band {number}; it has {source.count}")
     _check_colours(path, source, number, kind)
     check_unit(path, unit_of(source, number), kind)
     _check_scale_tags(path, source, number)
