@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mlssm.config.sources import ClassTable
+from mlssm.errors import ConfigError
 from mlssm.variables import AGE, Kind, Variable, declare, is_layer, named
 
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -101,6 +102,20 @@ class LayerSource(BaseModel):
         if kind == "fixed":
             return (own,)
         return own, Variable(name + AGE, f"age of {name}", "days", "age", 0, 36600, group=name)
+
+
+def parse_layer(key: str, values: Mapping[str, Any]) -> LayerSource:
+    """A layer's settings, typed.
+
+    Raises:
+        ConfigError: A value is not allowed; the message names its key.
+    """
+    try:
+        return LayerSource.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join([key, *map(str, first["loc"])])
+        raise ConfigError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def declare_layers(layers: Mapping[str, LayerSource]) -> None:

@@ -19,6 +19,7 @@ class PredictConfig(Strict):
     output: Path
     root: Path | None
     cubes: Path | None = None
+    layers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     tile: int = Field(ge=16)
     overlap: int = Field(ge=0)
     accelerator: str

@@ -26,6 +26,7 @@ from mlssm.inference.prefit import DayMaps, Images, labelled_pixels
 from mlssm.inference.restore import restore
 from mlssm.inference.tiles import plan_tiles
 from mlssm.jobs.area import open_area
+from mlssm.jobs.layers import layers_to_read
 from mlssm.mapping.days import parse_days
 from mlssm.mapping.geotiff import Band, Block, write_cog
 from mlssm.mapping.preview import MapPanel, write_preview
@@ -215,7 +216,8 @@ def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> Datamodule
     if config.root is None:
         if trained.simulation is not None:
             _below_here(trained.root, "root", "to map the files that are there")
-        return trained.model_copy(update={"cubes": cubes})
+        layers = layers_to_read(trained.layers, config.layers, trained.root)
+        return trained.model_copy(update={"cubes": cubes, "layers": layers})
     if not config.root.is_dir():
         raise DataError(f"root={config.root} is not a folder; set it to the folder of the area to map")
     for name in ("dem", "soil", "ndvi"):
@@ -226,7 +228,9 @@ def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> Datamodule
                 f"or train without it: datamodule.{name}=null"
             )
     name = "opera_rtc" if trained.name == "simulated" else trained.name
-    return trained.model_copy(update={"root": config.root, "cubes": cubes, "name": name, "simulation": None})
+    layers = layers_to_read(trained.layers, config.layers, config.root)
+    changed = {"root": config.root, "cubes": cubes, "name": name, "simulation": None, "layers": layers}
+    return trained.model_copy(update=changed)
 
 
 def _below_here(path: Path, key: str, when: str) -> Path:

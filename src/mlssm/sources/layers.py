@@ -108,6 +108,8 @@ def _of_class(
 ) -> tuple[DatedImage, ...]:
     years = source.arguments.get("years")
     files = [item for item in known.files if not years or item[1] is None or item[1].year in years]
+    if not files:
+        raise DataError(f"layer {name} has no file of {', '.join(map(str, years))}; give other years, or its files")
     spans = sorted({(first, last) for _, first, last in files if first is not None and last is not None})
     if source.kind != "dated":
         if len(spans) > 1:

@@ -163,10 +163,10 @@ def plan_curvature(elevation: Array, pixel: float) -> Array:
 
 
 def _per_slope(numerator: Floats, g: Floats, h: Floats) -> Array:
-    """A directed curvature; 0 where it is flat, and so without direction."""
+    """A directed curvature; 0 where it is flat, and so without direction; NaN where missing."""
     steep = g**2 + h**2
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(steep == 0, 0, numerator / steep).astype(np.float32)
+        return np.where(steep == 0, numerator * 0, numerator / steep).astype(np.float32)
 
 
 def _quadratic(elevation: Array, pixel: float) -> tuple[Floats, Floats, Floats, Floats, Floats]:

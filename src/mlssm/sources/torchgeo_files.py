@@ -82,6 +82,7 @@ def indexed(name: str, source: LayerSource, paths: Sequence[Path], bad: BadFiles
         DataError: It finds nothing, a file cannot be opened, or one refers to others.
     """
     found = dataset_class(name, str(source.target))
+    _check_band(name, source, found)
     below = [file for path in paths for file in _files_below(path)]
     _refuse_referring(below)
     dataset = _made(name, source, found, paths)
@@ -89,8 +90,16 @@ def indexed(name: str, source: LayerSource, paths: Sequence[Path], bad: BadFiles
     _say_others(name, dataset, below, known, bad)
     spans = [_span(interval) for interval in dataset.index.index]
     files = [(path, *span) for path, span in zip(known, spans, strict=True)]
-    band, files = _of_band(name, source, dataset, files)
+    band, files = _of_band(source, dataset, files)
     return Indexed(tuple(files), band, dataset if _computes(dataset) else None)
+
+
+def _check_band(name: str, source: LayerSource, found: type[Any]) -> None:
+    key, bands = f"datamodule.layers.{name}.band", tuple(found.all_bands)
+    if isinstance(source.band, str) and bands and source.band not in bands:
+        raise ConfigError(f"{key}={source.band} is none of {', '.join(bands)}")
+    if found.separate_files and not isinstance(source.band, str):
+        raise ConfigError(f"{key} is not set, and {found.__name__} has {', '.join(bands)}; choose one")
 
 
 def _files_below(path: Path) -> list[Path]:
@@ -152,19 +161,16 @@ def _span(interval: pd.Interval) -> tuple[dt.date | None, dt.date | None]:
 Files = list[tuple[Path, dt.date | None, dt.date | None]]
 
 
-def _of_band(name: str, source: LayerSource, dataset: Any, files: Files) -> tuple[int | None, Files]:
+def _of_band(source: LayerSource, dataset: Any, files: Files) -> tuple[int | None, Files]:
     """The number of the wanted band, and the files that hold it where each band has its own."""
-    wanted, key = source.band, f"datamodule.layers.{name}.band"
+    wanted = source.band
     bands = tuple(dataset.all_bands)
-    if isinstance(wanted, str) and bands and wanted not in bands:
-        raise ConfigError(f"{key}={wanted} is none of {', '.join(bands)}")
     if not dataset.separate_files:
         number = bands.index(wanted) + 1 if isinstance(wanted, str) and bands else wanted
         return (number if isinstance(number, int) else None), files
-    chosen = wanted if isinstance(wanted, str) else None
-    if chosen is None:
-        raise ConfigError(f"{key} is not set, and {type(dataset).__name__} has {', '.join(bands)}; choose one")
-    own = [Path(dataset._update_filepath(chosen, str(path))) for path, *_ in files]
+    if dataset.bands[0] == wanted:  # then these are its files
+        return None, files
+    own = [Path(dataset._update_filepath(str(wanted), str(path))) for path, *_ in files]
     return None, [(path, first, last) for path, (_, first, last) in zip(own, files, strict=True)]
 
 
