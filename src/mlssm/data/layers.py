@@ -33,18 +33,17 @@ class AreaLayers:
         fixed: Channels by name ("elevation", "slope", "soil_3"), float32 [height, width], NaN where missing. A channel
             of classes is the share of the pixel in that class.
         dated: NDVI and other dated layers by name.
-        aged: Which of them have their age as a channel, too.
+        of_dates: Which channels they give: their values by the layer's name, their age by that and `_age`.
     """
 
     fixed: dict[str, Array]
     dated: dict[str, DatedLayer]
-    aged: tuple[str, ...] = ()
+    of_dates: tuple[str, ...] = ()
 
     @property
     def channels(self) -> list[str]:
         """All channels, in the order in which a model sees them."""
-        of_dates = [[name, *([name + AGE] if name in self.aged else [])] for name in self.dated]
-        return [*self.fixed, *(channel for channels in of_dates for channel in channels)]
+        return [*self.fixed, *self.of_dates]
 
     def on(self, channel: str, day: np.datetime64, rows: slice = slice(None), cols: slice = slice(None)) -> Array:
         """A channel of dated images as it is known before a day, or its age; NaN where missing."""
@@ -125,7 +124,8 @@ def _layers(
             fixed[f"{source}_{name}"] = area.averaged(share)
     wanted = [item.name for item in of_kind("dated") if {item.name, item.name + AGE} & set(features)]
     dated = {name: _dated(area, name, gaps.get(name, 0)) for name in wanted if len(cube.dated_days(name))}
-    return AreaLayers(fixed, dated, tuple(name for name in dated if name + AGE in features))
+    channels = (channel for name in dated for channel in (name, name + AGE) if channel in features)
+    return AreaLayers(fixed, dated, tuple(channels))
 
 
 def _dated(area: _Area, name: str, most_days: int) -> DatedLayer:

@@ -90,7 +90,7 @@ def _rule(text: str) -> str | None:
 
 def _scene(path: Path) -> str:
     """A name without what tells NDVI and masks apart."""
-    bare = INDEX.sub("", NAMED.sub("", UNCLEAR.sub("", path.stem)))
+    bare = INDEX.sub("", UNCLEAR.sub("", NAMED.sub("", path.stem)))
     return re.sub(r"[_\-. ]+", "_", bare).strip("_").lower()
 
 
