@@ -195,6 +195,12 @@ class AreaFiles:
         return parse(DatamoduleConfig, values)
 
 
+@pytest.fixture(scope="session")
+def area_files_of() -> type[AreaFiles]:
+    """Writes a small area's files in a folder that several tests share."""
+    return AreaFiles
+
+
 @pytest.fixture
 def area_files(tmp_path: Path, opera_conf: dict[str, Any]) -> AreaFiles:
     """Writes a small area's files in the test's folder."""

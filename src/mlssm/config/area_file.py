@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Strict, located
+from mlssm.config.layers import LayerSource
 from mlssm.config.sources import ElevationSource, NdviSource, SoilSource
 from mlssm.config.weather_source import WeatherSource
 from mlssm.errors import ConfigError, DataError
@@ -51,6 +52,7 @@ class AreaFile(Strict):
     dem: ElevationSource | None = None
     soil: SoilSource | None = None
     ndvi: NdviSource | None = None
+    layers: dict[str, LayerSource] = Field(default_factory=dict)
     provenance: tuple[FileProvenance, ...] = ()
 
 

@@ -45,6 +45,7 @@ class PredictConfig(Strict):
     intervals: Literal["calibrated", "conservative", "none"] = "calibrated"
     root: Path | None
     cubes: Path | None = None
+    layers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     tile: int = Field(ge=16)
     overlap: int = Field(ge=0)
     accelerator: str

@@ -16,7 +16,7 @@ from mlssm.config import DatamoduleConfig, PredictConfig
 from mlssm.config.sources import AUTO
 from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
-from mlssm.data.layers import area_layers, area_places
+from mlssm.data.layers import area_layers, area_places, gap_days
 from mlssm.data.moment import Moment
 from mlssm.errors import DataError, RunError
 from mlssm.inference.certainty import AreaCertainty
@@ -27,6 +27,7 @@ from mlssm.inference.retrieved import known_retrievals
 from mlssm.inference.tiles import plan_tiles
 from mlssm.jobs.area import open_area
 from mlssm.jobs.day_map import AGE, bands, blocks_of, certainty_tags, map_day
+from mlssm.jobs.layers import layers_to_read
 from mlssm.jobs.products import write_products
 from mlssm.mapping.days import parse_days
 from mlssm.mapping.geotiff import write_cog
@@ -124,16 +125,16 @@ def _tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
         "model": model.model.title,
         "lag_days": str(model.window.lag),
         "support_m": f"{working.window_pixels * mapper.cube.grid.pixel:g} ({model.images.multilook})",
-        "ndvi_age_days": _ndvi_age(mapper, date, moment),
+        "ndvi_age_days": _ndvi_age(mapper, date),
         "software": f"mlssm {__version__}",
         **_prefit_tags(mapper, moment),
     }
 
 
-def _ndvi_age(mapper: Mapper, date: dt.date, moment: Moment) -> str:
-    if moment.ndvi < 0:
-        return "no earlier image"
-    return str((np.datetime64(date) - mapper.cube.ndvi_days[moment.ndvi]).astype(int))
+def _ndvi_age(mapper: Mapper, date: dt.date) -> str:
+    day, images = np.datetime64(date), mapper.cube.ndvi_days
+    earlier = images[images < day]
+    return str((day - earlier[-1]).astype(int)) if earlier.size else "no earlier image"
 
 
 def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
@@ -174,7 +175,8 @@ def load_mapper(config: PredictConfig) -> Mapper:
     cube = open_area(_area_config(model.datamodule, config), config.on_bad_file, model.weather)
     check_pixel(cube, model)
     stack = load_stack(cube, model.images)
-    layers = fitting_layers(model.channels, area_layers(cube, stack.working, model.features.static), model.features)
+    wanted = area_layers(cube, stack.working, model.features.static, gap_days(model.datamodule))
+    layers = fitting_layers(model.channels, wanted, model.features)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
     features = FeatureSource(field, layers, model.channels, model.model.weather_ratio)
     prefit, labelled = None, labelled_pixels(restored.fitted, stack.working)
@@ -197,7 +199,8 @@ def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> Datamodule
     if config.root is None:
         if trained.simulation is not None:
             _below_here(trained.root, "root", "to map the files that are there")
-        return trained.model_copy(update={"cubes": cubes})
+        layers = layers_to_read(trained.layers, config.layers, trained.root)
+        return trained.model_copy(update={"cubes": cubes, "layers": layers})
     if not config.root.is_dir():
         raise DataError(f"root={config.root} is not a folder; set it to the folder of the area to map")
     for name in ("dem", "soil", "ndvi"):
@@ -209,7 +212,9 @@ def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> Datamodule
                 f"or train without it: datamodule.{name}=null"
             )
     name = "opera_rtc" if trained.name == "simulated" else trained.name
-    return trained.model_copy(update={"root": config.root, "cubes": cubes, "name": name, "simulation": None})
+    layers = layers_to_read(trained.layers, config.layers, config.root)
+    changed = {"root": config.root, "cubes": cubes, "name": name, "simulation": None, "layers": layers}
+    return trained.model_copy(update=changed)
 
 
 def _below_here(path: Path, key: str, when: str) -> Path:
