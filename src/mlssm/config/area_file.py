@@ -96,7 +96,7 @@ def write_area_file(root: Path, area: AreaFile) -> Path:
 
 def area_text(area: AreaFile) -> str:
     """The text of an `area.yaml`; what is not known is left out."""
-    unknown = set() if area.provenance else {"provenance"}
+    unknown = {name for name in ("layers", "provenance") if not getattr(area, name)}
     values = area.model_dump(mode="json", exclude_none=True, exclude=unknown)
     return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120))
 
