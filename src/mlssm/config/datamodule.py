@@ -10,8 +10,10 @@ from pydantic import Field, field_validator, model_validator
 
 from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Positive, Strict
+from mlssm.config.layers import LayerSource, declare_layers
 from mlssm.config.origins import OriginConfig
-from mlssm.config.sources import ElevationSource, NdviSource, SoilSource, WeatherSource
+from mlssm.config.sources import ElevationSource, NdviSource, SoilSource
+from mlssm.config.weather_source import WeatherSource
 from mlssm.errors import DataError
 
 
@@ -43,6 +45,8 @@ class DatamoduleConfig(Strict):
     """An area: its folder and the sources in it. A source that is null is left out.
 
     Attributes:
+        layers: Further rasters by the names of the features that they become.
+        terrain: What is derived from elevation beside the slope; what `features.static` names comes here by itself.
         area: Where an origin fetches files for: a GeoJSON file, or west, south, east, north in degrees.
         dates: First and last day of what it fetches, `2021-09-01/2024-08-31`.
         dry_run: Only say what would be fetched.
@@ -61,6 +65,8 @@ class DatamoduleConfig(Strict):
     ndvi_pattern: str | None
     time_zone: str | None
     simulation: SimulationConfig | None
+    layers: dict[str, LayerSource] = Field(default_factory=dict)
+    terrain: tuple[str, ...] = ()
     area: str | tuple[float, float, float, float] | None = None
     dates: str | None = None
     dry_run: bool = False
@@ -93,6 +99,11 @@ class DatamoduleConfig(Strict):
     def _simulation_belongs_to_simulated(self) -> Self:
         if (self.simulation is not None) != (self.name == "simulated"):
             raise ValueError("'simulation' is set for datamodule=simulated and for no other")
+        return self
+
+    @model_validator(mode="after")
+    def _layers_are_features(self) -> Self:
+        declare_layers(self.layers)
         return self
 
     def require_root(self) -> None:
