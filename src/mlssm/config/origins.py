@@ -6,11 +6,12 @@ Each service has a class with its name as `service`; a source that several servi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from mlssm.config.base import Strict
+from mlssm.config.earth_engine import EarthEngineBackscatter, EarthEngineElevation, EarthEngineNdvi
 
 PLANETARY = "https://planetarycomputer.microsoft.com/api/stac/v1"
 
@@ -111,8 +112,8 @@ class OriginConfig(Strict):
     """The service of each source; of one that is null nothing is fetched, and what is in the folder counts."""
 
     download: DownloadConfig = DownloadConfig()
-    backscatter: StacBackscatter | None = None
-    dem: StacElevation | None = None
-    ndvi: StacNdvi | None = None
+    backscatter: Annotated[StacBackscatter | EarthEngineBackscatter, Field(discriminator="service")] | None = None
+    dem: Annotated[StacElevation | EarthEngineElevation, Field(discriminator="service")] | None = None
+    ndvi: Annotated[StacNdvi | EarthEngineNdvi, Field(discriminator="service")] | None = None
     soil: None = None
     weather: None = None
