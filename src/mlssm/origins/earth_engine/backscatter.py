@@ -33,8 +33,8 @@ MOST_PIXELS = 1024  # of 10 m that one of the grid is the mean of
 PATTERN = r"(?P<platform>S1[A-D])_(?P<date>\d{8}T\d{6})_(?P<orbit>\d{3})_(?P<pass>ascending|descending)\.tif"
 PROPERTIES = (INDEX, TIME, "relativeOrbitNumber_start", "orbitProperties_pass", "GRD_Post_Processing_start")
 NOT_FLATTENED = (
-    "sigma0 in dB, placed by a terrain model but not flattened by it: slopes that face the satellite stay bright; where "
-    "there are hills, datamodule=opera or stac (RTC, gamma0) is the better source"
+    "sigma0 in dB, placed by a terrain model but not flattened by it: slopes that face the satellite stay bright; "
+    "where there are hills, datamodule=opera or stac (RTC, gamma0) is the better source"
 )
 
 

@@ -30,7 +30,10 @@ CURES = (
     (r"no project found", f"{SET_PROJECT}; register it at {REGISTER}"),
     (r"authorize access|invalid_grant|reauth|could not refresh|unauthenticated|invalid authentication", LOGIN),
     (r"has not been used in project|api .*disabled", "enable the Earth Engine API of the project, as the link says"),
-    (r"permission to use project|serviceusage", f"ask the project's owner for the role Service Usage Consumer, or {SET_PROJECT}"),
+    (
+        r"permission to use project|serviceusage",
+        f"ask the project's owner for the role Service Usage Consumer, or {SET_PROJECT}",
+    ),
     (r"user memory limit|total request size|too many pixels|request payload size|dimensions.*less than", SMALLER),
     (r"does not exist or caller|not found", "the data set is not there, or the login may not read it"),
     (r"permission", f"the login may not do that; {SET_PROJECT}"),
