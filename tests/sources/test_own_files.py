@@ -304,14 +304,16 @@ def test_orbits_that_name_and_tag_contradict(folder: Path) -> None:
         index(folder)
 
 
-def test_products_in_folders_of_their_own(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_products_in_folders_of_their_own(folder: Path) -> None:
     item = "S1B_IW_GRDH_1SDV_20170903T175659_20170903T175724_007231_00CBEF_rtc"
     write(folder / item / "measurement" / "iw-vv.rtc.tiff", POWER, nodata=-32768)
     with pytest.raises(DataError, match="holds no GeoTIFF"):
-        index(folder)
-    found = index(folder, subfolders=True)
+        index(folder, subfolders=False)
+    found = index(folder)
     assert [(overpass.orbit, overpass.platform) for overpass in found.passes] == [(30, "S1B")]
     np.testing.assert_allclose(levels(found)["VV"], DECIBELS, atol=1e-4)
+    write(folder / "VV_20230101T015902_137.tif", DECIBELS)
+    assert [len(index(folder, subfolders=deep).passes) for deep in (None, False, True)] == [1, 1, 2]
 
 
 def test_a_folder_of_unknown_names_is_answered_with_a_pattern(folder: Path) -> None:

@@ -21,7 +21,7 @@ class BackscatterConfig(FolderSource):
 
     Attributes:
         folder: Below the area's folder.
-        subfolders: Whether images in folders below it count, too; None: they do not.
+        subfolders: Whether images in folders below it count, too; None: where it has none itself.
         pattern: Regular expression of whole file names with the group `date` (UTC), and where the names have them
             `polarisation`, `orbit` (relative), `pass` (ascending or descending), `platform`, `burst`, `processed`,
             `tile`. None: the names of known producers, or any with a date.

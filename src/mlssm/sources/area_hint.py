@@ -26,7 +26,7 @@ WRITTEN = {
 
 def hint(folder: str, **keys: Any) -> str:
     """An `area.yaml` for backscatter in a folder; of a key that is to be chosen, the value names the choices."""
-    backscatter = {"folder": folder, **keys}
+    backscatter = {"folder": folder, **{key: value for key, value in keys.items() if value is not None}}
     text = yaml.safe_dump({"format": 1, "backscatter": backscatter}, sort_keys=False, allow_unicode=True, width=200)
     return f"; say it in {AREA_FILE} in the area's folder, which may begin so:\n\n{text}"
 

@@ -42,7 +42,7 @@ def read_names(root: Path, config: BackscatterConfig, bad: BadFiles) -> Names:
         DataError: A folder is missing, no file has an image's name, or a name has several dates.
     """
     folder = root / config.folder
-    files = raster_files(folder, bad, bool(config.subfolders))
+    files = raster_files(folder, bad, config.subfolders)
     layer = [] if config.incidence_layer is None else raster_files(root / config.incidence_layer, bad)
     incidence, radians = _incidence(layer or files, folder, config, only=bool(layer))
     images = _images([path for path in files if path not in incidence], folder, config, bad)
@@ -60,7 +60,8 @@ def _images(files: Sequence[Path], folder: Path, config: BackscatterConfig, bad:
     others = [path for path in files if path not in found and path.name not in bad.skipped]
     if not found and others:
         raise DataError(
-            f"no GeoTIFF in {config.folder} matches {wanted} (first file: {others[0].name})"
+            f"no GeoTIFF in {config.folder} matches {wanted} (first file: {others[0].name}); a pattern needs the group "
+            f"(?P<date>...) for YYYYMMDDTHHMMSS or YYYYMMDD"
             f"{hint(config.folder, pattern=pattern_of(others[0]), units='linear, dB, dB*100 or amplitude')}"
         )
     if not found:
