@@ -81,6 +81,12 @@ def test_a_fault_is_told_by_its_line(tmp_path: Path, text: str, said: str) -> No
     assert "\n" not in str(error.value)
 
 
+def test_a_folder_may_be_left_to_be_found(tmp_path: Path) -> None:
+    found = area(tmp_path, "format: 1\nbackscatter: {units: dB*100}\n")
+    assert found is not None
+    assert found.backscatter == BackscatterConfig(folder="auto", units="dB*100")
+
+
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / AREA_FILE).write_bytes(b"format: 1\nweather: \xff\n")
     with pytest.raises(DataError, match=r"area\.yaml cannot be read"):

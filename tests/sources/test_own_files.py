@@ -374,3 +374,48 @@ def test_a_scale_and_an_offset_of_the_band_are_applied(folder: Path) -> None:
 
 def test_a_crs_may_be_given_by_its_code() -> None:
     assert parse(BackscatterConfig, {"folder": "s", "crs": 32611}).crs == "EPSG:32611"
+
+
+OWN = r"(?P<date>\d{8}T\d{6})_(?P<polarisation>\w\w)_(?P<orbit>\w+)\.tif"
+
+
+def test_groups_of_an_own_pattern_are_checked(folder: Path) -> None:
+    path = write(folder / "20230101T015902_vv_T137.tif", DECIBELS)
+    found = index(folder, pattern=OWN)
+    assert [(overpass.orbit, overpass.polarisations) for overpass in found.passes] == [(137, {"VV"})]
+    for name, said in (
+        ("xx_137", "takes 'XX' for the polarisation"),
+        ("vv_041318", "gives '041318' for the relative orbit"),
+    ):
+        path = path.rename(folder / f"20230101T015902_{name}.tif")
+        with pytest.raises(DataError, match=said):
+            index(folder, pattern=OWN)
+
+
+def test_an_own_pattern_may_take_the_absolute_orbit(folder: Path) -> None:
+    write(folder / "S1A_20170909T175748_018302.tif", DECIBELS, names=("VV",))
+    pattern = r"(?P<platform>S1\w)_(?P<date>\d{8}T\d{6})_(?P<absolute>\d{6})\.tif"
+    assert index(folder, pattern=pattern).passes[0].orbit == 30
+    without = pattern.replace("(?P<platform>S1\\w)", "S1A")
+    assert index(folder, pattern=without).passes[0].orbit == 0
+
+
+def test_orbits_of_tags_may_be_written_as_fractions(folder: Path) -> None:
+    write(folder / "VV_20230101T015902.tif", DECIBELS, tags={"RELATIVE_ORBIT": "62.0"})
+    assert index(folder).passes[0].orbit == 62
+
+
+def test_an_angle_that_is_missing_like_the_image(folder: Path) -> None:
+    angle = ANGLE.copy()
+    angle[:3] = -32
+    write(
+        folder / f"{PRODUCT}.tif", np.where(angle < 0, -32, DECIBELS).astype(np.float32), angle, names=("VV", "angle")
+    )
+    found = index(folder, nodata=-32)
+    np.testing.assert_array_equal(np.isnan(angles(found, 30)), angle < 0)
+
+
+def test_a_time_of_day_for_another_orbit(folder: Path) -> None:
+    write(folder / "a_20230101_orbit64_VV.tif", DECIBELS)
+    with pytest.raises(DataError, match="time_of_day nothing for its orbit"):
+        index(folder, time_of_day={"137": "01:59"})

@@ -50,6 +50,7 @@ def _section(config: DatamoduleConfig, said: dict[str, Any], name: str) -> dict[
     if own is None:
         return None
     given = {key: value for key, value in own.model_dump(exclude_unset=True).items() if value not in (None, AUTO)}
+    said = {key: value for key, value in said.items() if value != AUTO}
     for key in sorted(given.keys() & said.keys()):
         if given[key] != said[key]:
             log.warning(

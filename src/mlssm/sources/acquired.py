@@ -62,6 +62,10 @@ def _time_of_day(info: RasterInfo, named: Named, config: BackscatterConfig) -> d
         keys = {key.lstrip("0"): text for key, text in known.items()}
         known = keys.get(orbit.lstrip("0")) if orbit else None
         known = known or keys.get(direction(named.groups.get("pass")))
+    if known is None and config.time_of_day is not None:
+        raise DataError(
+            f"{info.path} has a date alone, and datamodule.backscatter.time_of_day nothing for its orbit or pass"
+        )
     if known is None:
         raise DataError(
             f"{info.path} has a date in its name and no time (UTC), without which its local day is not known"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ from mlssm.sources.recognised import tell_doubtful_times, tell_lonely_areas, tel
 
 # tags by which producers state the relative orbit
 ORBIT_TAGS = ("TRACK_NUMBER", "RELATIVE_ORBIT_NUMBER", "RELATIVE_ORBIT", "RELATIVEORBITNUMBER_START")
+ORBIT_NUMBER = re.compile(r"[A-Za-z]{0,2}0*(\d{1,6})(?:\.0*)?")
+# more than any satellite has: of Sentinel-1 there are 175
+LAST_ORBIT = 700
 # satellite and pass
 PLATFORM_TAGS = ("PLATFORM", "MISSION", "SATELLITE", "MISSION_ID")
 PASS_TAGS = ("ORBIT_PASS_DIRECTION", "ORBIT_DIRECTION", "PASS", "ORBITPROPERTIES_PASS")
@@ -186,13 +190,26 @@ def _orbit(raster: DatedRaster) -> int:
     Raises:
         DataError: The two contradict each other.
     """
-    stated = (raster.groups.get("orbit"), _tag(raster.info, ORBIT_TAGS))
-    numbers = [int(number) for number in stated if number and number.isdecimal() and int(number)]
-    if len(set(numbers)) > 1:
+    stated = {"name": raster.groups.get("orbit", ""), "tags": _tag(raster.info, ORBIT_TAGS)}
+    numbers = {place: _number(raster.info.path, text, place) for place, text in stated.items() if text}
+    known = {place: number for place, number in numbers.items() if number}
+    if len(set(known.values())) > 1:
         raise DataError(
-            f"{raster.info.path}: its name gives the relative orbit {numbers[0]}, its tags {numbers[1]}; correct one"
+            f"{raster.info.path}: its name gives the relative orbit {known['name']}, its tags {known['tags']}; correct "
+            "one"
         )
-    return numbers[0] if numbers else 0
+    return next(iter(known.values()), 0)
+
+
+def _number(path: Path, text: str, place: str) -> int:
+    """A relative orbit as it is written: 137, T137, 62.0."""
+    match = ORBIT_NUMBER.fullmatch(text.strip())
+    if match is None or int(match[1]) > LAST_ORBIT:
+        raise DataError(
+            f"{path}: its {place} give{'s' * (place == 'name')} {text!r} for the relative orbit, which is a number up to "
+            f"{LAST_ORBIT}; a pattern takes an absolute orbit by the group (?P<absolute>...) beside 'platform'"
+        )
+    return int(match[1])
 
 
 def _platform(raster: DatedRaster) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 from mlssm.config import BackscatterConfig
 from mlssm.errors import DataError
 from mlssm.sources.area_hint import hint, pattern_of
+from mlssm.sources.checks.backscatter import POLARISATIONS
 from mlssm.sources.conventions import CONVENTIONS, Convention, Named, generic
 from mlssm.sources.conventions.convention import with_orbit
 from mlssm.sources.dated import by_pattern, compile_pattern, name_match
@@ -89,7 +90,15 @@ def _by_own_pattern(pattern: str) -> Callable[[Path], Named | None]:
 
     def named(path: Path) -> Named | None:
         groups = read(path)
-        return None if groups is None else Named(with_orbit(groups), OWN_PATTERN)
+        if groups is None:
+            return None
+        if "polarisation" in groups:
+            groups["polarisation"] = groups["polarisation"].upper()
+            if groups["polarisation"] not in POLARISATIONS:
+                raise DataError(
+                    f"{path}: {OWN_PATTERN} takes {groups['polarisation']!r} for the polarisation; correct it"
+                )
+        return Named(with_orbit(groups), OWN_PATTERN)
 
     return named
 
