@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,29 +16,19 @@ from rasterio.errors import CRSError
 from mlssm.config import BackscatterConfig, GridConfig
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid, Window, merge_windows
-from mlssm.sources.acquired import acquired, direction
+from mlssm.sources.acquired import acquired
 from mlssm.sources.angles import find_angles
 from mlssm.sources.checks.backscatter import backscatter_layer, check_loss
 from mlssm.sources.checks.header import Layer
-from mlssm.sources.conventions.words import PLATFORM
 from mlssm.sources.dated import DatedRaster, check_time, tomorrow
 from mlssm.sources.faults import Array, BadFiles
 from mlssm.sources.holdings import holdings
+from mlssm.sources.images import SMALLER, image_on_grid
 from mlssm.sources.naming import Names, read_names
-from mlssm.sources.opening import RasterInfo, inspect, refuse_too_large
+from mlssm.sources.opening import inspect, refuse_too_large
 from mlssm.sources.passes import Image, Pass, derive_orbits, group_passes, newest_processing, without_copies
 from mlssm.sources.raster import read_onto
 from mlssm.sources.recognised import tell_doubtful_times, tell_lonely_areas, tell_recognised
-
-# tags by which producers state the relative orbit
-ORBIT_TAGS = ("TRACK_NUMBER", "RELATIVE_ORBIT_NUMBER", "RELATIVE_ORBIT", "RELATIVEORBITNUMBER_START")
-ORBIT_NUMBER = re.compile(r"[A-Za-z]{0,2}0*(\d{1,6})(?:\.0*)?")
-# more than any satellite has: of Sentinel-1 there are 175
-LAST_ORBIT = 700
-# satellite and pass
-PLATFORM_TAGS = ("PLATFORM", "MISSION", "SATELLITE", "MISSION_ID")
-PASS_TAGS = ("ORBIT_PASS_DIRECTION", "ORBIT_DIRECTION", "PASS", "ORBITPROPERTIES_PASS")
-SMALLER = "cut the images to the area, or set a coarser datamodule.grid.resolution_m"
 
 
 @dataclass(frozen=True)
@@ -88,17 +77,7 @@ def index_backscatter(
     dated = [raster for raster in dated if _is_readable(raster, bad)]
     if not dated:
         raise DataError(f"no image in {root / config.folder} can be used; see the warnings above")
-    crs = _grid_crs(dated, grid)
-    pixel = _grid_pixel(dated, crs, grid)
-    # the grid's corner is that of the first image: one with the grid's pixels, so that its like are copied, not warped
-    dated.sort(key=lambda raster: (raster.info.crs != crs, raster.info.pixel != pixel))
-    images = []
-    for raster in dated:
-        with bad.handled(raster.info.path):
-            images.append(_image(raster, crs, pixel))
-    if not images:
-        raise DataError(f"no image in {root / config.folder} lies on the grid; see the warnings above")
-    laid = Grid.covering(crs, [image.bounds for image in images], pixel)
+    laid, images = _laid(root / config.folder, dated, grid, bad)
     areas = merge_windows(laid.window_of(image.bounds) for image in images)
     for area in areas:
         refuse_too_large(root / config.folder, *area.shape, SMALLER)
@@ -109,6 +88,20 @@ def index_backscatter(
     tell_doubtful_times(laid, passes, bad)
     tell_lonely_areas(laid, areas, passes, bad)
     return BackscatterIndex(laid, areas, passes, angles.files, angles.layer)
+
+
+def _laid(folder: Path, dated: Sequence[DatedRaster], grid: GridConfig, bad: BadFiles) -> tuple[Grid, list[Image]]:
+    """The grid that holds the images, and the images on it."""
+    crs = _grid_crs(dated, grid)
+    pixel = _grid_pixel(dated, crs, grid)
+    images = []
+    # the grid's corner is that of the first image: one with the grid's pixels, so that its like are copied, not warped
+    for raster in sorted(dated, key=lambda raster: (raster.info.crs != crs, raster.info.pixel != pixel)):
+        with bad.handled(raster.info.path):
+            images.append(image_on_grid(raster, crs, pixel))
+    if not images:
+        raise DataError(f"no image in {folder} lies on the grid; see the warnings above")
+    return Grid.covering(crs, [image.bounds for image in images], pixel), images
 
 
 def _known(config: BackscatterConfig) -> BackscatterConfig:
@@ -169,53 +162,6 @@ def _grid_pixel(dated: Sequence[DatedRaster], crs: str, grid: GridConfig) -> flo
     if not pixels:
         raise ConfigError(f"no image is in datamodule.grid.crs={crs}; set datamodule.grid.resolution_m too")
     return min(pixels)
-
-
-def _image(raster: DatedRaster, crs: str, pixel: float) -> Image:
-    info, groups = raster.info, raster.groups
-    bounds = info.bounds_in(crs)
-    width, height = ((bounds[side + 2] - bounds[side]) / pixel for side in (0, 1))
-    refuse_too_large(info.path, int(height), int(width), SMALLER)
-    seen = _orbit(raster), bounds, _platform(raster), direction(groups.get("pass") or _tag(info, PASS_TAGS))
-    return Image(info.path, raster.time, groups["polarisation"], *seen, raster.stored)
-
-
-def _tag(info: RasterInfo, names: Sequence[str]) -> str:
-    return next((info.tags[name] for name in names if info.tags.get(name)), "")
-
-
-def _orbit(raster: DatedRaster) -> int:
-    """Relative orbit by name or tag, 0 where neither tells.
-
-    Raises:
-        DataError: The two contradict each other.
-    """
-    stated = {"name": raster.groups.get("orbit", ""), "tags": _tag(raster.info, ORBIT_TAGS)}
-    numbers = {place: _number(raster.info.path, text, place) for place, text in stated.items() if text}
-    known = {place: number for place, number in numbers.items() if number}
-    if len(set(known.values())) > 1:
-        raise DataError(
-            f"{raster.info.path}: its name gives the relative orbit {known['name']}, its tags {known['tags']}; correct "
-            "one"
-        )
-    return next(iter(known.values()), 0)
-
-
-def _number(path: Path, text: str, place: str) -> int:
-    """A relative orbit as it is written: 137, T137, 62.0."""
-    match = ORBIT_NUMBER.fullmatch(text.strip())
-    if match is None or int(match[1]) > LAST_ORBIT:
-        raise DataError(
-            f"{path}: its {place} give{'s' * (place == 'name')} {text!r} for the relative orbit, which is a number up to "
-            f"{LAST_ORBIT}; a pattern takes an absolute orbit by the group (?P<absolute>...) beside 'platform'"
-        )
-    return int(match[1])
-
-
-def _platform(raster: DatedRaster) -> str:
-    text = raster.groups.get("platform") or _tag(raster.info, PLATFORM_TAGS)
-    match = PLATFORM.search(text)
-    return f"S1{match[1].upper()}" if match else ""
 
 
 def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, bad: BadFiles) -> Array | None:
