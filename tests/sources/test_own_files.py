@@ -419,3 +419,35 @@ def test_a_time_of_day_for_another_orbit(folder: Path) -> None:
     write(folder / "a_20230101_orbit64_VV.tif", DECIBELS)
     with pytest.raises(DataError, match="time_of_day nothing for its orbit"):
         index(folder, time_of_day={"137": "01:59"})
+
+
+def test_a_scene_and_what_was_cut_from_it_are_one_image(folder: Path) -> None:
+    write(folder / "VV_20230101T015902_137.tif", DECIBELS)
+    write(folder / "VV_20230101T015903_137.tif", DECIBELS[:12, :12], height=12, width=12)
+    with pytest.raises(DataError, match=r"VV_20230101T015903_137\.tif shows the ground of VV_20230101T015902_137\.tif"):
+        index(folder)
+
+
+def test_the_next_image_in_a_file_is_not_passed_over(folder: Path) -> None:
+    path = write(folder / "VV_20230101T015902_137.tif", DECIBELS)
+    write(path, DECIBELS - 7, APPEND_SUBDATASET=True)
+    with pytest.raises(DataError, match="holds 2 images, of which the first alone would be read"):
+        index(folder)
+
+
+@pytest.mark.parametrize(("tag", "told"), [("2023-01-01T01:59:20", 0), ("2022-12-31T17:59:02", 1)])
+def test_a_tag_hours_from_the_name_is_told(folder: Path, tag: str, told: int) -> None:
+    write(folder / "VV_20230101T015902_137.tif", DECIBELS, tags={"ACQUISITION_DATETIME": tag})
+    bad = BadFiles("error")
+    index(folder, bad)
+    assert len(bad.corrections()) == told
+    assert all("+8.0 h from that of the tag ACQUISITION_DATETIME" in line for line in bad.corrections())
+
+
+def test_what_is_known_stays_in_the_area_file_to_paste(folder: Path) -> None:
+    write(folder / "site_20230101_VV.tif", DECIBELS)
+    with pytest.raises(DataError) as error:
+        index(folder, units="dB", nodata=-32)
+    text = str(error.value).partition("\n\n")[2]
+    section = yaml.safe_load(text)["backscatter"]
+    assert {"units": "dB", "nodata": -32, "folder": "s", "time_of_day": "HH:MM"}.items() <= section.items()

@@ -16,7 +16,7 @@ from rasterio.errors import CRSError
 from mlssm.config import BackscatterConfig, GridConfig
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid, Window, merge_windows
-from mlssm.sources.acquired import acquired
+from mlssm.sources.acquired import acquired, tell_other_time
 from mlssm.sources.angles import find_angles
 from mlssm.sources.checks.backscatter import backscatter_layer, check_loss
 from mlssm.sources.checks.header import Layer
@@ -123,6 +123,7 @@ def _dated(names: Names, config: BackscatterConfig, bad: BadFiles, latest: dt.da
             info = inspect(path, config.crs)
             time = acquired(info, named, config)
             check_time(info, time, latest or tomorrow())
+            tell_other_time(info, time, bad)
             for polarisation, stored in holdings(info, named, config).items():
                 found.append(DatedRaster(info, time, named.groups | {"polarisation": polarisation}, stored))
     if not found:

@@ -71,7 +71,7 @@ def _bands(info: RasterInfo, named: Named, config: BackscatterConfig) -> dict[st
         numbers_asked = {"VV": 1} if len(info.bands) == 1 else {"VV": 1, "VH": 2}
         raise DataError(
             f"{info.path} has {len(info.bands)} bands ({names}), and neither they nor its name tell the polarisation"
-            + hint(config.folder, pattern=config.pattern, bands=numbers_asked)
+            + hint(config, bands=numbers_asked)
         )
     return told
 
@@ -136,7 +136,7 @@ def _units_by_values(info: RasterInfo, named: Named, config: BackscatterConfig, 
         return named.positive
     raise DataError(
         f"{info.path} holds values around {np.median(values):.3g}, and nothing tells whether they are linear power or "
-        "its root, amplitude" + hint(config.folder, pattern=config.pattern, units="linear, or amplitude, or dB")
+        "its root, amplitude" + hint(config, units="linear, or amplitude, or dB")
     )
 
 

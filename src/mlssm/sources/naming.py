@@ -63,7 +63,7 @@ def _images(files: Sequence[Path], folder: Path, config: BackscatterConfig, bad:
         raise DataError(
             f"no GeoTIFF in {config.folder} matches {wanted} (first file: {others[0].name}); a pattern needs the group "
             f"(?P<date>...) for YYYYMMDDTHHMMSS or YYYYMMDD"
-            f"{hint(config.folder, pattern=pattern_of(others[0]), units='linear, dB, dB*100 or amplitude')}"
+            f"{hint(config, pattern=pattern_of(others[0]), units='linear, dB, dB*100 or amplitude')}"
         )
     if not found:
         raise DataError(f"folder {folder} holds no image that can be used (of {len(files)} files)")
