@@ -52,6 +52,11 @@ def test_an_area_file_counts_and_what_is_set_counts_more(geotiff: Any, caplog: p
     assert folders(config) == ["radar", "weather", "dem", "classes", None]
     assert (config.backscatter.units, config.time_zone) == ("dB", "America/Denver")
     assert not caplog.messages
+    caplog.set_level(logging.INFO)
+    assert folders(settle(geotiff("datamodule.soil=null"))[0])[3] is None
+    assert any(message.endswith("yaml has soil, but datamodule.soil=null leaves it out") for message in caplog.messages)
+    caplog.set_level(logging.WARNING)
+    caplog.clear()
     config, _ = settle(geotiff("datamodule.backscatter.units=linear", "datamodule.dem=null", "datamodule.soil=radar"))
     assert folders(config) == ["radar", "weather", None, "radar", None]
     assert config.backscatter.units == "linear"
