@@ -177,6 +177,12 @@ def test_power_and_amplitude_are_not_told_apart_by_guess(folder: Path, values: A
     np.testing.assert_allclose(levels(index(folder, units=units))["VV"], DECIBELS, atol=1e-4)
 
 
+def test_values_that_are_neither_are_not_asked_about(folder: Path) -> None:
+    write(folder / "site_20230101T015902_VV.tif", np.round(POWER * 10000).astype(np.uint16))
+    with pytest.raises(DataError, match="no calibrated backscatter: digital numbers"):
+        index(folder)
+
+
 def test_files_in_decibels_and_in_power_are_each_read_in_their_own(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
