@@ -457,3 +457,42 @@ def test_what_is_known_stays_in_the_area_file_to_paste(folder: Path) -> None:
     text = str(error.value).partition("\n\n")[2]
     section = yaml.safe_load(text)["backscatter"]
     assert {"units": "dB", "nodata": -32, "folder": "s", "time_of_day": "HH:MM"}.items() <= section.items()
+
+
+def test_an_angle_for_each_image_goes_to_the_orbit_of_the_image(folder: Path) -> None:
+    for number, (time, angle) in enumerate((("20220105T020012", 33), ("20220106T141112", 43), ("20220117T020013", 33))):
+        name = f"S1A_IW_{time}_DVP_RTC30_G_gpuned_4A2{number}"
+        write(folder / f"{name}_VV.tif", POWER)
+        write(folder / f"{name}_inc_map_ell.tif", np.radians(np.full((24, 24), angle, np.float32)))
+    found = index(folder)
+    assert [overpass.orbit for overpass in found.passes] == [1001, 1002, 1001]
+    for orbit, angle in ((1001, 33), (1002, 43)):
+        np.testing.assert_allclose(angles(found, orbit), angle, atol=1e-4)
+
+
+def test_of_two_angles_that_of_the_ellipsoid_is_read(folder: Path) -> None:
+    names = ("Sigma0_VV_db", "localIncidenceAngle", "incidenceAngleFromEllipsoid")
+    write(folder / f"{PRODUCT}_Orb_NR_Cal_TC.tif", DECIBELS, ANGLE - 20, ANGLE, names=names)
+    np.testing.assert_array_equal(angles(index(folder), 30), 38)
+
+
+def test_the_local_angle_alone_is_none(folder: Path) -> None:
+    write(folder / f"{PRODUCT}_TC.tif", DECIBELS, ANGLE, names=("Sigma0_VV_db", "localIncidenceAngle"))
+    assert not index(folder).incidence
+
+
+def test_angles_of_two_orbits_that_are_taken_for_one_are_refused(folder: Path) -> None:
+    for time, angle in (("20230101T015902", 33), ("20230113T015902", 43)):
+        write(folder / f"site_{time}.tif", DECIBELS, ANGLE - 38 + angle, names=("VV", "angle"))
+    with pytest.raises(DataError, match="two quantities or units"):
+        angles(index(folder), 0)
+
+
+def test_one_file_that_cannot_be_told_is_left_out(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(folder / "site_20230101T015902_VV.tif", DECIBELS)
+    write(folder / "site_20230113T015902_VV.tif", POWER)
+    skip = BadFiles("skip")
+    assert len(index(folder, skip).passes) == 1
+    assert skip.skipped == ["site_20230113T015902_VV.tif"]
+    (line,) = [message for message in caplog.messages if message.startswith("skipped a bad file")]
+    assert "\n" not in line
