@@ -23,7 +23,7 @@ from mlssm.sources.checks.header import Layer
 from mlssm.sources.dated import DatedRaster, check_time, tomorrow
 from mlssm.sources.faults import Array, BadFiles
 from mlssm.sources.holdings import holdings
-from mlssm.sources.images import SMALLER, image_on_grid
+from mlssm.sources.image_on_grid import SMALLER, image_on_grid
 from mlssm.sources.naming import Names, read_names
 from mlssm.sources.opening import inspect, refuse_too_large
 from mlssm.sources.passes import Image, Pass, derive_orbits, group_passes, newest_processing, without_copies
