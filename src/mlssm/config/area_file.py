@@ -12,7 +12,9 @@ from pydantic import Field, ValidationError
 
 from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Strict, located
-from mlssm.config.sources import ElevationSource, NdviSource, SoilSource, WeatherSource
+from mlssm.config.layers import LayerSource
+from mlssm.config.sources import ElevationSource, NdviSource, SoilSource
+from mlssm.config.weather_source import WeatherSource
 from mlssm.errors import ConfigError, DataError
 from mlssm.files import naming
 
@@ -50,6 +52,7 @@ class AreaFile(Strict):
     dem: ElevationSource | None = None
     soil: SoilSource | None = None
     ndvi: NdviSource | None = None
+    layers: dict[str, LayerSource] = Field(default_factory=dict)
     provenance: tuple[FileProvenance, ...] = ()
 
 
@@ -93,7 +96,7 @@ def write_area_file(root: Path, area: AreaFile) -> Path:
 
 def area_text(area: AreaFile) -> str:
     """The text of an `area.yaml`; what is not known is left out."""
-    unknown = set() if area.provenance else {"provenance"}
+    unknown = {name for name in ("layers", "provenance") if not getattr(area, name)}
     values = area.model_dump(mode="json", exclude_none=True, exclude=unknown)
     return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120))
 

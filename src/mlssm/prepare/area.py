@@ -20,18 +20,18 @@ from mlssm.files import whole_or_nothing
 from mlssm.grid import Grid
 from mlssm.manifest import FORMAT, Manifest
 from mlssm.prepare.backscatter import write_backscatter, write_incidence, write_times
-from mlssm.prepare.land import check_heights, write_ndvi, write_static
+from mlssm.prepare.land import check_heights, write_dated_layers, write_ndvi, write_static
 from mlssm.prepare.settle import settle
-from mlssm.prepare.weather import notes_on_weather, write_weather
+from mlssm.prepare.weather import notes_on_weather, read_weather, write_weather
 from mlssm.provenance import digest
 from mlssm.sources.backscatter import index_backscatter
 from mlssm.sources.checks.terrain import elevation_files
 from mlssm.sources.faults import BadFiles, OnBadFile
 from mlssm.sources.folder import raster_files
 from mlssm.sources.inventory import OPTIONAL, source_digests, tell_changed, tell_left_out
+from mlssm.sources.layers import index_layers
 from mlssm.sources.ndvi import index_ndvi
-from mlssm.sources.stations import load_weather
-from mlssm.sources.weather_notes import tell_station_errors_anew
+from mlssm.sources.weather.notes import tell_station_errors_anew
 
 log = logging.getLogger(__name__)
 
@@ -99,19 +99,22 @@ def _write(
     # a simulated area may be of years to come
     latest = None if config.simulation is None else dt.datetime.max.replace(tzinfo=dt.UTC)
     index = index_backscatter(config.root, config.backscatter, config.grid, bad, latest)
-    middles = [index.grid.crop(area).geographic_centre() for area in index.areas]
-    weather, report = load_weather(config.root / config.weather.folder, bad.policy, middles)
-    ndvi = [] if config.ndvi is None else index_ndvi(config.root / config.ndvi.folder, config.ndvi_pattern, bad, latest)
     zone = time_zone(config.time_zone, index.grid)
+    weather, report = read_weather(config, index, zone, bad.policy)
+    ndvi = []
+    if config.ndvi is not None:
+        ndvi = index_ndvi(config.root / config.ndvi.folder, config.ndvi_pattern, bad, latest, config.ndvi)
+    layers = index_layers(config.root, config.layers, bad, latest)
     writer = CubeWriter(path, index.grid)
-    features = write_static(writer, config, index, bad)
+    static = write_static(writer, config, index, layers, bad)
     if config.dem is not None:
         heights = elevation_files(raster_files(config.root / config.dem.folder, bad), bad)
         check_heights(heights, weather, index.grid, bad)
     write_times(writer, write_backscatter(writer, config, index, bad), zone)
     write_incidence(writer, index, bad)
     write_ndvi(writer, ndvi, index, bad)
-    write_weather(writer, weather)
+    dated = write_dated_layers(writer, layers, index, bad)
+    write_weather(writer, weather, report)
     manifest = Manifest(
         format=FORMAT,
         mlssm=__version__,
@@ -127,7 +130,9 @@ def _write(
         areas=tuple((area.row, area.col, *area.shape) for area in index.areas),
         time_zone=zone.key,
         polarisations=index.polarisations,
-        features=features,
+        features=static.features,
+        classes=static.classes,
+        dated=dated,
         orbits=tuple(sorted(index.incidence)),
         stations=weather.ids,
         variables=weather.variables,

@@ -12,7 +12,8 @@ from mlssm.errors import DataError
 from mlssm.provenance import FileDigests, name_below
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.folder import SUFFIXES, raster_files, refuse_unwritable_name
-from mlssm.sources.stations import station_files
+from mlssm.sources.layers import layer_paths
+from mlssm.sources.weather.files import digested
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def source_digests(config: DatamoduleConfig, bad: BadFiles, memory: Path | None 
     for path in sorted(_rasters(config, bad)):
         with bad.handled(path):
             found[name_below(config.root, path)] = _digest(path, digests)
-    for path in station_files(config.root / config.weather.folder):
+    for path in digested(config.root, config.weather):
         found[name_below(config.root, path)] = _station_digest(path, digests)
     digests.keep()
     _say_copies(found, bad)
@@ -86,6 +87,9 @@ def _rasters(config: DatamoduleConfig, bad: BadFiles) -> list[Path]:
     for source in (config.dem, config.soil, config.ndvi):
         if source is not None:
             rasters += raster_files(config.root / source.folder, bad)
+        table = getattr(source, "table", None)
+        rasters += [] if table is None else [config.root / table.file]
+    rasters += layer_paths(config.root, config.layers, bad)
     beside = (path.with_name(path.name + suffix) for path in rasters for suffix in SIDECARS)
     return [*rasters, *(path for path in beside if path.is_file())]
 
