@@ -155,9 +155,9 @@ def test_sums_of_the_hour_are_left_as_they_are(folder: Path, read: Callable[...,
     rain = np.arange(72) % 5 / 1000
     write(grid(hours(3, "2022-01-01 09:00"), tp=(rain, "m")), folder)
     np.testing.assert_allclose(middle(read())["precipitation"], 1000 * rain.reshape(3, 24).sum(axis=1))
-    few = np.where(np.arange(72) == 5, 0.001, 0)
+    few = np.where(np.arange(72) == 15, 0.001, 0)  # to midnight UTC: the sum of that day, or of that hour
     write(grid(hours(3, "2022-01-01 09:00"), tp=(few, "m")), folder)
-    with pytest.raises(DataError, match=r"too little falls to tell .* set datamodule\.weather\.time\.accumulated"):
+    with pytest.raises(DataError, match=r"too little rises to tell .* set datamodule\.weather\.time\.accumulated"):
         read()
     settled = read(time={"accumulated": "hour"})
     np.testing.assert_allclose(middle(settled)["precipitation"], [1, 0, 0])

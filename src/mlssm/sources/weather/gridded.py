@@ -113,7 +113,7 @@ def _records(grid: Grid, source: WeatherSource, site: Site) -> list[StationRecor
         grid.tell(*lines)
     for step, found_hours in hours.items():
         days |= _summed(step, found_hours, site, grid)
-    return _stations(grid, blocks, days)
+    return _stations(grid, blocks, days, hourly=bool(hours))
 
 
 def _joined(parts: Sequence[Part], grid: Grid) -> tuple[Axis, Floats]:
@@ -186,7 +186,7 @@ def _summed(
     return {quantity: (days, values) for quantity, values in values_by_day.items()}
 
 
-def _stations(grid: Grid, blocks: Blocks, days: dict[str, tuple[Days, Floats]]) -> list[StationRecord]:
+def _stations(grid: Grid, blocks: Blocks, days: dict[str, tuple[Days, Floats]], hourly: bool) -> list[StationRecord]:
     longitude, latitude = blocks.mean(grid.cells.longitude), blocks.mean(grid.cells.latitude)
     unknown = np.full(len(grid.cells.row), np.nan)
     elevation = blocks.mean(unknown if grid.elevation is None else grid.elevation)
@@ -207,7 +207,7 @@ def _stations(grid: Grid, blocks: Blocks, days: dict[str, tuple[Days, Floats]]) 
         observations = by_day(pd.DatetimeIndex(table.index), {str(key): table[key].to_numpy() for key in table})
         identifier = f"{name}_{latitude[cell]:.4f}_{longitude[cell]:.4f}"
         at = float(longitude[cell]), float(latitude[cell]), float(elevation[cell])
-        records.append(StationRecord(identifier, *at, observations, group=group, notes=tuple(grid.notes)))
+        records.append(StationRecord(identifier, *at, observations, 0, tuple(grid.notes), group, hourly))
     middle = records[len(records) // 2]
     check_units(Path(grid.name), middle.observations, middle.latitude, "metric", CURE)
     return records

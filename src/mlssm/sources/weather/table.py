@@ -86,7 +86,7 @@ def _station(
     }
     observations = _days(times, values, step, source, site, notes)
     check_units(path, observations, latitude, "metric", CURE)
-    return StationRecord(name, longitude, latitude, elevation, observations, notes=tuple(notes))
+    return StationRecord(name, longitude, latitude, elevation, observations, notes=tuple(notes), hourly=not times.daily)
 
 
 def _once(path: Path, name: str, lines: pd.DataFrame, times: Times, notes: list[str]) -> tuple[pd.DataFrame, Times]:
