@@ -118,7 +118,7 @@ def test_stations_of_a_box_are_fetched_and_read(service: Service, tmp_path: Path
     ]
     assert plan.requests == 3
     asked = service.asked[0]
-    north, west, south, east = (float(value) for value in asked["bbox"].split(","))
+    north, west, *_ = (float(value) for value in asked["bbox"].split(","))
     assert (asked["startDate"], asked["endDate"], asked["dataTypes"]) == ("2021-12-02", "2022-01-03", "PRCP")
     assert (north - 34.5) * 111.2 == pytest.approx(40, rel=1e-3)
     assert (-119.8 - west) * 111.2 * np.cos(np.radians(34.5)) == pytest.approx(40, rel=1e-3)

@@ -60,8 +60,8 @@ class NoaaFetcher:
         found = {station: place for page in pages for station, place in _stations(page)}
         if not found:
             raise DataError(
-                f"{SERVICE} knows no station with rain within {self.config.margin_km:g} km of the place from {first} to "
-                f"{last}; enlarge datamodule.origin.weather.margin_km"
+                f"{SERVICE} knows no station with rain within {self.config.margin_km:g} km of the place from {first} "
+                f"to {last}; enlarge datamodule.origin.weather.margin_km"
             )
         near = sorted(found, key=lambda station: (_away_km(found[station], request.place.bounds), station))
         chosen = sorted(near[: self.config.most_stations])
