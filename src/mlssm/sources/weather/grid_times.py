@@ -145,6 +145,10 @@ def _ends(axis: Axis, days: Stamps, time: WeatherTime, producer: Producer) -> tu
     """When each day ends, UTC, and how that is known."""
     if isinstance(time.day_ends, float):
         return _at(days, time.day_ends), "as set"
+    if time.stamp == "end" or (time.stamp is None and axis.bounds is None and producer == "MRMS"):
+        return axis.stamps, "as its times"
+    if time.stamp == "begin":
+        return axis.stamps + DAY, "as its times are the days' beginnings"
     if axis.bounds is not None and ((axis.bounds[:, 1] - axis.bounds[:, 0]) == DAY).all():
         return axis.bounds[:, 1], "by its bounds"
     if producer in DAY_ENDS:
