@@ -9,6 +9,7 @@ import zarr
 from pydantic import BaseModel, ValidationError
 
 from mlssm.checksums import damaged, files_below, value_checksum
+from mlssm.config.area_file import FileProvenance
 from mlssm.errors import DataError
 
 # 3: with the files of each array, so that an incomplete copy shows, and the daily minimum of temperature
@@ -24,6 +25,7 @@ class Manifest(BaseModel):
         mlssm: The version that wrote it.
         digest: Of all inputs and of what decides how they are read.
         files: Digest (SHA-256) of each source file, by its path below the area's folder.
+        provenance: Address and licence of source files, as the area's `area.yaml` has them.
         skipped: Source files that were left out because they are bad.
         corrected: What was corrected in source files, a line a kind.
         crs: The grid's CRS, WKT or authority code.
@@ -48,6 +50,7 @@ class Manifest(BaseModel):
     mlssm: str
     digest: str
     files: dict[str, str]
+    provenance: tuple[FileProvenance, ...] = ()
     skipped: tuple[str, ...]
     corrected: tuple[str, ...] = ()
     crs: str

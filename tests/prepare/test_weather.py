@@ -11,7 +11,7 @@ import xarray as xr
 
 from mlssm.config import DatamoduleConfig
 from mlssm.config.weather_source import WeatherSource
-from mlssm.errors import DataError
+from mlssm.errors import ConfigError, DataError
 from mlssm.prepare.area import prepare
 from mlssm.weather.stations import VARIABLES
 
@@ -97,3 +97,26 @@ def test_settings_that_do_not_fit_the_files(area: Any) -> None:
         prepare(with_weather(area, {"folder": "weather", "format": "gridded"}), "error")
     with pytest.raises(DataError, match=r"units of .*; correct datamodule\.weather\.units=metric|impossible"):
         prepare(with_weather(area, {"folder": "weather", "units": "metric"}), "error")
+
+
+def test_area_yaml_says_what_the_weather_is(area: Any) -> None:
+    days = "".join(f"{day:02d}.01.2023;0,5\n" for day in range(1, 15))
+    (area.root / "weather" / "g.csv").write_text("Tag;Regen\n" + days)
+    text = """
+        format: 1
+        weather:
+          folder: weather
+          format: csv
+          columns:
+            precipitation: {column: Regen, unit: in}
+          time: {columns: [Tag]}
+          station: {latitude: 34.44, longitude: -119.8, elevation: 12}
+    """
+    (area.root / "area.yaml").write_text("\n".join(line[8:] for line in text.splitlines()))
+    cube = prepare(area.config(), "error")
+    np.testing.assert_allclose(cube.weather.values[:, 0, RAIN], 12.7)
+    assert cube.weather.ids == ("g",)
+    wrong = (area.root / "area.yaml").read_text().replace("unit:", "units:")
+    (area.root / "area.yaml").write_text(wrong)
+    with pytest.raises(ConfigError, match=r"area\.yaml, line 7.*units"):
+        prepare(area.config(), "error")

@@ -8,12 +8,15 @@ from pydantic import model_validator
 
 from mlssm.config.base import Strict
 
+# a folder that is not set: as the area's file says, or the one that has the source's name
+AUTO = "auto"
+
 
 class FolderSource(Strict):
     """A source whose files are in a folder; a folder's name alone stands for it.
 
     Attributes:
-        folder: Below the area's folder, or one file.
+        folder: Below the area's folder, or one file; `auto`: as `area.yaml` says, or the source's usual one.
     """
 
     folder: str

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mlssm import __version__
 from mlssm.config import DatamoduleConfig, PredictConfig
+from mlssm.config.sources import AUTO
 from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
 from mlssm.data.layers import area_layers, area_places
@@ -219,7 +220,8 @@ def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> Datamodule
         raise DataError(f"root={config.root} is not a folder; set it to the folder of the area to map")
     for name in ("dem", "soil", "ndvi"):
         source = getattr(trained, name)
-        if source is not None and not (config.root / source.folder).exists():
+        known = source is not None and source.folder != AUTO
+        if known and not (config.root / source.folder).exists():
             raise RunError(
                 f"the model was trained with {name}, and root={config.root} has no {source.folder}; add it, "
                 f"or train without it: datamodule.{name}=null"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,6 +12,7 @@ import rasterio
 
 from mlssm import __version__
 from mlssm.config import DatamoduleConfig, WeatherConfig
+from mlssm.config.area_file import FileProvenance
 from mlssm.cube import Cube
 from mlssm.cube_writer import CubeWriter
 from mlssm.errors import ConfigError, DataError
@@ -19,13 +21,14 @@ from mlssm.grid import Grid
 from mlssm.manifest import FORMAT, Manifest
 from mlssm.prepare.backscatter import write_backscatter, write_incidence, write_times
 from mlssm.prepare.land import check_heights, write_ndvi, write_static
+from mlssm.prepare.settle import settle
 from mlssm.prepare.weather import notes_on_weather, read_weather, write_weather
 from mlssm.provenance import digest
 from mlssm.sources.backscatter import index_backscatter
 from mlssm.sources.checks.terrain import elevation_files
 from mlssm.sources.faults import BadFiles, OnBadFile
 from mlssm.sources.folder import raster_files
-from mlssm.sources.inventory import OPTIONAL, source_digests, tell_left_out
+from mlssm.sources.inventory import OPTIONAL, source_digests, tell_changed, tell_left_out
 from mlssm.sources.ndvi import index_ndvi
 from mlssm.sources.weather.notes import tell_station_errors_anew
 
@@ -48,10 +51,16 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: Wea
         DataError: A source is missing, unreadable or does not fit.
     """
     config.require_root()
+    config, area = settle(config)
+    provenance = () if area is None else area.provenance
     bad = BadFiles(on_bad_file)
     files = source_digests(config, bad, config.cubes / DIGESTS)
+    tell_changed(config.root, provenance, files, bad)
     settings = config.model_dump(mode="json", exclude={"root", "cubes", "simulation"})
-    identity = digest({"format": FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file})
+    inputs = {"format": FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file}
+    if provenance:  # when a file was fetched changes nothing
+        inputs["provenance"] = [item.model_dump(mode="json", exclude={"retrieved"}) for item in provenance]
+    identity = digest(inputs)
     path = config.cubes / f"{config.root.resolve().name}-{identity[:12]}.zarr"
     tell_left_out(config)
     if path.is_dir():
@@ -63,18 +72,28 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: Wea
         return found
     # a folder of thousands of images is not to be listed anew for each
     with whole_or_nothing(path) as partial, rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE"):
-        _write(partial, config, identity, files, bad, interpolation)
+        _write(partial, config, Inputs(identity, files, provenance), bad, interpolation)
     log.info("cube %s written", path)
     return Cube.open(path)
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What a cube is made from.
+
+    Attributes:
+        identity: Digest of all of it.
+        files: Digest of each file.
+        provenance: Where files come from, as `area.yaml` says.
+    """
+
+    identity: str
+    files: dict[str, str]
+    provenance: tuple[FileProvenance, ...]
+
+
 def _write(
-    path: Path,
-    config: DatamoduleConfig,
-    identity: str,
-    files: dict[str, str],
-    bad: BadFiles,
-    interpolation: WeatherConfig | None,
+    path: Path, config: DatamoduleConfig, inputs: Inputs, bad: BadFiles, interpolation: WeatherConfig | None
 ) -> None:
     # a simulated area may be of years to come
     latest = None if config.simulation is None else dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -94,8 +113,9 @@ def _write(
     manifest = Manifest(
         format=FORMAT,
         mlssm=__version__,
-        digest=identity,
-        files=files,
+        digest=inputs.identity,
+        files=inputs.files,
+        provenance=inputs.provenance,
         skipped=tuple(dict.fromkeys((*bad.skipped, *report.skipped))),
         corrected=bad.corrections(),
         crs=index.grid.crs,
