@@ -40,6 +40,8 @@ class Manifest(BaseModel):
         stations: Station identifiers in the order of the array.
         variables: Weather variables in the order of the array.
         looks: Equivalent number of looks of a pixel, or None where the source does not state it.
+        classes: Name of each code, by the static feature of classes whose codes have names.
+        dated: Layers of dated images, beside NDVI.
         left_out: Sources that the configuration leaves out.
         weather_notes: What the weather's preparation had to say, a line each.
         chunks: Number and total bytes of the files of each array, metadata and chunks that were written.
@@ -69,6 +71,8 @@ class Manifest(BaseModel):
     weather_notes: tuple[str, ...]
     chunks: dict[str, tuple[int, int]] = {}
     checksums: dict[str, str] = {}
+    classes: dict[str, dict[int, str]] = {}
+    dated: tuple[str, ...] = ()
 
     def attributes(self) -> dict[str, Any]:
         """What is written: these, and their own checksum."""

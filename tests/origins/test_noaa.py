@@ -11,13 +11,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from mlssm.config.origins import DownloadConfig
-from mlssm.origins.download import Downloads
 
+from mlssm.config import parse
 from mlssm.config.noaa import NoaaWeather
+from mlssm.config.origins import DownloadConfig, OriginConfig
 from mlssm.errors import DataError
 from mlssm.grid import Grid
+from mlssm.origins import services
 from mlssm.origins.contract import Place, Request
+from mlssm.origins.download import Downloads
 from mlssm.origins.noaa import NoaaFetcher, wrong_with
 from mlssm.sources.weather.load import load_weather
 
@@ -113,8 +115,8 @@ def test_stations_of_a_box_are_fetched_and_read(service: Service, tmp_path: Path
     noaa = fetcher(service, margin_km=40, days_before=30)
     plan = noaa.plan(request(tmp_path))
     assert [wanted.name for wanted in plan.wanted] == [
-        "weather/USC00000001_20211202_20220103.csv",
-        "weather/USW00000002_20211202_20220103.csv",
+        "weather/USC00000001.csv",
+        "weather/USW00000002.csv",
     ]
     assert plan.requests == 3
     asked = service.asked[0]
@@ -178,13 +180,6 @@ def test_stations_without_a_day_are_left_out(
     assert sum("has no day in the span: left out" in line for line in caplog.messages) == 2
 
 
-def test_a_later_request_takes_the_place_of_an_earlier_one(service: Service, tmp_path: Path) -> None:
-    noaa = fetcher(service, most_stations=1, days_before=0)
-    for last in (3, 9):
-        noaa.fetch(request(tmp_path, last), noaa.plan(request(tmp_path, last)))
-    assert [path.name for path in (tmp_path / "weather").iterdir()] == ["USC00000001_20220101_20220109.csv"]
-
-
 def test_a_place_without_stations_and_an_answer_of_another_form(service: Service, tmp_path: Path) -> None:
     nowhere = fetcher(service, margin_km=0)
     service.right = lambda path, query: b'{"count": 0, "results": []}'  # type: ignore[method-assign]
@@ -201,3 +196,10 @@ def test_a_place_without_stations_and_an_answer_of_another_form(service: Service
 def test_what_is_wrong_with_a_record() -> None:
     assert wrong_with(record("USC00000001"), "USC00000001") is None
     assert wrong_with(b"[]", "USC00000001") == "no line"
+
+
+def test_the_service_is_one_of_the_weathers(tmp_path: Path) -> None:
+    settings = parse(OriginConfig, {"weather": {"service": "noaa", "margin_km": 30}}).weather
+    assert settings == NoaaWeather(service="noaa", margin_km=30)
+    found = services.fetcher("weather", settings, Downloads(DownloadConfig(cache=tmp_path)))
+    assert isinstance(found, NoaaFetcher)

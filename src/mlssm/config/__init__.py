@@ -5,6 +5,7 @@ from mlssm.config.base import Strict, parse
 from mlssm.config.data import FeaturesConfig, SamplerConfig
 from mlssm.config.datamodule import DatamoduleConfig, GridConfig, SimulationConfig
 from mlssm.config.evaluation import EvaluationConfig
+from mlssm.config.layers import LayerSource, parse_layer
 from mlssm.config.models import Channels, ModelSettings, WindowConfig
 from mlssm.config.patches import PatchesConfig, SplitConfig
 from mlssm.config.predict import PredictConfig
@@ -22,6 +23,7 @@ __all__ = [
     "FeaturesConfig",
     "GridConfig",
     "ImagesConfig",
+    "LayerSource",
     "LossConfig",
     "ModelSettings",
     "OptimiserConfig",
@@ -38,4 +40,5 @@ __all__ = [
     "WeatherConfig",
     "WindowConfig",
     "parse",
+    "parse_layer",
 ]

@@ -36,7 +36,6 @@ SERVICE = "NOAA's access service"
 AT_ONCE = 1000  # results of a search, which are asked for page by page
 MOST_PAGES = 50
 DEGREE_KM = 111.2
-IDENTIFIER_LENGTH = 11
 IDENTIFIER = re.compile(r"[A-Z]{2}[A-Z0-9_-]{9}")
 EMPTY = "no line"
 
@@ -66,7 +65,7 @@ class NoaaFetcher:
         near = sorted(found, key=lambda station: (_away_km(found[station], request.place.bounds), station))
         chosen = sorted(near[: self.config.most_stations])
         wanted = tuple(
-            Wanted(_name(request.folder, station, first, last), self._address(station, first, last), None, LICENCE)
+            Wanted(f"{request.folder}/{station}.csv", self._address(station, first, last), None, LICENCE)
             for station in chosen
         )
         note = f"{len(chosen)} of {len(found)} stations with rain within {self.config.margin_km:g} km"
@@ -81,8 +80,6 @@ class NoaaFetcher:
         with transfer("weather stations", len(plan.wanted), None) as shown:
             found = self.downloads.each(lambda wanted: self._file(request.root, wanted), plan.wanted, shown)
         files = tuple(file for file in found if file is not None)
-        for file in files:
-            _remove_older(request.root / file.name)
         if not files:
             raise DataError(f"{SERVICE}: none of {len(plan.wanted)} stations has a day; choose other dates")
         section = WeatherSource(folder=request.folder, format="access", units="metric")
@@ -119,7 +116,7 @@ class NoaaFetcher:
         path = root / wanted.name
         if not path.exists():
             content = self.downloads.request(wanted.address).content
-            station = path.stem[:IDENTIFIER_LENGTH]
+            station = path.stem
             if (wrong := wrong_with(content, station)) is not None:
                 if wrong == EMPTY:
                     log.warning("%s: %s has no day in the span: left out", SERVICE, station)
@@ -142,17 +139,9 @@ class NoaaFetcher:
         )
 
 
-def _name(folder: str, station: str, first: dt.date, last: dt.date) -> str:
-    """A station's file, which other days have another one of."""
-    return f"{folder}/{station}_{first:%Y%m%d}_{last:%Y%m%d}.csv"
-
-
-def _remove_older(path: Path) -> None:
-    """Take away what earlier requests left of a station: its days would be there twice."""
-    for other in path.parent.glob(f"{path.stem[:IDENTIFIER_LENGTH]}_????????_????????.csv"):
-        if other.name != path.name:
-            other.unlink()
-            log.info("%s takes the place of %s", path.name, other.name)
+def fetcher(config: NoaaWeather, downloads: Downloads) -> NoaaFetcher:
+    """What fetches stations from NOAA."""
+    return NoaaFetcher(config, downloads)
 
 
 def wrong_with(content: bytes, station: str) -> str | None:

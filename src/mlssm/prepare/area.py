@@ -20,7 +20,7 @@ from mlssm.files import whole_or_nothing
 from mlssm.grid import Grid
 from mlssm.manifest import FORMAT, Manifest
 from mlssm.prepare.backscatter import write_backscatter, write_incidence, write_times
-from mlssm.prepare.land import check_heights, write_ndvi, write_static
+from mlssm.prepare.land import check_heights, write_dated_layers, write_ndvi, write_static
 from mlssm.prepare.settle import settle
 from mlssm.prepare.weather import notes_on_weather, read_weather, write_weather
 from mlssm.provenance import digest
@@ -29,11 +29,14 @@ from mlssm.sources.checks.terrain import elevation_files
 from mlssm.sources.faults import BadFiles, OnBadFile
 from mlssm.sources.folder import raster_files
 from mlssm.sources.inventory import OPTIONAL, source_digests, tell_changed, tell_left_out
+from mlssm.sources.layers import index_layers
 from mlssm.sources.ndvi import index_ndvi
 from mlssm.sources.weather.notes import tell_station_errors_anew
 
 log = logging.getLogger(__name__)
 
+# where the files are and how they came there; what they hold counts
+NOT_OF_A_CUBE = {"root", "cubes", "simulation", "area", "dates", "dry_run", "origin"}
 DIGESTS = "digests.json"  # of source files, beside the cubes
 
 
@@ -56,7 +59,7 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: Wea
     bad = BadFiles(on_bad_file)
     files = source_digests(config, bad, config.cubes / DIGESTS)
     tell_changed(config.root, provenance, files, bad)
-    settings = config.model_dump(mode="json", exclude={"root", "cubes", "simulation"})
+    settings = config.model_dump(mode="json", exclude=NOT_OF_A_CUBE)
     inputs = {"format": FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file}
     if provenance:  # when a file was fetched changes nothing
         inputs["provenance"] = [item.model_dump(mode="json", exclude={"retrieved"}) for item in provenance]
@@ -100,15 +103,19 @@ def _write(
     index = index_backscatter(config.root, config.backscatter, config.grid, bad, latest)
     zone = time_zone(config.time_zone, index.grid)
     weather, report = read_weather(config, index, zone, bad.policy)
-    ndvi = [] if config.ndvi is None else index_ndvi(config.root / config.ndvi.folder, config.ndvi_pattern, bad, latest)
+    ndvi = []
+    if config.ndvi is not None:
+        ndvi = index_ndvi(config.root / config.ndvi.folder, config.ndvi_pattern, bad, latest, config.ndvi)
+    layers = index_layers(config.root, config.layers, bad, latest)
     writer = CubeWriter(path, index.grid)
-    features = write_static(writer, config, index, bad)
+    static = write_static(writer, config, index, layers, bad)
     if config.dem is not None:
         heights = elevation_files(raster_files(config.root / config.dem.folder, bad), bad)
         check_heights(heights, weather, index.grid, bad)
     write_times(writer, write_backscatter(writer, config, index, bad), zone)
     write_incidence(writer, index, bad)
     write_ndvi(writer, ndvi, index, bad)
+    dated = write_dated_layers(writer, layers, index, bad)
     write_weather(writer, weather, report)
     manifest = Manifest(
         format=FORMAT,
@@ -125,7 +132,9 @@ def _write(
         areas=tuple((area.row, area.col, *area.shape) for area in index.areas),
         time_zone=zone.key,
         polarisations=index.polarisations,
-        features=features,
+        features=static.features,
+        classes=static.classes,
+        dated=dated,
         orbits=tuple(sorted(index.incidence)),
         stations=weather.ids,
         variables=weather.variables,

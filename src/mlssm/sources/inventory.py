@@ -12,6 +12,7 @@ from mlssm.errors import DataError
 from mlssm.provenance import FileDigests, name_below
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.folder import SUFFIXES, raster_files, refuse_unwritable_name
+from mlssm.sources.layers import layer_paths
 from mlssm.sources.weather.files import digested
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,9 @@ def _rasters(config: DatamoduleConfig, bad: BadFiles) -> list[Path]:
     for source in (config.dem, config.soil, config.ndvi):
         if source is not None:
             rasters += raster_files(config.root / source.folder, bad)
+        table = getattr(source, "table", None)
+        rasters += [] if table is None else [config.root / table.file]
+    rasters += layer_paths(config.root, config.layers, bad)
     beside = (path.with_name(path.name + suffix) for path in rasters for suffix in SIDECARS)
     return [*rasters, *(path for path in beside if path.is_file())]
 

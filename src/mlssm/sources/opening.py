@@ -22,6 +22,8 @@ from mlssm.grid import Bounds, Window
 from mlssm.sources.checks.header import unit_of
 from mlssm.sources.snap_names import band_names
 
+# by suffix; of all others, GTiff
+DRIVERS = {".jp2": "JP2OpenJPEG", ".img": "HFA"}
 # what one reading may hold in memory: more than a whole Sentinel-1 scene at 10 m
 MAX_PIXELS = 500_000_000
 # GDAL opens these beside a raster, by any driver: one that is no TIFF could lead it to other files and hosts
@@ -131,7 +133,8 @@ def inspect(path: Path, crs: str | None = None) -> RasterInfo:
 def opened(path: Path, crs: str | None = None) -> Iterator[Any]:
     """The open file, with a CRS and not rotated; what GDAL says of a bad one names the file.
 
-    Only GDAL's GeoTIFF driver may read it: others (VRT, WMS) follow what is written in a file to other files and hosts.
+    Only GDAL's GeoTIFF driver may read it, and those of two other kinds of images that hold their own values: others
+    (VRT, WMS) follow what is written in a file to other files and hosts.
 
     Args:
         path: The file.
@@ -145,7 +148,8 @@ def opened(path: Path, crs: str | None = None) -> Iterator[Any]:
         with warnings.catch_warnings():
             # a file without georeference is refused below, in our words
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path, driver="GTiff") as source:
+            driver = DRIVERS.get(path.suffix.lower(), "GTiff")
+            with rasterio.open(path, driver=driver) as source:
                 _check_georeference(path, source, crs)
                 _check_values_stored(path, source)
                 yield source
