@@ -39,6 +39,8 @@ class TrainConfig(Strict):
     """Everything that `train.py` is told."""
 
     datamodule: DatamoduleConfig
+    area: str | tuple[float, float, float, float] | None  # which a datamodule that fetches takes from here
+    dates: str | None
     retrieval: RetrievalConfig
     weather: WeatherConfig
     features: FeaturesConfig
