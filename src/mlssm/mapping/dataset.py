@@ -85,7 +85,8 @@ class CubeDataset(GeoDataset):
     @property
     def crs(self) -> CRS:
         """The cube's CRS."""
-        return self.index.crs
+        found: CRS = self.index.crs
+        return found
 
     @crs.setter
     def crs(self, new_crs: CRS) -> None:

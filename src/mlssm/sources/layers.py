@@ -106,7 +106,7 @@ def _of_folder(
 def _of_class(
     name: str, source: LayerSource, known: torchgeo_files.Indexed, bad: BadFiles, latest: dt.datetime | None
 ) -> tuple[DatedImage, ...]:
-    years = source.arguments.get("years")
+    years = source.arguments.get("years") or ()
     files = [item for item in known.files if not years or item[1] is None or item[1].year in years]
     if not files:
         raise DataError(f"layer {name} has no file of {', '.join(map(str, years))}; give other years, or its files")
