@@ -88,7 +88,7 @@ def _terrain(folder: Path, derived: Sequence[str], index: BackscatterIndex, bad:
 
 def _soil(folder: Path, names: Classes, index: BackscatterIndex, bad: BadFiles) -> list[Array]:
     files = raster_files(folder, bad)
-    check_same_tables(files)
+    check_same_tables(files, bad)
     found = [read_soil(files, index.grid, area, bad, names) for area in index.areas]
     check_reached("soil", files, found, bad)
     _check_classes(folder, found)

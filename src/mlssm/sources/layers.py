@@ -87,7 +87,7 @@ def _index(root: Path, name: str, source: LayerSource, bad: BadFiles, latest: dt
         number = source.band if isinstance(source.band, int) else None
         found = LayerFiles(name, source, _of_folder(name, source, paths, bad, latest), classes, number)
     if source.kind == "classes":
-        check_same_tables(path for image in found.images for path in image.paths)
+        check_same_tables((path for image in found.images for path in image.paths), bad)
     return found
 
 
