@@ -48,5 +48,5 @@ def _refuse_code_of_a_model(name: str, source: LayerSource, own: Mapping[str, An
         return
     raise RunError(
         f"the model names {source.target} as the class of its layer {name}, and no code is run where a model says; "
-        f"if it is yours, give +layers.{name}._target_={source.target}"
+        f"if it is yours, give layers.{name}._target_={source.target}"
     )
