@@ -68,7 +68,7 @@ from mlssm import variables
 variables.add(variables.Variable("radiation", "shortwave radiation", "MJ/m2/day", "daily", 0, 50, summed=True))
 variables.add(variables.Variable("facing", "which way it falls", "-1..1", "fixed", -1, 1, group="terrain"))
 import numpy as np
-from mlssm.sources.ghcn import ELEMENTS, Element
+from mlssm.sources.weather.ghcn import ELEMENTS, Element
 from mlssm.sources.terrain import TERRAIN
 ELEMENTS.append(Element("SRAD", "radiation", "MJ/m2", 1.0, 0.0, 50.0, False, whole=False))
 TERRAIN["facing"] = lambda elevation, pixel: np.where(np.gradient(elevation, axis=0) > 0, 1, -1).astype(np.float32)

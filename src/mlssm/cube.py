@@ -10,6 +10,7 @@
 | weather | day, station, variable | float64 at the stations, never as rasters |
 | station | station, property | longitude, latitude, elevation_m, easting, northing |
 | time, local_day, window_end, orbit | time | of each acquisition; UTC seconds, days and days since 1970-01-01, number |
+| forecast | day | 1 where the day's weather is forecast, behind the record |
 | ndvi_time, day | ndvi_time, day | days since 1970-01-01 |
 | x, y, spatial_ref | x, y, none | pixel centres (m); the CRS and transform as CF and GDAL name them |
 
@@ -120,6 +121,13 @@ class Cube:
         values = np.asarray(self._read("weather"))
         longitude, latitude, elevation = stations.T[:3]
         return StationWeather(days, self.manifest.stations, longitude, latitude, elevation, values)
+
+    @cached_property
+    def forecast_days(self) -> npt.NDArray[np.bool_]:
+        """Which days of the weather are forecast [day]; none in cubes of versions that knew no forecasts."""
+        if "forecast" not in self._group:
+            return np.zeros(len(self._read("day")), bool)
+        return np.asarray(self._read("forecast"), bool)
 
     @cached_property
     def station_xy(self) -> npt.NDArray[np.float64]:

@@ -1,9 +1,9 @@
 """The channels that models can be fed with: one record each, which everything else reads.
 
-A new weather variable is a record here and an element of its reader (`mlssm.sources.ghcn.ELEMENTS`). A static feature
-is a record here and its reader: one of `mlssm.sources.terrain.TERRAIN`, where it is derived from elevation. Another
-package adds its own with `add`, before it imports other modules of this one. The layers that a configuration names
-(`datamodule.layers`) are `declare`d when it is typed: then their channels have records as well.
+A new weather variable is a record here and an element of its reader (`mlssm.sources.weather.ghcn.ELEMENTS`). A static
+feature is a record here and its reader: one of `mlssm.sources.terrain.TERRAIN`, where it is derived from elevation.
+Another package adds its own with `add`, before it imports other modules of this one. The layers that a configuration
+names (`datamodule.layers`) are `declare`d when it is typed: then their channels have records as well.
 """
 
 from __future__ import annotations

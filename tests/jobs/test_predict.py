@@ -6,7 +6,8 @@ import pytest
 from mlssm.config import DatamoduleConfig, PredictConfig, parse
 from mlssm.errors import RunError
 from mlssm.grid import Window
-from mlssm.jobs.predict import _area_config, onto_grid
+from mlssm.jobs.day_map import onto_grid
+from mlssm.jobs.predict import _area_config
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """The whole configuration, typed once from Hydra's composition and passed on typed: a file a room."""
 
+from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Strict, parse
 from mlssm.config.data import FeaturesConfig, SamplerConfig
-from mlssm.config.datamodule import BackscatterConfig, DatamoduleConfig, GridConfig, SimulationConfig
+from mlssm.config.datamodule import DatamoduleConfig, GridConfig, SimulationConfig
 from mlssm.config.evaluation import EvaluationConfig
 from mlssm.config.layers import LayerSource, parse_layer
 from mlssm.config.models import Channels, ModelSettings, WindowConfig

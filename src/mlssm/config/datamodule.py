@@ -7,20 +7,12 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Positive, Strict
 from mlssm.config.layers import LayerSource, declare_layers
-from mlssm.config.sources import ElevationSource, NdviSource, SoilSource, WeatherSource
+from mlssm.config.sources import ElevationSource, NdviSource, SoilSource
+from mlssm.config.weather_source import WeatherSource
 from mlssm.errors import DataError
-
-
-class BackscatterConfig(Strict):
-    """Where the backscatter images are and what their names and values mean."""
-
-    folder: str
-    pattern: str
-    units: Literal["linear", "dB"]
-    looks: float | None = Field(gt=0)
-    incidence_pattern: str | None
 
 
 class GridConfig(Strict):

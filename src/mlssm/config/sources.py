@@ -8,12 +8,15 @@ from pydantic import Field, model_validator
 
 from mlssm.config.base import Strict
 
+# a folder that is not set: as the area's file says, or the one that has the source's name
+AUTO = "auto"
+
 
 class FolderSource(Strict):
     """A source whose files are in a folder; a folder's name alone stands for it.
 
     Attributes:
-        folder: Below the area's folder, or one file.
+        folder: Below the area's folder, or one file; `auto`: as `area.yaml` says, or the source's usual one.
     """
 
     folder: str
@@ -22,10 +25,6 @@ class FolderSource(Strict):
     @classmethod
     def _from_a_name(cls, values: Any) -> Any:
         return {"folder": values} if isinstance(values, str) else values
-
-
-class WeatherSource(FolderSource):
-    """Records of weather stations."""
 
 
 class ElevationSource(FolderSource):

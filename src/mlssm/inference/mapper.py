@@ -19,7 +19,9 @@ from mlssm.data.layers import AreaLayers
 from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, RunError
+from mlssm.inference.certainty import AreaCertainty
 from mlssm.inference.prefit import DayMaps
+from mlssm.retrieval.labels import AreaRetrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack
 from mlssm.retrieval.water import open_water
@@ -44,6 +46,8 @@ class Mapper:
         network: The trained network, on its device.
         prefit: The closed form below it; None without.
         labelled: Pixels of each area that carried labels in training, [height, width]; None where that is not known.
+        retrievals: References of each area; None for one that the model does not know.
+        certainty: How sure its maps are; None where that is not asked.
     """
 
     run_id: str
@@ -54,6 +58,8 @@ class Mapper:
     network: nn.Module
     prefit: DayMaps | None = None
     labelled: list[Booleans] | None = None
+    retrievals: Sequence[AreaRetrieval | None] = ()
+    certainty: AreaCertainty | None = None
 
     def moment(self, day: np.datetime64) -> Moment | None:
         """Weather and NDVI of a day; None where something is missing everywhere that the model cannot do without."""

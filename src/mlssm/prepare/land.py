@@ -38,6 +38,12 @@ log = logging.getLogger(__name__)
 WHOLE, MOSTLY = 0.99, 0.9
 
 
+def gap_days(config: DatamoduleConfig) -> dict[str, int]:
+    """How much older than its image a value may be that fills a gap, days, of each dated source."""
+    found = {name: source.max_gap_days for name, source in config.layers.items() if source.kind == "dated"}
+    return found if config.ndvi is None else {"ndvi": config.ndvi.max_gap_days, **found}
+
+
 @dataclass(frozen=True)
 class Static:
     """What was written of no date.

@@ -18,7 +18,7 @@ from mlssm.config.layers import LayerSource
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
 from mlssm.sources import torchgeo_files
-from mlssm.sources.checks.header import Band, Kind, Layer, band_of, find_band
+from mlssm.sources.checks.header import Band, Kind, Layer, find_band
 from mlssm.sources.checks.soil import class_layer, disagree
 from mlssm.sources.classes import Classes, check_same_tables, classes_of
 from mlssm.sources.faults import Array, BadFiles, Limits
@@ -155,9 +155,9 @@ def _band(path: Path, source: Any, layer: LayerFiles, kind: Kind) -> Band:
     """The band of an open file: by number, by description, or the only one."""
     wanted = layer.source.band
     if layer.band is not None:
-        return band_of(path, source, layer.band, kind)
+        return find_band(path, source, kind, layer.band)
     if isinstance(wanted, str) and wanted in source.descriptions:
-        return band_of(path, source, source.descriptions.index(wanted) + 1, kind)
+        return find_band(path, source, kind, source.descriptions.index(wanted) + 1)
     return find_band(path, source, kind)
 
 

@@ -9,6 +9,7 @@ from rasterio.enums import Resampling
 
 from mlssm.grid import Grid, Window
 from mlssm.sources.checks import incidence, soil
+from mlssm.sources.checks.header import Layer
 from mlssm.sources.classes import Classes
 from mlssm.sources.faults import Array, BadFiles
 from mlssm.sources.raster import mosaic
@@ -29,6 +30,18 @@ def read_soil(
     return mosaic(paths, grid, area, Resampling.nearest, bad, soil.soil_layer(bad, classes), soil.disagree, True)
 
 
-def read_incidence(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles) -> Array:
-    """Incidence angle of one relative orbit in degrees, float32 [height, width], NaN where it does not look."""
-    return mosaic(paths, grid, area, Resampling.bilinear, bad, incidence.incidence_layer(bad), incidence.disagree)
+def read_incidence(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles, layer: Layer | None = None) -> Array:
+    """Incidence angle of one relative orbit in degrees, float32 [height, width], NaN where it does not look.
+
+    Args:
+        paths: Its files.
+        grid: The grid.
+        area: A window of it.
+        bad: Whether a file that cannot be read stops the run or is left out.
+        layer: How they are read, where they are not of one band in degrees.
+
+    Raises:
+        DataError: A file cannot be read, or holds something else.
+    """
+    layer = layer or incidence.incidence_layer(bad)
+    return mosaic(paths, grid, area, Resampling.bilinear, bad, layer, incidence.disagree)
