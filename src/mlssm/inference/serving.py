@@ -13,13 +13,15 @@ import torch
 from mlssm.config import WindowConfig
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
+from mlssm.inference.certainty import NO_INTERVALS, Wanted, restored_calibration, sure_parts
 from mlssm.inference.restore import Restored, restore
-from mlssm.models.prediction import predict
+from mlssm.models.prediction import Prediction, predict
 from mlssm.variables import AVAILABLE, back, named, source_of, transformed
 
 Array = npt.NDArray[np.float32]
 DYNAMIC = "dynamic"
 STATIC = "static"
+SPAN = "span"
 EXAMPLE_SIDE = 2  # pixels; as text a number takes up to 35 bytes in each of two files
 DIGITS = 4  # of the example's numbers
 
@@ -91,12 +93,14 @@ class SoilMoistureModel:
     Attributes:
         restored: The network, its channels and scaling.
         steps: Steps of the weather's window.
+        calibration: Of the intervals; None where the bundle has none.
     """
 
     def __init__(self, restored: Restored) -> None:
         """Prepare the scaling."""
         self.restored = restored
         self.steps, spec = restored.bundle.window.steps, restored.bundle.channels
+        self.calibration = restored_calibration(restored.fitted)
         count = len(spec.dynamic)
         self._dynamic = Scaler(spec.dynamic, _column(spec.means[:count]), _column(spec.stds[:count]))
         self._static = Scaler(spec.static, _column(spec.means[count:]), _column(spec.stds[count:]))
@@ -123,9 +127,51 @@ class SoilMoistureModel:
         Raises:
             RunError: An input is missing, unknown, of a wrong shape or not finite.
         """
+        return np.asarray(self._predict(inputs).ssm[:, 0].numpy())
+
+    def predict_intervals(
+        self, inputs: Mapping[str, npt.ArrayLike], level: float, thresholds: Sequence[float]
+    ) -> dict[str, Array]:
+        """Map soil moisture, and how sure it is.
+
+        The driver's leverage is that of the usual date: inputs do not tell it. So is wet - dry, where the model has no
+        channel `span`.
+
+        Args:
+            inputs: As in `predict`.
+            level: Of the intervals, above 0 and below 1.
+            thresholds: Of the probabilities, each above 0 and below 1.
+
+        Returns:
+            `ssm`, `lower`, `upper`, `standard_error`, float32 [batch, height, width]; and with thresholds
+            `exceedance`, P(SSM > threshold), [threshold, batch, height, width].
+
+        Raises:
+            RunError: As `predict`, or the model keeps no calibration, or a level or threshold is out of its range.
+        """
+        if self.calibration is None:
+            raise RunError(NO_INTERVALS)
+        outside = [value for value in (level, *thresholds) if not 0 < value < 1]
+        if outside:
+            raise RunError(f"level and thresholds must be above 0 and below 1, not {outside[0]:g}")
+        found = self._predict(inputs)
+        mean = found.ssm[:, 0].numpy().astype(float)
+        spread = None if found.spread is None else found.spread[:, 0].numpy()
+        deviation = self.calibration.scale.deviation(mean, self._span(inputs, mean.shape), np.array(np.nan), spread)
+        parts = sure_parts(self.calibration, mean, deviation, Wanted(level, tuple(thresholds)))
+        lower, upper, error, *above = (part.astype(np.float32) for part in parts)
+        said = {"ssm": mean.astype(np.float32), "lower": lower, "upper": upper, "standard_error": error}
+        return {**said, "exceedance": np.stack(above)} if above else said
+
+    def _predict(self, inputs: Mapping[str, npt.ArrayLike]) -> Prediction:
         dynamic, static = self.scaled(inputs)
-        found = predict(self.restored.network, torch.from_numpy(dynamic), torch.from_numpy(static))
-        return np.asarray(found.ssm[:, 0].numpy())
+        return predict(self.restored.network, torch.from_numpy(dynamic), torch.from_numpy(static))
+
+    def _span(self, inputs: Mapping[str, npt.ArrayLike], shape: tuple[int, ...]) -> Array:
+        """Wet - dry of the pixels, dB; NaN where they do not tell."""
+        if SPAN not in self._static.names:
+            return np.full(shape, np.nan, np.float32)
+        return _array(STATIC, inputs[STATIC], 4)[:, self._static.names.index(SPAN)]
 
     def scaled(self, inputs: Mapping[str, npt.ArrayLike]) -> tuple[Array, Array]:
         """What the network sees; arguments and errors as in `predict`."""
