@@ -34,7 +34,7 @@ def run(config: TrainConfig) -> tuple[IntervalTally, Calibration]:
     network = config.model.build(experiment.spec, spread=False)
     maps = out_of_fold_maps(experiment)
     calibration = Calibration.fit(maps, [], "seasons held out in turn")
-    test = predicted_maps(experiment, network, "test", config.optimiser.batch_size)
+    test = predicted_maps(experiment, network, "test", config)
     pixel = experiment.stack.working.grid.pixel
     told = Told(LEVEL, config.evaluation.wet_thresholds, pixel, len(experiment.stack.areas), 0)
     return IntervalTally.of(calibration, test, told), calibration

@@ -15,7 +15,7 @@ from torch import nn
 from mlssm.bundle.nested import pack, unpack
 from mlssm.data.assemble import Experiment
 from mlssm.errors import RunError
-from mlssm.evaluation.held_out import out_of_fold_maps, predicted_maps
+from mlssm.evaluation.held_out import middles, out_of_fold_maps, predicted_maps
 from mlssm.inference.area import AreaMap, map_whole
 from mlssm.inference.certainty import AreaCertainty, Wanted
 from mlssm.inference.flags import FORECAST, FROZEN, MISSING, OUTSIDE, WATER, WEATHER_GAP, DayFlags, flags
@@ -91,28 +91,29 @@ def test_a_trained_network_is_calibrated_on_what_it_had_not_seen(watershed: Any)
     found = calibrate(experiment, network, config, None)
     assert found.calibration.source == VALIDATION
     assert found.calibration.seasons == (2022,)
-    assert np.isnan([each.leverage for each in predicted_maps(experiment, network, "val", 16)]).all()
-    given = predicted_maps(experiment, network, "test", 16)
+    assert np.isnan([each.leverage for each in predicted_maps(experiment, network, "val", config)]).all()
+    given = predicted_maps(experiment, network, "test", config)
     assert calibrate(experiment, network, config, given).calibration.source == IN_TURN
 
 
 def test_too_few_dates_leave_a_model_without_intervals(
     watershed: Any, experiment: Experiment, network: nn.Module, caplog: pytest.LogCaptureFixture
 ) -> None:
-    maps = predicted_maps(experiment, network, "val", 16)[:3]
+    config = watershed.config(*TOLD)
+    maps = predicted_maps(experiment, network, "val", config)[:3]
     with caplog.at_level(logging.WARNING):
-        found = calibrate(experiment, network, watershed.config(*TOLD), maps)
+        found = calibrate(experiment, network, config, maps)
     assert found.calibration is None
     assert "maps of this model will have no interval: 3 held-out dates have labels" in caplog.text
-    assert tally(experiment, network, watershed.config(*TOLD), None) is None
+    assert tally(experiment, network, config, None) is None
 
 
 def test_the_intervals_of_a_map_are_those_that_were_tallied(
-    experiment: Experiment, network: nn.Module, certainty: Certainty, state: Any
+    watershed: Any, experiment: Experiment, network: nn.Module, certainty: Certainty, state: Any
 ) -> None:
     """Patches that are scored and maps from a bundle come to the same ends, by ways of their own."""
     found, calibration = AreaCertainty.restored(state, experiment.stack.working), certainty.calibration
-    scored = predicted_maps(experiment, network, "test", 16)
+    scored = predicted_maps(experiment, network, "test", watershed.config(*TOLD))
     for each in scored[:: max(1, len(scored) // 3)]:
         moment = experiment.moments[each.time]
         whole = map_whole(network, experiment.features, 0, moment, 32, 8)
@@ -184,3 +185,28 @@ def test_flags_add_up() -> None:
     found = flags(DayFlags(forecast=True, weather_gap=False), masked, ssm, said)
     assert found.tolist() == [[FORECAST + WATER + FROZEN, FORECAST + OUTSIDE, FORECAST + MISSING]]
     assert DayFlags(forecast=False, weather_gap=True).bits == WEATHER_GAP
+
+
+def test_of_large_areas_the_middle_is_kept(
+    watershed: Any, experiment: Experiment, network: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = watershed.config(*TOLD)
+    whole = predicted_maps(experiment, network, "test", config)
+    monkeypatch.setattr("mlssm.evaluation.held_out.MOST_PIXELS", whole[0].mean.size * len(whole) // 4)
+    middle = predicted_maps(experiment, network, "test", config)
+    assert middles([(20, 30)], 10_000) != [(slice(0, 20), slice(0, 30))]
+    height, width = whole[0].mean.shape
+    rows, cols = slice(height // 4, height // 4 + height // 2), slice(width // 4, width // 4 + width // 2)
+    for one, other in zip(whole, middle, strict=True):
+        for name in ("mean", "label", "span", "leverage"):
+            np.testing.assert_array_equal(getattr(one, name)[rows, cols], getattr(other, name))
+    assert out_of_fold_maps(experiment)[0].mean.size < whole[0].mean.size
+
+
+def test_a_network_under_a_control_is_calibrated_under_it(watershed: Any) -> None:
+    told = ("model.hidden=[2]", "model.lag=2", "split.test=[2023]", "split.val=[2022]")
+    experiment, config = watershed.experiment(*told), watershed.config(*told)
+    network = config.model.build(experiment.spec, spread=False)
+    blind = config.model_copy(update={"control": "no_weather"})
+    seeing, blinded = (predicted_maps(experiment, network, "test", each)[0].mean for each in (config, blind))
+    assert not np.allclose(seeing, blinded, equal_nan=True)

@@ -82,7 +82,7 @@ def tally(
     """How the intervals fare on the test split; None without a calibration."""
     if calibration is None:
         return None
-    maps = predicted_maps(experiment, network, "test", config.optimiser.batch_size)
+    maps = predicted_maps(experiment, network, "test", config)
     pixel, areas = experiment.stack.working.grid.pixel, len(experiment.stack.areas)
     told = Told(LEVEL, config.evaluation.wet_thresholds, pixel, areas, config.seed)
     return IntervalTally.of(calibration, maps, told)
@@ -93,7 +93,7 @@ def _held_out(
 ) -> tuple[list[HeldOutMap], str]:
     if in_turn is not None:
         return list(in_turn), IN_TURN
-    val = predicted_maps(experiment, network, "val", config.optimiser.batch_size)
+    val = predicted_maps(experiment, network, "val", config)
     if experiment.prefit is None or any(True for _ in network.parameters()):
         return val, VALIDATION
     return [*out_of_fold_maps(experiment), *val], OUT_OF_FOLD

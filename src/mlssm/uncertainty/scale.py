@@ -73,7 +73,7 @@ class Scale:
         for _ in range(1 + REWEIGHTINGS):
             root = np.sqrt(weights) / variance
             # n rows become as many as there are terms: the squares are the same
-            triangle: Floats = np.linalg.qr(np.column_stack([terms, squares]) * root[:, None], mode="r")
+            triangle = np.asarray(np.linalg.qr(np.column_stack([terms, squares]) * root[:, None], mode="r"))
             coefficients = nnls(triangle[:, :-1], triangle[:, -1])[0]
             variance = np.maximum(terms @ coefficients, least)
         factor = float(weights @ (squares / variance))
