@@ -234,3 +234,31 @@ def test_levels_and_thresholds_lie_between_0_and_1(sure, experiment, level, thre
 def test_without_a_calibration_there_is_no_interval(model, experiment) -> None:
     with pytest.raises(RunError, match="keeps no calibration"):
         model.predict_intervals(physical(experiment, 0), 0.9, [])
+
+
+@pytest.mark.parametrize(
+    ("channel", "value", "message"),
+    [
+        ("temperature", 288.0, "channel 'temperature' has a value of 288, and none is outside -89"),
+        ("precipitation", 2000.0, "channel 'precipitation' has a value of 2000, and none is outside 0"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(model, experiment, channel, value, message) -> None:
+    inputs = physical(experiment, 0)
+    inputs["dynamic"][:, :, experiment.spec.dynamic.index(channel)] = value
+    with pytest.raises(RunError, match=message):
+        model.predict(inputs)
+
+
+def test_a_sum_over_days_may_be_as_many_times_as_large() -> None:
+    one, ones = np.full((1, 1, 1), 2000, np.float32), np.ones((1, 1, 1), np.float32)
+    Scaler(("precipitation",), ones, ones, days=3).refuse_impossible(one)
+    with pytest.raises(RunError, match="2000"):
+        Scaler(("precipitation",), ones, ones).refuse_impossible(one)
+
+
+def test_what_is_not_available_may_be_anything() -> None:
+    names, two = ("ndvi", f"ndvi{AVAILABLE}"), np.ones((2, 1, 1), np.float32)
+    Scaler(names, two, two).refuse_impossible(np.array([[[-9999]], [[0]]], np.float32))
+    with pytest.raises(RunError, match="-9999"):
+        Scaler(names, two, two).refuse_impossible(np.array([[[-9999]], [[1]]], np.float32))

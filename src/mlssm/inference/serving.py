@@ -24,6 +24,7 @@ STATIC = "static"
 SPAN = "span"
 EXAMPLE_SIDE = 2  # pixels; as text a number takes up to 35 bytes in each of two files
 DIGITS = 4  # of the example's numbers
+TOLERANCE = 1e-3  # of ranges, for rounding
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,13 @@ class Scaler:
         names: The channels, in order.
         means: Training means, float32 [channel, 1, 1].
         stds: Training standard deviations, float32 [channel, 1, 1].
+        days: That a value of a summed channel is the sum of.
     """
 
     names: tuple[str, ...]
     means: Array
     stds: Array
+    days: int = 1
 
     def scale(self, values: Array) -> Array:
         """Scale channels, as in training: (x - mean) / std, of rain's logarithm log(1 + mm).
@@ -61,6 +64,31 @@ class Scaler:
                 self._fill(scaled, values[..., position, :, :], name.removesuffix(AVAILABLE))
         self._check_missing(scaled)
         return scaled
+
+    def refuse_impossible(self, values: Array) -> None:
+        """Refuse what no value of a channel can be, such as temperatures in kelvin.
+
+        Args:
+            values: In physical units, [..., channel, height, width]; what is missing or not available may be anything.
+
+        Raises:
+            RunError: A value lies outside its channel's range.
+        """
+        for position, name in enumerate(self.names):
+            if not name.endswith(AVAILABLE):
+                own, there = values[..., position, :, :], source_of(name) + AVAILABLE
+                said = values[..., self.names.index(there), :, :] != 0 if there in self.names else True
+                self._check_range(name, own[np.isfinite(own) & said])
+
+    def _check_range(self, name: str, known: Array) -> None:
+        variable = named(name)
+        high = variable.high * (self.days if variable.summed else 1)
+        outside = known[(known < variable.low - TOLERANCE) | (known > high + TOLERANCE)]
+        if outside.size:
+            raise RunError(
+                f"channel '{name}' has a value of {outside[0]:g}, and none is outside {variable.low:g}..{high:g} "
+                f"({variable.unit}); see its unit"
+            )
 
     def _check(self, name: str, values: Array) -> None:
         if np.isinf(values).any():
@@ -102,7 +130,9 @@ class SoilMoistureModel:
         self.steps, spec = restored.bundle.window.steps, restored.bundle.channels
         self.calibration = restored_calibration(restored.fitted)
         count = len(spec.dynamic)
-        self._dynamic = Scaler(spec.dynamic, _column(spec.means[:count]), _column(spec.stds[:count]))
+        window = restored.bundle.window
+        days = window.lag if window.mode == "aggregate" else 1
+        self._dynamic = Scaler(spec.dynamic, _column(spec.means[:count]), _column(spec.stds[:count]), days)
         self._static = Scaler(spec.static, _column(spec.means[count:]), _column(spec.stds[count:]))
 
     @classmethod
@@ -184,14 +214,20 @@ class SoilMoistureModel:
         if time != self.steps:
             raise RunError(f"'{DYNAMIC}' has {time} steps, the model's window has {self.steps}")
         if not self._static.names:
-            return self._dynamic.scale(dynamic), np.zeros((batch, 0, height, width), np.float32)
+            return self._scaled(self._dynamic, dynamic), np.zeros((batch, 0, height, width), np.float32)
         static = _array(STATIC, inputs[STATIC], 4)
         self._check_channels(STATIC, static.shape[1], self._static.names)
         if (static.shape[0], *static.shape[2:]) != (batch, height, width):
             raise RunError(
                 f"'{STATIC}' {list(static.shape)} and '{DYNAMIC}' {list(dynamic.shape)} differ in batch or pixels"
             )
-        return self._dynamic.scale(dynamic), self._static.scale(static)
+        return self._scaled(self._dynamic, dynamic), self._scaled(self._static, static)
+
+    @staticmethod
+    def _scaled(scaler: Scaler, values: Array) -> Array:
+        scaled = scaler.scale(values)
+        scaler.refuse_impossible(values)
+        return scaled
 
     def _check_channels(self, name: str, found: int, names: Sequence[str]) -> None:
         if found != len(names):
