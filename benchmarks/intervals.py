@@ -1,6 +1,6 @@
 """Coverage of the closed form's intervals on simulated watersheds, a season held out for test, several seeds.
 
-    python benchmarks/intervals.py [seeds] [Hydra overrides]
+    python benchmarks/intervals.py [seeds, as 0-4 or 3] [Hydra overrides]
 
 Calibrated on the other three seasons, each held out in turn; a row a seed: coverage, width and interval score of the
 90 % intervals on the test season, coverage of the conservative ones, the least coverage of a bin of predicted SSM with
@@ -54,11 +54,12 @@ def _total(tally: IntervalTally, name: str) -> Floats:
     return tally.groups[name].sum(axis=0)
 
 
-def main(seeds: str = "5", *overrides: str) -> None:
+def main(seeds: str = "0-4", *overrides: str) -> None:
     """Print the table."""
     logging.basicConfig(level=logging.ERROR)
     print("seed  dates  coverage  width  score  conservative  worst bin  300 m  1 km")
-    for seed in range(int(seeds)):
+    first, _, last = seeds.partition("-")
+    for seed in range(int(first), int(last or first) + 1):
         with tempfile.TemporaryDirectory() as folder:
             place = f"datamodule.root={folder}/area", f"datamodule.cubes={folder}/cubes"
             told = f"datamodule.simulation.seed={seed}", *SETTINGS, *place, *overrides
