@@ -40,14 +40,14 @@ def test_too_few_dates_are_refused(made_up: Maps) -> None:
 
 @pytest.mark.parametrize("dates", [25, 80])
 def test_new_dates_are_covered_as_claimed(made_up: Maps, dates: int) -> None:
-    """Half of the variance is common to a date: over 5 calibrations of 100 test dates each, within three errors."""
+    """Half of the variance is common to a date: over 5 calibrations of 60 test dates each, within three errors."""
     found = []
     for seed in range(5):
         calibration = Calibration.fit(made_up(dates, seed), [2020], "")
-        tally = IntervalTally.of(calibration, made_up(100, 100 + seed), TOLD)
+        tally = IntervalTally.of(calibration, made_up(60, 100 + seed), TOLD)
         found.append(tally.scores["coverage"])
     by_date = tally.groups[ALL][:, 0]
-    error = (by_date[:, 1] / by_date[:, 0]).std() / np.sqrt(100) + np.std(found)
+    error = (by_date[:, 1] / by_date[:, 0]).std() / np.sqrt(60) + np.std(found)
     assert np.mean(found) == pytest.approx(0.9, abs=3 * error / np.sqrt(5))
     assert np.mean(found) == pytest.approx(0.9, abs=0.03)
 

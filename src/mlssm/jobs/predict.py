@@ -120,16 +120,19 @@ def _tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
         "model": model.model.title,
         "lag_days": str(model.window.lag),
         "support_m": f"{working.window_pixels * mapper.cube.grid.pixel:g} ({model.images.multilook})",
-        "ndvi_age_days": _ndvi_age(mapper, date, moment),
+        **_ndvi_tags(mapper, date, moment),
         "software": f"mlssm {__version__}",
         **_prefit_tags(mapper, moment),
     }
 
 
-def _ndvi_age(mapper: Mapper, date: dt.date, moment: Moment) -> str:
-    if moment.ndvi < 0:
-        return "no earlier image"
-    return str((np.datetime64(date) - mapper.cube.ndvi_days[moment.ndvi]).astype(int))
+def _ndvi_tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
+    """How old the latest NDVI image is, for a model that is fed with it."""
+    if "ndvi" not in mapper.features.spec.static:
+        return {}
+    known = moment.ndvi >= 0
+    age = (np.datetime64(date) - mapper.cube.ndvi_days[moment.ndvi]).astype(int) if known else "no earlier image"
+    return {"ndvi_age_days": str(age)}
 
 
 def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
