@@ -59,6 +59,14 @@ def state(experiment: Experiment, certainty: Certainty) -> Any:
     return unpack(json.loads(json.dumps(text)), tensors)
 
 
+@pytest.fixture(scope="module")
+def convlstm(watershed: Any) -> tuple[Experiment, Any, nn.Module]:
+    """A network without the closed form, not trained."""
+    told = ("model.hidden=[2]", "model.lag=2", "split.test=[2023]", "split.val=[2022]")
+    experiment, config = watershed.experiment(*told), watershed.config(*told)
+    return experiment, config, config.model.build(experiment.spec, spread=False)
+
+
 def test_the_closed_form_wastes_no_date(watershed: Any, experiment: Experiment, certainty: Certainty) -> None:
     """Training dates are predicted without their season, and it learns nothing from validation dates."""
     of_each = seasons(watershed.cube.local_days, 9)
@@ -84,10 +92,8 @@ def test_training_dates_stand_beside_labels_that_do_not_know_their_season(
     assert not np.allclose(held[one.known], whole[one.known], atol=1e-3)
 
 
-def test_a_trained_network_is_calibrated_on_what_it_had_not_seen(watershed: Any) -> None:
-    told = ("model.hidden=[2]", "model.lag=2", "split.test=[2023]", "split.val=[2022]")
-    experiment, config = watershed.experiment(*told), watershed.config(*told)
-    network = config.model.build(experiment.spec, spread=False)
+def test_a_trained_network_is_calibrated_on_what_it_had_not_seen(convlstm: Any) -> None:
+    experiment, config, network = convlstm
     found = calibrate(experiment, network, config, None)
     assert found.calibration.source == VALIDATION
     assert found.calibration.seasons == (2022,)
@@ -203,10 +209,24 @@ def test_of_large_areas_the_middle_is_kept(
     assert out_of_fold_maps(experiment)[0].mean.size < whole[0].mean.size
 
 
-def test_a_network_under_a_control_is_calibrated_under_it(watershed: Any) -> None:
-    told = ("model.hidden=[2]", "model.lag=2", "split.test=[2023]", "split.val=[2022]")
-    experiment, config = watershed.experiment(*told), watershed.config(*told)
-    network = config.model.build(experiment.spec, spread=False)
+def test_a_network_under_a_control_is_calibrated_under_it(convlstm: Any) -> None:
+    experiment, config, network = convlstm
     blind = config.model_copy(update={"control": "no_weather"})
     seeing, blinded = (predicted_maps(experiment, network, "test", each)[0].mean for each in (config, blind))
     assert not np.allclose(seeing, blinded, equal_nan=True)
+
+
+def test_a_spread_that_a_network_states_is_calibrated_with_the_rest(convlstm: Any) -> None:
+    experiment, config, _ = convlstm
+    network = config.model.build(experiment.spec, spread=True)
+    certainty = calibrate(experiment, network, config, None)
+    (each, *_) = predicted_maps(experiment, network, "test", config)
+    moment, margin = experiment.moments[each.time], config.model.margin
+    whole = map_whole(network, experiment.features, 0, moment, 64, 0, margin)
+    middle = (slice(4, -4), slice(4, -4))  # at edges patches see less than the map
+    known = each.known[middle]
+    np.testing.assert_allclose(whole.spread[middle][known], each.spread[middle][known], rtol=0.2)
+    found = AreaCertainty(certainty.calibration, None, [each.span])
+    sure = found.of(whole, 0, moment, WANTED)
+    alone = found.of(replace(whole, spread=whole.spread * 3), 0, moment, WANTED)
+    assert ((alone.upper - alone.lower)[middle] >= (sure.upper - sure.lower)[middle])[known].all()
