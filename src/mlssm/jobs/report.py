@@ -72,12 +72,11 @@ def report(
 
 
 def interval_tables(evaluation: Evaluation, cube: Cube, config: TrainConfig) -> IntervalTables | None:
-    """How the test split's intervals fare, apart; None where nothing was calibrated, or no date is there."""
-    tally = evaluation.intervals
-    if tally is None or not tally.times:
+    """How the test split's intervals fare, apart; None where nothing was calibrated."""
+    if evaluation.intervals is None:
         return None
     days = cube.local_days
-    return IntervalTables.of(tally, days, seasons(days, config.split.start_month), evaluation.resampling)
+    return IntervalTables.of(evaluation.intervals, days, seasons(days, config.split.start_month), evaluation.resampling)
 
 
 def log_intervals(run: TrackedRun, tables: IntervalTables | None) -> None:
