@@ -125,16 +125,19 @@ def _tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
         "model": model.model.title,
         "lag_days": str(model.window.lag),
         "support_m": f"{working.window_pixels * mapper.cube.grid.pixel:g} ({model.images.multilook})",
-        "ndvi_age_days": _ndvi_age(mapper, date),
+        **_ndvi_tags(mapper, date),
         "software": f"mlssm {__version__}",
         **_prefit_tags(mapper, moment),
     }
 
 
-def _ndvi_age(mapper: Mapper, date: dt.date) -> str:
+def _ndvi_tags(mapper: Mapper, date: dt.date) -> dict[str, str]:
+    """How old the latest NDVI image is, for a model that is fed with it."""
+    if "ndvi" not in mapper.features.spec.static:
+        return {}
     day, images = np.datetime64(date), mapper.cube.ndvi_days
     earlier = images[images < day]
-    return str((day - earlier[-1]).astype(int)) if earlier.size else "no earlier image"
+    return {"ndvi_age_days": str((day - earlier[-1]).astype(int)) if earlier.size else "no earlier image"}
 
 
 def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
