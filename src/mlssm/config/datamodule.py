@@ -49,7 +49,7 @@ class SimulationConfig(Strict):
 class DatamoduleConfig(Strict):
     """An area: its folder and the sources in it. A source that is null is left out."""
 
-    name: Literal["simulated", "opera_rtc", "geotiff"]
+    name: Literal["simulated", "opera_rtc", "geotiff", "points"]
     root: Path
     cubes: Path
     grid: GridConfig

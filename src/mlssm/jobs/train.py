@@ -24,6 +24,7 @@ from mlssm.jobs.outcome import Outcome
 from mlssm.jobs.seeds import train_seeds
 from mlssm.jobs.single import COST, RMSE, cost, rank, record, train_one
 from mlssm.jobs.sweep import parent_run_id
+from mlssm.jobs.tracks import compare_tracks
 from mlssm.tracking.find import Run
 from mlssm.tracking.names import job_name
 from mlssm.tracking.opening import open_store
@@ -61,6 +62,8 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
     if earlier is not None and earlier.finished:
         log.info("done already: run %s, %s", earlier.run.run_id, earlier.run.name)
         return Outcome(earlier.run.metrics[RMSE], earlier.run.metrics[COST], earlier.run.run_id)
+    if config.task == "tracks":
+        return compare_tracks(store, config, values, output_folder(), parent)
     job = _find_job(store, config, values, earlier)
     check_processes(job.config)
     cube = open_area(job.config.datamodule, job.config.on_bad_file, job.config.weather)
