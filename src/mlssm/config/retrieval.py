@@ -10,6 +10,13 @@ from pydantic import Field, field_validator, model_validator
 from mlssm.config.base import Strict
 
 
+def channel_title(channel: Mapping[str, float]) -> str:
+    """What a channel is called: VV, or 0.7 VV + 0.3 VH."""
+    if len(channel) == 1:
+        return next(iter(channel))
+    return " + ".join(f"{weight:g} {name}" for name, weight in channel.items())
+
+
 class ImagesConfig(Strict):
     """How images become backscatter on the working grid, and what of it is masked: all that a map needs of them."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,11 +18,11 @@ from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError, SplitError
 from mlssm.retrieval.geometry import LOOKS_TO, layover_or_shadow
 from mlssm.retrieval.label_error import LabelError, fit_label_error
-from mlssm.retrieval.labels import AreaRetrieval, Labels
+from mlssm.retrieval.labels import AreaRetrieval, Labels, reliability
 from mlssm.retrieval.looks import cube_speckle
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.multilook import block_mean
-from mlssm.retrieval.noise import Speckle
+from mlssm.retrieval.noise import Speckle, speckle_variance_db
 from mlssm.retrieval.pixel_masks import LeastSpan, pixel_reasons
 from mlssm.retrieval.reasons import Flags, Reason, mark
 from mlssm.retrieval.references import (
@@ -66,8 +68,15 @@ class Retrieval:
         backscatter = self.stack.areas[area].backscatter(times, rows, cols)
         ssm, sensitivity = self.areas[area].retrieve(backscatter, self.orbits[times], rows, cols)
         attainable, error = self.error.of(times, ssm, sensitivity)
-        found = Labels(ssm, error, attainable)
+        found = Labels(ssm, error, attainable, reliability(self._spread, np.where(np.isnan(ssm), np.nan, sensitivity)))
         return found.without(self.masks.of(area, times, rows, cols)) if self.masks.any_of(area, times) else found
+
+    @cached_property
+    def _spread(self) -> float:
+        """Standard deviation of what speckle leaves of a whole window, dB."""
+        window = self.stack.working.window_pixels
+        variance = speckle_variance_db(self.speckle.sample_looks(window, window**2))
+        return math.sqrt(self.stack.squared_weights * float(variance))
 
     def masked(self, area: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> Flags:
         """Why there is no label, flags of `Reason`, uint16 of the labels' shape; 0 where there is one."""

@@ -7,7 +7,7 @@ Fitted on training dates, applied on the fly.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,10 @@ from mlssm.retrieval.stack import Places
 Floats = npt.NDArray[np.floating[Any]]
 
 
+OF_TRACK = 0.025
+"""Variance of a label that is its track's own, beside speckle: what two tracks of one place do not share."""
+
+
 @dataclass(frozen=True)
 class Labels:
     """Retrieved SSM.
@@ -29,20 +33,23 @@ class Labels:
         standard_error: Root mean square distance of the label from the best prediction that knows the backscatter
             without speckle, in SSM units, float32, the same shape; NaN where masked. See `mlssm.retrieval.label_error`.
         attainable: The mean of that prediction over what the label is compatible with, 0..1, likewise.
+        reliability: How much of the variance that a label has for itself is not speckle, see `reliability`, likewise.
     """
 
     ssm: npt.NDArray[np.float32]
     standard_error: npt.NDArray[np.float32]
     attainable: npt.NDArray[np.float32]
+    reliability: npt.NDArray[np.float32]
 
     def without(self, masked: npt.NDArray[np.bool_]) -> Labels:
         """The labels with more of them masked."""
-        return Labels(*(np.where(masked, np.nan, each) for each in (self.ssm, self.standard_error, self.attainable)))
+        arrays = self.ssm, self.standard_error, self.attainable, self.reliability
+        return Labels(*(np.where(masked, np.nan, each) for each in arrays))
 
     def replaced(self, ssm: npt.NDArray[np.float32]) -> Labels:
         """Labels by other references, of the same shape but for the time; where either is masked there is none."""
         known = np.isfinite(self.ssm) & np.isfinite(ssm)
-        return Labels(ssm, self.standard_error, self.attainable).without(~known)
+        return replace(self, ssm=ssm).without(~known)
 
 
 @dataclass(frozen=True)
@@ -163,6 +170,18 @@ class AreaRetrieval:
         if self.slope is None:
             return backscatter
         return normalise_angle(backscatter, self.angle[orbit][rows, cols], self.slope[rows, cols])
+
+
+def reliability(spread: float, sensitivity: Floats) -> npt.NDArray[np.float32]:
+    """0.025 / (s^2 / span^2 + 0.025): the weight of a label by its variance, 1 where there is no speckle.
+
+    Args:
+        spread: Standard deviation s of what speckle leaves of a whole window's backscatter, dB.
+        sensitivity: Span, wet - dry of the label's references, dB.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        speckle = (spread / sensitivity) ** 2
+    return np.asarray(OF_TRACK / (speckle + OF_TRACK), np.float32)
 
 
 def relative_moisture(sigma: Floats, dry: Floats, wet: Floats) -> Floats:

@@ -44,12 +44,14 @@ class AreaStack:
         count: How many of the cube's pixels each value averages, uint16, [time, height, width], memory-mapped.
         weight: Of that polarisation in the channel.
         others: Weight and packed backscatter of the others.
+        offset: Of each time, dB that its platform reads too high, [time]; None: no platform does.
     """
 
     packed: npt.NDArray[np.int16]
     count: npt.NDArray[np.uint16]
     weight: float = 1.0
     others: tuple[tuple[float, npt.NDArray[np.int16]], ...] = ()
+    offset: Array | None = None
 
     def backscatter(self, times: npt.NDArray[np.int64] | slice, rows: Places, cols: Places) -> Array:
         """The channel, dB, float32 [time, rows, columns] counted from the area's corner, NaN where a part is missing.
@@ -57,12 +59,13 @@ class AreaStack:
         Rows and columns of single pixels, with all times, give [time, ...].
         """
         sigma = self.leading(times, rows, cols)
-        if not self.others:
-            return sigma
-        mixed = self.weight * sigma
-        for weight, packed in self.others:
-            mixed += weight * unpack(packed[times, rows, cols], BACKSCATTER_SCALE)
-        return np.asarray(mixed, np.float32)
+        if self.others:
+            sigma = self.weight * sigma
+            for weight, packed in self.others:
+                sigma += weight * unpack(packed[times, rows, cols], BACKSCATTER_SCALE)
+        if self.offset is not None:
+            sigma -= self.offset[times].reshape(-1, *(1,) * (sigma.ndim - 1))
+        return np.asarray(sigma, np.float32)
 
     def leading(self, times: npt.NDArray[np.int64] | slice, rows: Places, cols: Places) -> Array:
         """The polarisation that weighs most, alone; as `backscatter`."""
@@ -107,7 +110,9 @@ def load_stack(cube: Cube, config: ImagesConfig) -> Stack:
     folders = {name: _multilooked(cube, config.of_polarisation(name), working) for name in there}
     names = _joined(cube, config, folders)
     weights = [config.channel[name] / sum(config.channel[each] for each in names) for name in names]
-    areas = tuple(_open_area([folders[name] for name in names], weights, number) for number in range(len(cube.areas)))
+    offset = _offsets(cube, config)
+    chosen = [folders[name] for name in names]
+    areas = tuple(_open_area(chosen, weights, number, offset) for number in range(len(cube.areas)))
     return Stack(working, areas, dict(zip(names, weights, strict=True)))
 
 
@@ -192,10 +197,28 @@ def row_bands(height: int) -> list[slice]:
     return [slice(start, min(start + ROWS, height)) for start in range(0, height, ROWS)]
 
 
-def _open_area(folders: Sequence[Path], weights: Sequence[float], number: int) -> AreaStack:
+def _offsets(cube: Cube, config: ImagesConfig) -> Array | None:
+    """What each time's platform reads too high, dB, [time]; None where nothing is set.
+
+    Raises:
+        DataError: None of the images is of a platform that is set.
+    """
+    offsets = config.platform_offsets_db
+    if not offsets:
+        return None
+    if unknown := set(offsets) - set(cube.platforms):
+        known = ", ".join(sorted(set(cube.platforms) - {""})) or "no platform"
+        raise DataError(
+            f"retrieval.platform_offsets_db names {', '.join(sorted(unknown))}, and the images are of {known}; they "
+            "are read from the images' names, by the group `platform` of datamodule.backscatter.pattern"
+        )
+    return np.array([offsets.get(name, 0.0) for name in cube.platforms], np.float32)
+
+
+def _open_area(folders: Sequence[Path], weights: Sequence[float], number: int, offset: Array | None) -> AreaStack:
     first, *others = (np.load(_packed(folder, number), mmap_mode="r") for folder in folders)
     count = np.load(_count(folders[0], number), mmap_mode="r")
-    return AreaStack(first, count, weights[0], tuple(zip(weights[1:], others, strict=True)))
+    return AreaStack(first, count, weights[0], tuple(zip(weights[1:], others, strict=True)), offset)
 
 
 def _packed(folder: Path, number: int) -> Path:

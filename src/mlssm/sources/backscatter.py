@@ -178,7 +178,7 @@ def _image(raster: DatedRaster, crs: str, pixel: float) -> Image:
     bounds = raster.info.bounds_in(crs)
     width, height = ((bounds[side + 2] - bounds[side]) / pixel for side in (0, 1))
     refuse_too_large(raster.info.path, int(height), int(width), SMALLER)
-    return Image(raster.info.path, raster.time, groups["polarisation"], orbit, bounds)
+    return Image(raster.info.path, raster.time, groups["polarisation"], orbit, bounds, groups.get("platform") or "")
 
 
 def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, units: Units, bad: BadFiles) -> Array | None:

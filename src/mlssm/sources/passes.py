@@ -39,6 +39,7 @@ class Image:
         polarisation: VV, VH, HH or HV.
         orbit: Relative orbit (track) number; 0 where nothing tells, from 1001 on where the time of day told.
         bounds: West, south, east, north in the grid's CRS.
+        platform: The satellite, e.g. S1A; empty where the name does not tell.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Image:
     polarisation: str
     orbit: int
     bounds: Bounds
+    platform: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class Pass:
     acquired: dt.datetime
     orbit: int
     images: tuple[Image, ...]
+
+    @property
+    def platform(self) -> str:
+        """The satellite, e.g. S1A; empty where the names do not tell."""
+        return self.images[0].platform
 
     @property
     def polarisations(self) -> set[str]:

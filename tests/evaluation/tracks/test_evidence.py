@@ -72,7 +72,7 @@ def test_two_tracks_of_one_moisture_agree_more_with_the_mix(train_config: Any) -
     designs = found.designs.set_index("design")["change"]
     assert designs["0.7 VV + 0.3 VH"] > 0
     assert designs["single pixel"] < -0.1
-    assert found.noise.set_index("what")["value"]["1 VV: share of speckle"] > 0.1
+    assert found.noise.set_index("what")["value"]["VV: share of speckle"] > 0.1
 
 
 def test_without_pairs_the_tables_are_there_and_empty_of_numbers(train_config: Any) -> None:
@@ -127,7 +127,7 @@ def test_the_mask_by_speckle_and_the_shares_of_variance_are_as_known(real: Evide
     found = mixed.set_index(["pixels", "times_s", "least_db"])[["coverage", "pooled_r"]]
     for place, wanted in known.items():
         np.testing.assert_allclose(found.loc[place], wanted, atol=0.02)
-    shares = {"1 VV: share that both tracks see": 0.57, "1 VV: share of speckle": 0.22}
+    shares = {"VV: share that both tracks see": 0.57, "VV: share of speckle": 0.22}
     shares |= {"0.7 VV + 0.3 VH: share that both tracks see": 0.64, "0.7 VV + 0.3 VH: share of speckle": 0.15}
     near(real.noise, "what", "value", shares)
     near(real.dates, "days", "r", {"60": 0.32, "182": 0.49, "all": 0.56})

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import RetrievalConfig, TracksConfig
+from mlssm.config.retrieval import channel_title
 from mlssm.evaluation.tracks.pairs import Agreement, Pair, agreement
 from mlssm.patches.dates import seasons
 from mlssm.retrieval.labels import relative_backscatter
@@ -63,7 +64,7 @@ SINGLE = Design("single pixel", VV, mean=False)
 
 def designs(channel: Mapping[str, float]) -> tuple[Design, ...]:
     """All that are compared with plain VV; the first is the channel that is configured."""
-    name = " + ".join(f"{weight:g} {polarisation}" for polarisation, weight in channel.items())
+    name = channel_title(channel)
     return (
         Design(name, channel),
         Design(f"{name} against VV of the other track", channel, against=VV),

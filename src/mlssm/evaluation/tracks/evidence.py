@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mlssm.config import EvaluationConfig, RetrievalConfig, TracksConfig
+from mlssm.config.retrieval import channel_title
 from mlssm.evaluation.tracks.designs import NO_MASKS, PLAIN, SINGLE, VV, Design, Maker, designs
 from mlssm.evaluation.tracks.noise import noise_table
 from mlssm.evaluation.tracks.pairs import Agreement, Pair, correlation, find_pairs, mean_interval, site_means
@@ -182,9 +183,8 @@ def _masked(
         pixels, spread = pixels + len(a.usable), a.spread
         parts += [_matched(pair, a, b, int(i)) for i in np.flatnonzero(a.usable & b.usable)]
     one, two = (np.concatenate(each) for each in zip(*parts, strict=True)) if parts else (np.zeros(0), np.zeros(0))
-    name = " + ".join(f"{weight:g} {polarisation}" for polarisation, weight in channel.items())
     return {
-        **{"channel": name, "pixels": "mean" if mean else "single", "s_db": spread},
+        **{"channel": channel_title(channel), "pixels": "mean" if mean else "single", "s_db": spread},
         **{"least_db": fixed, "times_s": times},
         **{"coverage": len(parts) / pixels if pixels else math.nan, "pooled_r": correlation(one, two)},
     }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlssm.config.retrieval import channel_title
 from mlssm.evaluation.tracks.designs import VV, Design, Maker
 from mlssm.evaluation.tracks.pairs import Pair, anomalies, correlation, site_means
 from mlssm.retrieval.points import pixel_looks
@@ -30,7 +31,7 @@ def noise_table(
             rows += [(f"{polarisation}: {name}", float(v)) for name, v in zip(names, (low, middle, high), strict=True)]
     rows += [("correlation with the pixels beside and above", float(np.mean(maker.speckle.correlation[:2])))]
     for each in [VV] if channel == VV else [VV, channel]:
-        title = " + ".join(f"{weight:g} {name}" for name, weight in each.items())
+        title = channel_title(each)
         there = [pair for pair in pairs if all(set(each) <= set(series.power) for series in (pair.a, pair.b))]
         rows += [(f"{title}: {name}", value) for name, value in _shares(there, Design(title, each), maker).items()]
     return pd.DataFrame(rows, columns=["what", "value"])

@@ -19,7 +19,7 @@ READ = {
     "masks": (
         "Masks by sensitivity",
         "A pixel is kept where both tracks have wet - dry of at least least_db, and of times_s standard deviations of "
-        "what speckle leaves (s_db). coverage: share of the pixels; pooled_r: correlation of all their labels together.",
+        "what speckle leaves (s_db). coverage: share of the pixels; pooled_r: correlation of all their labels.",
     ),
     "dates": (
         "How long references take",
