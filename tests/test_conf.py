@@ -15,7 +15,7 @@ PRIMARY = {"train": (TrainConfig, ()), "predict": (PredictConfig, ("dates=[2023-
 FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.rglob("*.yaml"))
 CHOICES = [path for path in FILES if len(path.parts) > 1 and path.parts[0] != "hydra"]
 # groups whose files set keys of other groups, and how they are chosen on the command line
-GLOBAL = {"protocol": "", "experiment": "+", "search": "+"}
+GLOBAL = {"protocol": "", "experiment": "+", "search": "+", "report": "+"}
 # what a choice leaves to the user
 NEEDED = {"opera_rtc": ("datamodule.root=DIR",), "geotiff": ("datamodule.root=DIR",)}
 NEEDED["points"] = ("datamodule.root=DIR", "task=tracks")
