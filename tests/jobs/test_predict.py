@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,7 +7,8 @@ import pytest
 from mlssm.config import DatamoduleConfig, PredictConfig, parse
 from mlssm.errors import RunError
 from mlssm.grid import Window
-from mlssm.jobs.predict import _area_config, onto_grid
+from mlssm.jobs.predict import _area_config, _check_channel, onto_grid
+from mlssm.retrieval.stack import load_stack
 
 
 @pytest.mark.parametrize(
@@ -81,3 +83,12 @@ def test_what_lies_below_the_working_directory_is_the_models_as_before(told, mod
     assert _area_config(model(cubes=str(tmp_path / "cubes")), told()).cubes == tmp_path / "cubes"
     real = model(name="opera_rtc", simulation=None, root="/areas/one")
     assert _area_config(real, told()).root == Path("/areas/one"), "files are only read there"
+
+
+def test_earlier_images_that_lack_a_part_of_the_models_channel_are_refused(watershed: Any) -> None:
+    stack = load_stack(watershed.cube, watershed.config().retrieval)
+    mix = {"VV": 0.7, "VH": 0.3}
+    with pytest.raises(RunError, match=r"earlier images in 0\.7 VV \+ 0\.3 VH, and the area's have VV alone"):
+        _check_channel(stack, mix, {"retrieval": [{}]})
+    _check_channel(stack, mix, {"retrieval": None})  # a plain forecast asks for none
+    _check_channel(stack, {"VV": 1.0}, {"retrieval": [{}]})

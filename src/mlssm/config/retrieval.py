@@ -57,9 +57,15 @@ class ImagesConfig(Strict):
         if min(channel.values(), default=-1.0) < 0 or abs(total - 1) > 1e-6:
             raise ValueError(
                 f"the weights are to be 0 or more and to sum to 1, not {total:g}; a polarisation that is not named "
-                "keeps its weight, so give all of them, {VV: 0.7, VH: 0.3}, or one alone: retrieval.polarisation=VV"
+                "keeps its weight, so give all of them, {VV: 1, VH: 0}, or one alone: retrieval.polarisation=VV"
             )
         return {name: weight for name, weight in channel.items() if weight > 0}
+
+    @field_validator("platform_offsets_db", mode="after")
+    @classmethod
+    def _offsets_are_not_0(cls, offsets: dict[str, float]) -> dict[str, float]:
+        """Those that change anything."""
+        return {name: offset for name, offset in offsets.items() if offset}
 
 
 class RetrievalConfig(ImagesConfig):

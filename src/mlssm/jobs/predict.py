@@ -6,14 +6,16 @@ import datetime as dt
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mlssm import __version__
 from mlssm.config import DatamoduleConfig, PredictConfig
+from mlssm.config.retrieval import channel_title
 from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
 from mlssm.data.layers import area_layers, area_places
@@ -32,7 +34,7 @@ from mlssm.mapping.preview import MapPanel, write_preview
 from mlssm.progress import track
 from mlssm.response.areas import Drivers
 from mlssm.retrieval.masks import frozen_or_snowy
-from mlssm.retrieval.stack import load_stack
+from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.tracking.find import download, find_run
 from mlssm.tracking.opening import open_store
 from mlssm.tracking.tags import BUNDLE_FOLDER, SEASONS
@@ -199,9 +201,24 @@ def load_mapper(config: PredictConfig) -> Mapper:
     features = FeatureSource(field, layers, model.channels, model.model.weather_ratio)
     prefit, labelled = None, labelled_pixels(restored.fitted, stack.working)
     if restored.fitted is not None and restored.fitted["forecaster"] is not None:
+        _check_channel(stack, model.images.channel, restored.fitted)
         masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)
         prefit = DayMaps(restored.fitted, Images(cube, stack, masks, window_ends(cube, model.window)), Drivers(field))
     return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device), prefit, labelled)
+
+
+def _check_channel(stack: Stack, wanted: Mapping[str, float], fitted: Mapping[str, Any]) -> None:
+    """Refuse images that lack a part of the channel, where they are read by references that were fitted to it whole.
+
+    Raises:
+        RunError: The model sees earlier images, and these are not as those of its training.
+    """
+    if fitted["retrieval"] and dict(stack.channel) != dict(wanted):
+        raise RunError(
+            f"the model reads earlier images in {channel_title(wanted)}, and the area's have "
+            f"{channel_title(stack.channel)} alone; add the missing ones, or take a model that was trained with "
+            "features.previous=none"
+        )
 
 
 def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> DatamoduleConfig:
