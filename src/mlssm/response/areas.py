@@ -22,7 +22,7 @@ from mlssm.response.driver import Driver, Forcing, bank, index_driver
 from mlssm.response.folds import Retrieve, Retrieved
 from mlssm.response.inner import Area
 from mlssm.response.stations import choose_station
-from mlssm.retrieval.fit import fit_areas, known_speckle, reference_keys
+from mlssm.retrieval.fit import fit_areas, reference_keys
 from mlssm.retrieval.labels import AreaRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.noise import Speckle
@@ -45,8 +45,8 @@ class Backscatter:
         cross: The same in the other polarisation; None where there is none.
         masks: Frozen and snowy pixels.
         config: The retrieval's.
-        speckle: Of the cube's pixels; None: found where labels are first asked for.
         pixels: Of each area, those whose labels may be known [h, w]: where space is split too. None: all.
+        speckle: Of the cube's pixels; None: found for each fit that asks for it.
     """
 
     cube: Cube
@@ -75,16 +75,13 @@ class Backscatter:
     def retrievals(self) -> tuple[Retrieve, ...]:
         """Each area's labels as a function of the training dates; references of the same dates are fitted once."""
         fitted: dict[bytes, tuple[AreaRetrieval, ...]] = {}
-        speckle = [] if self.speckle is None else [self.speckle]
 
         def of(number: int) -> Retrieve:
             def retrieve(training: Booleans) -> Retrieved:
                 key = np.packbits(training).tobytes()
                 if key not in fitted:
                     config = self._least_dates(training)
-                    if not speckle:
-                        speckle.append(known_speckle(self.cube, config, training))
-                    fitted[key] = fit_areas(self.cube, self.stack, config, training, self.masks, speckle[0])
+                    fitted[key] = fit_areas(self.cube, self.stack, config, training, self.masks, self.speckle)
                 return self._retrieved(number, fitted[key][number], training)
 
             return retrieve

@@ -137,15 +137,18 @@ def fit_areas(
     config: RetrievalConfig,
     training: npt.NDArray[np.bool_],
     masks: DateMasks,
-    speckle: Speckle,
+    speckle: Speckle | None = None,
 ) -> tuple[AreaRetrieval, ...]:
     """Fit references (and angle slopes) alone, which takes a moment: labels of other training dates come from it.
 
-    Arguments and errors are those of `fit_retrieval`; the speckle decides which pixels are too insensitive.
+    Arguments and errors are those of `fit_retrieval`; the speckle decides which pixels are too insensitive; it is found
+    where that is asked for and it is None.
     """
     _check_keys(config)
     keys = reference_keys(cube, config)
     _check_dates(keys, training, config)
+    if speckle is None and config.min_sensitivity_speckle > 0:
+        speckle = known_speckle(cube, config, training)
     least = LeastSpan(config, speckle, stack.working.window_pixels, stack.squared_weights)
     fitting = Fitting(cube.orbits, keys, training, config, masks, least)
     angled = config.incidence_slope or config.layover_shadow
