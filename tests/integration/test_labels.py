@@ -45,5 +45,7 @@ def test_an_areas_labels_are_reported_without_a_training(project: Any, area_copy
     assert "area 1: reasons" in outcome.stdout
     assert "epoch" not in outcome.stderr
     kept = next((project.folder / "mlruns").rglob(f"{outcome.run_id}/artifacts"))
-    assert {"labels_references_1.csv", "labels_reasons_1.csv", "report.html"} <= {path.name for path in kept.iterdir()}
+    assert {"labels_references_1.csv", "labels_reasons_1.csv", "labels_reasons_1.tif", "report.html"} <= {
+        path.name for path in kept.iterdir()
+    }
     assert (kept / "figures" / "labels_masks_1.png").is_file()

@@ -15,14 +15,16 @@ from mlssm.config import TrainConfig
 from mlssm.cube import Cube
 from mlssm.data.layers import area_places
 from mlssm.evaluation.labels.page import labels_figures, labels_page, summary_table
-from mlssm.evaluation.labels.survey import AreaSurvey, Surveyor
+from mlssm.evaluation.labels.survey import AreaSurvey, Surveyor, key_title
 from mlssm.evaluation.page import render
 from mlssm.jobs.area import open_area
 from mlssm.jobs.outcome import Outcome
+from mlssm.mapping.flags import write_flags
 from mlssm.markdown import markdown
 from mlssm.patches.dates import split_dates
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy
+from mlssm.retrieval.reasons import TITLES
 from mlssm.retrieval.stack import load_stack
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.names import job_name
@@ -50,6 +52,7 @@ def report_labels(
         surveyor = Surveyor(cube, retrieval, config.retrieval, config.tracks, training, config.seed)
         surveys = [surveyor.survey(number) for number in range(len(cube.areas))]
         _keep(run, config.datamodule.root.name, surveys)
+        _keep_reasons(run, retrieval, folder)
         print(f"MLflow run {run.run_id}\nSee it with: {run.ui_command}")
         return Outcome(math.nan, math.nan, run.run_id)
 
@@ -66,6 +69,17 @@ def _fitted(cube: Cube, config: TrainConfig, training: npt.NDArray[np.bool_]) ->
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
     return fit_retrieval(cube, stack, config.retrieval, training, masks)
+
+
+def _keep_reasons(run: TrackedRun, retrieval: Retrieval, folder: Path) -> None:
+    """Why pixels have no label on any date, a GeoTIFF an area, a band a key of references; see `Reason`."""
+    working = retrieval.stack.working
+    bits = {int(reason): text for reason, text in TITLES.items()}
+    for number, (window, area) in enumerate(zip(working.areas, retrieval.areas, strict=True), 1):
+        path = folder / f"labels_reasons_{number}.tif"
+        bands = {key_title(key): flags for key, flags in area.reasons.items()}
+        write_flags(path, working.grid.crop(window), bands, bits)
+        run.log_file(path)
 
 
 def _keep(run: TrackedRun, place: str, surveys: list[AreaSurvey]) -> None:

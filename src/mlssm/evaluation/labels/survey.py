@@ -147,7 +147,7 @@ class Surveyor:
             span = references.sensitivity[part, part]
             unknown = np.isnan(span)
             dry, wet = (np.where(unknown, np.nan, each) for each in (dry, wet))
-            yield ReferenceMaps(_key_title(key), span, dry, wet, len(times))
+            yield ReferenceMaps(key_title(key), span, dry, wet, len(times))
 
     def _correlations(self, ssm: Floats) -> Iterator[tuple[str, Floats]]:
         """Of each pair of orbits, over images that are near in time."""
@@ -245,5 +245,6 @@ def most_frequent(flags: Flags) -> Flags:
     return np.where((flags != 0).mean(axis=0) > 0.5, found, 0).astype(np.uint16)
 
 
-def _key_title(key: int) -> str:
+def key_title(key: int) -> str:
+    """Whose references a key names."""
     return {0: "all images", -1: "mornings", -2: "evenings"}.get(key, f"orbit {key}")
