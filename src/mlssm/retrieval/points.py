@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mlssm.config import RetrievalConfig
 from mlssm.cube import BACKSCATTER_SCALE, pack
 from mlssm.errors import DataError
-from mlssm.retrieval.fit import Fitting, fit_area
+from mlssm.retrieval.fit_area import Fitting, fit_area
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.multilook import list_mean
 from mlssm.retrieval.noise import Speckle, looks_of_variance_db, speckle_variance_db
