@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mlssm.errors import MlssmError
 from mlssm.files import disk_fault
 from mlssm.jobs.sweep import close_open_sweeps
+from mlssm.processes import slow_imports
 from mlssm.secrets import mask_logs, mask_yaml, without_password
 from mlssm.signals import caught, exit_status, interrupt_of
 from mlssm.tracking.console import Unbreakable
@@ -67,7 +68,8 @@ def _train(values: dict[str, Any]) -> object:
 
     typed = parse(TrainConfig, values)  # a wrong value is told before the slow imports
     typed.datamodule.require_root()
-    from mlssm.jobs.train import train
+    with slow_imports():
+        from mlssm.jobs.train import train
 
     return train(typed, values)
 
@@ -76,7 +78,8 @@ def _predict(values: dict[str, Any]) -> None:
     from mlssm.config import PredictConfig, parse
 
     typed = parse(PredictConfig, values)  # a wrong value is told before the slow imports
-    from mlssm.jobs.predict import predict
+    with slow_imports():
+        from mlssm.jobs.predict import predict
 
     predict(typed)
 

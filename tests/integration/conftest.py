@@ -148,16 +148,6 @@ def _own_process() -> Iterator[None]:
         gc.collect()  # what is not closed is found here, and not in a test to come
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small tensors: more threads only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1"}):  # for processes that tests start
-        yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def tiny() -> tuple[str, ...]:
     """Overrides of a quick training on the tiny simulated area."""

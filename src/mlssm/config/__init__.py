@@ -1,9 +1,11 @@
 """The whole configuration, typed once from Hydra's composition and passed on typed: a file a room."""
 
+from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Strict, parse
 from mlssm.config.data import FeaturesConfig, SamplerConfig
-from mlssm.config.datamodule import BackscatterConfig, DatamoduleConfig, GridConfig, SimulationConfig
+from mlssm.config.datamodule import DatamoduleConfig, GridConfig, SimulationConfig
 from mlssm.config.evaluation import EvaluationConfig
+from mlssm.config.layers import LayerSource, parse_layer
 from mlssm.config.models import Channels, ModelSettings, WindowConfig
 from mlssm.config.patches import PatchesConfig, SplitConfig
 from mlssm.config.predict import PredictConfig
@@ -22,6 +24,7 @@ __all__ = [
     "FeaturesConfig",
     "GridConfig",
     "ImagesConfig",
+    "LayerSource",
     "LossConfig",
     "ModelSettings",
     "OptimiserConfig",
@@ -39,4 +42,5 @@ __all__ = [
     "WeatherConfig",
     "WindowConfig",
     "parse",
+    "parse_layer",
 ]

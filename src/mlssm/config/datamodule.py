@@ -7,19 +7,12 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Positive, Strict
-from mlssm.config.sources import ElevationSource, NdviSource, SoilSource, WeatherSource
+from mlssm.config.layers import LayerSource, declare_layers
+from mlssm.config.sources import ElevationSource, NdviSource, SoilSource
+from mlssm.config.weather_source import WeatherSource
 from mlssm.errors import DataError
-
-
-class BackscatterConfig(Strict):
-    """Where the backscatter images are and what their names and values mean."""
-
-    folder: str
-    pattern: str
-    units: Literal["linear", "dB"]
-    looks: float | None = Field(gt=0)
-    incidence_pattern: str | None
 
 
 class GridConfig(Strict):
@@ -47,7 +40,12 @@ class SimulationConfig(Strict):
 
 
 class DatamoduleConfig(Strict):
-    """An area: its folder and the sources in it. A source that is null is left out."""
+    """An area: its folder and the sources in it. A source that is null is left out.
+
+    Attributes:
+        layers: Further rasters by the names of the features that they become.
+        terrain: What is derived from elevation beside the slope; what `features.static` names comes here by itself.
+    """
 
     name: Literal["simulated", "opera_rtc", "geotiff", "points"]
     root: Path
@@ -61,11 +59,18 @@ class DatamoduleConfig(Strict):
     ndvi_pattern: str | None
     time_zone: str | None
     simulation: SimulationConfig | None
+    layers: dict[str, LayerSource] = Field(default_factory=dict)
+    terrain: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _simulation_belongs_to_simulated(self) -> Self:
         if (self.simulation is not None) != (self.name == "simulated"):
             raise ValueError("'simulation' is set for datamodule=simulated and for no other")
+        return self
+
+    @model_validator(mode="after")
+    def _layers_are_features(self) -> Self:
+        declare_layers(self.layers)
         return self
 
     def require_root(self) -> None:

@@ -11,6 +11,7 @@ from mlssm.config.base import Strict
 from mlssm.config.data import FeaturesConfig, SamplerConfig
 from mlssm.config.datamodule import DatamoduleConfig
 from mlssm.config.evaluation import EvaluationConfig
+from mlssm.config.layers import refuse_unknown_layers
 from mlssm.config.models import ModelSettings, WindowConfig, settings_part, typed_settings, window_part
 from mlssm.config.patches import PatchesConfig, SplitConfig
 from mlssm.config.retrieval import RetrievalConfig
@@ -18,6 +19,9 @@ from mlssm.config.tracking import TrackingConfig
 from mlssm.config.tracks import TracksConfig
 from mlssm.config.training import LossConfig, OptimiserConfig
 from mlssm.config.weather import WeatherConfig
+from mlssm.variables import of_kind
+
+ALWAYS = ("elevation", "slope")  # of the terrain, in every cube
 
 
 class SweepConfig(Strict):
@@ -85,6 +89,26 @@ class TrainConfig(Strict):
                 f"loss={self.loss.name} learns by the spread that a model states, and {self.model.title} states none; "
                 "set another loss, e.g. loss=huber, or another model"
             )
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _terrain_is_derived_that_is_a_feature(cls, values: Any) -> Any:
+        """The area's cube has what the features want of terrain: not all that could be derived."""
+        area, features = (
+            values.get(key) if isinstance(values, Mapping) else None for key in ("datamodule", "features")
+        )
+        if not isinstance(area, Mapping) or not isinstance(features, Mapping):
+            return values
+        wanted = features.get("static")
+        derived = [item.name for item in of_kind("fixed") if item.source == "terrain" and item.name not in ALWAYS]
+        named = [name for name in derived if isinstance(wanted, list | tuple) and name in wanted]
+        terrain = dict.fromkeys([*(area.get("terrain") or ()), *named])
+        return {**values, "datamodule": {**area, "terrain": tuple(terrain)}} if terrain else values
+
+    @model_validator(mode="after")
+    def _layers_are_those_of_the_area(self) -> Self:
+        refuse_unknown_layers(self.features.static, self.datamodule.layers)
         return self
 
     @model_validator(mode="after")

@@ -13,8 +13,8 @@ import pandas as pd
 from mlssm.config import FeaturesConfig, TrainConfig, WeatherConfig, WindowConfig
 from mlssm.cube import Cube
 from mlssm.data.dataset import PatchDataset
-from mlssm.data.features import RAIN, FeatureSource, latest_before
-from mlssm.data.layers import area_layers, area_places
+from mlssm.data.features import RAIN, FeatureSource
+from mlssm.data.layers import area_layers, area_places, gap_days
 from mlssm.data.moment import Moment
 from mlssm.data.plan import SamplingPlan
 from mlssm.data.prefit import Prefit, Told, fit_prefit, wanted_maps
@@ -84,7 +84,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     """
     stack = load_stack(cube, config.retrieval)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
-    moments = all_moments(cube, field, window_ends(cube, config.window), cube.local_days, config.window)
+    moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     usable = _usable(moments, cube, config)
     date_split = np.full(len(cube.times), "none", dtype="<U5")
     date_split[usable] = split_dates(cube.local_days[usable], config.split)
@@ -92,7 +92,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
     retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks)
     membership = Membership.of(stack.working, date_split, config.patches, config.split)
-    layers = area_layers(cube, stack.working, config.features.static)
+    layers = area_layers(cube, stack.working, config.features.static, gap_days(config.datamodule))
     known, prefit = Known(cube, stack, field, membership, retrieval), None
     if names := prefit_names(config):
         prefit = _fit_prefit(known, config, training & usable)
@@ -159,7 +159,7 @@ def usable_days(cube: Cube, config: TrainConfig) -> npt.NDArray[np.datetime64]:
     """
     stack = load_stack(cube, config.retrieval)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
-    moments = all_moments(cube, field, window_ends(cube, config.window), cube.local_days, config.window)
+    moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     return np.asarray(cube.local_days[_usable(moments, cube, config)])
 
 
@@ -190,24 +190,18 @@ def label_map(retrieval: Retrieval, features: FeatureSource, moments: Mapping[in
 
 
 def all_moments(
-    cube: Cube,
-    field: WeatherField,
-    ends: npt.NDArray[np.datetime64],
-    days: npt.NDArray[np.datetime64],
-    window: WindowConfig,
+    field: WeatherField, ends: npt.NDArray[np.datetime64], days: npt.NDArray[np.datetime64], window: WindowConfig
 ) -> list[Moment]:
-    """Weather window and NDVI image of each date.
+    """Weather window of each date.
 
     Args:
-        cube: For the NDVI's days.
         field: The weather.
         ends: Last day of each window.
         days: The local days.
         window: Lag and kind of window.
     """
     windows = field.windows(ends, window.lag, window.mode)
-    images = latest_before(days, cube.ndvi_days)
-    return [Moment(values, int(image)) for values, image in zip(windows, images, strict=True)]
+    return [Moment(values, day) for values, day in zip(windows, days, strict=True)]
 
 
 def window_ends(cube: Cube, window: WindowConfig) -> npt.NDArray[np.datetime64]:

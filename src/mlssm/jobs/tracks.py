@@ -10,6 +10,7 @@ from typing import Any
 
 from mlssm.checksums import file_checksums, value_checksum
 from mlssm.config import TrainConfig
+from mlssm.errors import ConfigError
 from mlssm.evaluation.page import render
 from mlssm.evaluation.tracks.evidence import Evidence, Settings, gather
 from mlssm.evaluation.tracks.page import tracks_page
@@ -18,7 +19,7 @@ from mlssm.markdown import markdown
 from mlssm.retrieval.noise import Speckle
 from mlssm.retrieval.points import point_speckle
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.points import read_points
+from mlssm.sources.points import Units, read_points
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.names import job_name
 from mlssm.tracking.store import Store
@@ -37,7 +38,7 @@ def compare_tracks(
     """
     settings = config.datamodule
     bad = BadFiles(config.on_bad_file)
-    many = read_points(settings.root, settings.backscatter.units, bad)
+    many = read_points(settings.root, _units(config), bad)
     looks = settings.backscatter.looks
     speckle = Speckle(looks) if looks is not None else point_speckle(many, config.retrieval.polarisation)
     digest = {"points": value_checksum(file_checksums(settings.root))}
@@ -53,6 +54,13 @@ def compare_tracks(
         run.log_text(render(tracks_page(settings.root.name, evidence)), PAGE)
         print(f"MLflow run {run.run_id}\nSee it with: {run.ui_command}")
         return Outcome(math.nan, math.nan, run.run_id)
+
+
+def _units(config: TrainConfig) -> Units:
+    found = config.datamodule.backscatter.units
+    if found not in ("linear", "dB"):
+        raise ConfigError(f"datamodule.backscatter.units={found} is not allowed for tables of points: linear or dB")
+    return found
 
 
 def _metrics(evidence: Evidence) -> dict[str, float]:

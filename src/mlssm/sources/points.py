@@ -9,19 +9,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from mlssm.errors import DataError
-from mlssm.sources.checks.backscatter import Units
 from mlssm.sources.csv_lines import read_csv_lines
 from mlssm.sources.faults import BadFiles
 
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.floating[Any]]
+Units = Literal["linear", "dB"]
 
 POLARISATIONS = ("VV", "VH", "HH", "HV")
 NEEDED = ("DATETIME", "BURST_ID", "SITE_ID", "SITE_LON", "SITE_LAT")
