@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlssm.errors import DataError
-from mlssm.sources.csv_lines import read_csv_lines
 from mlssm.sources.faults import BadFiles
+from mlssm.sources.weather.csv_lines import read_csv_lines
 
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.floating[Any]]
