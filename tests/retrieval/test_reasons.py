@@ -90,3 +90,10 @@ def test_layover_and_dense_forest_are_masked_where_asked(fitted: Any, watershed:
     none = DateMasks({}, (plain.stack.areas[0].packed.shape[1:],))
     with pytest.raises(DataError, match="forest_above_db needs images in VH"):
         fit_areas(bare, load_stack(bare, config), config, np.ones(len(cube.times), bool), none)
+
+
+def test_water_is_the_same_in_a_mix_as_in_vv(fitted: Any) -> None:
+    mixed, plain = (fitted(f"retrieval.polarisation={name}").areas[0].reasons for name in ("null", "VV"))
+    for key, flags in plain.items():
+        np.testing.assert_array_equal(mixed[key] & Reason.WATER, flags & Reason.WATER)
+        assert (flags & Reason.WATER).any()
