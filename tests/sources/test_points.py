@@ -60,6 +60,12 @@ def test_rows_of_another_size_or_without_a_value_are_left_out_and_told(read: Any
     assert "1 rows have no value in any pixel: left out" in caplog.text
 
 
+def test_a_polarisation_without_a_value_is_left_out_and_told(read: Any, caplog: Any) -> None:
+    (found,) = read(row(vh="[nan, null]"))
+    assert [*found.power] == ["VV"]
+    assert "no pixel has a value in VH: it is left out" in caplog.text
+
+
 def test_decibels_become_power(read: Any) -> None:
     (found,) = read(row(vv="[-10, -20]", vh="[-20, -30]"), units="dB")
     np.testing.assert_allclose(found.power["VV"], [[0.1, 0.01]])

@@ -126,13 +126,16 @@ def _one(path: Path, site: str, burst: str, lines: pd.DataFrame, names: Sequence
     power = {name: np.stack([v for v, kept in zip(lists[name], keep, strict=True) if kept]) for name in names}
     for name, values in power.items():
         _check_units(path, name, values, units)
+    if empty := [name for name, values in power.items() if not np.isfinite(values).any()]:
+        log.warning("%s: no pixel has a value in %s: it is left out", path.name, ", ".join(empty))
+        power = {name: values for name, values in power.items() if name not in empty}
+    if not power:
+        raise DataError(f"{path} has no value in any pixel; remove it")
     if units == "dB":
         power = {name: 10 ** (values / 10) for name, values in power.items()}
     known = np.logical_or.reduce([np.isfinite(values).any(axis=1) for values in power.values()])
     if not known.all():
         log.warning("%s: %d rows have no value in any pixel: left out", path.name, int((~known).sum()))
-    if not known.any():
-        raise DataError(f"{path} has no value in any pixel; remove it")
     longitude, latitude = (_place(path, lines, column, most) for column, most in (("SITE_LON", 180), ("SITE_LAT", 90)))
     times = lines["TIME"].to_numpy("datetime64[s]")[keep][known]
     return PointSeries(site, burst, longitude, latitude, times, {name: each[known] for name, each in power.items()})

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,22 @@ def test_without_pairs_the_tables_are_there_and_empty_of_numbers(train_config: A
     assert not pairs
     assert found.agreement["r"].isna().all()
     assert "What two tracks agree on" in render(tracks_page("nowhere", found))
+
+
+def test_series_without_vh_or_vv_do_not_stop_the_others(train_config: Any, caplog: Any) -> None:
+    moisture = np.random.default_rng(0).random(40)
+    whole = [simulated(1, moisture), simulated(2, moisture)]
+    no_vh = [replace(each, site="2", power={"VV": each.power["VV"]}) for each in whole]
+    no_vv = [replace(each, site="3", power={"VH": each.power["VH"]}) for each in whole]
+    gaps = [replace(each, site="4", power={name: p.copy() for name, p in each.power.items()}) for each in whole]
+    gaps[0].power["VV"][:, 3] = np.nan  # one pixel is never there
+    gaps[0].power["VH"][5:] = np.nan  # and VH hardly
+    pairs, found = gather([*whole, *no_vh, *no_vv, *gaps], settings(train_config, Speckle(10.0)))
+    assert [pair.site for pair in pairs] == ["1", "2", "4"]
+    assert "site 3, burst T001-000001-IW1 has no VV: left out" in caplog.text
+    assert "1 of 3 pairs lack a polarisation" in caplog.text
+    assert found.agreement["r"].notna().iloc[[0, 3]].all()
+    assert found.noise["value"].notna().all()
 
 
 @pytest.fixture(scope="module")

@@ -130,7 +130,12 @@ def _with(design: Design, channel: Mapping[str, float]) -> Design:
 
 def _mean(found: Sequence[Agreement]) -> Agreement:
     parts = zip(*((each.r, each.anomaly, each.ubrmsd, each.clipped) for each in found), strict=True)
-    return Agreement(*(float(np.mean(part)) for part in parts))
+    return Agreement(*(_mean_of_known(part) for part in parts))
+
+
+def _mean_of_known(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return float(np.mean(known)) if known else math.nan
 
 
 def _of_power(series: PointSeries, design: Design, config: RetrievalConfig) -> PointLabels:

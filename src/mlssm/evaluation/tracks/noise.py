@@ -15,6 +15,11 @@ from mlssm.evaluation.tracks.pairs import Pair, anomalies, correlation, site_mea
 from mlssm.retrieval.points import pixel_looks
 from mlssm.sources.points import PointSeries
 
+SHARES = (
+    "standard deviation of speckle, dB",
+    *("share that both tracks see", "share of speckle", "share of a track alone, slow", "share of a track alone, fast"),
+    *("r", "r that speckle leaves"),
+)
 BETWEEN = 3.29  # 5th to 95th percentile of a normal distribution, in standard deviations
 
 
@@ -52,23 +57,20 @@ def _shares(pairs: Sequence[Pair], design: Design, maker: Maker) -> dict[str, fl
 def _of_pair(pair: Pair, design: Design, maker: Maker) -> dict[str, float]:
     one, two = (maker.of(each, design) for each in (pair.a, pair.b))
     a, b = one.relative[pair.of_a, 0], two.relative[pair.of_b, 0]
-    times = pair.a.times[pair.of_a]
+    both = np.isfinite(a) & np.isfinite(b)
+    a, b, times = a[both], b[both], pair.a.times[pair.of_a][both]
+    if len(a) < 3:
+        return dict.fromkeys(SHARES, math.nan)
     spans = float(one.span[0, 0]), float(two.span[0, 0])
-    speckle = float(np.mean([(one.spread / span) ** 2 / np.nanvar(x) for span, x in zip(spans, (a, b), strict=True)]))
+    speckle = float(np.mean([(one.spread / span) ** 2 / x.var() for span, x in zip(spans, (a, b), strict=True)]))
     # each track on a scale of its own; half the variance of the difference is what a track does not share
-    difference = (a - np.nanmean(a)) / np.nanstd(a) - (b - np.nanmean(b)) / np.nanstd(b)
-    alone = float(np.nanvar(difference)) / 2
+    difference = (a - a.mean()) / a.std() - (b - b.mean()) / b.std()
+    alone = float(difference.var()) / 2
     slow = _slow_share(times, difference, maker.tracks.anomaly_days)
     left = [max(1 - (BETWEEN * one.spread / span) ** 2, 0.0) for span in spans]
-    return {
-        "standard deviation of speckle, dB": one.spread,
-        "share that both tracks see": 1 - alone,
-        "share of speckle": speckle,
-        "share of a track alone, slow": slow,
-        "share of a track alone, fast": alone - slow - speckle,
-        "r": correlation(np.clip(a, 0, 1), np.clip(b, 0, 1)),
-        "r that speckle leaves": math.sqrt(left[0] * left[1]),
-    }
+    r = correlation(np.clip(a, 0, 1), np.clip(b, 0, 1))
+    found = one.spread, 1 - alone, speckle, slow, alone - slow - speckle, r, math.sqrt(left[0] * left[1])
+    return dict(zip(SHARES, found, strict=True))
 
 
 def _slow_share(times: Any, difference: Any, days: float) -> float:

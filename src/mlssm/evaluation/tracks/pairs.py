@@ -50,6 +50,9 @@ def find_pairs(many: Sequence[PointSeries], config: TracksConfig) -> list[Pair]:
     """
     sites: dict[str, dict[str, PointSeries]] = defaultdict(dict)
     for series in many:
+        if "VV" not in series.power:
+            log.warning("site %s, burst %s has no VV: left out", series.site, series.burst)
+            continue
         if _median_db(series) <= config.water_below_db:
             log.info("site %s, burst %s is water: left out", series.site, series.burst)
             continue
@@ -106,8 +109,8 @@ def agreement(pair: Pair, a: Floats, b: Floats, days: float) -> Agreement:
     return Agreement(
         correlation(one[pair.of_a], two[pair.of_b]),
         correlation(*off),
-        float(np.nanstd(a[pair.of_a] - b[pair.of_b])),
-        float(np.nanstd(one[pair.of_a] - two[pair.of_b])),
+        _spread(a[pair.of_a] - b[pair.of_b]),
+        _spread(one[pair.of_a] - two[pair.of_b]),
     )
 
 
@@ -127,6 +130,11 @@ def correlation(a: Floats, b: Floats) -> float:
     if len(one) < 3 or np.ptp(one) == 0 or np.ptp(two) == 0:
         return math.nan
     return float(np.corrcoef(one, two)[0, 1])
+
+
+def _spread(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.std()) if known.size > 1 else math.nan
 
 
 def site_means(sites: Sequence[str], values: Iterable[float]) -> dict[str, float]:
@@ -151,7 +159,7 @@ def mean_interval(means: dict[str, float], draws: int, level: float, seed: int) 
 
 
 def _median_db(series: PointSeries) -> float:
-    """Of the leading polarisation's means over the pixels."""
-    power = next(iter(series.power.values()))
+    """Of VV's means over the pixels."""
+    power = series.power["VV"]
     with np.errstate(invalid="ignore", divide="ignore"):
         return float(10 * np.log10(np.nanmedian(list_mean(power, 0.5)[0])))
