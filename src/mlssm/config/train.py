@@ -125,6 +125,8 @@ class TrainConfig(Strict):
         given = [verb for verb in ("resume", "fork", "warm_start") if getattr(self, verb) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} exclude each other; give one of them")
+        if given and self.task != "train":
+            raise ValueError(f"task={self.task} trains nothing, so that {given[0]} has no meaning; leave it out")
         return self
 
     @model_validator(mode="before")
