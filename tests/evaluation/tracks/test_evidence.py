@@ -137,6 +137,12 @@ def test_the_real_tracks_prefer_the_mix(real: Evidence) -> None:
     near(real.designs.head(1), "design", "high", {"0.7 VV + 0.3 VH": 0.124})
 
 
+def test_the_time_of_day_makes_no_difference_on_the_real_tracks(real: Evidence) -> None:
+    last = real.conditions.iloc[-1]
+    assert last["low"] < 0 < last["high"]
+    assert abs(last["value"]) < 0.03
+
+
 def test_the_mask_by_speckle_and_the_shares_of_variance_are_as_known(real: Evidence) -> None:
     mixed = real.masks[real.masks["channel"] == "0.7 VV + 0.3 VH"]
     known = {("single", 0.0, 2.0): (1.0, 0.46), ("single", 4.65, 2.0): (0.59, 0.59), ("mean", 0.0, 0.0): (1.0, 0.67)}

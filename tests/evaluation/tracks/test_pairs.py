@@ -1,3 +1,4 @@
+import dataclasses
 import math
 from typing import Any
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from mlssm.config import TracksConfig
+from mlssm.evaluation.tracks.conditions import hours_apart, is_morning
 from mlssm.evaluation.tracks.pairs import agreement, anomalies, find_pairs, mean_interval, nearest, site_means
 from mlssm.sources.points import PointSeries
 
@@ -78,3 +80,16 @@ def test_a_site_counts_once_and_the_interval_holds_the_mean() -> None:
     mean, low, high = mean_interval(values, 2000, 0.95, 0)
     assert abs((high - low) / 2 - 1.96 * np.std([*values.values()]) / 20) < 0.0007
     assert low < mean < high
+
+
+def test_the_time_of_day_is_the_suns() -> None:
+    """13:28 UTC at 111 W is 6:04 by the sun; 1:00 UTC there 17:36."""
+    at_night = dataclasses.replace(series("T027-1-IW1", every(12, 13)), longitude=-111.3)
+    assert is_morning(at_night)
+    assert not is_morning(dataclasses.replace(series("T100-1-IW1", every(12, 1)), longitude=-111.3))
+    assert not is_morning(series("T100-1-IW1", every(12, 18)))
+
+
+def test_the_hours_between_two_tracks_are_those_of_the_images_compared() -> None:
+    (pair,) = find_pairs([series("T001-1-IW1", every(12, 6)), series("T002-1-IW1", every(12, 18))], TracksConfig())
+    assert hours_apart(pair) == 12

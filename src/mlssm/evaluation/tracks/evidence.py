@@ -13,6 +13,7 @@ import pandas as pd
 
 from mlssm.config import EvaluationConfig, RetrievalConfig, TracksConfig
 from mlssm.config.retrieval import channel_title
+from mlssm.evaluation.tracks.conditions import conditions_table
 from mlssm.evaluation.tracks.designs import NO_MASKS, PLAIN, SINGLE, VV, Design, Maker, designs
 from mlssm.evaluation.tracks.noise import noise_table
 from mlssm.evaluation.tracks.pairs import Agreement, Pair, correlation, find_pairs, mean_interval, site_means
@@ -36,6 +37,7 @@ class Evidence:
         designs: Of each way to make labels, and the change against plain VV.
         masks: What a threshold keeps, and how well it agrees.
         dates: Agreement by how many days the references are of.
+        conditions: Agreement by hours apart, time of day and subswath.
         noise: Looks, and what the variance of a label is made of.
     """
 
@@ -44,6 +46,7 @@ class Evidence:
     designs: pd.DataFrame
     masks: pd.DataFrame
     dates: pd.DataFrame
+    conditions: pd.DataFrame
     noise: pd.DataFrame
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -53,6 +56,7 @@ class Evidence:
             "designs": self.designs,
             "masks": self.masks,
             "dates": self.dates,
+            "conditions": self.conditions,
             "noise": self.noise,
             "pairs": self.pairs,
         }
@@ -91,6 +95,7 @@ def gather(many: Sequence[PointSeries], settings: Settings) -> tuple[list[Pair],
         _designs(pairs, plain, settings),
         pd.DataFrame([*_masks(pairs, settings)]),
         pd.DataFrame([_dates(pairs, days, settings) for days in (*REFERENCE_DAYS, None)]),
+        conditions_table(pairs, plain, maker, settings.interval),
         noise_table(many, pairs, settings.retrieval.channel, maker),
     )
     return pairs, evidence

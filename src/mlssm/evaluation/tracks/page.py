@@ -25,6 +25,11 @@ READ = {
         "How long references take",
         "Agreement within windows of so many days, by references of the window's images alone.",
     ),
+    "conditions": (
+        "Time, time of day and angle",
+        "Agreement of the pairs that meet a condition. The subswath stands for the incidence angle: IW1 looks "
+        "steepest, about 34 degrees, IW3 about 44. The last row is a mean difference of labels, not an agreement.",
+    ),
     "noise": (
         "Speckle, and what a track sees alone",
         "Shares are of the variance of labels that are not clipped. The last row says how much of the agreement that "
