@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def turn(item: pytest.Item) -> tuple[bool, ...]:
         room = item.path.relative_to(TESTS).parts[0]
-        return room != "integration", item.path not in slow, room not in TOGETHER
+        return room not in TOGETHER, room != "integration", item.path not in slow
 
     items.sort(key=turn)
 
