@@ -18,12 +18,16 @@ from pathlib import Path
 from typing import Literal
 from unittest import mock
 
+import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
 from hydra.core.global_hydra import GlobalHydra
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+OF_THE_MACHINE = ("system/", "seconds", "peak_memory_gb")
 
 # a training that takes seconds, whatever the shipped defaults are
 QUICK = (
@@ -114,6 +118,28 @@ class Project:
         """The cube of the simulated area."""
         (path,) = (path for path in self.cubes if path.name.startswith("simulated-"))
         return path
+
+    @property
+    def client(self) -> MlflowClient:
+        """Of the project's tracking store."""
+        uri = f"sqlite:///{self.folder / 'mlruns' / 'mlflow.db'}"
+        return MlflowClient(uri, uri)
+
+    def runs(self, experiment: str) -> list[Run]:
+        """All runs of an experiment, the first begun first."""
+        found = self.client.search_runs([self.client.get_experiment_by_name(experiment).experiment_id])
+        return sorted(found, key=lambda run: run.info.start_time)
+
+    def table(self, run: Run, name: str, folder: Path) -> pd.DataFrame:
+        """A table among a run's artifacts, by way of a folder."""
+        place = folder / run.info.run_id
+        place.mkdir(exist_ok=True)
+        return pd.read_csv(self.client.download_artifacts(run.info.run_id, name, str(place)))
+
+    @staticmethod
+    def numbers(run: Run) -> dict[str, float]:
+        """A run's metrics without those that the machine's state changes."""
+        return {name: value for name, value in run.data.metrics.items() if not name.startswith(OF_THE_MACHINE)}
 
     def partial(self) -> list[Path]:
         """What a program that broke off would have left."""

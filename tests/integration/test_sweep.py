@@ -7,16 +7,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
 
 pytestmark = pytest.mark.slow
 
 SWEEP = ("-m", "model.lag=1,2", "sampler=natural,two_pass")
-
-
-def _client(folder: Path) -> MlflowClient:
-    uri = f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}"
-    return MlflowClient(uri, uri)
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +19,7 @@ def sweep(trained: Any, tiny: tuple[str, ...]) -> Any:
     fixed = [item for item in tiny if not item.startswith(("model.lag", "trainer.max_epochs"))]
     outcome = project.run("train", *SWEEP, *fixed, "trainer.max_epochs=1", "tracking.experiment=sweep")
     assert outcome.code == 0, outcome.stderr
-    client = _client(project.folder)
-    runs = client.search_runs([client.get_experiment_by_name("sweep").experiment_id])
-    return client, outcome, runs
+    return project.client, outcome, project.runs("sweep")
 
 
 def _folder(base: Path, run: Any) -> Path:
@@ -106,15 +98,14 @@ def test_a_job_of_a_sweep_trains_one_model_in_two_processes_and_keeps_one_run(
     two = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_epochs=1")
     outcome = project.run("train", "-m", "seed=1", *tiny, *two, "tracking.experiment=sweep_two")
     assert outcome.code == 0, outcome.stderr
-    client = _client(project.folder)
-    runs = client.search_runs([client.get_experiment_by_name("sweep_two").experiment_id])
+    runs = project.runs("sweep_two")
     assert len(runs) == 2
     (child,) = (run for run in runs if run.data.tags.get("mlssm.kind") != "sweep")
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert child.data.params["seed"] == "1"
     # every validation patch was scored once in training, as it is by the one process that evaluates
-    counts = {item.value for item in client.get_metric_history(child.info.run_id, "val/n")}
-    assert counts == {client.get_run(alone.run_id).data.metrics["val/n"]}
+    counts = {item.value for item in project.client.get_metric_history(child.info.run_id, "val/n")}
+    assert counts == {project.client.get_run(alone.run_id).data.metrics["val/n"]}
 
 
 def test_submitit_runs_a_job_of_a_sweep_under_its_parent(trained: Any, tiny: tuple[str, ...]) -> None:
@@ -123,8 +114,7 @@ def test_submitit_runs_a_job_of_a_sweep_under_its_parent(trained: Any, tiny: tup
     local = ("hydra/launcher=submitit_local", "trainer.max_epochs=1", "tracking.experiment=submitit")
     done = project.run("train", "-m", "seed=1", *tiny, *local)
     assert done.code == 0, done.stderr
-    client = _client(project.folder)
-    runs = client.search_runs([client.get_experiment_by_name("submitit").experiment_id])
+    runs = project.runs("submitit")
     (parent,) = (run for run in runs if run.data.tags.get("mlssm.kind") == "sweep")
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert [run.data.tags["mlflow.parentRunId"] for run in runs if run is not parent] == [parent.info.run_id]
