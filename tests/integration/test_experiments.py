@@ -10,6 +10,7 @@ import pytest
 from mlflow.entities import Run
 
 from mlssm import bundle
+from mlssm.jobs import single
 
 pytestmark = pytest.mark.slow
 
@@ -117,14 +118,29 @@ def test_leakage_has_a_row_a_split_and_says_why_one_has_no_score(
 
 @pytest.fixture(scope="module")
 def seeds(trained: Any, tiny: tuple[str, ...]) -> Any:
+    """Two seeds, broken off once the second one's network was trained, and gone on with."""
     project, _ = trained
-    outcome = project.run("train", "seeds=2", *_quick(tiny), "tracking.experiment=seeds")
+    real, keep = single.evaluate, "tracking.experiment=seeds"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(single, "evaluate", lambda *args, **more: real(*args, **more) if args[2].seed == 0 else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            project.run("train", "seeds=2", *_quick(tiny), keep)
+    broken = project.runs("seeds")
+    outcome = project.run("train", f"resume={broken[0].info.run_id}", keep)
     assert outcome.code == 0, outcome.stderr
-    return project, Kept(project, "seeds"), outcome
+    return project, Kept(project, "seeds"), outcome, broken
+
+
+def test_seeds_go_on_where_they_were_broken_off(seeds: Any) -> None:
+    _, kept, outcome, broken = seeds
+    assert [run.info.status for run in broken] == ["FAILED", "FINISHED", "FAILED"]
+    assert "INFO epoch" not in outcome.stderr
+    assert [run.info.run_id for run in kept.runs] == [run.info.run_id for run in broken]
+    assert {run.info.status for run in kept.runs} == {"FINISHED"}
 
 
 def test_each_seed_is_a_run_and_the_one_above_has_their_mean_and_spread(seeds: Any, tmp_path: Path) -> None:
-    _, kept, _ = seeds
+    _, kept, _, _ = seeds
     members = sorted(kept.children(), key=lambda run: run.data.params["seed"])
     assert [run.info.run_name for run in members] == ["seed=0", "seed=1"]
     one, two = (run.data.metrics["test/natural/rmse"] for run in members)
@@ -149,7 +165,7 @@ def test_each_seed_is_a_run_and_the_one_above_has_their_mean_and_spread(seeds: A
 
 
 def test_the_model_of_several_seeds_is_the_best_on_validation(seeds: Any, tmp_path: Path) -> None:
-    project, kept, outcome = seeds
+    project, kept, outcome, _ = seeds
     best = min(kept.children(), key=lambda run: run.data.metrics["val/natural/rmse"])
     assert kept.top.data.tags["mlssm.best_seed"] == best.data.params["seed"]
     assert outcome.run_id == kept.top.info.run_id

@@ -9,7 +9,6 @@ import pytest
 
 from mlssm.errors import DataError
 from mlssm.jobs import single
-from mlssm.jobs import train as job
 
 pytestmark = pytest.mark.slow
 
@@ -112,60 +111,6 @@ def test_a_run_without_its_checkpoint_cannot_be_forked(trained: Any, tiny: tuple
         assert (
             f"run {broken.info.run_id} (FAILED) has no checkpoint: there is no checkpoints/last.ckpt" in outcome.error
         )
-
-
-def test_a_sweep_that_is_resumed_runs_what_is_missing(trained: Any, tiny: tuple[str, ...], monkeypatch: Any) -> None:
-    project, _ = trained
-    fixed = [item for item in tiny if not item.startswith(("model.lag", "trainer.max_epochs"))]
-    sweep = ("-m", "model.lag=1,2,3", *fixed, "trainer.max_epochs=1", "tracking.experiment=again")
-    with monkeypatch.context() as patch:
-        _fail_at(patch, 2, single, "evaluate")  # with a checkpoint
-        _fail_at(patch, 3, job, "assemble")  # without
-        assert project.run("train", *sweep).code == 1
-    before = project.runs("again")
-    assert [run.info.status for run in before] == ["FAILED", "FINISHED", "FAILED", "FAILED"]
-    done = project.run("train", *sweep, "sweep.resume=true")
-    assert done.code == 0, done.stderr
-    assert done.stderr.count("INFO epoch ") == 1  # of lag 3 alone
-    after = project.runs("again")
-    parent, *children = after
-    assert [run.info.run_id for run in after[:4]] == [run.info.run_id for run in before]
-    assert [run.info.status for run in after] == ["FINISHED", "FINISHED", "FINISHED", "FAILED", "FINISHED"]
-    assert children[2].data.tags["mlssm.superseded_by"] == children[3].info.run_id
-    assert parent.data.tags["mlssm.best_run"] in {children[index].info.run_id for index in (0, 1, 3)}
-    assert not [tag for tag in parent.data.tags if tag.startswith("failed.")]
-    figures = {item.path for item in project.client.list_artifacts(parent.info.run_id, "figures")}
-    assert "figures/lags.png" in figures
-
-
-def _fail_at(patch: Any, lag: int, module: Any, step: str) -> None:
-    real = getattr(module, step)
-
-    def fails(*arguments: Any, **more: Any) -> Any:
-        config = next(item for item in arguments if hasattr(item, "model"))
-        if config.window.lag == lag:
-            raise DataError(f"lag {lag}: the disk is full")
-        return real(*arguments, **more)
-
-    patch.setattr(module, step, fails)
-
-
-def test_seeds_go_on_where_they_were_broken_off(trained: Any, tiny: tuple[str, ...], monkeypatch: Any) -> None:
-    project, _ = trained
-    keep = ("tracking.experiment=seeds_again",)
-    with monkeypatch.context() as patch:
-        real = single.evaluate
-        patch.setattr(single, "evaluate", lambda *args, **more: real(*args, **more) if args[2].seed == 0 else 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            project.run("train", *tiny, "seeds=2", *keep)
-    above, first, second = project.runs("seeds_again")
-    assert [run.info.status for run in (above, first, second)] == ["FAILED", "FINISHED", "FAILED"]
-    done = project.run("train", f"resume={above.info.run_id}", *keep)
-    assert done.code == 0, done.stderr
-    assert "INFO epoch" not in done.stderr
-    runs = project.runs("seeds_again")
-    assert [run.info.run_id for run in runs] == [above.info.run_id, first.info.run_id, second.info.run_id]
-    assert {run.info.status for run in runs} == {"FINISHED"}
 
 
 def test_a_search_prunes_sees_no_test_split_and_crowns_a_champion(
