@@ -231,13 +231,21 @@ def _empty_store(folder: Path, template: Path) -> None:
         open_store(TrackingConfig(experiment="other", folder=Path(), uri=f"sqlite:///{template}", run_name=None))
 
 
+@pytest.fixture(scope="session")
+def area_copied(tiny_area: Path) -> Callable[[Path], Path]:
+    """Copies the tiny area's files to `area` in a folder, without what says that it is simulated."""
+
+    def copied(folder: Path) -> Path:
+        left_out = shutil.ignore_patterns("truth.zarr", "simulation.json")
+        return Path(shutil.copytree(tiny_area, folder / "area", ignore=left_out, copy_function=os.link))
+
+    return copied
+
+
 @pytest.fixture
-def area_copy(project: Project, tiny_area: Path) -> Path:
-    """A copy of the tiny area's files in the new project, under `area`, without what says that it is simulated."""
-    area = project.folder / "area"
-    left_out = shutil.ignore_patterns("truth.zarr", "simulation.json")
-    shutil.copytree(tiny_area, area, ignore=left_out, copy_function=os.link)
-    return area
+def area_copy(project: Project, area_copied: Callable[[Path], Path]) -> Path:
+    """A copy of the tiny area's files in the new project."""
+    return area_copied(project.folder)
 
 
 @pytest.fixture
