@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mlssm.config.base import Strict
 from mlssm.config.noaa import NoaaWeather
@@ -61,14 +61,21 @@ class StacBackscatter(StacService):
         collection: Of terrain-corrected backscatter (RTC, gamma0).
         polarisations: The assets that are read, where a scene has them.
         orbits: Relative orbits that count; null: all.
-        allow_uncorrected: Take a collection that is not terrain-corrected (GRD), warped by its ground control points:
-            digital numbers without calibration, displaced by tens to hundreds of metres where the ground is not flat.
     """
 
     collection: str = "sentinel-1-rtc"
     polarisations: tuple[Literal["VV", "VH", "HH", "HV"], ...] = ("VV", "VH")
     orbits: tuple[int, ...] | None = None
-    allow_uncorrected: bool = False
+
+    @field_validator("collection")
+    @classmethod
+    def _is_terrain_corrected(cls, collection: str) -> str:
+        if "grd" in collection.lower():
+            raise ValueError(
+                "GRD is not terrain-corrected: uncalibrated numbers, displaced by tens to hundreds of metres on slopes, "
+                "which no map of moisture can be made of; use a collection of RTC, e.g. sentinel-1-rtc"
+            )
+        return collection
 
 
 class StacElevation(StacService):
