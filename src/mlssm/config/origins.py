@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 from mlssm.config.base import Strict
 from mlssm.config.earth_engine import EarthEngineBackscatter, EarthEngineElevation, EarthEngineNdvi
+from mlssm.config.noaa import NoaaWeather
 
 PLANETARY = "https://planetarycomputer.microsoft.com/api/stac/v1"
 
@@ -108,12 +109,30 @@ class StacNdvi(StacService):
     every_days: int | None = Field(default=10, ge=1)
 
 
+class OperaBackscatter(Strict):
+    """OPERA RTC-S1 from ASF.
+
+    Attributes:
+        service: `opera`.
+        polarisations: That are fetched, where a burst has them.
+        orbits: Relative orbits that count; null: all.
+        masks: Whether each image's mask of layover, shadow and ocean is fetched too.
+    """
+
+    service: Literal["opera"]
+    polarisations: tuple[Literal["VV", "VH", "HH", "HV"], ...] = ("VV", "VH")
+    orbits: tuple[int, ...] | None = None
+    masks: bool = False
+
+
 class OriginConfig(Strict):
     """The service of each source; of one that is null nothing is fetched, and what is in the folder counts."""
 
     download: DownloadConfig = DownloadConfig()
-    backscatter: Annotated[StacBackscatter | EarthEngineBackscatter, Field(discriminator="service")] | None = None
+    backscatter: (
+        Annotated[StacBackscatter | OperaBackscatter | EarthEngineBackscatter, Field(discriminator="service")] | None
+    ) = None
     dem: Annotated[StacElevation | EarthEngineElevation, Field(discriminator="service")] | None = None
     ndvi: Annotated[StacNdvi | EarthEngineNdvi, Field(discriminator="service")] | None = None
     soil: None = None
-    weather: None = None
+    weather: NoaaWeather | None = None

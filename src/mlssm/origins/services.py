@@ -14,11 +14,13 @@ SOURCES = ("backscatter", "dem", "ndvi", "soil", "weather")
 # `fetcher(settings, downloads) -> Fetcher`, its settings being a class of `mlssm.config.origins`
 MODULES = {
     ("backscatter", "stac"): "mlssm.origins.stac.backscatter",
+    ("backscatter", "opera"): "mlssm.origins.opera",
     ("backscatter", "earth_engine"): "mlssm.origins.earth_engine.backscatter",
     ("dem", "earth_engine"): "mlssm.origins.earth_engine.elevation",
     ("ndvi", "earth_engine"): "mlssm.origins.earth_engine.ndvi",
     ("dem", "stac"): "mlssm.origins.stac.elevation",
     ("ndvi", "stac"): "mlssm.origins.stac.ndvi",
+    ("weather", "noaa"): "mlssm.origins.noaa",
 }
 
 
