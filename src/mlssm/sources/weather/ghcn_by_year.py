@@ -73,6 +73,10 @@ def _lines_of(path: Path, wanted: set[str]) -> pd.DataFrame:
         )
         with reader:
             for chunk in reader:
+                if (short := chunk["TIME"].isna()).any():
+                    raise DataError(
+                        f"{path}, line {short.idxmax() + 1}: fewer than 8 fields: cut off; replace the file"
+                    )
                 kept.append(chunk[chunk["ID"].isin(wanted) & chunk["ELEMENT"].isin(elements)])
     except (ValueError, OSError, EOFError) as error:  # pandas' parser errors are ValueErrors
         raise DataError(f"{path}: cannot be read as CSV ({error}); replace the file") from error
