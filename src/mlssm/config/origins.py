@@ -6,9 +6,9 @@ Each service has a class with its name as `service`; a source that several servi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mlssm.config.base import Strict
 from mlssm.config.noaa import NoaaWeather
@@ -61,14 +61,21 @@ class StacBackscatter(StacService):
         collection: Of terrain-corrected backscatter (RTC, gamma0).
         polarisations: The assets that are read, where a scene has them.
         orbits: Relative orbits that count; null: all.
-        allow_uncorrected: Take a collection that is not terrain-corrected (GRD), warped by its ground control points:
-            digital numbers without calibration, displaced by tens to hundreds of metres where the ground is not flat.
     """
 
     collection: str = "sentinel-1-rtc"
     polarisations: tuple[Literal["VV", "VH", "HH", "HV"], ...] = ("VV", "VH")
     orbits: tuple[int, ...] | None = None
-    allow_uncorrected: bool = False
+
+    @field_validator("collection")
+    @classmethod
+    def _is_terrain_corrected(cls, collection: str) -> str:
+        if "grd" in collection.lower():
+            raise ValueError(
+                "GRD is not terrain-corrected: uncalibrated numbers, displaced by tens to hundreds of metres on slopes, "
+                "which no map of moisture can be made of; use a collection of RTC, e.g. sentinel-1-rtc"
+            )
+        return collection
 
 
 class StacElevation(StacService):
@@ -101,11 +108,27 @@ class StacNdvi(StacService):
     every_days: int | None = Field(default=10, ge=1)
 
 
+class OperaBackscatter(Strict):
+    """OPERA RTC-S1 from ASF.
+
+    Attributes:
+        service: `opera`.
+        polarisations: That are fetched, where a burst has them.
+        orbits: Relative orbits that count; null: all.
+        masks: Whether each image's mask of layover, shadow and ocean is fetched too.
+    """
+
+    service: Literal["opera"]
+    polarisations: tuple[Literal["VV", "VH", "HH", "HV"], ...] = ("VV", "VH")
+    orbits: tuple[int, ...] | None = None
+    masks: bool = False
+
+
 class OriginConfig(Strict):
     """The service of each source; of one that is null nothing is fetched, and what is in the folder counts."""
 
     download: DownloadConfig = DownloadConfig()
-    backscatter: StacBackscatter | None = None
+    backscatter: Annotated[StacBackscatter | OperaBackscatter, Field(discriminator="service")] | None = None
     dem: StacElevation | None = None
     ndvi: StacNdvi | None = None
     soil: None = None
