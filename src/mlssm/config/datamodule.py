@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -53,7 +53,7 @@ class DatamoduleConfig(Strict):
         origin: The services that fill the folder; None: the files are there.
     """
 
-    name: Literal["simulated", "opera_rtc", "geotiff", "stac", "opera", "earth_engine"]
+    name: Literal["simulated", "opera_rtc", "geotiff", "stac", "opera", "earth_engine", "points"]
     root: Path
     cubes: Path
     grid: GridConfig
@@ -100,6 +100,11 @@ class DatamoduleConfig(Strict):
         if (self.simulation is not None) != (self.name == "simulated"):
             raise ValueError("'simulation' is set for datamodule=simulated and for no other")
         return self
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _no_layers_are_none(cls, values: Any) -> Any:
+        return {} if values is None else values
 
     @model_validator(mode="after")
     def _layers_are_features(self) -> Self:

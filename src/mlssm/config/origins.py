@@ -6,11 +6,12 @@ Each service has a class with its name as `service`; a source that several servi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from mlssm.config.base import Strict
+from mlssm.config.noaa import NoaaWeather
 
 PLANETARY = "https://planetarycomputer.microsoft.com/api/stac/v1"
 
@@ -107,12 +108,28 @@ class StacNdvi(StacService):
     every_days: int | None = Field(default=10, ge=1)
 
 
+class OperaBackscatter(Strict):
+    """OPERA RTC-S1 from ASF.
+
+    Attributes:
+        service: `opera`.
+        polarisations: That are fetched, where a burst has them.
+        orbits: Relative orbits that count; null: all.
+        masks: Whether each image's mask of layover, shadow and ocean is fetched too.
+    """
+
+    service: Literal["opera"]
+    polarisations: tuple[Literal["VV", "VH", "HH", "HV"], ...] = ("VV", "VH")
+    orbits: tuple[int, ...] | None = None
+    masks: bool = False
+
+
 class OriginConfig(Strict):
     """The service of each source; of one that is null nothing is fetched, and what is in the folder counts."""
 
     download: DownloadConfig = DownloadConfig()
-    backscatter: StacBackscatter | None = None
+    backscatter: Annotated[StacBackscatter | OperaBackscatter, Field(discriminator="service")] | None = None
     dem: StacElevation | None = None
     ndvi: StacNdvi | None = None
     soil: None = None
-    weather: None = None
+    weather: NoaaWeather | None = None

@@ -14,8 +14,10 @@ SOURCES = ("backscatter", "dem", "ndvi", "soil", "weather")
 # `fetcher(settings, downloads) -> Fetcher`, its settings being a class of `mlssm.config.origins`
 MODULES = {
     ("backscatter", "stac"): "mlssm.origins.stac.backscatter",
+    ("backscatter", "opera"): "mlssm.origins.opera",
     ("dem", "stac"): "mlssm.origins.stac.elevation",
     ("ndvi", "stac"): "mlssm.origins.stac.ndvi",
+    ("weather", "noaa"): "mlssm.origins.noaa",
 }
 
 
