@@ -18,6 +18,7 @@ from mlssm.origins.contract import Place
 log = logging.getLogger(__name__)
 
 BOX = re.compile(r"\s*\[?\s*(-?[\d.]+(?:[eE][-+]?\d+)?(?:\s*,\s*-?[\d.]+(?:[eE][-+]?\d+)?){3})\s*\]?\s*")
+BROUGHT = Path(__file__).with_name("areas")
 DEGREES = ("EPSG:4326", "OGC:CRS84", "CRS84")
 POLES = (-80.0, 84.0)  # where UTM ends
 HALF_WAY = 180.0
@@ -28,7 +29,7 @@ def read_place(area: str | tuple[float, float, float, float]) -> Place:
     """Read a place and check it.
 
     Args:
-        area: A GeoJSON file, or west, south, east, north in degrees, also as text with commas.
+        area: A GeoJSON file, the name of an area in `areas`, or west, south, east, north in degrees, also as text with commas.
 
     Returns:
         The place; geometries of several features are joined.
@@ -39,7 +40,7 @@ def read_place(area: str | tuple[float, float, float, float]) -> Place:
     if isinstance(area, str) and (match := BOX.fullmatch(area)):
         area = tuple(float(part) for part in match[1].split(","))  # type: ignore[assignment]
     named = f"area={area if isinstance(area, str) else list(area)}"
-    geometry = _from_file(Path(area), named) if isinstance(area, str) else _from_box(area, named)
+    geometry = _from_file(_path(area), named) if isinstance(area, str) else _from_box(area, named)
     bounds: Bounds = tuple(float(side) for side in geometry.bounds)  # type: ignore[assignment]
     _check_bounds(bounds, named)
     from shapely.geometry import mapping
@@ -54,6 +55,12 @@ def place_digest(place: Place) -> str:
 
     rounded = normalize(set_precision(shape(place.geometry), 1e-6))
     return hashlib.sha256(rounded.wkb).hexdigest()[:16]
+
+
+def _path(area: str) -> Path:
+    """The file that is named; else the one of an area that the package brings."""
+    path, brought = Path(area), BROUGHT / f"{area}.geojson"
+    return brought if not path.exists() and brought.is_file() else path
 
 
 def _from_box(box: tuple[float, ...], named: str) -> Any:
