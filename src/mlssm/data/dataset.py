@@ -98,5 +98,5 @@ class PatchDataset(Dataset[Batch]):
     def _tensor(self, values: npt.NDArray[np.generic]) -> torch.Tensor:
         """Labels as a tensor, padded below and to the right to the patch size, by edge values; the mask by False."""
         part = slice(0, self.size)
-        whole = cut_off(values, part, part) if values.dtype == bool else carried_on(values, part, part)
+        whole = cut_off(values.astype(bool), part, part) if values.dtype == bool else carried_on(values, part, part)
         return torch.from_numpy(np.ascontiguousarray(whole))
