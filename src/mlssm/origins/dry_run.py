@@ -72,13 +72,15 @@ def _told(plan: Plan) -> Iterable[str]:
     total = sum(size for size in sizes if size is not None)
     unknown = sum(size is None for size in sizes)
     also = f" and {unknown} files of unknown size" if unknown else ""
-    yield f"{plan.source}: {len(plan.wanted)} files, {_megabytes(total)}{also}, {plan.requests} requests; {plan.service}"
+    counts = f"{len(plan.wanted)} files, {_megabytes(total)}{also}, {plan.requests} requests"
+    yield f"{plan.source}: {counts}; {plan.service}"
     yield from (f"  {note}" for note in plan.notes)
 
 
 def _estimated(source: str, service: str, request: Request) -> str:
     files, size, requests = estimate(source, request)
-    return f"{source}: {ESTIMATE} of about {files} files, {_megabytes(size)}, {requests} requests; {service} cannot be asked"
+    counts = f"{files} files, {_megabytes(size)}, {requests} requests"
+    return f"{source}: {ESTIMATE} of about {counts}; {service} cannot be asked"
 
 
 def estimate(source: str, request: Request) -> tuple[int, float, int]:

@@ -29,7 +29,8 @@ def read_place(area: str | tuple[float, float, float, float]) -> Place:
     """Read a place and check it.
 
     Args:
-        area: A GeoJSON file, the name of an area in `areas`, or west, south, east, north in degrees, also as text with commas.
+        area: A GeoJSON file, the name of an area in `areas`, or west, south, east, north in degrees, also as text with
+            commas.
 
     Returns:
         The place; geometries of several features are joined.
@@ -78,7 +79,7 @@ def _from_file(path: Path, named: str) -> Any:
     from shapely import unary_union
 
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_no_number)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{named} cannot be read ({error}); give a GeoJSON file or [west,south,east,north]") from None
     except ValueError as error:
@@ -87,6 +88,11 @@ def _from_file(path: Path, named: str) -> Any:
     if not parts:
         raise DataError(f"{named} holds no polygon; save the area's outline as a polygon")
     return unary_union(parts)
+
+
+def _no_number(text: str) -> float:
+    """Refuse NaN and Infinity, which Python takes and JSON does not have."""
+    raise ValueError(f"{text} is no number")
 
 
 def _polygons(node: Any, named: str) -> Iterator[Any]:
@@ -126,7 +132,7 @@ def _in_degrees(polygon: Any, document: Any, named: str) -> Any:
     if not all(map(math.isfinite, (west, south, east, north))):
         raise DataError(f"{named} has a coordinate that is no number; draw the polygon anew")
     if max(abs(south), abs(north)) > 90 and max(abs(west), abs(east)) <= 90:
-        raise DataError(f"{named} has latitudes of {south:g} to {north:g}: longitude comes first in GeoJSON; swap them")
+        raise DataError(f"{named}: latitudes of {south:g} to {north:g}; longitude comes first in GeoJSON: swap them")
     if max(abs(south), abs(north)) > 90 or max(abs(west), abs(east)) > 2 * HALF_WAY:
         raise DataError(f"{named} is not in degrees ({west:g}, {south:g}, ...); save it in WGS 84 (EPSG:4326)")
     if east > HALF_WAY and west >= HALF_WAY:
