@@ -97,11 +97,12 @@ from mlssm.cli import CONF
 from mlssm.config import PredictConfig, TrainConfig, parse
 from omegaconf import OmegaConf
 wanted = {"datamodule": ["datamodule.root=DIR"]}
+alone = {"points": ["task=tracks"]}
 with initialize_config_dir(str(CONF), version_base="1.3"):
     for path in sorted(CONF.glob("*/*.yaml")):
         group = path.parent.name
-        added = "+" if group in ("experiment", "search") else ""
-        config = compose("train", [f"{added}{group}={path.stem}", *wanted.get(group, [])])
+        added = "+" if group in ("experiment", "report", "search") else ""
+        config = compose("train", [f"{added}{group}={path.stem}", *wanted.get(group, []), *alone.get(path.stem, [])])
         parse(TrainConfig, OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
         print(group)
     config = compose("predict", ["dates=[2023-01-01]"])
