@@ -18,6 +18,7 @@ CHOICES = [path for path in FILES if len(path.parts) > 1 and path.parts[0] != "h
 GLOBAL = {"protocol": "", "experiment": "+", "search": "+", "report": "+"}
 # what a choice leaves to the user
 NEEDED = {"opera_rtc": ("datamodule.root=DIR",), "geotiff": ("datamodule.root=DIR",)}
+NEEDED |= dict.fromkeys(("stac", "opera", "earth_engine"), ("area=AREA.geojson", "dates=2021-09-01/2024-08-31"))
 NEEDED["points"] = ("datamodule.root=DIR", "task=tracks")
 
 

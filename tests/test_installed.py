@@ -97,12 +97,11 @@ from mlssm.cli import CONF
 from mlssm.config import PredictConfig, TrainConfig, parse
 from omegaconf import OmegaConf
 wanted = {"datamodule": ["datamodule.root=DIR"]}
-alone = {"points": ["task=tracks"]}
 with initialize_config_dir(str(CONF), version_base="1.3"):
-    for path in sorted(CONF.glob("*/*.yaml")):
-        group = path.parent.name
+    one_each = {path.parent.name: path for path in sorted(CONF.glob("*/*.yaml"))}
+    for group, path in one_each.items():
         added = "+" if group in ("experiment", "report", "search") else ""
-        config = compose("train", [f"{added}{group}={path.stem}", *wanted.get(group, []), *alone.get(path.stem, [])])
+        config = compose("train", [f"{added}{group}={path.stem}", *wanted.get(group, [])])
         parse(TrainConfig, OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
         print(group)
     config = compose("predict", ["dates=[2023-01-01]"])

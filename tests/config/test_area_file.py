@@ -57,7 +57,7 @@ def test_an_origins_section_is_written_without_what_is_not_known(tmp_path: Path)
     ("text", "said"),
     [
         ("format: 1\nbackscatter:\n  folder: s\n  patern: x\n", "line 4: unknown .*patern'; did you mean 'pattern'?"),
-        ("format: 1\nclouds: x\n", "line 2: unknown configuration key 'clouds'; take it away"),
+        ("format: 1\nxyz: x\n", "line 2: unknown configuration key 'xyz'; take it away"),
         ("backscatter: s\n", "line 1: configuration key 'format' is missing"),
         ("format: 2\n", "line 1: format=2 is not allowed"),
         ("format: 1\nbackscatter:\n  folder: s\n  bands:\n    VV: 0\n", r"line 5: backscatter\.bands\.VV=0"),
@@ -81,6 +81,12 @@ def test_a_fault_is_told_by_its_line(tmp_path: Path, text: str, said: str) -> No
     assert "\n" not in str(error.value)
 
 
+def test_a_folder_may_be_left_to_be_found(tmp_path: Path) -> None:
+    found = area(tmp_path, "format: 1\nbackscatter: {units: dB*100}\n")
+    assert found is not None
+    assert found.backscatter == BackscatterConfig(folder="auto", units="dB*100")
+
+
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / AREA_FILE).write_bytes(b"format: 1\nweather: \xff\n")
     with pytest.raises(DataError, match=r"area\.yaml cannot be read"):
@@ -100,5 +106,6 @@ def test_the_example_in_the_documentation_has_every_key(tmp_path: Path) -> None:
     set_keys = found.backscatter.model_dump(exclude_none=True).keys()
     assert BackscatterConfig.model_fields.keys() - set_keys == {"incidence_band"}  # which excludes others
     assert "incidence_band: 3" in example
-    assert AreaFile.model_fields.keys() == found.model_dump(exclude_none=True).keys()
+    # `request` is written by what fetched the files, and by nobody else
+    assert AreaFile.model_fields.keys() - {"request"} == found.model_dump(exclude_none=True).keys()
     assert all(key in example for key in FileProvenance.model_fields)

@@ -32,8 +32,8 @@ TOLD = (
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory, opera_conf: Any, area_files_of: Any) -> Any:
-    files = area_files_of(tmp_path_factory.mktemp("layers") / "area", opera_conf)
+def files(tmp_path_factory: pytest.TempPathFactory, area_files_in: Any) -> Any:
+    files = area_files_in(tmp_path_factory.mktemp("layers"))
     random = np.random.default_rng(0)
     for day in range(1, 7):
         files.image(0.02 * day * random.gamma(40, 0.025, (24, 24)), f"202301{day:02d}T015902")
@@ -93,6 +93,12 @@ def test_layers_become_channels_under_their_names(experiment: Any) -> None:
     assert 20 < means["clay"] < 30
     assert means["land_cover_41"] == 0
     assert (unit_of("clay"), unit_of("lai_age"), named("land_cover_41").name) == ("%", "days", "land_cover")
+
+
+def test_a_cube_is_known_by_the_files_of_its_layers_and_tables(experiment: Any, files: Any) -> None:
+    names = ("clay.tif", "nlcd/Annual_NLCD_LndCov_2021_CU_C1V1.tif", "lai/lai_20221220.tif", "soil/muaggatt.csv")
+    assert set(names) <= experiment.cube.manifest.files.keys()
+    assert experiment.cube.manifest.gap_days == {"ndvi": 60, "lai": 30}
 
 
 def test_a_dated_layer_is_that_of_the_day_before_with_gaps_from_earlier(experiment: Any) -> None:
@@ -158,3 +164,21 @@ def test_another_area_has_other_classes_under_the_same_names(experiment: Any, co
     fixed["land_cover_95"] = fixed["land_cover_41"]
     with pytest.raises(RunError, match="not known to the model: land_cover_95"):
         fitting_layers(experiment.spec, (type(other)(fixed, other.dated, other.of_dates),), config().features)
+
+
+def test_layers_of_the_areas_own_file_are_known_to_the_features(composed: Any, tmp_path: Any) -> None:
+    (tmp_path / "area.yaml").write_text(
+        "format: 1\nlayers:\n  clay: {paths: clay.tif, kind: continuous, scale: 0.1}\n", encoding="utf-8"
+    )
+    told = (*TOLD, f"datamodule.root={tmp_path}", "features.static=[elevation,clay]")
+    typed = parse(TrainConfig, composed("train", *told))
+    assert typed.datamodule.layers["clay"].paths == ("clay.tif",)
+    over = parse(TrainConfig, composed("train", *told, "+datamodule.layers.clay.scale=1"))
+    assert (over.datamodule.layers["clay"].scale, over.datamodule.layers["clay"].kind) == (1, "continuous")
+
+
+def test_the_areas_own_file_chooses_no_code(composed: Any, tmp_path: Any) -> None:
+    area = "format: 1\nlayers:\n  own: {paths: a.tif, kind: continuous, _target_: evil.module.Layer}\n"
+    (tmp_path / "area.yaml").write_text(area, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"evil\.module\.Layer is a class that torchgeo does not bring, and no code"):
+        parse(TrainConfig, composed("train", *TOLD, f"datamodule.root={tmp_path}"))

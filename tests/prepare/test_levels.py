@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlssm.prepare.backscatter import Levels
+from mlssm.prepare.levels import Levels
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.passes import Image, Pass
 
@@ -37,3 +37,15 @@ def test_one_area_of_several_may_be_water_under_wind(caplog: pytest.LogCaptureFi
         levels.note(overpass(day), ("VV",), (DECIBELS,), 1)
     levels.tell(BadFiles("error"))
     assert not caplog.messages
+
+
+@pytest.mark.parametrize(("factor", "told"), [(1, 0), (0.8, 0), (1.3, 0), (0.5, 1), (2, 1)])
+def test_amplitude_among_power_is_told_by_its_spread(
+    factor: float, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    levels, middle = Levels(), float(np.median(DECIBELS))
+    for day in range(1, 7):
+        levels.note(overpass(day), ("VV",), (middle + (DECIBELS - middle) * np.float32(factor if day == 4 else 1),), 0)
+    levels.tell(BadFiles("error"))
+    assert len(caplog.messages) == told
+    assert all(message.startswith("VV_4_137.tif has half of its values within") for message in caplog.messages)

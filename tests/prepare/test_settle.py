@@ -14,6 +14,7 @@ from mlssm.prepare import prepare
 from mlssm.prepare.settle import settle
 
 DECIBELS = np.random.default_rng(0).normal(-11, 2, (24, 24)).astype(np.float32)
+UNITS = "format: 1\nbackscatter: {units: dB*100}\n"
 AREA = "format: 1\ntime_zone: America/Denver\nbackscatter: {folder: radar, units: dB}\nsoil: classes\n"
 
 
@@ -51,12 +52,23 @@ def test_an_area_file_counts_and_what_is_set_counts_more(geotiff: Any, caplog: p
     assert folders(config) == ["radar", "weather", "dem", "classes", None]
     assert (config.backscatter.units, config.time_zone) == ("dB", "America/Denver")
     assert not caplog.messages
+    caplog.set_level(logging.INFO)
+    assert folders(settle(geotiff("datamodule.soil=null"))[0])[3] is None
+    assert any(message.endswith("yaml has soil, but datamodule.soil=null leaves it out") for message in caplog.messages)
+    caplog.set_level(logging.WARNING)
+    caplog.clear()
     config, _ = settle(geotiff("datamodule.backscatter.units=linear", "datamodule.dem=null", "datamodule.soil=radar"))
     assert folders(config) == ["radar", "weather", None, "radar", None]
     assert config.backscatter.units == "linear"
     first, second = caplog.messages
     assert first.startswith("datamodule.backscatter.units=linear counts, not the dB of ")
     assert second.startswith("datamodule.soil.folder=radar counts, not the classes of ")
+
+
+def test_an_area_file_may_leave_a_folder_open(geotiff: Any) -> None:
+    (geotiff().root / "area.yaml").write_text(UNITS)
+    config, _ = settle(geotiff())
+    assert (config.backscatter.folder, config.backscatter.units) == ("backscatter", "dB*100")
 
 
 def test_what_is_put_together_is_checked(geotiff: Any) -> None:

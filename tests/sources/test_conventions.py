@@ -122,6 +122,7 @@ def test_the_local_angle_is_not_the_ellipsoids() -> None:
         ("S1D_20230101_descending_VV_amplitude", {"date": "20230101", "polarisation": "VV", "pass": "descending",
                                                   "platform": "S1D"}, "amplitude"),
         ("Sentinel-1B_20230101T015902_20230101T015927_VV_VH", {"date": "20230101T015902", "platform": "S1B"}, None),
+        ("VV_20230101015902_T31UFS", {"date": "20230101T015902", "polarisation": "VV", "tile": "31UFS"}, None),
         ("gamma0_VV_20230101T015902Z_linear", {"date": "20230101T015902", "polarisation": "VV"}, "linear"),
     ],
 )  # fmt: skip
@@ -131,7 +132,9 @@ def test_any_name_with_a_time(name: str, groups: dict[str, str], units: Any) -> 
     assert (named.groups, named.units) == (groups, units)
 
 
-@pytest.mark.parametrize("name", ["scene_VV", "VV_1234567890", "20231345_VV", "mask_20230101", "VV_20230101_angle"])
+@pytest.mark.parametrize(
+    "name", ["scene_VV", "VV_1234567890", "20231345_VV", "20230231_VV", "mask_20230101", "VV_20230101_angle"]
+)
 def test_names_without_a_date_or_of_no_image(name: str) -> None:
     assert generic.read(name) is None
 

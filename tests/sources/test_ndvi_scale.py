@@ -46,7 +46,7 @@ def test_whole_numbers_are_scaled_by_the_range_of_all_images(
     np.testing.assert_allclose(dry, DRY, atol=0.51 / factor)
     assert len(lines) == 1
     assert told in lines[0]
-    assert "if that is wrong, set datamodule.ndvi.scale" in lines[0]
+    assert "if that is wrong, state it: datamodule.ndvi=" in lines[0]
     assert "in 2 files" in lines[0]
 
 
@@ -55,11 +55,12 @@ def test_whole_numbers_are_scaled_by_the_range_of_all_images(
     [
         (GREEN * 100, "uint8"),  # percent, or a desert times 200
         (DRY * 200, "uint8"), (GREEN * 1000, "int16"), (np.round(GREEN), "int16"), (np.round(GREEN), "uint8"),
-        (GREEN * 20000 + 10000, "uint16"), (np.random.default_rng(0).integers(-32768, 32767, (24, 24)), "int16"),
+        (GREEN * 20000 + 10000, "uint16"), (GREEN * 100 + 100, "uint8"),
+        (np.random.default_rng(0).integers(-32768, 32767, (24, 24)), "int16"),
     ],
 )  # fmt: skip
 def test_a_range_that_tells_no_scale_is_refused(area_files: Any, small_grid: Grid, values: Any, dtype: str) -> None:
-    with pytest.raises(DataError, match=r"NDVI as \w+ without a scale.*tells no scale; set datamodule\.ndvi\.scale"):
+    with pytest.raises(DataError, match=r"NDVI as \w+ without a scale.*tells no scale; state it: datamodule\.ndvi="):
         images(write(area_files, values, dtype), small_grid)
 
 

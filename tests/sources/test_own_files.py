@@ -177,6 +177,12 @@ def test_power_and_amplitude_are_not_told_apart_by_guess(folder: Path, values: A
     np.testing.assert_allclose(levels(index(folder, units=units))["VV"], DECIBELS, atol=1e-4)
 
 
+def test_values_that_are_neither_are_not_asked_about(folder: Path) -> None:
+    write(folder / "site_20230101T015902_VV.tif", np.round(POWER * 10000).astype(np.uint16))
+    with pytest.raises(DataError, match="no calibrated backscatter: digital numbers"):
+        index(folder)
+
+
 def test_files_in_decibels_and_in_power_are_each_read_in_their_own(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -304,14 +310,16 @@ def test_orbits_that_name_and_tag_contradict(folder: Path) -> None:
         index(folder)
 
 
-def test_products_in_folders_of_their_own(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_products_in_folders_of_their_own(folder: Path) -> None:
     item = "S1B_IW_GRDH_1SDV_20170903T175659_20170903T175724_007231_00CBEF_rtc"
     write(folder / item / "measurement" / "iw-vv.rtc.tiff", POWER, nodata=-32768)
     with pytest.raises(DataError, match="holds no GeoTIFF"):
-        index(folder)
-    found = index(folder, subfolders=True)
+        index(folder, subfolders=False)
+    found = index(folder)
     assert [(overpass.orbit, overpass.platform) for overpass in found.passes] == [(30, "S1B")]
     np.testing.assert_allclose(levels(found)["VV"], DECIBELS, atol=1e-4)
+    write(folder / "VV_20230101T015902_137.tif", DECIBELS)
+    assert [len(index(folder, subfolders=deep).passes) for deep in (None, False, True)] == [1, 1, 2]
 
 
 def test_a_folder_of_unknown_names_is_answered_with_a_pattern(folder: Path) -> None:
@@ -372,3 +380,119 @@ def test_a_scale_and_an_offset_of_the_band_are_applied(folder: Path) -> None:
 
 def test_a_crs_may_be_given_by_its_code() -> None:
     assert parse(BackscatterConfig, {"folder": "s", "crs": 32611}).crs == "EPSG:32611"
+
+
+OWN = r"(?P<date>\d{8}T\d{6})_(?P<polarisation>\w\w)_(?P<orbit>\w+)\.tif"
+
+
+def test_groups_of_an_own_pattern_are_checked(folder: Path) -> None:
+    path = write(folder / "20230101T015902_vv_T137.tif", DECIBELS)
+    found = index(folder, pattern=OWN)
+    assert [(overpass.orbit, overpass.polarisations) for overpass in found.passes] == [(137, {"VV"})]
+    for name, said in (
+        ("xx_137", "takes 'XX' for the polarisation"),
+        ("vv_041318", "gives '041318' for the relative orbit"),
+    ):
+        path = path.rename(folder / f"20230101T015902_{name}.tif")
+        with pytest.raises(DataError, match=said):
+            index(folder, pattern=OWN)
+
+
+def test_an_own_pattern_may_take_the_absolute_orbit(folder: Path) -> None:
+    write(folder / "S1A_20170909T175748_018302.tif", DECIBELS, names=("VV",))
+    pattern = r"(?P<platform>S1\w)_(?P<date>\d{8}T\d{6})_(?P<absolute>\d{6})\.tif"
+    assert index(folder, pattern=pattern).passes[0].orbit == 30
+    without = pattern.replace("(?P<platform>S1\\w)", "S1A")
+    assert index(folder, pattern=without).passes[0].orbit == 0
+
+
+def test_orbits_of_tags_may_be_written_as_fractions(folder: Path) -> None:
+    write(folder / "VV_20230101T015902.tif", DECIBELS, tags={"RELATIVE_ORBIT": "62.0"})
+    assert index(folder).passes[0].orbit == 62
+
+
+def test_an_angle_that_is_missing_like_the_image(folder: Path) -> None:
+    angle = ANGLE.copy()
+    angle[:3] = -32
+    write(
+        folder / f"{PRODUCT}.tif", np.where(angle < 0, -32, DECIBELS).astype(np.float32), angle, names=("VV", "angle")
+    )
+    found = index(folder, nodata=-32)
+    np.testing.assert_array_equal(np.isnan(angles(found, 30)), angle < 0)
+
+
+def test_a_time_of_day_for_another_orbit(folder: Path) -> None:
+    write(folder / "a_20230101_orbit64_VV.tif", DECIBELS)
+    with pytest.raises(DataError, match="time_of_day nothing for its orbit"):
+        index(folder, time_of_day={"137": "01:59"})
+
+
+def test_a_scene_and_what_was_cut_from_it_are_one_image(folder: Path) -> None:
+    write(folder / "VV_20230101T015902_137.tif", DECIBELS)
+    write(folder / "VV_20230101T015903_137.tif", DECIBELS[:12, :12], height=12, width=12)
+    with pytest.raises(DataError, match=r"VV_20230101T015903_137\.tif shows the ground of VV_20230101T015902_137\.tif"):
+        index(folder)
+
+
+def test_the_next_image_in_a_file_is_not_passed_over(folder: Path) -> None:
+    path = write(folder / "VV_20230101T015902_137.tif", DECIBELS)
+    write(path, DECIBELS - 7, APPEND_SUBDATASET=True)
+    with pytest.raises(DataError, match="holds 2 images, of which the first alone would be read"):
+        index(folder)
+
+
+@pytest.mark.parametrize(("tag", "told"), [("2023-01-01T01:59:20", 0), ("2022-12-31T17:59:02", 1)])
+def test_a_tag_hours_from_the_name_is_told(folder: Path, tag: str, told: int) -> None:
+    write(folder / "VV_20230101T015902_137.tif", DECIBELS, tags={"ACQUISITION_DATETIME": tag})
+    bad = BadFiles("error")
+    index(folder, bad)
+    assert len(bad.corrections()) == told
+    assert all("+8.0 h from that of the tag ACQUISITION_DATETIME" in line for line in bad.corrections())
+
+
+def test_what_is_known_stays_in_the_area_file_to_paste(folder: Path) -> None:
+    write(folder / "site_20230101_VV.tif", DECIBELS)
+    with pytest.raises(DataError) as error:
+        index(folder, units="dB", nodata=-32)
+    text = str(error.value).partition("\n\n")[2]
+    section = yaml.safe_load(text)["backscatter"]
+    assert {"units": "dB", "nodata": -32, "folder": "s", "time_of_day": "HH:MM"}.items() <= section.items()
+
+
+def test_an_angle_for_each_image_goes_to_the_orbit_of_the_image(folder: Path) -> None:
+    for number, (time, angle) in enumerate((("20220105T020012", 33), ("20220106T141112", 43), ("20220117T020013", 33))):
+        name = f"S1A_IW_{time}_DVP_RTC30_G_gpuned_4A2{number}"
+        write(folder / f"{name}_VV.tif", POWER)
+        write(folder / f"{name}_inc_map_ell.tif", np.radians(np.full((24, 24), angle, np.float32)))
+    found = index(folder)
+    assert [overpass.orbit for overpass in found.passes] == [1001, 1002, 1001]
+    for orbit, angle in ((1001, 33), (1002, 43)):
+        np.testing.assert_allclose(angles(found, orbit), angle, atol=1e-4)
+
+
+def test_of_two_angles_that_of_the_ellipsoid_is_read(folder: Path) -> None:
+    names = ("Sigma0_VV_db", "localIncidenceAngle", "incidenceAngleFromEllipsoid")
+    write(folder / f"{PRODUCT}_Orb_NR_Cal_TC.tif", DECIBELS, ANGLE - 20, ANGLE, names=names)
+    np.testing.assert_array_equal(angles(index(folder), 30), 38)
+
+
+def test_the_local_angle_alone_is_none(folder: Path) -> None:
+    write(folder / f"{PRODUCT}_TC.tif", DECIBELS, ANGLE, names=("Sigma0_VV_db", "localIncidenceAngle"))
+    assert not index(folder).incidence
+
+
+def test_angles_of_two_orbits_that_are_taken_for_one_are_refused(folder: Path) -> None:
+    for time, angle in (("20230101T015902", 33), ("20230113T015902", 43)):
+        write(folder / f"site_{time}.tif", DECIBELS, ANGLE - 38 + angle, names=("VV", "angle"))
+    with pytest.raises(DataError, match="two quantities or units"):
+        angles(index(folder), 0)
+
+
+def test_one_file_that_cannot_be_told_is_left_out(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(folder / "site_20230101T015902_VV.tif", DECIBELS)
+    write(folder / "site_20230113T015902_VV.tif", POWER)
+    skip = BadFiles("skip")
+    assert len(index(folder, skip).passes) == 1
+    assert skip.skipped == ["site_20230113T015902_VV.tif"]
+    (line,) = [message for message in caplog.messages if message.startswith("skipped a bad file")]
+    assert "\n" not in line

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Strict, located
-from mlssm.config.layers import LayerSource
+from mlssm.config.layers import LayerSource, is_of_library
 from mlssm.config.sources import ElevationSource, NdviSource, SoilSource
-from mlssm.config.weather_source import WeatherSource
+from mlssm.config.weather_source import WeatherColumn, WeatherPlace, WeatherSource, WeatherTime
 from mlssm.errors import ConfigError, DataError
 from mlssm.files import naming
 
@@ -42,6 +42,32 @@ class FileProvenance(Strict):
     retrieved: dt.datetime | None = None
 
 
+class AreaRequest(Strict):
+    """What an area's folder was filled for; another request is not mixed into it.
+
+    Attributes:
+        place: Digest of the polygon.
+        bounds: Its west, south, east, north, degrees.
+        first: First day.
+        last: Last day.
+        crs: Of the grid that rasters were cut for.
+        origin: Its upper-left corner, metres.
+        pixel: Its pixel, metres.
+        shape: Its rows and columns.
+        services: The settings of the service of each source; those of sources that are not whole yet are there, too.
+    """
+
+    place: str
+    bounds: tuple[float, float, float, float]
+    first: dt.date
+    last: dt.date
+    crs: str
+    origin: tuple[float, float]
+    pixel: float
+    shape: tuple[int, int]
+    services: dict[str, dict[str, Any]]
+
+
 class AreaFile(Strict):
     """An area's sources as its folder states them; one that is left out is recognised by its files, or is not there."""
 
@@ -52,8 +78,33 @@ class AreaFile(Strict):
     dem: ElevationSource | None = None
     soil: SoilSource | None = None
     ndvi: NdviSource | None = None
+    request: AreaRequest | None = None
     layers: dict[str, LayerSource] = Field(default_factory=dict)
     provenance: tuple[FileProvenance, ...] = ()
+
+    @field_validator("layers")
+    @classmethod
+    def _no_code_but_torchgeos(cls, layers: dict[str, LayerSource]) -> dict[str, LayerSource]:
+        """A folder may come from anywhere, and must not choose code to run."""
+        for name, source in layers.items():
+            if source.target is not None and not is_of_library(source.target):
+                raise ValueError(
+                    f"{source.target} is a class that torchgeo does not bring, and no code is run where a folder says; "
+                    f"take _target_ away here, and give datamodule.layers.{name}._target_={source.target}"
+                )
+        return layers
+
+
+def area_layers(root: Path) -> dict[str, dict[str, Any]]:
+    """The layers that an area's `area.yaml` states, as they would be written in a configuration.
+
+    Raises:
+        ConfigError: See `read_area_file`.
+        DataError: Likewise.
+    """
+    area = read_area_file(root)
+    layers = {} if area is None else area.layers
+    return {name: source.model_dump(mode="json", by_alias=True, exclude_unset=True) for name, source in layers.items()}
 
 
 def read_area_file(root: Path) -> AreaFile | None:
@@ -119,9 +170,10 @@ def _meant(place: tuple[str | int, ...], said: str) -> str:
     """The key that was probably meant by an unknown one."""
     if not said.startswith("unknown"):
         return ""
-    sections = (AreaFile, FileProvenance, BackscatterConfig, WeatherSource, ElevationSource, SoilSource, NdviSource)
+    sources = (BackscatterConfig, WeatherSource, ElevationSource, SoilSource, NdviSource)
+    sections = (AreaFile, AreaRequest, FileProvenance, *sources, WeatherColumn, WeatherTime, WeatherPlace)
     keys = sorted({key for section in sections for key in section.model_fields})
-    close = get_close_matches(str(place[-1]), keys, 1)
+    close = get_close_matches(str(place[-1]), keys, 1, cutoff=0.7)
     return f"; did you mean '{close[0]}'?" if close else "; take it away"
 
 

@@ -21,10 +21,10 @@ class BackscatterConfig(FolderSource):
 
     Attributes:
         folder: Below the area's folder.
-        subfolders: Whether images in folders below it count, too; None: they do not.
+        subfolders: Whether images in folders below it count, too; None: where it has none itself.
         pattern: Regular expression of whole file names with the group `date` (UTC), and where the names have them
-            `polarisation`, `orbit` (relative), `pass` (ascending or descending), `platform`, `burst`, `processed`,
-            `tile`. None: the names of known producers, or any with a date.
+            `polarisation`, `orbit` (relative) or `absolute`, `pass` (ascending or descending), `platform`, `burst`,
+            `processed`, `tile`. None: the names of known producers, or any with a date.
         time_of_day: UTC, `HH:MM`, of images whose names have a date alone; or one for each relative orbit or pass.
         units: Of the values as GDAL gives them, with a band's own scale and offset applied: linear power, its square
             root (amplitude), decibels, or decibels times 10 or 100. None: as each file's name, header or values tell.

@@ -52,6 +52,11 @@ class PredictConfig(Strict):
     tracking: TrackingConfig
     on_bad_file: Literal["error", "skip"]
 
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _no_layers_are_none(cls, values: Any) -> Any:
+        return {} if values is None else values
+
     @field_validator("dates", mode="before")
     @classmethod
     def _dates_are_text(cls, dates: Any) -> Any:
@@ -59,6 +64,13 @@ class PredictConfig(Strict):
         if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
             raise ValueError("write dates as '[2023-01-01,2023-01-02]' or 2023-01-01/2023-01-31")
         return dates
+
+    @field_validator("thresholds")
+    @classmethod
+    def _thresholds_differ(cls, thresholds: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(thresholds)) < len(thresholds):
+            raise ValueError("a threshold is given twice; name each once")
+        return thresholds
 
     @model_validator(mode="after")
     def _overlap_is_smaller_than_tile(self) -> Self:

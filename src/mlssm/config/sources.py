@@ -19,7 +19,7 @@ class FolderSource(Strict):
         folder: Below the area's folder, or one file; `auto`: as `area.yaml` says, or the source's usual one.
     """
 
-    folder: str
+    folder: str = AUTO
 
     @model_validator(mode="before")
     @classmethod

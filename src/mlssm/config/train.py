@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import AliasPath, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
+from mlssm.config.area_file import area_layers
 from mlssm.config.base import Strict
 from mlssm.config.data import FeaturesConfig, SamplerConfig
-from mlssm.config.datamodule import DatamoduleConfig
+from mlssm.config.datamodule import DatamoduleConfig, DayRange
 from mlssm.config.evaluation import EvaluationConfig
 from mlssm.config.layers import refuse_unknown_layers
 from mlssm.config.models import ModelSettings, WindowConfig, settings_part, typed_settings, window_part
@@ -40,6 +42,8 @@ class TrainConfig(Strict):
     """Everything that `train.py` is told."""
 
     datamodule: DatamoduleConfig
+    area: str | tuple[float, float, float, float] | None  # which a datamodule that fetches takes from here
+    dates: DayRange | None
     retrieval: RetrievalConfig
     weather: WeatherConfig
     features: FeaturesConfig
@@ -93,6 +97,19 @@ class TrainConfig(Strict):
 
     @model_validator(mode="before")
     @classmethod
+    def _layers_of_the_areas_folder_count(cls, values: Any) -> Any:
+        """What `area.yaml` says of layers is known before the features, which name them; single keys count over it."""
+        area = values.get("datamodule") if isinstance(values, Mapping) else None
+        if not isinstance(area, Mapping) or not isinstance(area.get("root"), str | Path):
+            return values
+        said, own = area_layers(Path(area["root"])), area.get("layers") or {}
+        if not said or not isinstance(own, Mapping) or not all(isinstance(keys, Mapping) for keys in own.values()):
+            return values
+        layers = {name: {**said.get(name, {}), **own.get(name, {})} for name in (*said, *own)}
+        return {**values, "datamodule": {**area, "layers": layers}}
+
+    @model_validator(mode="before")
+    @classmethod
     def _terrain_is_derived_that_is_a_feature(cls, values: Any) -> Any:
         """The area's cube has what the features want of terrain: not all that could be derived."""
         area, features = (
@@ -118,6 +135,13 @@ class TrainConfig(Strict):
                 f"task={self.task} and datamodule={self.datamodule.name} do not go together: tracks are compared on "
                 "point tables, by +experiment=tracks datamodule.root=FOLDER, and nothing else is made of these"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _area_and_dates_are_of_a_datamodule_that_fetches(self) -> Self:
+        given = [key for key in ("area", "dates") if getattr(self, key) is not None]
+        if given and self.datamodule.origin is None:
+            raise ValueError(f"'{given[0]}' is for an area that is fetched: set datamodule=stac, opera or earth_engine")
         return self
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from mlssm.config.retrieval import channel_title
 from mlssm.config.sources import AUTO
 from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
-from mlssm.data.layers import area_layers, area_places, gap_days
+from mlssm.data.layers import area_layers, area_places
 from mlssm.data.moment import Moment
 from mlssm.errors import DataError, RunError
 from mlssm.inference.certainty import AreaCertainty
@@ -44,6 +44,8 @@ from mlssm.tracking.tags import BUNDLE_FOLDER, SEASONS
 from mlssm.weather.field import WeatherField
 
 log = logging.getLogger(__name__)
+# files that were fetched for training are there; a model does not choose what is asked for and written
+FETCHED: dict[str, Any] = {"origin": None, "area": None, "dates": None}
 
 
 def predict(config: PredictConfig) -> list[Path]:
@@ -127,16 +129,19 @@ def _tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
         "model": model.model.title,
         "lag_days": str(model.window.lag),
         "support_m": f"{working.window_pixels * mapper.cube.grid.pixel:g} ({model.images.multilook})",
-        "ndvi_age_days": _ndvi_age(mapper, date),
+        **_ndvi_tags(mapper, date),
         "software": f"mlssm {__version__}",
         **_prefit_tags(mapper, moment),
     }
 
 
-def _ndvi_age(mapper: Mapper, date: dt.date) -> str:
+def _ndvi_tags(mapper: Mapper, date: dt.date) -> dict[str, str]:
+    """How old the latest NDVI image is, for a model that is fed with it."""
+    if "ndvi" not in mapper.features.spec.static:
+        return {}
     day, images = np.datetime64(date), mapper.cube.ndvi_days
     earlier = images[images < day]
-    return str((day - earlier[-1]).astype(int)) if earlier.size else "no earlier image"
+    return {"ndvi_age_days": str((day - earlier[-1]).astype(int)) if earlier.size else "no earlier image"}
 
 
 def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
@@ -177,7 +182,7 @@ def load_mapper(config: PredictConfig) -> Mapper:
     cube = open_area(_area_config(model.datamodule, config), config.on_bad_file, model.weather)
     check_pixel(cube, model)
     stack = load_stack(cube, model.images)
-    wanted = area_layers(cube, stack.working, model.features.static, gap_days(model.datamodule))
+    wanted = area_layers(cube, stack.working, model.features.static)
     layers = fitting_layers(model.channels, wanted, model.features)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
     features = FeatureSource(field, layers, model.channels, model.model.weather_ratio)
@@ -220,7 +225,7 @@ def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> Datamodule
         if trained.simulation is not None:
             _below_here(trained.root, "root", "to map the files that are there")
         layers = layers_to_read(trained.layers, config.layers, trained.root)
-        return trained.model_copy(update={"cubes": cubes, "layers": layers})
+        return trained.model_copy(update={"cubes": cubes, "layers": layers, **FETCHED})
     if not config.root.is_dir():
         raise DataError(f"root={config.root} is not a folder; set it to the folder of the area to map")
     for name in ("dem", "soil", "ndvi"):
@@ -233,7 +238,7 @@ def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> Datamodule
             )
     name = "opera_rtc" if trained.name == "simulated" else trained.name
     layers = layers_to_read(trained.layers, config.layers, config.root)
-    changed = {"root": config.root, "cubes": cubes, "name": name, "simulation": None, "layers": layers}
+    changed = {"root": config.root, "cubes": cubes, "name": name, "simulation": None, "layers": layers, **FETCHED}
     return trained.model_copy(update=changed)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,6 +14,7 @@ from mlssm.cube import Array
 from mlssm.cube_writer import CubeWriter
 from mlssm.errors import DataError
 from mlssm.grid import Window
+from mlssm.prepare.levels import Levels
 from mlssm.progress import track
 from mlssm.sources.backscatter import BackscatterIndex, read_pass
 from mlssm.sources.checks.backscatter import check_polarisations
@@ -25,40 +24,6 @@ from mlssm.sources.static import read_incidence
 from mlssm.weather.windows import window_end
 
 log = logging.getLogger(__name__)
-
-# weather moves the median of an area by less, dB; another unit or quantity by more
-FAR_FROM_OTHERS = 5.0
-LEAST_OTHERS = 4
-STEP = 4  # of the pixels that the median is taken of
-
-
-@dataclass
-class Levels:
-    """Medians of the passes, dB, by orbit, polarisation and area, to find one that is not like the others."""
-
-    _medians: dict[tuple[int, str, int], list[tuple[Pass, float]]] = field(default_factory=lambda: defaultdict(list))
-
-    def note(self, overpass: Pass, polarisations: Sequence[str], layers: Sequence[Array | None], area: int) -> None:
-        """Remember the medians of a pass on an area."""
-        for polarisation, layer in zip(polarisations, layers, strict=True):
-            known = None if layer is None else layer[::STEP, ::STEP]
-            if known is not None and np.isfinite(known).any():
-                self._medians[overpass.orbit, polarisation, area].append((overpass, float(np.nanmedian(known))))
-
-    def tell(self, bad: BadFiles) -> None:
-        """Warn of passes far from the others of their orbit on every area; on one alone it may be wind on water."""
-        away: dict[tuple[Pass, str], list[tuple[float, float]]] = defaultdict(list)
-        for (_, polarisation, _), found in self._medians.items():
-            middle = float(np.median([median for _, median in found]))
-            for overpass, median in found if len(found) > LEAST_OTHERS else ():
-                away[overpass, polarisation].append((median, middle))
-        for (overpass, polarisation), each in away.items():
-            if all(abs(median - middle) > FAR_FROM_OTHERS for median, middle in each):
-                name = next(image.path.name for image in overpass.images if image.polarisation == polarisation)
-                bad.say(
-                    f"{name} has a median of {each[0][0]:.1f} dB, the other {polarisation} images of orbit "
-                    f"{overpass.orbit} one of {each[0][1]:.1f} dB: another unit or quantity, or snow or flood?"
-                )
 
 
 def write_backscatter(

@@ -48,8 +48,11 @@ def _section(config: DatamoduleConfig, said: dict[str, Any], name: str) -> dict[
     """One source: what is set over what the area says; None where it is left out or is nowhere."""
     own: Strict | None = getattr(config, name)
     if own is None:
+        if said:
+            log.info("%s has %s, but datamodule.%s=null leaves it out", config.root / AREA_FILE, name, name)
         return None
     given = {key: value for key, value in own.model_dump(exclude_unset=True).items() if value not in (None, AUTO)}
+    said = {key: value for key, value in said.items() if value != AUTO}
     for key in sorted(given.keys() & said.keys()):
         if given[key] != said[key]:
             log.warning(

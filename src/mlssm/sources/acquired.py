@@ -10,9 +10,11 @@ from mlssm.errors import DataError
 from mlssm.sources.area_hint import hint, pattern_of
 from mlssm.sources.conventions import Named
 from mlssm.sources.dated import SAME_TIME, stated_times
+from mlssm.sources.faults import BadFiles
 from mlssm.sources.opening import RasterInfo
 
 SEPARATORS = re.compile(r"[-_:. ]|Z$")
+LONGEST_PASS = dt.timedelta(minutes=30)
 # by the number of digits of the time, which may be without seconds
 FORMATS = {4: "%H%M", 6: "%H%M%S"}
 ASCENDING, DESCENDING = "ascending", "descending"
@@ -51,6 +53,14 @@ def acquired(info: RasterInfo, named: Named, config: BackscatterConfig) -> dt.da
     return told or dt.datetime.combine(date, _time_of_day(info, named, config), dt.UTC)
 
 
+def tell_other_time(info: RasterInfo, time: dt.datetime, bad: BadFiles) -> None:
+    """Say where name and tag are of one day and yet hours apart: one of them is no UTC."""
+    for tag, stated in stated_times(info):
+        if _has_time(stated) and LONGEST_PASS < abs(stated - time) <= SAME_TIME:
+            hours = (time - stated).total_seconds() / 3600
+            bad.correct(info.path, f"the name's time, {hours:+.1f} h from that of the tag {tag}, was taken for UTC")
+
+
 def _has_time(stated: dt.datetime) -> bool:
     return stated.time() != dt.time()
 
@@ -62,9 +72,13 @@ def _time_of_day(info: RasterInfo, named: Named, config: BackscatterConfig) -> d
         keys = {key.lstrip("0"): text for key, text in known.items()}
         known = keys.get(orbit.lstrip("0")) if orbit else None
         known = known or keys.get(direction(named.groups.get("pass")))
+    if known is None and config.time_of_day is not None:
+        raise DataError(
+            f"{info.path} has a date alone, and datamodule.backscatter.time_of_day nothing for its orbit or pass"
+        )
     if known is None:
         raise DataError(
             f"{info.path} has a date in its name and no time (UTC), without which its local day is not known"
-            + hint(config.folder, pattern=config.pattern or pattern_of(info.path), time_of_day="HH:MM")
+            + hint(config, pattern=config.pattern or pattern_of(info.path), time_of_day="HH:MM")
         )
     return dt.time.fromisoformat(known)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlssm.config import BackscatterConfig
 from mlssm.errors import DataError
-from mlssm.sources.checks.header import Layer
+from mlssm.sources.checks.header import Layer, Stored
 from mlssm.sources.checks.incidence import angle_band, incidence_layer
 from mlssm.sources.dated import DatedRaster
 from mlssm.sources.faults import BadFiles
@@ -50,7 +50,8 @@ def find_angles(
         files = _in_images({raster.info.path: raster.info.bands for raster in dated}, passes, config.incidence_band)
     if not files:
         return Angles({}, None)
-    return Angles(files, incidence_layer(bad, config.incidence_band, names.radians, config.crs))
+    units = "radians" if names.radians else "degrees"
+    return Angles(files, incidence_layer(bad, Stored(units, config.incidence_band, config.nodata, config.crs)))
 
 
 def _by_orbit(names: Names, passes: Sequence[Pass]) -> dict[int, tuple[Path, ...]]:

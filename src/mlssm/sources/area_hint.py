@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from mlssm.config import BackscatterConfig
 from mlssm.config.area_file import AREA_FILE
 
 PARTS = (
@@ -24,9 +25,9 @@ WRITTEN = {
 }
 
 
-def hint(folder: str, **keys: Any) -> str:
-    """An `area.yaml` for backscatter in a folder; of a key that is to be chosen, the value names the choices."""
-    backscatter = {"folder": folder, **keys}
+def hint(config: BackscatterConfig, **keys: Any) -> str:
+    """An `area.yaml` with what is known of the images, and more; of a key to be chosen the value names the choices."""
+    backscatter = config.model_dump(mode="json", exclude_none=True) | keys
     text = yaml.safe_dump({"format": 1, "backscatter": backscatter}, sort_keys=False, allow_unicode=True, width=200)
     return f"; say it in {AREA_FILE} in the area's folder, which may begin so:\n\n{text}"
 

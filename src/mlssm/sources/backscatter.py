@@ -16,26 +16,19 @@ from rasterio.errors import CRSError
 from mlssm.config import BackscatterConfig, GridConfig
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid, Window, merge_windows
-from mlssm.sources.acquired import acquired, direction
+from mlssm.sources.acquired import acquired, tell_other_time
 from mlssm.sources.angles import find_angles
 from mlssm.sources.checks.backscatter import backscatter_layer, check_loss
 from mlssm.sources.checks.header import Layer
-from mlssm.sources.conventions.words import PLATFORM
 from mlssm.sources.dated import DatedRaster, check_time, tomorrow
 from mlssm.sources.faults import Array, BadFiles
 from mlssm.sources.holdings import holdings
+from mlssm.sources.image_on_grid import SMALLER, image_on_grid
 from mlssm.sources.naming import Names, read_names
-from mlssm.sources.opening import RasterInfo, inspect, refuse_too_large
+from mlssm.sources.opening import inspect, refuse_too_large
 from mlssm.sources.passes import Image, Pass, derive_orbits, group_passes, newest_processing, without_copies
 from mlssm.sources.raster import read_onto
 from mlssm.sources.recognised import tell_doubtful_times, tell_lonely_areas, tell_recognised
-
-# tags by which producers state the relative orbit
-ORBIT_TAGS = ("TRACK_NUMBER", "RELATIVE_ORBIT_NUMBER", "RELATIVE_ORBIT", "RELATIVEORBITNUMBER_START")
-# satellite and pass
-PLATFORM_TAGS = ("PLATFORM", "MISSION", "SATELLITE", "MISSION_ID")
-PASS_TAGS = ("ORBIT_PASS_DIRECTION", "ORBIT_DIRECTION", "PASS", "ORBITPROPERTIES_PASS")
-SMALLER = "cut the images to the area, or set a coarser datamodule.grid.resolution_m"
 
 
 @dataclass(frozen=True)
@@ -84,17 +77,7 @@ def index_backscatter(
     dated = [raster for raster in dated if _is_readable(raster, bad)]
     if not dated:
         raise DataError(f"no image in {root / config.folder} can be used; see the warnings above")
-    crs = _grid_crs(dated, grid)
-    pixel = _grid_pixel(dated, crs, grid)
-    # the grid's corner is that of the first image: one with the grid's pixels, so that its like are copied, not warped
-    dated.sort(key=lambda raster: (raster.info.crs != crs, raster.info.pixel != pixel))
-    images = []
-    for raster in dated:
-        with bad.handled(raster.info.path):
-            images.append(_image(raster, crs, pixel))
-    if not images:
-        raise DataError(f"no image in {root / config.folder} lies on the grid; see the warnings above")
-    laid = Grid.covering(crs, [image.bounds for image in images], pixel)
+    laid, images = _laid(root / config.folder, dated, grid, bad)
     areas = merge_windows(laid.window_of(image.bounds) for image in images)
     for area in areas:
         refuse_too_large(root / config.folder, *area.shape, SMALLER)
@@ -105,6 +88,20 @@ def index_backscatter(
     tell_doubtful_times(laid, passes, bad)
     tell_lonely_areas(laid, areas, passes, bad)
     return BackscatterIndex(laid, areas, passes, angles.files, angles.layer)
+
+
+def _laid(folder: Path, dated: Sequence[DatedRaster], grid: GridConfig, bad: BadFiles) -> tuple[Grid, list[Image]]:
+    """The grid that holds the images, and the images on it."""
+    crs = _grid_crs(dated, grid)
+    pixel = _grid_pixel(dated, crs, grid)
+    images = []
+    # the grid's corner is that of the first image: one with the grid's pixels, so that its like are copied, not warped
+    for raster in sorted(dated, key=lambda raster: (raster.info.crs != crs, raster.info.pixel != pixel)):
+        with bad.handled(raster.info.path):
+            images.append(image_on_grid(raster, crs, pixel))
+    if not images:
+        raise DataError(f"no image in {folder} lies on the grid; see the warnings above")
+    return Grid.covering(crs, [image.bounds for image in images], pixel), images
 
 
 def _known(config: BackscatterConfig) -> BackscatterConfig:
@@ -126,6 +123,7 @@ def _dated(names: Names, config: BackscatterConfig, bad: BadFiles, latest: dt.da
             info = inspect(path, config.crs)
             time = acquired(info, named, config)
             check_time(info, time, latest or tomorrow())
+            tell_other_time(info, time, bad)
             for polarisation, stored in holdings(info, named, config).items():
                 found.append(DatedRaster(info, time, named.groups | {"polarisation": polarisation}, stored))
     if not found:
@@ -165,40 +163,6 @@ def _grid_pixel(dated: Sequence[DatedRaster], crs: str, grid: GridConfig) -> flo
     if not pixels:
         raise ConfigError(f"no image is in datamodule.grid.crs={crs}; set datamodule.grid.resolution_m too")
     return min(pixels)
-
-
-def _image(raster: DatedRaster, crs: str, pixel: float) -> Image:
-    info, groups = raster.info, raster.groups
-    bounds = info.bounds_in(crs)
-    width, height = ((bounds[side + 2] - bounds[side]) / pixel for side in (0, 1))
-    refuse_too_large(info.path, int(height), int(width), SMALLER)
-    seen = _orbit(raster), bounds, _platform(raster), direction(groups.get("pass") or _tag(info, PASS_TAGS))
-    return Image(info.path, raster.time, groups["polarisation"], *seen, raster.stored)
-
-
-def _tag(info: RasterInfo, names: Sequence[str]) -> str:
-    return next((info.tags[name] for name in names if info.tags.get(name)), "")
-
-
-def _orbit(raster: DatedRaster) -> int:
-    """Relative orbit by name or tag, 0 where neither tells.
-
-    Raises:
-        DataError: The two contradict each other.
-    """
-    stated = (raster.groups.get("orbit"), _tag(raster.info, ORBIT_TAGS))
-    numbers = [int(number) for number in stated if number and number.isdecimal() and int(number)]
-    if len(set(numbers)) > 1:
-        raise DataError(
-            f"{raster.info.path}: its name gives the relative orbit {numbers[0]}, its tags {numbers[1]}; correct one"
-        )
-    return numbers[0] if numbers else 0
-
-
-def _platform(raster: DatedRaster) -> str:
-    text = raster.groups.get("platform") or _tag(raster.info, PLATFORM_TAGS)
-    match = PLATFORM.search(text)
-    return f"S1{match[1].upper()}" if match else ""
 
 
 def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, bad: BadFiles) -> Array | None:

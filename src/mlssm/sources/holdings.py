@@ -26,6 +26,8 @@ CALIBRATED = re.compile(r"(sigma|gamma|beta)", re.IGNORECASE)
 LOOKED_AT, PLACES = 128, 3
 # fewer values tell nothing; backscatter in dB lies below this in the middle, and power above 0
 LEAST_VALUES, DECIBEL_BELOW = 20, -1.0
+# no area reflects so much, as power or amplitude
+NO_BACKSCATTER_ABOVE = 4.0
 
 
 def holdings(info: RasterInfo, named: Named, config: BackscatterConfig) -> dict[str, Stored]:
@@ -71,7 +73,7 @@ def _bands(info: RasterInfo, named: Named, config: BackscatterConfig) -> dict[st
         numbers_asked = {"VV": 1} if len(info.bands) == 1 else {"VV": 1, "VH": 2}
         raise DataError(
             f"{info.path} has {len(info.bands)} bands ({names}), and neither they nor its name tell the polarisation"
-            + hint(config.folder, pattern=config.pattern, bands=numbers_asked)
+            + hint(config, bands=numbers_asked)
         )
     return told
 
@@ -134,9 +136,14 @@ def _units_by_values(info: RasterInfo, named: Named, config: BackscatterConfig, 
     text = info.bands[(stored.band or 1) - 1]
     if named.positive and polarisation(text) == text.strip().upper():
         return named.positive
+    if np.median(values) > NO_BACKSCATTER_ABOVE:
+        raise DataError(
+            f"{info.path} holds values around {np.median(values):.3g}, no calibrated backscatter: digital numbers, or "
+            "power times a factor? Calibrate it, or declare its scale (`gdal_edit.py -scale 0.0001`)"
+        )
     raise DataError(
         f"{info.path} holds values around {np.median(values):.3g}, and nothing tells whether they are linear power or "
-        "its root, amplitude" + hint(config.folder, pattern=config.pattern, units="linear, or amplitude, or dB")
+        "its root, amplitude" + hint(config, units="linear, or amplitude, or dB")
     )
 
 

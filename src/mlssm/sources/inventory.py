@@ -81,7 +81,7 @@ def _station_digest(path: Path, digests: FileDigests) -> str:
 
 def _rasters(config: DatamoduleConfig, bad: BadFiles) -> list[Path]:
     backscatter = config.backscatter
-    rasters = raster_files(config.root / backscatter.folder, bad, bool(backscatter.subfolders))
+    rasters = raster_files(config.root / backscatter.folder, bad, backscatter.subfolders)
     if backscatter.incidence_layer is not None:
         rasters += raster_files(config.root / backscatter.incidence_layer, bad)
     for source in (config.dem, config.soil, config.ndvi):

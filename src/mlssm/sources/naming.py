@@ -10,6 +10,7 @@ from typing import Literal
 from mlssm.config import BackscatterConfig
 from mlssm.errors import DataError
 from mlssm.sources.area_hint import hint, pattern_of
+from mlssm.sources.checks.backscatter import POLARISATIONS
 from mlssm.sources.conventions import CONVENTIONS, Convention, Named, generic
 from mlssm.sources.conventions.convention import with_orbit
 from mlssm.sources.dated import by_pattern, compile_pattern, name_match
@@ -42,7 +43,7 @@ def read_names(root: Path, config: BackscatterConfig, bad: BadFiles) -> Names:
         DataError: A folder is missing, no file has an image's name, or a name has several dates.
     """
     folder = root / config.folder
-    files = raster_files(folder, bad, bool(config.subfolders))
+    files = raster_files(folder, bad, config.subfolders)
     layer = [] if config.incidence_layer is None else raster_files(root / config.incidence_layer, bad)
     incidence, radians = _incidence(layer or files, folder, config, only=bool(layer))
     images = _images([path for path in files if path not in incidence], folder, config, bad)
@@ -60,8 +61,9 @@ def _images(files: Sequence[Path], folder: Path, config: BackscatterConfig, bad:
     others = [path for path in files if path not in found and path.name not in bad.skipped]
     if not found and others:
         raise DataError(
-            f"no GeoTIFF in {config.folder} matches {wanted} (first file: {others[0].name})"
-            f"{hint(config.folder, pattern=pattern_of(others[0]), units='linear, dB, dB*100 or amplitude')}"
+            f"no GeoTIFF in {config.folder} matches {wanted} (first file: {others[0].name}); a pattern needs the group "
+            f"(?P<date>...) for YYYYMMDDTHHMMSS or YYYYMMDD"
+            f"{hint(config, pattern=pattern_of(others[0]), units='linear, dB, dB*100 or amplitude')}"
         )
     if not found:
         raise DataError(f"folder {folder} holds no image that can be used (of {len(files)} files)")
@@ -88,7 +90,15 @@ def _by_own_pattern(pattern: str) -> Callable[[Path], Named | None]:
 
     def named(path: Path) -> Named | None:
         groups = read(path)
-        return None if groups is None else Named(with_orbit(groups), OWN_PATTERN)
+        if groups is None:
+            return None
+        if "polarisation" in groups:
+            groups["polarisation"] = groups["polarisation"].upper()
+            if groups["polarisation"] not in POLARISATIONS:
+                raise DataError(
+                    f"{path}: {OWN_PATTERN} takes {groups['polarisation']!r} for the polarisation; correct it"
+                )
+        return Named(with_orbit(groups), OWN_PATTERN)
 
     return named
 

@@ -208,6 +208,11 @@ def _check_coordinates(path: Path, placed: Placement) -> None:
 
 
 def _check_values_stored(path: Path, source: Any) -> None:
+    if len(source.subdatasets) > 1:
+        raise DataError(
+            f"{path} holds {len(source.subdatasets)} images, of which the first alone would be read; write each into a "
+            "file, e.g. `gdal_translate GTIFF_DIR:2:FILE`"
+        )
     kinds = [kind for kind in source.dtypes if kind.startswith("complex")]
     if kinds:
         raise DataError(f"{path} holds {kinds[0]} values (an SLC?); give calibrated, terrain-corrected real values")

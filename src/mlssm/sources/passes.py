@@ -222,7 +222,7 @@ def _without_copies(overpass: Pass, named: set[Path], bad: BadFiles) -> Pass:
     for image in overpass.images:
         with bad.handled(image.path):
             for other in () if image.path in named else kept:
-                if other.polarisation == image.polarisation and _shared(other.bounds, image.bounds) > SAME_GROUND:
+                if other.polarisation == image.polarisation and _within(other.bounds, image.bounds) > SAME_GROUND:
                     raise DataError(
                         f"{image.path} shows the ground of {other.path.name} in the same pass: they would be averaged; "
                         "keep one, or let the pattern's groups 'burst' and 'processed' tell them apart"
@@ -231,11 +231,21 @@ def _without_copies(overpass: Pass, named: set[Path], bad: BadFiles) -> Pass:
     return replace(overpass, images=tuple(kept))
 
 
-def _shared(first: Bounds, second: Bounds) -> float:
-    """Share of the two boxes' union that is in both."""
+def _within(first: Bounds, second: Bounds) -> float:
+    """Share of the smaller box that is in the other: a scene and what was cut from it are one image, too."""
+    both = _both(first, second)
+    return both / min(_size(first), _size(second))
+
+
+def _both(first: Bounds, second: Bounds) -> float:
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])
-    both = max(width, 0) * max(height, 0)
+    return max(width, 0) * max(height, 0)
+
+
+def _shared(first: Bounds, second: Bounds) -> float:
+    """Share of the two boxes' union that is in both."""
+    both = _both(first, second)
     return both / (_size(first) + _size(second) - both)
 
 

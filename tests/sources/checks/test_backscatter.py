@@ -48,6 +48,24 @@ def power(decibels: Floats) -> Floats:
     return np.asarray(10 ** (decibels / 10))
 
 
+@pytest.mark.parametrize(("units", "fill"), [("dB", -40.0), ("dB", -49.99), ("dB", 9.0), ("linear", 2e-5)])
+def test_a_constant_apart_from_all_others_is_missing(
+    area_files: Any, read: Any, decibels: Floats, units: Units, fill: float
+) -> None:
+    values = decibels if units == "dB" else power(decibels)
+    values[BORDER] = fill
+    found, bad = read(written(area_files, values), units)
+    assert np.isnan(found[BORDER]).all()
+    assert np.isfinite(found).sum() == 24 * 19
+    assert f"exactly {fill:g}, a constant apart" in bad.corrections()[0]
+
+
+def test_values_that_were_clipped_are_kept(area_files: Any, read: Any, decibels: Floats) -> None:
+    found, bad = read(written(area_files, np.maximum(decibels, -12)))
+    assert np.isfinite(found).all()
+    assert not bad.corrected
+
+
 OTHER_UNITS: dict[str, tuple[Units, Callable[[Floats], Floats], str]] = {
     "power": ("dB", power, "float32"),
     "power less noise": ("dB", lambda db: power(db) + np.random.default_rng(1).normal(0, 0.05, db.shape), "float32"),

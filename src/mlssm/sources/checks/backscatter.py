@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import numpy.typing as npt
 from mlssm.errors import DataError
 from mlssm.sources.checks.header import Band, Kind, Layer, Stored, check_unit, data_bands, find_band
 from mlssm.sources.faults import Array, BadFiles
+
+Booleans = npt.NDArray[np.bool_]
 
 POLARISATIONS = ("VV", "VH", "HH", "HV")
 # what backscatter reaches, dB: from calm water to streets that face the sensor
@@ -31,6 +34,10 @@ LEAST_POWER = -1.0
 LEAST_SPREAD = 3.0
 # pixels without positive power are lost to the dB scale: this share is told, and this one biases what is left
 LOST_TOLD, LOST_REFUSED = 0.01, 0.2
+# the lowest or highest value, where more than a single share has it and next to none lies near it (dB), is a fill
+FILL_GAP, FILL_NEAR = 0.5, 0.1
+# a distribution that can be judged has this many values in a sample of so many
+DISTINCT, SAMPLED = 20, 5000
 # a cross-polarised image this much above the co-polarised one is the other one, dB
 CROSS_ABOVE = 1.0
 
@@ -114,6 +121,8 @@ def _from_linear(path: Path, values: Array, band: Band, bad: BadFiles) -> Array:
     if np.count_nonzero(border) > max(SINGLE_PIXELS, SINGLE_SHARE * known.size):
         bad.correct(path, "a power of exactly 1, from a border of 0 dB, was taken as missing")
         values = np.where(border, np.nan, values)
+    step = 10 ** (FILL_GAP / 10)
+    values = _without_fill(path, values, values > 0, lambda value: (value / step, value * step), bad)
     return np.where(np.isfinite(values) & (values != 0), values, np.nan).astype(np.float32)
 
 
@@ -145,8 +154,38 @@ def _from_decibel(path: Path, values: Array, band: Band, bad: BadFiles) -> Array
     if known.size and (known.min() > 0 or np.percentile(np.abs(known), 95) < LEAST_SPREAD):
         raise DataError(f"{path} holds {known.min():g} dB and more; set {UNITS_KEY}=linear?")
     _check_levels(path, known, known.size, band, NEVER_DECIBELS_BELOW)
+    values = _without_fill(path, values, np.isfinite(values), lambda value: (value - FILL_GAP, value + FILL_GAP), bad)
     with np.errstate(over="ignore"):
         return np.asarray(10 ** (values / 10), np.float32)
+
+
+def _without_fill(
+    path: Path,
+    values: Array,
+    usable: npt.NDArray[np.bool_],
+    around: Callable[[float], tuple[float, float]],
+    bad: BadFiles,
+) -> Array:
+    """The values, NaN where they are a constant at an end of their range that stands for a missing value.
+
+    Args:
+        path: The file.
+        values: Of the file.
+        usable: Where they can be measurements.
+        around: Lower and upper end of what is near a value.
+        bad: Takes note of it.
+    """
+    known = values[usable & np.isfinite(values)]
+    if np.unique(known[:: max(known.size // SAMPLED, 1)]).size < DISTINCT:
+        return values
+    for fill in (float(known.min()), float(known.max())):
+        share = np.count_nonzero(known == fill) / known.size
+        low, high = around(fill)
+        near = np.count_nonzero((known > low) & (known < high)) / known.size - share
+        if share > SINGLE_SHARE and near < FILL_NEAR * share:
+            bad.correct(path, f"exactly {fill:g}, a constant apart from all other values, was taken as missing")
+            values = np.where(values == fill, np.nan, values).astype(np.float32)
+    return values
 
 
 def _check_levels(

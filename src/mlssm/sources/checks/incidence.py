@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mlssm.errors import DataError
-from mlssm.sources.checks.header import Band, Kind, Layer, find_band
+from mlssm.sources.checks.header import Band, Kind, Layer, Stored, find_band
 from mlssm.sources.faults import Array, BadFiles, Limits
 from mlssm.sources.snap_names import band_names
 
@@ -35,21 +35,23 @@ def angle_band(names: Sequence[str]) -> int | None:
     return best[0] if len(best) == 1 else None
 
 
-def _band(path: Path, source: Any, number: int | None, radians: bool) -> Band:
-    kind = KIND if not radians else replace(KIND, other_units=())
-    return find_band(path, source, kind, number or angle_band(band_names(path, source)))
+def _band(path: Path, source: Any, stored: Stored) -> Band:
+    kind = KIND if stored.units != "radians" else replace(KIND, other_units=())
+    return find_band(path, source, kind, stored.band or angle_band(band_names(path, source)), stored.nodata)
 
 
-def incidence_layer(bad: BadFiles, number: int | None = None, radians: bool = False, crs: str | None = None) -> Layer:
+def incidence_layer(bad: BadFiles, stored: Stored | None = None) -> Layer:
     """How incidence angles are read.
 
     Args:
         bad: Takes note of what is corrected.
-        number: The band, counted from 1; None: the only one, or the one that is described so.
-        radians: Whether they are in radians.
-        crs: What stands in place of the file's CRS.
+        stored: How files hold them, in degrees or radians; None: as the only band, or the one that is described so, in
+            degrees.
     """
-    return Layer(partial(_band, number=number, radians=radians), partial(_values, radians=radians, bad=bad), crs)
+    stored = stored or Stored("degrees")
+    return Layer(
+        partial(_band, stored=stored), partial(_values, radians=stored.units == "radians", bad=bad), stored.crs
+    )
 
 
 def _values(path: Path, values: Array, band: Band, radians: bool, bad: BadFiles) -> Array:

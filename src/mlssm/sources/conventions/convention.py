@@ -99,18 +99,18 @@ def with_orbit(groups: dict[str, str]) -> dict[str, str]:
     """The groups, with the relative orbit in place of an absolute one."""
     absolute = groups.pop("absolute", None)
     if absolute is not None and "orbit" not in groups:
-        orbit = relative_orbit(groups["platform"].upper(), absolute, groups["date"])
+        orbit = relative_orbit(groups.get("platform", "").upper(), absolute, groups.get("date", ""))
         groups |= {} if orbit is None else {"orbit": str(orbit)}
     return groups
 
 
 def relative_orbit(platform: str, absolute: str, date: str) -> int | None:
-    """Relative orbit, 1..175, of a Sentinel-1's absolute orbit: (orbit - first) mod 175 + 1; None while it was moved.
+    """Relative orbit, 1..175, of a Sentinel-1's absolute orbit: (orbit - first) mod 175 + 1; None where not certain.
 
     Args:
-        platform: S1A to S1D.
+        platform: S1A to S1D; of others there is none.
         absolute: Its absolute orbit.
         date: YYYYMMDD and more.
     """
-    first = next(first for day, first in reversed(FIRST_ORBITS[platform]) if date >= day)
+    first = next((first for day, first in reversed(FIRST_ORBITS.get(platform, ())) if date >= day), None)
     return None if first is None else (int(absolute) - first) % 175 + 1

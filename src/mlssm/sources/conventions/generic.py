@@ -13,7 +13,7 @@ NAME = "any name with a date"
 # 20230101T015902, 2023-01-01_01-59-02, 20230101T0159, 2023-01-01: six digits behind a date are a time
 TIME = re.compile(
     r"(?<!\d)(?P<day>(?:19|20)\d\d(?P<sep>[-_.]?)(?:0[1-9]|1[0-2])(?P=sep)(?:0[1-9]|[12]\d|3[01]))"
-    r"(?:[T_\- ](?P<time>(?:[01]\d|2[0-3])[-_:.]?[0-5]\d(?:[-_:.]?[0-5]\d)?)Z?)?(?![\d:])",
+    r"(?:(?:[T_\- ]|(?=\d{6}(?!\d)))(?P<time>(?:[01]\d|2[0-3])[-_:.]?[0-5]\d(?:[-_:.]?[0-5]\d)?)Z?)?(?![\d:])",
     re.IGNORECASE,
 )
 TIME_ONLY = re.compile(r"[-_:.]")
@@ -32,7 +32,7 @@ def read(name: str) -> Named | None:
     """
     if NO_IMAGE.search(name) or ANGLE.search(name):
         return None
-    found = [_digits(match) for match in TIME.finditer(name)]
+    found = [digits for match in TIME.finditer(name) if _is_day(digits := _digits(match))]
     if not found:
         return None
     if len({_moment(digits) for digits in found}) > 1 and not _is_one_product(found):
@@ -54,6 +54,13 @@ def read_incidence(name: str) -> dict[str, str] | None:
 def _digits(match: re.Match[str]) -> str:
     day, time = (TIME_ONLY.sub("", match[group] or "") for group in ("day", "time"))
     return f"{day}T{time}" if time else day
+
+
+def _is_day(digits: str) -> bool:
+    try:
+        return bool(_moment(digits))
+    except ValueError:
+        return False
 
 
 def _moment(digits: str) -> dt.datetime:

@@ -27,8 +27,8 @@ ORBIT = re.compile(
     r"(?<![a-z])(?:rel(?:ative)?[-_]?)?(?:orbit|orb|track|path)[-_]?0*(\d{1,3})(?![\da-z])", re.IGNORECASE
 )
 PLATFORM = re.compile(r"(?<![a-z\d])S(?:entinel)?[-_]?1[-_]?([A-D])(?![a-z\d])", re.IGNORECASE)
-# Earth Engine cuts large exports into tiles, named by their first row and column
-TILE = re.compile(r"(?<!\d)(\d{10}-\d{10})$")
+# Earth Engine cuts large exports into tiles, named by their first row and column; others cut by the military grid
+TILE = re.compile(r"(?<!\d)(\d{10}-\d{10})$|(?<![A-Za-z\d])T?(?P<mgrs>\d\d[C-X][A-Z]{2})(?![A-Za-z\d])")
 ANGLE = re.compile(r"incidence|inc_?map|(?<![a-z])(?:inc_?)?(?:angle|theta)(?![a-z])", re.IGNORECASE)
 # rasters that lie beside images, and are none
 NO_IMAGE = _word(
@@ -62,7 +62,7 @@ def words(text: str) -> Words:
         groups["pass"] = found[0]
     for name, pattern in (("orbit", ORBIT), ("platform", PLATFORM), ("tile", TILE)):
         if match := pattern.search(text):
-            groups[name] = ("S1" if name == "platform" else "") + match[1].upper()
+            groups[name] = ("S1" if name == "platform" else "") + str(match[match.lastindex or 1]).upper()
     quantities = {match[1].lower() + "0" for match in QUANTITY.finditer(text)}
     return Words(groups, units_in(text), quantities.pop() if len(quantities) == 1 else None)
 
