@@ -11,8 +11,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OWN = {"mlssm", "hydra_plugins"}
-# libraries import these where they are told to: Optuna (CMA-ES), pandas (Parquet, Markdown), xarray (NetCDF)
-BY_OTHERS = {"cmaes", "netcdf4", "pyarrow", "tabulate"}
+# libraries import these where they are told to: Optuna (CMA-ES), pandas (Parquet, Markdown)
+BY_OTHERS = {"cmaes", "pyarrow", "tabulate"}
 # of several distributions that ship a module, the one that is asked for
 CHOSEN = {"mlflow": "mlflow"}
 

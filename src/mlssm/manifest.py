@@ -42,6 +42,7 @@ class Manifest(BaseModel):
         looks: Equivalent number of looks of a pixel, or None where the source does not state it.
         classes: Name of each code, by the static feature of classes whose codes have names.
         dated: Layers of dated images, beside NDVI.
+        gap_days: Of NDVI and each dated layer, how much older than an image the value may be that fills a gap in it.
         left_out: Sources that the configuration leaves out.
         weather_notes: What the weather's preparation had to say, a line each.
         chunks: Number and total bytes of the files of each array, metadata and chunks that were written.
@@ -73,6 +74,7 @@ class Manifest(BaseModel):
     checksums: dict[str, str] = {}
     classes: dict[str, dict[int, str]] = {}
     dated: tuple[str, ...] = ()
+    gap_days: dict[str, int] = {}
 
     def attributes(self) -> dict[str, Any]:
         """What is written: these, and their own checksum."""

@@ -57,7 +57,7 @@ def test_an_origins_section_is_written_without_what_is_not_known(tmp_path: Path)
     ("text", "said"),
     [
         ("format: 1\nbackscatter:\n  folder: s\n  patern: x\n", "line 4: unknown .*patern'; did you mean 'pattern'?"),
-        ("format: 1\nclouds: x\n", "line 2: unknown configuration key 'clouds'; take it away"),
+        ("format: 1\nxyz: x\n", "line 2: unknown configuration key 'xyz'; take it away"),
         ("backscatter: s\n", "line 1: configuration key 'format' is missing"),
         ("format: 2\n", "line 1: format=2 is not allowed"),
         ("format: 1\nbackscatter:\n  folder: s\n  bands:\n    VV: 0\n", r"line 5: backscatter\.bands\.VV=0"),

@@ -158,3 +158,21 @@ def test_another_area_has_other_classes_under_the_same_names(experiment: Any, co
     fixed["land_cover_95"] = fixed["land_cover_41"]
     with pytest.raises(RunError, match="not known to the model: land_cover_95"):
         fitting_layers(experiment.spec, (type(other)(fixed, other.dated, other.of_dates),), config().features)
+
+
+def test_layers_of_the_areas_own_file_are_known_to_the_features(composed: Any, tmp_path: Any) -> None:
+    (tmp_path / "area.yaml").write_text(
+        "format: 1\nlayers:\n  clay: {paths: clay.tif, kind: continuous, scale: 0.1}\n", encoding="utf-8"
+    )
+    told = (*TOLD, f"datamodule.root={tmp_path}", "features.static=[elevation,clay]")
+    typed = parse(TrainConfig, composed("train", *told))
+    assert typed.datamodule.layers["clay"].paths == ("clay.tif",)
+    over = parse(TrainConfig, composed("train", *told, "+datamodule.layers.clay.scale=1"))
+    assert (over.datamodule.layers["clay"].scale, over.datamodule.layers["clay"].kind) == (1, "continuous")
+
+
+def test_the_areas_own_file_chooses_no_code(composed: Any, tmp_path: Any) -> None:
+    area = "format: 1\nlayers:\n  own: {paths: a.tif, kind: continuous, _target_: evil.module.Layer}\n"
+    (tmp_path / "area.yaml").write_text(area, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"evil\.module\.Layer is a class that torchgeo does not bring, and no code"):
+        parse(TrainConfig, composed("train", *TOLD, f"datamodule.root={tmp_path}"))

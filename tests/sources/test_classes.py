@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 
 from mlssm.config.sources import ClassTable
 from mlssm.errors import DataError
@@ -158,14 +159,15 @@ def test_a_rasters_own_attribute_table_serves(area_files: Any, name: str, write:
     }
 
 
-def test_two_tiles_of_two_classifications_are_refused(tmp_path: Path) -> None:
-    tiles = [tmp_path / "a.tif", tmp_path / "b.tif"]
+def test_two_tiles_of_two_classifications_are_refused(area_files: Any) -> None:
+    values, tmp_path, bad = np.ones((4, 4), np.uint8), area_files.root, BadFiles("error")
+    tiles = [area_files.raster(f"{name}.tif", values, nodata=None) for name in "ab"]
     write_attributes(tmp_path / "a.tif.aux.xml", {"Value": ["1", "2"], "Class": ["loam", "clay"]})
     write_attributes(tmp_path / "b.tif.aux.xml", {"Value": ["2", "3"], "Class": ["clay", "sand"]})
-    check_same_tables(tiles)
+    check_same_tables(tiles, bad)
     write_attributes(tmp_path / "b.tif.aux.xml", {"Value": ["2", "3"], "Class": ["sand", "clay"]})
     with pytest.raises(DataError, match=r"b\.tif calls class 2 'sand', and a\.tif 'clay'"):
-        check_same_tables(tiles)
+        check_same_tables(tiles, bad)
 
 
 def test_names_of_classes_are_those_of_channels() -> None:
@@ -173,3 +175,18 @@ def test_names_of_classes_are_those_of_channels() -> None:
     assert [channel_name(name) for name in ("B/D", "sandy loam", "silt-loam ")] == ["B_D", "sandy_loam", "silt_loam"]
     with pytest.raises(DataError, match="cannot be named"):
         channel_name("--")
+
+
+def test_two_tiles_that_paint_a_class_in_two_colours_are_said(
+    area_files: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    tiles = []
+    for name, colour in (("a", 200), ("b", 200), ("c", 10)):
+        path = area_files.raster(f"{name}.tif", np.ones((4, 4), np.uint8), nodata=None)
+        with rasterio.open(path, "r+") as file:
+            file.write_colormap(1, {1: (colour, 0, 0, 255)})
+        tiles.append(path)
+    check_same_tables(tiles[:2], BadFiles("error"))
+    assert caplog.text == ""
+    check_same_tables(tiles, BadFiles("error"))
+    assert "c.tif and a.tif paint class 1 in two colours: are they of one classification?" in caplog.text

@@ -237,7 +237,7 @@ def test_a_band_by_number_or_description(area_files: Any, small_grid: Grid) -> N
         assert (read(index(area_files, paths="two.tif", kind="continuous", band=band), small_grid) == 1).all()
     with pytest.raises(DataError, match=r"two\.tif has 2 bands"):
         read(index(area_files, paths="two.tif", kind="continuous"), small_grid)
-    with pytest.raises(DataError, match=r"two\.tif has no band 3; it has 2"):
+    with pytest.raises(DataError, match=r"two\.tif has 2 bands, and band 3 is to be layer it"):
         read(index(area_files, paths="two.tif", kind="continuous", band=3), small_grid)
 
 

@@ -55,7 +55,8 @@ def test_whole_numbers_are_scaled_by_the_range_of_all_images(
     [
         (GREEN * 100, "uint8"),  # percent, or a desert times 200
         (DRY * 200, "uint8"), (GREEN * 1000, "int16"), (np.round(GREEN), "int16"), (np.round(GREEN), "uint8"),
-        (GREEN * 20000 + 10000, "uint16"), (np.random.default_rng(0).integers(-32768, 32767, (24, 24)), "int16"),
+        (GREEN * 20000 + 10000, "uint16"), (GREEN * 100 + 100, "uint8"),
+        (np.random.default_rng(0).integers(-32768, 32767, (24, 24)), "int16"),
     ],
 )  # fmt: skip
 def test_a_range_that_tells_no_scale_is_refused(area_files: Any, small_grid: Grid, values: Any, dtype: str) -> None:

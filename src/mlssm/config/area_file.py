@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Strict, located
-from mlssm.config.layers import LayerSource
+from mlssm.config.layers import LayerSource, is_of_library
 from mlssm.config.sources import ElevationSource, NdviSource, SoilSource
 from mlssm.config.weather_source import WeatherSource
 from mlssm.errors import ConfigError, DataError
@@ -54,6 +54,30 @@ class AreaFile(Strict):
     ndvi: NdviSource | None = None
     layers: dict[str, LayerSource] = Field(default_factory=dict)
     provenance: tuple[FileProvenance, ...] = ()
+
+    @field_validator("layers")
+    @classmethod
+    def _no_code_but_torchgeos(cls, layers: dict[str, LayerSource]) -> dict[str, LayerSource]:
+        """A folder may come from anywhere, and must not choose code to run."""
+        for name, source in layers.items():
+            if source.target is not None and not is_of_library(source.target):
+                raise ValueError(
+                    f"{source.target} is a class that torchgeo does not bring, and no code is run where a folder says; "
+                    f"take _target_ away here, and give datamodule.layers.{name}._target_={source.target}"
+                )
+        return layers
+
+
+def area_layers(root: Path) -> dict[str, dict[str, Any]]:
+    """The layers that an area's `area.yaml` states, as they would be written in a configuration.
+
+    Raises:
+        ConfigError: See `read_area_file`.
+        DataError: Likewise.
+    """
+    area = read_area_file(root)
+    layers = {} if area is None else area.layers
+    return {name: source.model_dump(mode="json", by_alias=True, exclude_unset=True) for name, source in layers.items()}
 
 
 def read_area_file(root: Path) -> AreaFile | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Positive, Strict
@@ -67,6 +67,11 @@ class DatamoduleConfig(Strict):
         if (self.simulation is not None) != (self.name == "simulated"):
             raise ValueError("'simulation' is set for datamodule=simulated and for no other")
         return self
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _no_layers_are_none(cls, values: Any) -> Any:
+        return {} if values is None else values
 
     @model_validator(mode="after")
     def _layers_are_features(self) -> Self:

@@ -13,6 +13,7 @@ from mlssm.config.sources import ClassTable
 from mlssm.errors import ConfigError
 from mlssm.variables import AGE, Kind, Variable, declare, is_layer, named
 
+LIBRARY = "torchgeo.datasets."
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 KINDS: dict[str, Kind] = {"continuous": "fixed", "classes": "classes", "dated": "dated"}
 
@@ -102,6 +103,11 @@ class LayerSource(BaseModel):
         if kind == "fixed":
             return (own,)
         return own, Variable(name + AGE, f"age of {name}", "days", "age", 0, 36600, group=name)
+
+
+def is_of_library(target: str) -> bool:
+    """Whether a class is one that torchgeo brings, and no other code."""
+    return target.startswith(LIBRARY) and "." not in target.removeprefix(LIBRARY)
 
 
 def parse_layer(key: str, values: Mapping[str, Any]) -> LayerSource:

@@ -52,6 +52,11 @@ class PredictConfig(Strict):
     tracking: TrackingConfig
     on_bad_file: Literal["error", "skip"]
 
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _no_layers_are_none(cls, values: Any) -> Any:
+        return {} if values is None else values
+
     @field_validator("dates", mode="before")
     @classmethod
     def _dates_are_text(cls, dates: Any) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import AliasPath, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
+from mlssm.config.area_file import area_layers
 from mlssm.config.base import Strict
 from mlssm.config.data import FeaturesConfig, SamplerConfig
 from mlssm.config.datamodule import DatamoduleConfig
@@ -86,6 +88,19 @@ class TrainConfig(Strict):
                 "set another loss, e.g. loss=huber, or another model"
             )
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _layers_of_the_areas_folder_count(cls, values: Any) -> Any:
+        """What `area.yaml` says of layers is known before the features, which name them; single keys count over it."""
+        area = values.get("datamodule") if isinstance(values, Mapping) else None
+        if not isinstance(area, Mapping) or not isinstance(area.get("root"), str | Path):
+            return values
+        said, own = area_layers(Path(area["root"])), area.get("layers") or {}
+        if not said or not isinstance(own, Mapping) or not all(isinstance(keys, Mapping) for keys in own.values()):
+            return values
+        layers = {name: {**said.get(name, {}), **own.get(name, {})} for name in (*said, *own)}
+        return {**values, "datamodule": {**area, "layers": layers}}
 
     @model_validator(mode="before")
     @classmethod

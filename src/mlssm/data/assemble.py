@@ -14,7 +14,7 @@ from mlssm.config import FeaturesConfig, TrainConfig, WeatherConfig, WindowConfi
 from mlssm.cube import Cube
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.features import RAIN, FeatureSource
-from mlssm.data.layers import area_layers, area_places, gap_days
+from mlssm.data.layers import area_layers, area_places
 from mlssm.data.moment import Moment
 from mlssm.data.plan import SamplingPlan
 from mlssm.data.prefit import Prefit, Told, fit_prefit, wanted_maps
@@ -92,7 +92,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
     retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks)
     membership = Membership.of(stack.working, date_split, config.patches, config.split)
-    layers = area_layers(cube, stack.working, config.features.static, gap_days(config.datamodule))
+    layers = area_layers(cube, stack.working, config.features.static)
     known, prefit = Known(cube, stack, field, membership, masks), None
     if names := prefit_names(config):
         prefit = _fit_prefit(known, config, training & usable)

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.config import DatamoduleConfig
 from mlssm.cube import NDVI_SCALE, Cube, pack
 from mlssm.data.dated import DatedLayer, filled_from_the_past
 from mlssm.grid import Window
@@ -57,26 +56,17 @@ def area_places(cube: Cube, working: WorkingGrid) -> tuple[AreaPixels, ...]:
     return tuple(_place(_Area(cube, working, number)) for number in range(len(cube.areas)))
 
 
-def gap_days(area: DatamoduleConfig) -> dict[str, int]:
-    """How much older than its image a value may be that fills a gap, days, of each dated source."""
-    found = {name: source.max_gap_days for name, source in area.layers.items()}
-    return found if area.ndvi is None else {NDVI: area.ndvi.max_gap_days, **found}
-
-
-def area_layers(
-    cube: Cube, working: WorkingGrid, features: tuple[str, ...], gaps: Mapping[str, int] | None = None
-) -> tuple[AreaLayers, ...]:
+def area_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -> tuple[AreaLayers, ...]:
     """The wanted features of each area, as far as the cube has them.
 
     Args:
         cube: The cube.
         working: The grid that they are averaged onto.
         features: Wanted features; one whose source was left out is left out here too.
-        gaps: As of `gap_days`; a source that is not in it keeps its gaps.
     """
     of_areas = (_Area(cube, working, number) for number in range(len(cube.areas)))
     classes = {name: _classes(cube, name) for name in _there(cube, features, "classes")}
-    return tuple(_layers(area, features, classes, gaps or {}) for area in of_areas)
+    return tuple(_layers(area, features, classes) for area in of_areas)
 
 
 @dataclass(frozen=True)
@@ -112,9 +102,7 @@ def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classe
     return [item.name for item in of_kind(kind) if item.name in features and item.name in cube.manifest.features]
 
 
-def _layers(
-    area: _Area, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]], gaps: Mapping[str, int]
-) -> AreaLayers:
+def _layers(area: _Area, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]]) -> AreaLayers:
     cube, fine = area.cube, area.fine
     fixed = {name: area.averaged(cube.static(name, fine)) for name in _there(cube, features, "fixed")}
     for source, names in classes.items():
@@ -123,19 +111,19 @@ def _layers(
             share = np.where(np.isnan(codes), np.nan, (codes == code).astype(np.float32))
             fixed[f"{source}_{name}"] = area.averaged(share)
     wanted = [item.name for item in of_kind("dated") if {item.name, item.name + AGE} & set(features)]
-    dated = {name: _dated(area, name, gaps.get(name, 0)) for name in wanted if len(cube.dated_days(name))}
+    dated = {name: _dated(area, name) for name in wanted if len(cube.dated_days(name))}
     channels = (channel for name in dated for channel in (name, name + AGE) if channel in features)
     return AreaLayers(fixed, dated, tuple(channels))
 
 
-def _dated(area: _Area, name: str, most_days: int) -> DatedLayer:
+def _dated(area: _Area, name: str) -> DatedLayer:
     days, scale = area.cube.dated_days(name), NDVI_SCALE if name == NDVI else None
     images = (area.averaged(area.cube.dated(name, image, area.fine)) for image in range(len(days)))
     if scale is None:
-        return filled_from_the_past(DatedLayer(days, np.stack(list(images))), most_days)
-    return filled_from_the_past(
-        DatedLayer(days, np.stack([pack(values, scale) for values in images]), scale), most_days
-    )
+        layer = DatedLayer(days, np.stack(list(images)))
+    else:
+        layer = DatedLayer(days, np.stack([pack(values, scale) for values in images]), scale)
+    return filled_from_the_past(layer, area.cube.manifest.gap_days.get(name, 0))
 
 
 def _classes(cube: Cube, name: str) -> dict[int, str]:

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from mlssm.config import LayerSource, parse_layer
+from mlssm.config.area_file import area_layers
+from mlssm.config.layers import is_of_library
 from mlssm.errors import ConfigError, RunError
-from mlssm.sources.torchgeo_files import is_of_library
 
 Layers = Mapping[str, LayerSource]
 
 
 def layers_to_read(trained: Layers, given: Mapping[str, Mapping[str, Any]], root: Path) -> dict[str, LayerSource]:
-    """A model's layers, with the keys that the command line gives in place of the model's.
+    """A model's layers, with the keys that the area's `area.yaml`, and then the command line, give in their place.
 
     A model may come from anywhere, and must not choose code to run: a class that torchgeo does not bring has to be
     named on the command line.
@@ -30,11 +31,12 @@ def layers_to_read(trained: Layers, given: Mapping[str, Mapping[str, Any]], root
     """
     if unknown := [name for name in given if name not in trained]:
         raise ConfigError(f"layers.{unknown[0]}: the model has no such layer; it has {', '.join(trained) or 'none'}")
-    found = {}
+    found, said = {}, area_layers(root)
     for name, source in trained.items():
         own = given.get(name, {})
-        _refuse_code_of_a_model(name, source, own)
-        found[name] = parse_layer(f"layers.{name}", {**source.model_dump(mode="json", by_alias=True), **own})
+        values = {**source.model_dump(mode="json", by_alias=True), **said.get(name, {}), **own}
+        found[name] = parse_layer(f"layers.{name}", values)
+        _refuse_code_of_a_model(name, found[name], own)
         if missing := [path for path in found[name].paths if not (root / path).exists()]:
             raise RunError(
                 f"the model was trained with the layer {name}, and {root / missing[0]} is not there; add it, give its "
@@ -48,5 +50,5 @@ def _refuse_code_of_a_model(name: str, source: LayerSource, own: Mapping[str, An
         return
     raise RunError(
         f"the model names {source.target} as the class of its layer {name}, and no code is run where a model says; "
-        f"if it is yours, give +layers.{name}._target_={source.target}"
+        f"if it is yours, give layers.{name}._target_={source.target}"
     )

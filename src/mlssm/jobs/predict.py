@@ -16,7 +16,7 @@ from mlssm.config import DatamoduleConfig, PredictConfig
 from mlssm.config.sources import AUTO
 from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
-from mlssm.data.layers import area_layers, area_places, gap_days
+from mlssm.data.layers import area_layers, area_places
 from mlssm.data.moment import Moment
 from mlssm.errors import DataError, RunError
 from mlssm.inference.certainty import AreaCertainty
@@ -175,7 +175,7 @@ def load_mapper(config: PredictConfig) -> Mapper:
     cube = open_area(_area_config(model.datamodule, config), config.on_bad_file, model.weather)
     check_pixel(cube, model)
     stack = load_stack(cube, model.images)
-    wanted = area_layers(cube, stack.working, model.features.static, gap_days(model.datamodule))
+    wanted = area_layers(cube, stack.working, model.features.static)
     layers = fitting_layers(model.channels, wanted, model.features)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
     features = FeatureSource(field, layers, model.channels, model.model.weather_ratio)

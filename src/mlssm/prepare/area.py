@@ -20,7 +20,7 @@ from mlssm.files import whole_or_nothing
 from mlssm.grid import Grid
 from mlssm.manifest import FORMAT, Manifest
 from mlssm.prepare.backscatter import write_backscatter, write_incidence, write_times
-from mlssm.prepare.land import check_heights, write_dated_layers, write_ndvi, write_static
+from mlssm.prepare.land import check_heights, gap_days, write_dated_layers, write_ndvi, write_static
 from mlssm.prepare.settle import settle
 from mlssm.prepare.weather import notes_on_weather, read_weather, write_weather
 from mlssm.provenance import digest
@@ -133,6 +133,7 @@ def _write(
         features=static.features,
         classes=static.classes,
         dated=dated,
+        gap_days=gap_days(config),
         orbits=tuple(sorted(index.incidence)),
         stations=weather.ids,
         variables=weather.variables,

@@ -38,6 +38,12 @@ log = logging.getLogger(__name__)
 WHOLE, MOSTLY = 0.99, 0.9
 
 
+def gap_days(config: DatamoduleConfig) -> dict[str, int]:
+    """How much older than its image a value may be that fills a gap, days, of each dated source."""
+    found = {name: source.max_gap_days for name, source in config.layers.items() if source.kind == "dated"}
+    return found if config.ndvi is None else {"ndvi": config.ndvi.max_gap_days, **found}
+
+
 @dataclass(frozen=True)
 class Static:
     """What was written of no date.
@@ -88,7 +94,7 @@ def _terrain(folder: Path, derived: Sequence[str], index: BackscatterIndex, bad:
 
 def _soil(folder: Path, names: Classes, index: BackscatterIndex, bad: BadFiles) -> list[Array]:
     files = raster_files(folder, bad)
-    check_same_tables(files)
+    check_same_tables(files, bad)
     found = [read_soil(files, index.grid, area, bad, names) for area in index.areas]
     check_reached("soil", files, found, bad)
     _check_classes(folder, found)

@@ -15,6 +15,7 @@ from mlssm.config.sources import ClassTable
 from mlssm.errors import DataError
 from mlssm.sources.dbf import read_dbf
 from mlssm.sources.faults import Array, BadFiles
+from mlssm.sources.opening import opened
 
 # columns as agencies name them, the first that is there: of codes; of classes; of a component's share of its map unit
 KEYS = ("mukey", "value", "code", "gridcode")
@@ -159,14 +160,17 @@ def _by_code(path: Path, rows: pd.DataFrame, key: str, column: str, bad: BadFile
     return dict(zip(sums["code"], sums["name"], strict=True))  # the largest comes last
 
 
-def check_same_tables(paths: Iterable[Path]) -> None:
-    """Refuse tiles whose own attribute tables give one code two classes.
+def check_same_tables(paths: Iterable[Path], bad: BadFiles) -> None:
+    """Refuse tiles whose own attribute tables give one code two classes, and say where they paint one in two colours.
 
     Raises:
         DataError: Two do.
     """
     seen: dict[str, tuple[str, Path]] = {}
+    painted: dict[int, tuple[tuple[int, ...], Path]] = {}
     for path in paths:
+        with bad.handled(path):
+            _say_other_colours(path, painted, bad)
         beside = path.with_name(path.name + XML)
         if not beside.is_file():
             continue
@@ -180,6 +184,23 @@ def check_same_tables(paths: Iterable[Path]) -> None:
                     f"{path} calls class {code} {class_name!r}, and {place.name} {other!r}: two classifications in one "
                     "folder; bring them to one, or leave one of them"
                 )
+
+
+def _say_other_colours(path: Path, painted: dict[int, tuple[tuple[int, ...], Path]], bad: BadFiles) -> None:
+    for code, colour in _colours(path).items():
+        other, place = painted.setdefault(code, (colour, path))
+        if other != colour:
+            bad.say(f"{path} and {place.name} paint class {code} in two colours: are they of one classification?")
+            return
+
+
+def _colours(path: Path) -> dict[int, tuple[int, ...]]:
+    with opened(path) as source:
+        try:
+            table: dict[int, tuple[int, ...]] = source.colormap(1)
+        except ValueError:  # it has none
+            return {}
+    return {code: colour for code, colour in table.items() if any(colour[:3])}  # what is unused is black
 
 
 def _attributes(path: Path) -> dict[str, list[str]]:

@@ -52,6 +52,10 @@ def index_images(
         f"datamodule.{key} ({repr(pattern) if pattern else 'null: a date such as 20230101, 2023-01-01 or 2023001'})"
     )
     dated = index_dated(_named(files, wanted, read_name, bad), read_name, DATE_FORMATS, bad, latest)
+    for raster in (raster for raster in dated if "composite" in raster.groups):
+        bad.correct(
+            raster.info.path, "composites that are named by their first day or middle were dated by their last day"
+        )
     by_day = groupby(dated, key=lambda raster: raster.time.date())
     return [DatedImage(tuple(raster.info.path for raster in rasters), day) for day, rasters in by_day]
 

@@ -87,7 +87,7 @@ def _index(root: Path, name: str, source: LayerSource, bad: BadFiles, latest: dt
         number = source.band if isinstance(source.band, int) else None
         found = LayerFiles(name, source, _of_folder(name, source, paths, bad, latest), classes, number)
     if source.kind == "classes":
-        check_same_tables(path for image in found.images for path in image.paths)
+        check_same_tables((path for image in found.images for path in image.paths), bad)
     return found
 
 
@@ -106,7 +106,7 @@ def _of_folder(
 def _of_class(
     name: str, source: LayerSource, known: torchgeo_files.Indexed, bad: BadFiles, latest: dt.datetime | None
 ) -> tuple[DatedImage, ...]:
-    years: Any = source.arguments.get("years")
+    years = source.arguments.get("years") or ()
     files = [item for item in known.files if not years or item[1] is None or item[1].year in years]
     if not files:
         raise DataError(f"layer {name} has no file of {', '.join(map(str, years))}; give other years, or its files")

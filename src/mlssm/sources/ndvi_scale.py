@@ -22,6 +22,8 @@ SAMPLED = 1024
 BYTE_FLAGS = 250
 # the greenest pixel of all images has at least this NDVI; int16 has but one usual scale, so that less is enough
 GREENEST_BYTE, GREENEST_INT16 = 0.8, 0.2
+# of all images at least 1 % has less NDVI than this, or it is stored with an offset
+BAREST = 0.4
 CURE = "set datamodule.ndvi.scale (and .offset), or write them into the files (`gdal_edit.py -scale 0.0001`)"
 
 
@@ -95,11 +97,12 @@ def _whole_numbers(path: Path) -> tuple[str, Array] | None:
 def _of_bytes(values: Array) -> Scale | None:
     """0..200 is NDVI times 200, 0..250 times 250 with flags above; the greenest pixel tells them apart."""
     kept = values[values <= BYTE_FLAGS]
-    greenest = float(kept.max()) if kept.size else 0.0
-    flags = float(BYTE_FLAGS) if kept.size < values.size else None
-    if 200 * GREENEST_BYTE <= greenest <= 200:
-        return Scale(1 / 200, flags_above=flags)
-    return Scale(1 / 250, flags_above=flags) if greenest > 200 else None
+    if not kept.size or kept.max() < 200 * GREENEST_BYTE:
+        return None
+    steps = 200 if kept.max() <= 200 else 250
+    if np.percentile(kept, 1) > steps * BAREST:
+        return None  # as 100 + 100 NDVI
+    return Scale(1 / steps, flags_above=float(BYTE_FLAGS) if kept.size < values.size else None)
 
 
 def _of_int16(values: Array) -> Scale | None:

@@ -20,11 +20,10 @@ from typing import Any
 
 import pandas as pd
 
-from mlssm.config.layers import LayerSource
+from mlssm.config.layers import LIBRARY, LayerSource
 from mlssm.errors import ConfigError, DataError
 from mlssm.sources.faults import BadFiles
 
-LIBRARY = "torchgeo.datasets."
 SUFFIXES = (".tif", ".tiff", ".img", ".jp2")
 # how files begin that lead GDAL to other files and hosts
 REFERRING = (b"<VRT", b"<GDAL_", b"<WMT_", b"<WCS", b"<?xml")
@@ -43,11 +42,6 @@ class Indexed:
     files: tuple[tuple[Path, dt.date | None, dt.date | None], ...]
     band: int | None
     computed: Any = None
-
-
-def is_of_library(target: str) -> bool:
-    """Whether a class is one that torchgeo brings, and no other code."""
-    return target.startswith(LIBRARY) and "." not in target.removeprefix(LIBRARY)
 
 
 def dataset_class(name: str, target: str) -> type[Any]:

@@ -20,6 +20,8 @@ MOST_CLASSES = 30
 EXACT = 2**24
 # codes that stand for "nothing here" wherever they are found
 FILLS = (127, 255, 999, 9999, 32767, 65535, 99999, 999999)
+# a code this far above all others may be a fill
+APART = 100
 GROUP = (
     "group them, e.g. map units (mukey) into hydrologic groups by a table of both: "
     "datamodule.soil.table.file=soil/muaggatt.csv; a measured quantity is a layer, datamodule.layers"
@@ -42,7 +44,9 @@ def _values(path: Path, values: Array, band: Band, bad: BadFiles, classes: Class
         _check_whole(path, np.unique(values[np.isfinite(values)]))
         return classes.of(path, values, bad)
     known = np.unique(values[np.isfinite(values)])
-    strange = known[(known < 0) | (known >= EXACT) | np.isin(known, FILLS)]
+    is_strange = (known < 0) | (known >= EXACT) | np.isin(known, FILLS)
+    strange = known[is_strange]
+    check_class_count(path, known[~is_strange])  # of measured values some are such numbers, too
     if strange.size:
         code = _exact(strange[0])
         raise DataError(
@@ -56,7 +60,8 @@ def _values(path: Path, values: Array, band: Band, bad: BadFiles, classes: Class
         )
     if known.size and known[0] == 0:
         bad.correct(path, f"{what.removesuffix('es')} 0, which nothing declares as missing, was taken as a class")
-    check_class_count(path, known)
+    if known.size > 1 and known[-1] - known[-2] > APART:
+        bad.correct(path, f"code {known[-1]:.0f}, far from all others ({known[0]:.0f}..{known[-2]:.0f}), is a class")
     return values
 
 
