@@ -10,6 +10,7 @@
 | weather | day, station, variable | float64 at the stations, never as rasters |
 | station | station, property | longitude, latitude, elevation_m, easting, northing |
 | time, local_day, window_end, orbit | time | of each acquisition; UTC seconds, days and days since 1970-01-01, number |
+| platform | time | of each acquisition: 0 unknown, 1 to 4 for S1A to S1D |
 | forecast | day | 1 where the day's weather is forecast, behind the record |
 | ndvi_time, day | ndvi_time, day | days since 1970-01-01 |
 | x, y, spatial_ref | x, y, none | pixel centres (m); the CRS and transform as CF and GDAL name them |
@@ -38,6 +39,7 @@ FILL = np.int16(-32768)
 BACKSCATTER_SCALE = 0.01
 ANGLE_SCALE = 0.01
 NDVI_SCALE = 0.0001
+PLATFORMS = ("", "S1A", "S1B", "S1C", "S1D")
 
 Array = npt.NDArray[np.float32]
 Packed = npt.NDArray[np.int16]
@@ -100,6 +102,13 @@ class Cube:
     def orbits(self) -> npt.NDArray[np.int64]:
         """Relative orbit of each acquisition, [time]; 0 where the source does not tell."""
         return np.asarray(self._read("orbit"), np.int64)
+
+    @cached_property
+    def platforms(self) -> tuple[str, ...]:
+        """Platform of each acquisition, e.g. S1A, [time]; empty text where the images' names do not tell."""
+        if "platform" not in self._group:  # cubes of before
+            return ("",) * len(self.times)
+        return tuple(PLATFORMS[code] for code in np.asarray(self._read("platform")))
 
     @cached_property
     def ndvi_days(self) -> npt.NDArray[np.datetime64]:

@@ -28,7 +28,7 @@ def is_running(pid: int, started: float) -> bool:
 
 @contextmanager
 def slow_imports() -> Iterator[None]:
-    """Import without looking for garbage among what is imported, then or later: a fifth of the imports' time."""
+    """Import without looking for garbage in what is imported, then or later: that is a fifth of the imports' time."""
     gc.disable()
     try:
         yield

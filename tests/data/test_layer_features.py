@@ -32,8 +32,8 @@ TOLD = (
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory, opera_conf: Any, area_files_of: Any) -> Any:
-    files = area_files_of(tmp_path_factory.mktemp("layers") / "area", opera_conf)
+def files(tmp_path_factory: pytest.TempPathFactory, area_files_in: Any) -> Any:
+    files = area_files_in(tmp_path_factory.mktemp("layers"))
     random = np.random.default_rng(0)
     for day in range(1, 7):
         files.image(0.02 * day * random.gamma(40, 0.025, (24, 24)), f"202301{day:02d}T015902")

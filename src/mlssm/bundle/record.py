@@ -85,9 +85,11 @@ class Bundle(Strict):
         pixel_m: float,
         pass_is_evening: bool,
         fitted: dict[str, Any] | None = None,
+        channel: dict[str, float] | None = None,
     ) -> Bundle:
-        """The record of a training; attributes as above."""
+        """The record of a training; attributes as above. `channel` is what its images had of the wanted one."""
         images = {name: getattr(config.retrieval, name) for name in ImagesConfig.model_fields}
+        images |= {} if channel is None else {"channel": channel}
         return cls(
             model=config.model,
             spread=config.loss.needs_spread,

@@ -11,6 +11,7 @@ from mlssm.config.patches import PatchesConfig, SplitConfig
 from mlssm.config.predict import PredictConfig
 from mlssm.config.retrieval import ImagesConfig, RetrievalConfig
 from mlssm.config.tracking import TrackingConfig
+from mlssm.config.tracks import TracksConfig
 from mlssm.config.train import SweepConfig, TrainConfig
 from mlssm.config.training import LossConfig, OptimiserConfig
 from mlssm.config.weather import WeatherConfig
@@ -36,6 +37,7 @@ __all__ = [
     "Strict",
     "SweepConfig",
     "TrackingConfig",
+    "TracksConfig",
     "TrainConfig",
     "WeatherConfig",
     "WindowConfig",

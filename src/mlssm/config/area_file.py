@@ -14,7 +14,7 @@ from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Strict, located
 from mlssm.config.layers import LayerSource, is_of_library
 from mlssm.config.sources import ElevationSource, NdviSource, SoilSource
-from mlssm.config.weather_source import WeatherSource
+from mlssm.config.weather_source import WeatherColumn, WeatherPlace, WeatherSource, WeatherTime
 from mlssm.errors import ConfigError, DataError
 from mlssm.files import naming
 
@@ -42,6 +42,32 @@ class FileProvenance(Strict):
     retrieved: dt.datetime | None = None
 
 
+class AreaRequest(Strict):
+    """What an area's folder was filled for; another request is not mixed into it.
+
+    Attributes:
+        place: Digest of the polygon.
+        bounds: Its west, south, east, north, degrees.
+        first: First day.
+        last: Last day.
+        crs: Of the grid that rasters were cut for.
+        origin: Its upper-left corner, metres.
+        pixel: Its pixel, metres.
+        shape: Its rows and columns.
+        services: The settings of the service of each source; those of sources that are not whole yet are there, too.
+    """
+
+    place: str
+    bounds: tuple[float, float, float, float]
+    first: dt.date
+    last: dt.date
+    crs: str
+    origin: tuple[float, float]
+    pixel: float
+    shape: tuple[int, int]
+    services: dict[str, dict[str, Any]]
+
+
 class AreaFile(Strict):
     """An area's sources as its folder states them; one that is left out is recognised by its files, or is not there."""
 
@@ -52,6 +78,7 @@ class AreaFile(Strict):
     dem: ElevationSource | None = None
     soil: SoilSource | None = None
     ndvi: NdviSource | None = None
+    request: AreaRequest | None = None
     layers: dict[str, LayerSource] = Field(default_factory=dict)
     provenance: tuple[FileProvenance, ...] = ()
 
@@ -143,9 +170,10 @@ def _meant(place: tuple[str | int, ...], said: str) -> str:
     """The key that was probably meant by an unknown one."""
     if not said.startswith("unknown"):
         return ""
-    sections = (AreaFile, FileProvenance, BackscatterConfig, WeatherSource, ElevationSource, SoilSource, NdviSource)
+    sources = (BackscatterConfig, WeatherSource, ElevationSource, SoilSource, NdviSource)
+    sections = (AreaFile, AreaRequest, FileProvenance, *sources, WeatherColumn, WeatherTime, WeatherPlace)
     keys = sorted({key for section in sections for key in section.model_fields})
-    close = get_close_matches(str(place[-1]), keys, 1)
+    close = get_close_matches(str(place[-1]), keys, 1, cutoff=0.7)
     return f"; did you mean '{close[0]}'?" if close else "; take it away"
 
 

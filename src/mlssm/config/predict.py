@@ -65,6 +65,13 @@ class PredictConfig(Strict):
             raise ValueError("write dates as '[2023-01-01,2023-01-02]' or 2023-01-01/2023-01-31")
         return dates
 
+    @field_validator("thresholds")
+    @classmethod
+    def _thresholds_differ(cls, thresholds: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(thresholds)) < len(thresholds):
+            raise ValueError("a threshold is given twice; name each once")
+        return thresholds
+
     @model_validator(mode="after")
     def _overlap_is_smaller_than_tile(self) -> Self:
         if self.overlap >= self.tile:

@@ -18,6 +18,7 @@ from mlssm.config.models import ModelSettings, WindowConfig, settings_part, type
 from mlssm.config.patches import PatchesConfig, SplitConfig
 from mlssm.config.retrieval import RetrievalConfig
 from mlssm.config.tracking import TrackingConfig
+from mlssm.config.tracks import TracksConfig
 from mlssm.config.training import LossConfig, OptimiserConfig
 from mlssm.config.weather import WeatherConfig
 from mlssm.variables import of_kind
@@ -41,6 +42,8 @@ class TrainConfig(Strict):
     """Everything that `train.py` is told."""
 
     datamodule: DatamoduleConfig
+    area: str | tuple[float, float, float, float] | None  # which a datamodule that fetches takes from here
+    dates: str | None
     retrieval: RetrievalConfig
     weather: WeatherConfig
     features: FeaturesConfig
@@ -52,6 +55,7 @@ class TrainConfig(Strict):
     optimiser: OptimiserConfig
     trainer: dict[str, Any]
     evaluation: EvaluationConfig
+    tracks: TracksConfig = Field(default=TracksConfig())
     tracking: TrackingConfig
     sweep: SweepConfig
     resume: str | None
@@ -60,6 +64,8 @@ class TrainConfig(Strict):
     trial: dict[str, Any] | None
     ssm_bins: int = Field(ge=2, le=100)
     control: Literal["none", "no_weather", "shuffle_space"]
+    # the default is what runs recorded before there was a choice
+    task: Literal["train", "tracks", "labels"] = "train"
     comparison: Literal["children", "paper_table", "leakage", "benchmark"]
     protocol: Literal["held_out", "paper"]
     on_bad_file: Literal["error", "skip"]
@@ -123,10 +129,21 @@ class TrainConfig(Strict):
         return self
 
     @model_validator(mode="after")
+    def _points_are_for_tracks(self) -> Self:
+        if (self.datamodule.name == "points") != (self.task == "tracks"):
+            raise ValueError(
+                f"task={self.task} and datamodule={self.datamodule.name} do not go together: tracks are compared on "
+                "point tables, by +experiment=tracks datamodule.root=FOLDER, and nothing else is made of these"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _starts_from_one_run(self) -> Self:
         given = [verb for verb in ("resume", "fork", "warm_start") if getattr(self, verb) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} exclude each other; give one of them")
+        if given and self.task != "train":
+            raise ValueError(f"task={self.task} trains nothing, so that {given[0]} has no meaning; leave it out")
         return self
 
     @model_validator(mode="before")

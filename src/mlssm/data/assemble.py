@@ -28,7 +28,7 @@ from mlssm.patches.index import LabelMap, build_index
 from mlssm.patches.membership import Membership
 from mlssm.response.areas import Backscatter, Drivers
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
-from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
+from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
@@ -93,7 +93,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks)
     membership = Membership.of(stack.working, date_split, config.patches, config.split)
     layers = area_layers(cube, stack.working, config.features.static)
-    known, prefit = Known(cube, stack, field, membership, masks), None
+    known, prefit = Known(cube, stack, field, membership, retrieval), None
     if names := prefit_names(config):
         prefit = _fit_prefit(known, config, training & usable)
         moments = [replace(each, maps=prefit.maps[time]) for time, each in enumerate(moments)]
@@ -127,7 +127,7 @@ class Known:
     stack: Stack
     field: WeatherField
     membership: Membership
-    masks: DateMasks
+    retrieval: Retrieval
 
 
 def prefit_names(config: TrainConfig) -> tuple[str, ...]:
@@ -138,7 +138,9 @@ def prefit_names(config: TrainConfig) -> tuple[str, ...]:
 def _fit_prefit(known: Known, config: TrainConfig, training: npt.NDArray[np.bool_]) -> Prefit:
     """Fit the response; where space is split, on the labels of training pixels alone."""
     pixels = known.membership.training_pixels(known.stack.working, config.patches.size)
-    source = Backscatter.of(known.cube, known.stack, known.masks, config.retrieval, pixels)
+    source = Backscatter.of(
+        known.cube, known.stack, known.retrieval.masks, config.retrieval, pixels, known.retrieval.speckle
+    )
     start_month, nowcast = config.split.start_month, config.features.previous == "nowcast"
     of_each = seasons(known.cube.local_days, start_month)
     told = Told(training, of_each, window_ends(known.cube, config.window), start_month, nowcast=nowcast)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mlssm.data.layers import AreaLayers
 from mlssm.data.moment import Moment, PrefitMaps
 from mlssm.data.spec import FeatureSpec
-from mlssm.grid import beyond, within
+from mlssm.grid import carried_on, cut_off, from_first, within
 from mlssm.variables import AVAILABLE, is_of_kind, source_of, transformed
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
@@ -71,10 +71,8 @@ class FeatureSource:
     def patch(self, area: int, moment: Moment, rows: slice, cols: slice) -> Inputs:
         """The inputs of rows and columns on a date; beyond the area its outermost values, which are not usable."""
         static, usable = self._static(area, moment, within(rows), within(cols))
-        height, width = self.field.places[area].shape
-        reach = beyond(rows, height), beyond(cols, width)
-        if any(any(sides) for sides in reach):
-            static, usable = np.pad(static, [(0, 0), *reach], mode="edge"), np.pad(usable, reach)
+        whole = from_first(rows), from_first(cols)
+        static, usable = carried_on(static, *whole), cut_off(usable, *whole)
         return Inputs(self._dynamic(area, moment, rows, cols), static, usable & self._has_weather(moment))
 
     def usable(self, area: int, moment: Moment) -> npt.NDArray[np.bool_]:

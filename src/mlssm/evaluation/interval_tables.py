@@ -158,7 +158,7 @@ def _sentence(groups: pd.DataFrame, level: float) -> str:
     whole = groups[groups["of"] == ALL].iloc[0]
     dates = groups[groups["of"] == "date"]
     seasons = int((groups["of"] == "season").sum())
-    worst = dates.iloc[int(dates[COVERED].to_numpy().argmin())]
+    worst = dates.sort_values(COVERED).iloc[0]
     return (
         f"the {level:.0%} intervals held {whole[COVERED]:.3f} [{whole['low']:.2f}, {whole['high']:.2f}] of the labels "
         f"on {whole['dates']} held-out dates in {seasons} season{'s' if seasons > 1 else ''}, mean width "

@@ -20,11 +20,16 @@ READ_GROUPS = (
 READ_RELIABILITY = "n, mean forecast probability, and how often it came true, with its interval by dates."
 
 
+def calibration_figure(tables: IntervalTables) -> NamedFigure:
+    """Ranks and reliability of the test split."""
+    return NamedFigure("calibration", calibration(tables.pit, tables.reliability, "test"))
+
+
 def intervals_section(tables: IntervalTables | None) -> Section | None:
     """The section; None where there is nothing to show."""
     if tables is None:
         return None
-    figure = NamedFigure("calibration", calibration(tables.pit, tables.reliability, "test"))
+    figure = calibration_figure(tables)
     sentence = f"{tables.sentence[:1].upper()}{tables.sentence[1:]}."
     blocks = (
         Text(sentence),

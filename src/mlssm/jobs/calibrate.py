@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,13 +80,14 @@ def calibrate(
 def tally(
     experiment: Experiment, network: nn.Module, config: TrainConfig, calibration: Calibration | None
 ) -> IntervalTally | None:
-    """How the intervals fare on the test split; None without a calibration."""
+    """How the intervals fare on the test split; None without a calibration, or a label."""
     if calibration is None:
         return None
-    maps = predicted_maps(experiment, network, "test", config.optimiser.batch_size)
+    maps = predicted_maps(experiment, network, "test", config)
     pixel, areas = experiment.stack.working.grid.pixel, len(experiment.stack.areas)
     told = Told(LEVEL, config.evaluation.wet_thresholds, pixel, areas, config.seed)
-    return IntervalTally.of(calibration, maps, told)
+    found = IntervalTally.of(calibration, maps, told)
+    return None if math.isnan(found.scores["coverage"]) else found
 
 
 def _held_out(
@@ -93,7 +95,7 @@ def _held_out(
 ) -> tuple[list[HeldOutMap], str]:
     if in_turn is not None:
         return list(in_turn), IN_TURN
-    val = predicted_maps(experiment, network, "val", config.optimiser.batch_size)
+    val = predicted_maps(experiment, network, "val", config)
     if experiment.prefit is None or any(True for _ in network.parameters()):
         return val, VALIDATION
     return [*out_of_fold_maps(experiment), *val], OUT_OF_FOLD

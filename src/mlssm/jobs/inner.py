@@ -116,7 +116,7 @@ def choose(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> 
             part = _validate(held_experiment, network, job)
             val = part if val is None else pool_evaluations([val, part])
         if run is not None and job.config.trial is None:
-            maps += predicted_maps(held_experiment, network, "val", job.config.optimiser.batch_size)
+            maps += predicted_maps(held_experiment, network, "val", one.config)
     check_inner(np.array([fold.season for fold in folds]))
     assert network is not None
     rmse = math.nan if val is None else scores(val.splits["val"].sums[val.network]).rmse

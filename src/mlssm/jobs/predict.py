@@ -6,13 +6,15 @@ import datetime as dt
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mlssm import __version__
 from mlssm.config import DatamoduleConfig, PredictConfig
+from mlssm.config.retrieval import channel_title
 from mlssm.config.sources import AUTO
 from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
@@ -35,7 +37,7 @@ from mlssm.mapping.preview import MapPanel, write_preview
 from mlssm.progress import track
 from mlssm.response.areas import Drivers
 from mlssm.retrieval.masks import frozen_or_snowy
-from mlssm.retrieval.stack import load_stack
+from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.tracking.find import download, find_run
 from mlssm.tracking.opening import open_store
 from mlssm.tracking.tags import BUNDLE_FOLDER, SEASONS
@@ -125,16 +127,19 @@ def _tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
         "model": model.model.title,
         "lag_days": str(model.window.lag),
         "support_m": f"{working.window_pixels * mapper.cube.grid.pixel:g} ({model.images.multilook})",
-        "ndvi_age_days": _ndvi_age(mapper, date),
+        **_ndvi_tags(mapper, date),
         "software": f"mlssm {__version__}",
         **_prefit_tags(mapper, moment),
     }
 
 
-def _ndvi_age(mapper: Mapper, date: dt.date) -> str:
+def _ndvi_tags(mapper: Mapper, date: dt.date) -> dict[str, str]:
+    """How old the latest NDVI image is, for a model that is fed with it."""
+    if "ndvi" not in mapper.features.spec.static:
+        return {}
     day, images = np.datetime64(date), mapper.cube.ndvi_days
     earlier = images[images < day]
-    return str((day - earlier[-1]).astype(int)) if earlier.size else "no earlier image"
+    return {"ndvi_age_days": str((day - earlier[-1]).astype(int)) if earlier.size else "no earlier image"}
 
 
 def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
@@ -181,12 +186,30 @@ def load_mapper(config: PredictConfig) -> Mapper:
     features = FeatureSource(field, layers, model.channels, model.model.weather_ratio)
     prefit, labelled = None, labelled_pixels(restored.fitted, stack.working)
     retrievals = known_retrievals(restored.fitted, stack.working)
+    if restored.fitted is not None and not _has_channel(stack, model.images.channel, restored.fitted):
+        retrievals = [None for _ in retrievals]
     if restored.fitted is not None and restored.fitted["forecaster"] is not None:
         masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)
         prefit = DayMaps(restored.fitted, Images(cube, stack, masks, window_ends(cube, model.window)), Drivers(field))
     certainty = None if config.intervals == "none" else AreaCertainty.restored(restored.fitted, stack.working)
     network = restored.network.to(device)
     return Mapper(run.run_id, model, cube, stack, features, network, prefit, labelled, retrievals, certainty)
+
+
+def _has_channel(stack: Stack, wanted: Mapping[str, float], fitted: Mapping[str, Any]) -> bool:
+    """Whether images are in the channel that the model's references were fitted to; where not, none can be retrieved.
+
+    Raises:
+        RunError: They are not, and the model sees earlier images.
+    """
+    if dict(stack.channel) == dict(wanted):
+        return True
+    told = f"the model's references are of {channel_title(wanted)}, and the area's images have "
+    told += f"{channel_title(stack.channel)} alone"
+    if fitted.get("nowcast", fitted["retrieval"]):
+        raise RunError(f"{told}; add the missing ones, or take a model with features.previous=none: it sees no images")
+    log.warning("%s: nothing is retrieved from them", told)
+    return False
 
 
 def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> DatamoduleConfig:

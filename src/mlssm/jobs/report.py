@@ -20,7 +20,7 @@ from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation
 from mlssm.evaluation.interval_tables import IntervalTables
 from mlssm.evaluation.page import render
 from mlssm.evaluation.run_figures import run_figures
-from mlssm.evaluation.run_intervals import intervals_section
+from mlssm.evaluation.run_intervals import calibration_figure, intervals_section
 from mlssm.evaluation.run_page import run_page
 from mlssm.evaluation.sums_file import FILE, save_sums
 from mlssm.evaluation.table import ScoreRow, as_csv, as_markdown
@@ -72,12 +72,11 @@ def report(
 
 
 def interval_tables(evaluation: Evaluation, cube: Cube, config: TrainConfig) -> IntervalTables | None:
-    """How the test split's intervals fare, apart; None where nothing was calibrated, or no date is there."""
-    tally = evaluation.intervals
-    if tally is None or not tally.times:
+    """How the test split's intervals fare, apart; None where nothing was calibrated."""
+    if evaluation.intervals is None:
         return None
     days = cube.local_days
-    return IntervalTables.of(tally, days, seasons(days, config.split.start_month), evaluation.resampling)
+    return IntervalTables.of(evaluation.intervals, days, seasons(days, config.split.start_month), evaluation.resampling)
 
 
 def log_intervals(run: TrackedRun, tables: IntervalTables | None) -> None:
@@ -87,6 +86,8 @@ def log_intervals(run: TrackedRun, tables: IntervalTables | None) -> None:
     run.log_table(tables.groups, "intervals")
     run.log_table(tables.reliability, "reliability")
     run.log_table(tables.pit, "pit")
+    figure = calibration_figure(tables)
+    run.log_image(figure.png, f"figures/{figure.stem}.png")
     log.info("%s", tables.sentence)
 
 

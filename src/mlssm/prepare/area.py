@@ -35,6 +35,8 @@ from mlssm.sources.weather.notes import tell_station_errors_anew
 
 log = logging.getLogger(__name__)
 
+# where the files are and how they came there; what they hold counts
+NOT_OF_A_CUBE = {"root", "cubes", "simulation", "area", "dates", "dry_run", "origin"}
 DIGESTS = "digests.json"  # of source files, beside the cubes
 
 
@@ -57,7 +59,7 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: Wea
     bad = BadFiles(on_bad_file)
     files = source_digests(config, bad, config.cubes / DIGESTS)
     tell_changed(config.root, provenance, files, bad)
-    settings = config.model_dump(mode="json", exclude={"root", "cubes", "simulation"})
+    settings = config.model_dump(mode="json", exclude=NOT_OF_A_CUBE)
     inputs = {"format": FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file}
     if provenance:  # when a file was fetched changes nothing
         inputs["provenance"] = [item.model_dump(mode="json", exclude={"retrieved"}) for item in provenance]

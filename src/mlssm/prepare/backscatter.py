@@ -80,6 +80,10 @@ def write_times(writer: CubeWriter, passes: Sequence[Pass], zone: ZoneInfo) -> N
     writer.days("local_day", (moment.date() for moment in local), "time")
     writer.days("window_end", (window_end(moment) for moment in local), "time")
     writer.array("orbit", np.array([overpass.orbit for overpass in passes], np.int64), ("time",))
+    platforms = [overpass.platform for overpass in passes]
+    codes = np.array([cube.PLATFORMS.index(name) if name in cube.PLATFORMS else 0 for name in platforms], np.int8)
+    flags = {"flag_values": [*range(len(cube.PLATFORMS))], "flag_meanings": " ".join(["unknown", *cube.PLATFORMS[1:]])}
+    writer.array("platform", codes, ("time",), flags)
 
 
 def write_incidence(writer: CubeWriter, index: BackscatterIndex, bad: BadFiles) -> None:

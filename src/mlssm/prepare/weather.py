@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -19,8 +18,6 @@ from mlssm.sources.weather.site import Site
 from mlssm.weather.clock import closing_hour
 from mlssm.weather.stations import StationWeather
 
-log = logging.getLogger(__name__)
-
 
 def read_weather(
     config: DatamoduleConfig, index: BackscatterIndex, zone: ZoneInfo, on_bad_file: OnBadFile
@@ -34,11 +31,9 @@ def read_weather(
     for overpass in index.passes:
         passes.setdefault(overpass.orbit, []).append(overpass.acquired.astimezone(zone))
     hour, lines = closing_hour(passes)
-    for line in lines:
-        log.info(line)
     areas = [index.grid.crop(area).bounds for area in index.areas]
     boxes = tuple(transform_bounds(index.grid.crs, "EPSG:4326", *area) for area in areas)
-    return load_weather(config.root, config.weather, on_bad_file, Site(boxes, zone, hour))
+    return load_weather(config.root, config.weather, on_bad_file, Site(boxes, zone, hour, lines))
 
 
 def write_weather(writer: CubeWriter, weather: StationWeather, report: WeatherReport) -> None:

@@ -73,7 +73,7 @@ class Scale:
         for _ in range(1 + REWEIGHTINGS):
             root = np.sqrt(weights) / variance
             # n rows become as many as there are terms: the squares are the same
-            triangle: Floats = np.asarray(np.linalg.qr(np.column_stack([terms, squares]) * root[:, None], mode="r"))
+            triangle = np.asarray(np.linalg.qr(np.column_stack([terms, squares]) * root[:, None], mode="r"))
             coefficients = nnls(triangle[:, :-1], triangle[:, -1])[0]
             variance = np.maximum(terms @ coefficients, least)
         factor = float(weights @ (squares / variance))
@@ -99,7 +99,7 @@ class Scale:
             leverage: Of the driver; NaN: the usual one.
             spread: Of the network, SSM units; None or NaN: the usual one.
         """
-        shape = np.broadcast_shapes(np.shape(mean), np.shape(span), np.shape(leverage))
+        shape = np.broadcast_shapes(*(np.shape(part) for part in (mean, span, leverage, spread) if part is not None))
         flat = [np.broadcast_to(part, shape).astype(float).ravel() for part in (mean, span, leverage)]
         own = None if spread is None else np.broadcast_to(spread, shape).astype(float).ravel()
         usual = [self.usual_span, self.usual_leverage, self.usual_spread]

@@ -122,7 +122,7 @@ class TableShape:
             low, high = np.where(under, middle, low), np.where(under, high, np.maximum(middle, low + 1))
         first, last = at(low), at(high)
         gap = last - first
-        within = np.clip(np.divide(z - first, gap, out=(z >= last).astype(float), where=gap > 0), 0, 1)
+        within = np.clip(np.where(gap > 0, (z - first) / np.where(gap > 0, gap, 1), z >= last), 0, 1)
         return np.asarray(LEVELS[low] + within * (LEVELS[high] - LEVELS[low]))
 
     def deviation(self, mean: Floats, scale: Floats) -> Floats:

@@ -140,18 +140,8 @@ class _Date:
 
     @classmethod
     def of(cls, calibration: Calibration, areas: Sequence[HeldOutMap], told: Told, rng: np.random.Generator) -> _Date:
-        deviations = [calibration.deviation(each) for each in areas]
-        pairs = list(zip(areas, deviations, strict=True))
-        mean, deviation, label, span = (
-            np.concatenate([values[each.known] for each, values in parts]).astype(float)
-            for parts in (
-                [(each, each.mean) for each in areas],
-                pairs,
-                [(each, each.label) for each in areas],
-                [(each, each.span) for each in areas],
-            )
-        )
-        area = np.concatenate([np.full(int(each.known.sum()), each.area) for each in areas])
+        pairs = [(each, calibration.deviation(each)) for each in areas]
+        mean, deviation, label, span, area = _pixels(pairs)
         found = _columns(*calibration.interval(mean, deviation, told.level), label, told.level)
         careful = _columns(*calibration.conservative_interval(mean, deviation, told.level), label, told.level)
         zero = np.zeros(len(mean), np.int64)
@@ -161,7 +151,7 @@ class _Date:
             CONSERVATIVE: _grouped(careful, zero, 1),
             PREDICTED: _grouped(found, wetness, BINS),
             SPAN: _grouped(found, np.digitize(span, SPAN_EDGES), len(SPAN_EDGES) + 1),
-            AREA: _grouped(found, area, told.areas),
+            AREA: _grouped(found, area.astype(np.int64), told.areas),
             SUPPORT: np.stack([_of_blocks(calibration, pairs, support, told) for support in SUPPORTS_M]),
         }
         ranks = calibration.ranks(mean, deviation, label, rng.random(len(label)))
@@ -175,6 +165,15 @@ def interval_score(low: Floats, high: Floats, label: Floats, level: float) -> Fl
     """Width plus 2 / (1 - level) times how far the label lies outside (Gneiting & Raftery 2007, eq. 43)."""
     outside = np.maximum(low - label, 0) + np.maximum(label - high, 0)
     return high - low + 2 / (1 - level) * outside
+
+
+def _pixels(pairs: Sequence[tuple[HeldOutMap, Floats]]) -> Floats:
+    """Prediction, deviation, label, span and number of the area of the labelled pixels of a date [5, n]."""
+    parts = []
+    for each, deviation in pairs:
+        maps = np.stack([each.mean, deviation, each.label, each.span, np.full(each.mean.shape, each.area)])
+        parts.append(maps[:, each.known])
+    return np.concatenate(parts, axis=1).astype(float)
 
 
 def _columns(low: Floats, high: Floats, label: Floats, level: float) -> Floats:

@@ -155,9 +155,9 @@ def test_sums_of_the_hour_are_left_as_they_are(folder: Path, read: Callable[...,
     rain = np.arange(72) % 5 / 1000
     write(grid(hours(3, "2022-01-01 09:00"), tp=(rain, "m")), folder)
     np.testing.assert_allclose(middle(read())["precipitation"], 1000 * rain.reshape(3, 24).sum(axis=1))
-    few = np.where(np.arange(72) == 5, 0.001, 0)
+    few = np.where(np.arange(72) == 15, 0.001, 0)  # to midnight UTC: the sum of that day, or of that hour
     write(grid(hours(3, "2022-01-01 09:00"), tp=(few, "m")), folder)
-    with pytest.raises(DataError, match=r"too little falls to tell .* set datamodule\.weather\.time\.accumulated"):
+    with pytest.raises(DataError, match=r"too little rises to tell .* set datamodule\.weather\.time\.accumulated"):
         read()
     settled = read(time={"accumulated": "hour"})
     np.testing.assert_allclose(middle(settled)["precipitation"], [1, 0, 0])
@@ -352,3 +352,40 @@ def test_a_file_that_is_no_grid(folder: Path, read: Callable[..., Any]) -> None:
     (folder / "g.nc").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"g\.nc: cannot be read as NetCDF or zarr"):
         read()
+
+
+def test_daily_sums_that_are_stamped_at_their_end(folder: Path, read: Callable[..., Any], grid: Grid) -> None:
+    """MRMS at 12 UTC of the 2nd: from 04:00 of the 1st to 04:00 of the 2nd, in California."""
+    times = pd.date_range("2022-01-02 12:00", periods=2)
+    write(grid(times, multisensor_qpe_24h_pass2=([5.0, 6.0], "mm")), folder, "mrms.nc")
+    assert list(middle(read()).index.strftime("%m-%d")) == ["01-01", "01-02"]
+    write(grid(times, pr=([5.0, 6.0], "mm")), folder, "mrms.nc")
+    assert list(middle(read(time={"stamp": "begin"})).index.strftime("%m-%d")) == ["01-02", "01-03"]
+
+
+def test_cells_of_the_sea_are_left_out(folder: Path, read: Callable[..., Any], grid: Grid) -> None:
+    rain = np.ones((3, 3, 3))
+    rain[:, 2, :2] = np.nan
+    write(grid(DAYS, pr=(rain, "mm")), folder)
+    found = read()
+    assert len(found) == 7
+    assert any("2 of 9 cells have no value at all" in note for note in next(iter(found.values())).notes)
+    write(grid(DAYS, pr=(np.full((3, 3, 3), np.nan), "mm")), folder)
+    with pytest.raises(DataError, match="none of the 1 station files can be used"):
+        read()
+
+
+def test_rain_whose_unit_is_too_small_is_warned_of(
+    folder: Path, read: Callable[..., Any], grid: Grid, caplog: pytest.LogCaptureFixture
+) -> None:
+    days = pd.date_range("2022-01-01", periods=250)
+    write(grid(days, tp=(np.arange(250) % 30 / 1000, "mm")), folder)  # metres, said to be millimetres
+    read()
+    assert any("no day of 250 has more than 0.029 mm of rain; is its unit right?" in line for line in caplog.messages)
+
+
+def test_the_even_air_of_the_sea_is_no_other_unit(folder: Path, read: Callable[..., Any], grid: Grid) -> None:
+    days = pd.date_range("2022-01-01", periods=60)
+    even = 288.15 + 0.2 * np.sin(np.arange(60) / 9)
+    write(grid(days, tasmax=(even, "K"), tasmin=(even - 0.8, "K")), folder)
+    assert middle(read())["max_temperature"].mean() == pytest.approx(even.mean() - 273.15)

@@ -63,10 +63,21 @@ def test_hours_are_summed_to_days_that_end_with_the_pass(folder: Path, read: Cal
     assert record.observations.loc["2022-01-02", "max_temperature"] == 10 + 23 / 2 + 1
     # 24 hours of 100 W/m2: 8.64 MJ/m2
     np.testing.assert_allclose(record.observations["radiation"].dropna(), 8.64)
-    morning = read(hour=6)["USW00053152"].observations["precipitation"].dropna()
-    # day d ends at 06:00 of the day after
+    morning = read(hour=6)["USW00053152"].observations
+    # day d ends at 06:00 of the day after, but the coldest hour is that of the night before the image's own day
     first = local["2022-01-02 06:30":"2022-01-03 06:00"].sum()
-    assert morning.loc["2022-01-02"] == pytest.approx(first)
+    assert morning.loc["2022-01-02", "precipitation"] == pytest.approx(first)
+
+
+def test_the_frost_of_a_morning_pass_is_that_of_its_own_night(folder: Path, read: Callable[..., Any]) -> None:
+    """A pass at 06:12 of the 3rd: it froze at 05:00 of the 3rd; the mask asks for the least temperature of the 3rd."""
+    hours = pd.date_range("2022-01-01 09:00", "2022-01-05 08:00", freq="h")
+    frozen = pd.Timestamp("2022-01-03 13:00")  # 05:00 local
+    lines = [hourly(stamp, -9 if stamp == frozen else 5, 0.0) for stamp in hours]
+    (folder / "CRNH0203-2022-CA_X.txt").write_text("\n".join(lines) + "\n")
+    coldest = read(hour=6)["USW00053152"].observations["min_temperature"]
+    assert coldest.loc["2022-01-03"] == -10
+    assert coldest.drop(pd.Timestamp("2022-01-03")).min() == 4
 
 
 def test_flagged_hours_are_missing_and_few_are_scaled(folder: Path, read: Callable[..., Any]) -> None:

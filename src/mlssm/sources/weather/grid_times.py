@@ -20,7 +20,7 @@ from mlssm.weather.stations import Floats
 
 Stamps = npt.NDArray[np.datetime64]
 DAY, HOUR = np.timedelta64(1, "D"), np.timedelta64(1, "h")
-LEAST_CHANGES = 20
+LEAST_RISES, MOST_FALLS = 20, 0.001
 # at which hour UTC a producer's days end
 DAY_ENDS = {"PRISM": 12.0, "IMERG": 24.0, "ERA5-Land": 24.0}
 
@@ -145,6 +145,10 @@ def _ends(axis: Axis, days: Stamps, time: WeatherTime, producer: Producer) -> tu
     """When each day ends, UTC, and how that is known."""
     if isinstance(time.day_ends, float):
         return _at(days, time.day_ends), "as set"
+    if time.stamp == "end" or (time.stamp is None and axis.bounds is None and producer == "MRMS"):
+        return axis.stamps, "as its times"
+    if time.stamp == "begin":
+        return axis.stamps + DAY, "as its times are the days' beginnings"
     if axis.bounds is not None and ((axis.bounds[:, 1] - axis.bounds[:, 0]) == DAY).all():
         return axis.bounds[:, 1], "by its bounds"
     if producer in DAY_ENDS:
@@ -182,12 +186,14 @@ def accumulates(ends: Stamps, values: Floats, where: str) -> bool:
     change = np.diff(values, axis=0)[same]
     least = 1e-4 * max(float(np.nanmax(values, initial=0.0)), 1e-9)
     up, down = int((change > least).sum()), int((change < -least).sum())
-    if 0 < up + down < LEAST_CHANGES:
+    if down > MOST_FALLS * up or up == 0:
+        return False
+    if up < LEAST_RISES:
         raise DataError(
-            f"{where}: too little falls to tell whether its sums are of the hour or since midnight UTC; set "
+            f"{where}: too little rises to tell whether its sums are of the hour or since midnight UTC; set "
             "datamodule.weather.time.accumulated"
         )
-    return up > 0 and down <= 0.001 * up
+    return True
 
 
 def of_the_hour(ends: Stamps, step: float, values: Floats) -> Floats:

@@ -32,12 +32,13 @@ from mlssm.sources.weather.hours import Hours, days_of, step_of
 from mlssm.sources.weather.quantities import QUANTITIES, range_of
 from mlssm.sources.weather.record import StationRecord
 from mlssm.sources.weather.site import Site
-from mlssm.sources.weather.unit_checks import check_units
+from mlssm.sources.weather.unit_checks import OF_GRIDS, check_units
 from mlssm.weather.stations import Days, Floats
 
 log = logging.getLogger(__name__)
 
 MAX_BEYOND_RANGE = 0.01
+MANY_DAYS, LITTLE_MM = 200, 2.0
 ROUNDING_MM = 0.05  # below zero, as packing and interpolation leave it
 CURE = "state the unit in datamodule.weather.columns, e.g. columns: {precipitation: {column: tp, unit: m}}"
 
@@ -113,7 +114,7 @@ def _records(grid: Grid, source: WeatherSource, site: Site) -> list[StationRecor
         grid.tell(*lines)
     for step, found_hours in hours.items():
         days |= _summed(step, found_hours, site, grid)
-    return _stations(grid, blocks, days)
+    return _stations(grid, blocks, days, hourly=bool(hours))
 
 
 def _joined(parts: Sequence[Part], grid: Grid) -> tuple[Axis, Floats]:
@@ -169,6 +170,8 @@ def _of_steps(
             f"{part.where}: {int(beyond.sum())} of {known} values are impossible in {part.written!r}, e.g. "
             f"{raw[beyond][0]:g}; {CURE}"
         )
+    if beyond.any():
+        grid.tell(f"{int(beyond.sum())} values of {part.where} are impossible in {part.written!r}: left out")
     return (None if daily else step), np.where(beyond, np.nan, values)
 
 
@@ -186,7 +189,7 @@ def _summed(
     return {quantity: (days, values) for quantity, values in values_by_day.items()}
 
 
-def _stations(grid: Grid, blocks: Blocks, days: dict[str, tuple[Days, Floats]]) -> list[StationRecord]:
+def _stations(grid: Grid, blocks: Blocks, days: dict[str, tuple[Days, Floats]], hourly: bool) -> list[StationRecord]:
     longitude, latitude = blocks.mean(grid.cells.longitude), blocks.mean(grid.cells.latitude)
     unknown = np.full(len(grid.cells.row), np.nan)
     elevation = blocks.mean(unknown if grid.elevation is None else grid.elevation)
@@ -197,9 +200,12 @@ def _stations(grid: Grid, blocks: Blocks, days: dict[str, tuple[Days, Floats]]) 
             "its cells' heights are unknown: no FAO-56 evapotranspiration, and temperatures without height; put a file "
             "of its elevation (m) or geopotential into the folder"
         )
-    name, group = (grid.name or "grid").lower(), f"{grid.name}, {blocks.count} cells"
+    known = np.any([np.isfinite(values).any(axis=0) for _, values in days.values()], axis=0)
+    if not known.all():
+        grid.tell(f"{int((~known).sum())} of {blocks.count} cells have no value at all, as of the sea: left out")
+    name, group = (grid.name or "grid").lower(), f"{grid.name}, {int(known.sum())} cells"
     records = []
-    for cell in range(blocks.count):
+    for cell in np.flatnonzero(known):
         columns = {
             quantity: pd.Series(values[:, cell], pd.DatetimeIndex(on)) for quantity, (on, values) in days.items()
         }
@@ -207,7 +213,22 @@ def _stations(grid: Grid, blocks: Blocks, days: dict[str, tuple[Days, Floats]]) 
         observations = by_day(pd.DatetimeIndex(table.index), {str(key): table[key].to_numpy() for key in table})
         identifier = f"{name}_{latitude[cell]:.4f}_{longitude[cell]:.4f}"
         at = float(longitude[cell]), float(latitude[cell]), float(elevation[cell])
-        records.append(StationRecord(identifier, *at, observations, group=group, notes=tuple(grid.notes)))
-    middle = records[len(records) // 2]
-    check_units(Path(grid.name), middle.observations, middle.latitude, "metric", CURE)
+        records.append(StationRecord(identifier, *at, observations, 0, tuple(grid.notes), group, hourly))
+    if records:
+        _judge(grid, records[len(records) // 2])
     return records
+
+
+def _judge(grid: Grid, record: StationRecord) -> None:
+    """Hold a cell's days against what climates have.
+
+    Raises:
+        DataError: They are in another unit than the file states.
+    """
+    check_units(Path(grid.name), record.observations, record.latitude, "metric", CURE, OF_GRIDS)
+    rain = record.observations["precipitation"].dropna()
+    if len(rain) >= MANY_DAYS and rain.max() < LITTLE_MM:
+        log.warning(
+            "%s: no day of %d has more than %.2g mm of rain; is its unit right? %s",
+            *(grid.name, len(rain), rain.max(), CURE),
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import pandas as pd
 from mlssm.errors import DataError
 from mlssm.sources.weather.quantities import QUANTITIES
 from mlssm.sources.weather.site import Site
-from mlssm.weather.clock import day_of, lengths
+from mlssm.weather.clock import MIDNIGHT, NOON, day_of, lengths
 from mlssm.weather.stations import Days, Floats
 
 MOST_MISSING_HOURS = 2.0
@@ -55,7 +55,9 @@ HOUR = np.timedelta64(1, "h")
 def days_of(hours: Hours, site: Site) -> tuple[Days, dict[str, Floats], int]:
     """Sum, average or take the extremes of the hours of each day.
 
-    A day counts with 22 hours at least; where fewer than all are there, its sum is scaled to the whole day.
+    A day counts with 22 hours at least; where fewer than all are there, its sum is scaled to the whole day. Days end at
+    the site's hour; but extremes are those of calendar days where that is in the morning: whether the ground was frozen
+    when the satellite passed is told by the night before it, which is of the image's own day.
 
     Args:
         hours: In any unit of time up to 6 hours.
@@ -64,15 +66,33 @@ def days_of(hours: Hours, site: Site) -> tuple[Days, dict[str, Floats], int]:
     Returns:
         Consecutive days [D], values by quantity [D] or [D, C], and how many days' sums were scaled.
     """
+    values = with_derived(hours.values)
+    own = {name for name in values if site.hour < NOON and QUANTITIES[name].day in ("max", "min")}
+    closings = {hour: names for hour, names in ((site.hour, values.keys() - own), (MIDNIGHT, own)) if names}
+    parts = [
+        _closing(replace(hours, values={name: values[name] for name in sorted(names)}), hour, site)
+        for hour, names in closings.items()
+    ]
+    first, last = min(days[0] for days, _, _ in parts), max(days[-1] for days, _, _ in parts)
+    axis = np.arange(first, last + 1)
+    found: dict[str, Floats] = {}
+    for days, daily, _ in parts:
+        for name, amounts in daily.items():
+            found[name] = np.full((len(axis), *amounts.shape[1:]), np.nan)
+            found[name][days - first] = amounts
+    return axis.astype("datetime64[D]"), found, sum(scaled for _, _, scaled in parts)
+
+
+def _closing(hours: Hours, hour: int, site: Site) -> tuple[npt.NDArray[np.int64], dict[str, Floats], int]:
+    """Days that close at one hour: those that have any value, what they have, and how many were scaled."""
     local = pd.DatetimeIndex(hours.ends).tz_localize("UTC").tz_convert(site.zone).tz_localize(None)
     # where clocks go back an hour comes twice: a day that has closed stays closed
-    of_hour = np.maximum.accumulate(day_of(local, site.hour).astype(np.int64))
+    of_hour = np.maximum.accumulate(day_of(local, hour).astype(np.int64))
     days, first = np.unique(of_hour, return_index=True)
-    whole = lengths(days.astype("datetime64[D]"), site.hour, site.zone)
-    axis = np.arange(days[0], days[-1] + 1)
+    whole = lengths(days.astype("datetime64[D]"), hour, site.zone)
     found: dict[str, Floats] = {}
     scaled = np.zeros(len(days), bool)
-    for name, values in with_derived(hours.values).items():
+    for name, values in hours.values.items():
         known = np.add.reduceat(np.isfinite(values), first, axis=0, dtype=np.float64) * hours.step
         missing = whole.reshape(-1, *[1] * (values.ndim - 1)) - known
         daily = _together(values, first, QUANTITIES[name].day)
@@ -80,10 +100,8 @@ def days_of(hours: Hours, site: Site) -> tuple[Days, dict[str, Floats], int]:
             partial = (missing > 1e-6) & (missing <= MOST_MISSING_HOURS)
             daily = np.where(partial, daily * ((known + missing) / np.where(known > 0, known, np.nan)), daily)
             scaled |= partial.reshape(len(days), -1).any(axis=1)
-        daily = np.where(missing <= MOST_MISSING_HOURS, daily, np.nan)
-        found[name] = np.full((len(axis), *values.shape[1:]), np.nan)
-        found[name][days - axis[0]] = daily
-    return axis.astype("datetime64[D]"), found, int(scaled.sum())
+        found[name] = np.where(missing <= MOST_MISSING_HOURS, daily, np.nan)
+    return days, found, int(scaled.sum())
 
 
 def _together(values: Floats, first: npt.NDArray[np.intp], day: str) -> Floats:

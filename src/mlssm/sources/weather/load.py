@@ -69,6 +69,10 @@ def load_weather(
     site = site or Site()
     bad = BadFiles(on_bad_file)
     records, far = read_folder(root, source, site, bad)
+    if any(record.hourly for record in records):
+        far = (*far, *site.lines)
+        for line in site.lines:
+            log.warning(line)
     pairs = [check_quality(record) for record in records]
     checked, counts = [record for record, _ in pairs], [count for _, count in pairs]
     last = last_observed(checked)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from mlssm.sources.weather.quantities import range_of
@@ -81,10 +82,10 @@ def beyond_range(observations: pd.DataFrame) -> pd.DataFrame:
 
     A day whose maximum and minimum are both exactly 0 degC, or both 0 degF, is such a gap: their naught check.
     """
-    failed = _none_failed(observations)
-    for name, values in observations.items():
-        low, high = range_of(str(name))
-        failed[name] = values.notna() & ~values.between(low - 1e-6, high + 1e-6)
+    values = observations.to_numpy(dtype=float)
+    low, high = np.transpose([range_of(str(name)) for name in observations])
+    beyond = (values < low - 1e-6) | (values > high + 1e-6)
+    failed = pd.DataFrame(beyond, observations.index, observations.columns)
     for zero in ZEROS:
         filled = (observations[list(TEMPERATURES)] - zero).abs().max(axis=1, skipna=False) < 1e-6
         failed.loc[filled, list(TEMPERATURES)] = True

@@ -20,6 +20,7 @@ class StationRecord:
             `quantities.QUANTITIES`, NaN = missing.
         flagged: Values that were left out because their quality flag is set.
         notes: What was corrected, moved or left out besides, a line each.
+        hourly: Whether its days were summed from hours.
         group: Of a cell, its grid: what is told of it is told of all cells together.
     """
 
@@ -31,3 +32,4 @@ class StationRecord:
     flagged: int = 0
     notes: tuple[str, ...] = ()
     group: str = ""
+    hourly: bool = False

@@ -20,11 +20,13 @@ class Site:
         boxes: West, south, east and north of each area, degrees; without any, no station is far.
         zone: The areas' time zone.
         hour: Local hour at which the days of hourly weather end, 1..24; see `mlssm.weather.clock`.
+        lines: What is to be said of that hour where there is hourly weather.
     """
 
     boxes: tuple[Bounds, ...] = ()
     zone: ZoneInfo = UTC
     hour: int = MIDNIGHT
+    lines: tuple[str, ...] = ()
 
     @property
     def middles(self) -> list[LonLat]:

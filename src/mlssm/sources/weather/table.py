@@ -21,7 +21,7 @@ from mlssm.sources.weather.record import StationRecord
 from mlssm.sources.weather.site import Site
 from mlssm.sources.weather.station_list import FOOT_M
 from mlssm.sources.weather.table_times import Times, read_times
-from mlssm.sources.weather.unit_checks import check_units
+from mlssm.sources.weather.unit_checks import OF_TABLES, check_units
 from mlssm.weather.evapotranspiration import wind_at_2m
 from mlssm.weather.stations import Floats
 
@@ -85,8 +85,8 @@ def _station(
         for quantity, column in source.columns.items()
     }
     observations = _days(times, values, step, source, site, notes)
-    check_units(path, observations, latitude, "metric", CURE)
-    return StationRecord(name, longitude, latitude, elevation, observations, notes=tuple(notes))
+    check_units(path, observations, latitude, "metric", CURE, OF_TABLES)
+    return StationRecord(name, longitude, latitude, elevation, observations, notes=tuple(notes), hourly=not times.daily)
 
 
 def _once(path: Path, name: str, lines: pd.DataFrame, times: Times, notes: list[str]) -> tuple[pd.DataFrame, Times]:
@@ -189,6 +189,8 @@ def _values(
             f"{path}: {int(beyond.sum())} of {int(np.isfinite(values).sum())} values of {column.column} are impossible "
             f"in {column.unit}, e.g. {first:g}; {CURE}, or name codes for missing in datamodule.weather.missing"
         )
+    if beyond.any():
+        notes.append(f"{int(beyond.sum())} values of {column.column} are impossible in {column.unit}: left out")
     values[beyond] = np.nan
     if quantity == "wind" and column.height_m != 10:
         values = wind_at_2m(values, column.height_m) / wind_at_2m(np.ones(1))[0]

@@ -6,7 +6,7 @@ factor. Each check is one fact of climates that such a factor breaks; what fails
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,12 @@ def cure_of(units: Declared) -> str:
 
 
 def check_units(
-    path: Path, observations: pd.DataFrame, latitude: float, units: Declared = None, cure: str | None = None
+    path: Path,
+    observations: pd.DataFrame,
+    latitude: float,
+    units: Declared = None,
+    cure: str | None = None,
+    checks: Sequence[UnitCheck] | None = None,
 ) -> None:
     """Refuse a station whose numbers cannot be in the units that they should have: GHCN-Daily's, or declared ones.
 
@@ -56,13 +61,13 @@ def check_units(
         observations: A column an element, in physical units, NaN = missing.
         latitude: Degrees north.
         units: Those that NOAA's access service was asked for.
-        cure: What to do; None: as is right for NOAA's files. Depths of snow are judged in these alone: others may come
-            from a sensor that knows millimetres.
+        cure: What to do; None: as is right for NOAA's files.
+        checks: Which facts count; None: all of them.
 
     Raises:
         DataError: A check fails.
     """
-    for check in CHECKS if cure is None else CHECKS[:-1]:
+    for check in CHECKS if checks is None else checks:
         finding = check.finding(observations, latitude)
         if finding is not None:
             what = f"the units of {check.columns} look wrong: {finding}; expected {check.unit}"
@@ -174,3 +179,6 @@ CHECKS = (
     UnitCheck("RHAV", "%", humidity_as_a_fraction),
     UnitCheck("SNWD", "mm", snow_of_another_unit),
 )
+# a sensor knows snow in millimetres; a grid's cell may be of the sea, whose air is even, and drizzles often
+OF_TABLES = tuple(check for check in CHECKS if check.finding is not snow_of_another_unit)
+OF_GRIDS = tuple(check for check in OF_TABLES if check.finding not in (temperatures_too_even, rain_too_weak))

@@ -115,7 +115,9 @@ def _station(
     notes = [] if np.isfinite(elevation) else [UNKNOWN_ELEVATION]
     read = _daily if kind == "daily" else _hourly
     observations, told = read(path, lines, site)
-    return StationRecord(identifier, longitude, latitude, elevation, observations, notes=(*notes, *told))
+    return StationRecord(
+        identifier, longitude, latitude, elevation, observations, notes=(*notes, *told), hourly=kind == "hourly"
+    )
 
 
 def _places(kind: str) -> dict[str, int]:
