@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from mlssm.config.base import Strict
 from mlssm.config.earth_engine import EarthEngineBackscatter, EarthEngineElevation, EarthEngineNdvi
 from mlssm.config.noaa import NoaaWeather
+from mlssm.config.ssurgo import SsurgoSoil
 
 PLANETARY = "https://planetarycomputer.microsoft.com/api/stac/v1"
 
@@ -134,5 +135,5 @@ class OriginConfig(Strict):
     ) = None
     dem: Annotated[StacElevation | EarthEngineElevation, Field(discriminator="service")] | None = None
     ndvi: Annotated[StacNdvi | EarthEngineNdvi, Field(discriminator="service")] | None = None
-    soil: None = None
+    soil: SsurgoSoil | None = None
     weather: NoaaWeather | None = None

@@ -20,6 +20,7 @@ MODULES = {
     ("ndvi", "earth_engine"): "mlssm.origins.earth_engine.ndvi",
     ("dem", "stac"): "mlssm.origins.stac.elevation",
     ("ndvi", "stac"): "mlssm.origins.stac.ndvi",
+    ("soil", "ssurgo"): "mlssm.origins.ssurgo",
     ("weather", "noaa"): "mlssm.origins.noaa",
 }
 
