@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from tests.conftest import compose_plain
 
 from mlssm.config import TrainConfig, parse
 from mlssm.errors import ConfigError
@@ -26,12 +25,12 @@ DATES = "dates=2021-09-01/2024-08-31"
         (["area=a.geojson"], "'area' is for an area that is fetched"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_anything_is_asked(overrides: list[str], match: str) -> None:
+def test_what_does_not_fit_is_refused_before_anything_is_asked(composed: Any, overrides: list[str], match: str) -> None:
     with pytest.raises((ConfigError, ValueError), match=match):
-        parse(TrainConfig, compose_plain("train", *overrides))
+        parse(TrainConfig, composed("train", *overrides))
 
 
 @pytest.mark.parametrize("area", ["area=[-77.1,38.5,-76.6,39.1]", "area='-77.1,38.5,-76.6,39.1'", "area=aoi.geojson"])
-def test_an_area_is_a_file_or_a_box(area: str) -> None:
-    typed: Any = parse(TrainConfig, compose_plain("train", "datamodule=stac", area, DATES))
+def test_an_area_is_a_file_or_a_box(composed: Any, area: str) -> None:
+    typed: Any = parse(TrainConfig, composed("train", "datamodule=stac", area, DATES))
     assert typed.datamodule.area in ((-77.1, 38.5, -76.6, 39.1), "-77.1,38.5,-76.6,39.1", "aoi.geojson")

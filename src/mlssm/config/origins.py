@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from mlssm.config.base import Strict
+from mlssm.config.earth_engine import EarthEngineBackscatter, EarthEngineElevation, EarthEngineNdvi
 from mlssm.config.noaa import NoaaWeather
+from mlssm.config.ssurgo import SsurgoSoil
 
 PLANETARY = "https://planetarycomputer.microsoft.com/api/stac/v1"
 
@@ -128,8 +130,10 @@ class OriginConfig(Strict):
     """The service of each source; of one that is null nothing is fetched, and what is in the folder counts."""
 
     download: DownloadConfig = DownloadConfig()
-    backscatter: Annotated[StacBackscatter | OperaBackscatter, Field(discriminator="service")] | None = None
-    dem: StacElevation | None = None
-    ndvi: StacNdvi | None = None
-    soil: None = None
+    backscatter: (
+        Annotated[StacBackscatter | OperaBackscatter | EarthEngineBackscatter, Field(discriminator="service")] | None
+    ) = None
+    dem: Annotated[StacElevation | EarthEngineElevation, Field(discriminator="service")] | None = None
+    ndvi: Annotated[StacNdvi | EarthEngineNdvi, Field(discriminator="service")] | None = None
+    soil: SsurgoSoil | None = None
     weather: NoaaWeather | None = None

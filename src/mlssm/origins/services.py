@@ -15,8 +15,12 @@ SOURCES = ("backscatter", "dem", "ndvi", "soil", "weather")
 MODULES = {
     ("backscatter", "stac"): "mlssm.origins.stac.backscatter",
     ("backscatter", "opera"): "mlssm.origins.opera",
+    ("backscatter", "earth_engine"): "mlssm.origins.earth_engine.backscatter",
+    ("dem", "earth_engine"): "mlssm.origins.earth_engine.elevation",
+    ("ndvi", "earth_engine"): "mlssm.origins.earth_engine.ndvi",
     ("dem", "stac"): "mlssm.origins.stac.elevation",
     ("ndvi", "stac"): "mlssm.origins.stac.ndvi",
+    ("soil", "ssurgo"): "mlssm.origins.ssurgo",
     ("weather", "noaa"): "mlssm.origins.noaa",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,31 +21,37 @@ SIDE = 256
 
 
 def write_geotiff(
-    path: Path, values: npt.NDArray[Any], grid: Grid, nodata: float, scale: float = 1.0, description: str = ""
+    path: Path,
+    values: npt.NDArray[Any],
+    grid: Grid,
+    nodata: float,
+    scale: float = 1.0,
+    description: str | Sequence[str] = "",
 ) -> None:
-    """Write one band as a tiled, deflated GeoTIFF; it has its name only when it is whole.
+    """Write a tiled, deflated GeoTIFF; it has its name only when it is whole.
 
     Args:
         path: The file.
-        values: [row, column] in the type to store.
+        values: [row, column], or [band, row, column], in the type to store.
         grid: Where they lie.
         nodata: The stored value that says missing.
         scale: What stored values are multiplied with.
-        description: Of the band.
+        description: Of the band, or of each.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.partial.tif")
-    profile: dict[str, Any] = {"driver": "GTiff", "count": 1, "dtype": values.dtype.name, "nodata": nodata}
+    bands = values if values.ndim == 3 else values[None]
+    profile: dict[str, Any] = {"driver": "GTiff", "count": len(bands), "dtype": values.dtype.name, "nodata": nodata}
     profile |= {"height": grid.height, "width": grid.width, "crs": grid.crs, "transform": grid.transform}
     if min(grid.shape) >= SIDE:
         profile |= {"tiled": True, "blockxsize": SIDE, "blockysize": SIDE}
     predictor = 3 if np.issubdtype(values.dtype, np.floating) else 2
     with naming(path):
         with rasterio.open(partial, "w", **profile, compress="deflate", predictor=predictor) as file:
-            file.write(values, 1)
-            file.scales = (scale,)
-            if description:
-                file.set_band_description(1, description)
+            file.write(bands)
+            file.scales = (scale,) * len(bands)
+            for number, text in enumerate((description,) if isinstance(description, str) else description, 1):
+                file.set_band_description(number, text)
         partial.replace(path)
 
 

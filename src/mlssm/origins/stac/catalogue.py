@@ -74,7 +74,7 @@ class Catalogue:
             partial.replace(kept)
         found = sorted(map(_item, features), key=lambda item: (item.time, item.id))
         if dated:
-            found = [item for item in found if request.first <= _solar_day(item.time, request) <= request.last]
+            found = [item for item in found if request.first <= solar_day(item.time, request) <= request.last]
         if not found:
             raise DataError(
                 f"{self.service.api} has nothing of {self.service.collection} for area {request.place.bounds} and "
@@ -143,7 +143,7 @@ def _item(feature: Mapping[str, Any]) -> Item:
     return Item(str(feature["id"]), time, properties, assets, tuple(feature.get("bbox") or ()))
 
 
-def _solar_day(time: dt.datetime, request: Request) -> dt.date:
+def solar_day(time: dt.datetime, request: Request) -> dt.date:
     """The day at a place, by the sun."""
     west, _, east, _ = request.place.bounds
     return (time + dt.timedelta(hours=(west + east) / 2 / 15)).date()

@@ -70,23 +70,7 @@ class StacNdviFetcher:
 
     def _days(self, request: Request) -> dict[dt.date, list[Item]]:
         """The items of each day: of each tile the clearest one of so many days."""
-        items = only_newest(self.catalogue.items(request), lambda item: (item.time.date(), tile(item)))
-        clear = [item for item in items if cloud(item) <= self.settings.most_cloud]
-        if not clear:
-            raise DataError(
-                f"all {len(items)} scenes have more than {self.settings.most_cloud:g} % cloud; raise "
-                "datamodule.origin.ndvi.most_cloud"
-            )
-        best: dict[Any, Item] = {}
-        for item in clear:
-            every = self.settings.every_days or 1
-            key = ((item.time.date() - request.first).days // every, tile(item))
-            if key not in best or unclear(item) < unclear(best[key]):
-                best[key] = item
-        days: dict[dt.date, list[Item]] = defaultdict(list)
-        for item in best.values():
-            days[item.time.date()].append(item)
-        return dict(days)
+        return clearest_days(self.catalogue.items(request), request, self.settings.most_cloud, self.settings.every_days)
 
     def _assets(self, item: Item) -> tuple[str, str, str]:
         names = (self.settings.red, self.settings.nir, self.settings.classes)
@@ -163,6 +147,31 @@ def reflectance_offset(item: Item) -> float:
         )
     digits = re.sub(r"\D", "", str(stated)) if named is None else named[1] + named[2]
     return OFFSET if int(digits) >= OFFSET_FROM else 0.0
+
+
+def clearest_days(
+    items: Sequence[Item], request: Request, most_cloud: float, every_days: int | None
+) -> dict[dt.date, list[Item]]:
+    """The items of each day: of each tile the clearest one of so many days.
+
+    Raises:
+        DataError: All have too much cloud.
+    """
+    newest = only_newest(items, lambda item: (item.time.date(), tile(item)))
+    clear = [item for item in newest if cloud(item) <= most_cloud]
+    if not clear:
+        raise DataError(
+            f"all {len(newest)} scenes have more than {most_cloud:g} % cloud; raise datamodule.origin.ndvi.most_cloud"
+        )
+    best: dict[Any, Item] = {}
+    for item in clear:
+        key = ((item.time.date() - request.first).days // (every_days or 1), tile(item))
+        if key not in best or unclear(item) < unclear(best[key]):
+            best[key] = item
+    days: dict[dt.date, list[Item]] = defaultdict(list)
+    for item in best.values():
+        days[item.time.date()].append(item)
+    return dict(days)
 
 
 def tile(item: Item) -> str:
