@@ -1,11 +1,11 @@
 """Windows of remote COGs: their place, values and bytes, and what happens when reads fail."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from rasterio.io import MemoryFile
 from rasterio.transform import Affine
-from tests.origins.catalogue import CRS, NORTH, WEST, cog, speckled
-from tests.origins.conftest import Faulty
 
 from mlssm.errors import DataError
 from mlssm.grid import Grid
@@ -13,19 +13,27 @@ from mlssm.origins.answers import Missing, Refused
 from mlssm.origins.cog import read_cog
 from mlssm.origins.download import Downloads
 
-VALUES = speckled((640, 640), 0.1, 0)
-SCENE = cog(VALUES, 10, np.nan)
+CRS = "EPSG:32618"
+WEST, NORTH = 330000.0, 4300000.0
+VALUES = np.random.default_rng(0).gamma(4, 0.025, (640, 640)).astype(np.float32)
 # 40 rows and columns of 10 m from row 300 and column 500 on
 GRID = Grid(CRS, (WEST + 5000, NORTH - 3000), 10, 40, 40)
 
 
+@pytest.fixture(scope="module")
+def scene(made: Any) -> bytes:
+    return bytes(made.cog(VALUES, 10, np.nan))
+
+
 @pytest.fixture
-def url(server: Faulty) -> str:
-    server.files["/scene.tif"] = SCENE
+def url(server: Any, scene: bytes) -> str:
+    server.files["/scene.tif"] = scene
     return f"{server.url}/scene.tif"
 
 
-def test_a_window_has_the_files_own_pixels_and_costs_few_bytes(server: Faulty, downloads: Downloads, url: str) -> None:
+def test_a_window_has_the_files_own_pixels_and_costs_few_bytes(
+    server: Any, downloads: Downloads, url: str, scene: bytes
+) -> None:
     cut = read_cog(downloads, url, GRID)
     assert cut is not None
     np.testing.assert_array_equal(cut.values, VALUES[300:340, 500:540])
@@ -33,7 +41,7 @@ def test_a_window_has_the_files_own_pixels_and_costs_few_bytes(server: Faulty, d
     assert cut.needed_bytes > cut.values.nbytes / 2
     # the header, and the blocks of 128 x 128 that the window lies on: of 25 blocks four
     assert cut.read_bytes < cut.needed_bytes + 2 * 32768
-    assert cut.read_bytes < len(SCENE) / 4
+    assert cut.read_bytes < len(scene) / 4
     assert cut.requests <= 4
 
 
@@ -54,10 +62,10 @@ def test_the_window_of_a_file_that_ends_inside_the_grid(downloads: Downloads, ur
     assert read_cog(downloads, url, Grid(CRS, (WEST - 9000, NORTH), 10, 20, 20)) is None
 
 
-def test_missing_pixels_are_missing(server: Faulty, downloads: Downloads) -> None:
+def test_missing_pixels_are_missing(server: Any, downloads: Downloads, made: Any) -> None:
     holes = VALUES.copy()
     holes[300:310] = -32768
-    server.files["/holes.tif"] = cog(holes, 10, -32768)
+    server.files["/holes.tif"] = made.cog(holes, 10, -32768)
     cut = read_cog(downloads, f"{server.url}/holes.tif", GRID)
     assert cut is not None
     assert np.isnan(cut.values[:10]).all()
@@ -66,7 +74,7 @@ def test_missing_pixels_are_missing(server: Faulty, downloads: Downloads) -> Non
 
 @pytest.mark.parametrize("faults", [[429, 500, 503], ["hang", 500], ["cut", "cut"]], ids=str)
 def test_reads_that_fail_for_now_are_tried_again(
-    server: Faulty, downloads: Downloads, url: str, faults: list[int | str]
+    server: Any, downloads: Downloads, url: str, faults: list[int | str]
 ) -> None:
     server.faults["/scene.tif"] = list(faults)
     cut = read_cog(downloads, url, GRID)
@@ -74,7 +82,7 @@ def test_reads_that_fail_for_now_are_tried_again(
     np.testing.assert_array_equal(cut.values, VALUES[300:340, 500:540])
 
 
-def test_a_link_that_expires_between_two_reads_is_signed_anew(server: Faulty, downloads: Downloads, url: str) -> None:
+def test_a_link_that_expires_between_two_reads_is_signed_anew(server: Any, downloads: Downloads, url: str) -> None:
     server.token = "1"
     tokens = iter(range(1, 9))
     current = [str(next(tokens))]
@@ -94,7 +102,7 @@ def test_a_link_that_expires_between_two_reads_is_signed_anew(server: Faulty, do
 
 @pytest.mark.parametrize(("status", "kind"), [(403, Refused), (404, Missing)])
 def test_what_fails_for_good_is_told(
-    server: Faulty, downloads: Downloads, url: str, status: int, kind: type[DataError]
+    server: Any, downloads: Downloads, url: str, status: int, kind: type[DataError]
 ) -> None:
     server.faults["/scene.tif"] = [status]
     with pytest.raises(kind, match=f"status {status}"):
@@ -102,7 +110,7 @@ def test_what_fails_for_good_is_told(
 
 
 def test_a_read_inside_gdal_that_fails_for_good_is_told(
-    server: Faulty, downloads: Downloads, url: str, monkeypatch: pytest.MonkeyPatch
+    server: Any, downloads: Downloads, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mlssm.origins.cog._blocks", lambda dataset, window: [])  # so that GDAL itself asks for them
     server.faults["/scene.tif"] = ["", 403]
@@ -110,7 +118,7 @@ def test_a_read_inside_gdal_that_fails_for_good_is_told(
         read_cog(downloads, url, GRID)
 
 
-def test_what_is_no_geotiff_or_lies_nowhere_is_refused(server: Faulty, downloads: Downloads) -> None:
+def test_what_is_no_geotiff_or_lies_nowhere_is_refused(server: Any, downloads: Downloads) -> None:
     server.files["/junk.tif"] = b"junk" * 1000
     with pytest.raises(DataError, match="cannot be read as a GeoTIFF"):
         read_cog(downloads, f"{server.url}/junk.tif", GRID)

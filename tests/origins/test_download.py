@@ -3,9 +3,9 @@
 import hashlib
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.origins.conftest import Faulty
 
 from mlssm.config.origins import DownloadConfig
 from mlssm.errors import DataError
@@ -17,7 +17,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture
-def target(tmp_path: Path, server: Faulty) -> Path:
+def target(tmp_path: Path, server: Any) -> Path:
     server.files["/file.tif"] = CONTENT
     return tmp_path / "area" / "file.tif"
 
@@ -26,7 +26,7 @@ def leftovers(target: Path) -> list[str]:
     return [path.name for path in target.parent.iterdir() if path != target]
 
 
-def test_a_file_comes_whole_with_its_digest(server: Faulty, downloads: Downloads, target: Path) -> None:
+def test_a_file_comes_whole_with_its_digest(server: Any, downloads: Downloads, target: Path) -> None:
     received = downloads.file(Remote(f"{server.url}/file.tif", target))
     assert target.read_bytes() == CONTENT
     assert (received.sha256, received.size) == (SHA256, len(CONTENT))
@@ -34,14 +34,14 @@ def test_a_file_comes_whole_with_its_digest(server: Faulty, downloads: Downloads
 
 
 @pytest.mark.parametrize("fault", [429, 500, 502, 503, "hang"])
-def test_a_fault_for_now_is_tried_again(server: Faulty, downloads: Downloads, target: Path, fault: int | str) -> None:
+def test_a_fault_for_now_is_tried_again(server: Any, downloads: Downloads, target: Path, fault: int | str) -> None:
     server.faults["/file.tif"] = [fault, fault]
     downloads.file(Remote(f"{server.url}/file.tif", target))
     assert target.read_bytes() == CONTENT
     assert server.count() == 3
 
 
-def test_what_fails_too_often_is_given_up_with_the_cure(server: Faulty, downloads: Downloads, target: Path) -> None:
+def test_what_fails_too_often_is_given_up_with_the_cure(server: Any, downloads: Downloads, target: Path) -> None:
     server.faults["/file.tif"] = [503] * 9
     with pytest.raises(DataError, match=r"status 503; given up after 4 trials\. Run the same command again"):
         downloads.file(Remote(f"{server.url}/file.tif", target))
@@ -49,7 +49,7 @@ def test_what_fails_too_often_is_given_up_with_the_cure(server: Faulty, download
     assert not target.exists()
 
 
-def test_a_file_that_breaks_off_goes_on_where_it_was(server: Faulty, downloads: Downloads, target: Path) -> None:
+def test_a_file_that_breaks_off_goes_on_where_it_was(server: Any, downloads: Downloads, target: Path) -> None:
     server.faults["/file.tif"] = ["cut", "cut", "cut", "cut", "cut"]  # more often than it is tried without getting on
     downloads.file(Remote(f"{server.url}/file.tif", target))
     assert target.read_bytes() == CONTENT
@@ -58,7 +58,7 @@ def test_a_file_that_breaks_off_goes_on_where_it_was(server: Faulty, downloads: 
 
 
 def test_a_killed_download_goes_on_in_the_next_run(
-    server: Faulty, downloads: Downloads, settings: DownloadConfig, target: Path
+    server: Any, downloads: Downloads, settings: DownloadConfig, target: Path
 ) -> None:
     server.faults["/file.tif"] = ["cut", *[500] * 4]
     with pytest.raises(DataError):
@@ -69,7 +69,7 @@ def test_a_killed_download_goes_on_in_the_next_run(
     assert server.sent - 4 * len(b"said no") == len(CONTENT)
 
 
-def test_a_file_that_has_changed_meanwhile_begins_anew(server: Faulty, downloads: Downloads, target: Path) -> None:
+def test_a_file_that_has_changed_meanwhile_begins_anew(server: Any, downloads: Downloads, target: Path) -> None:
     server.faults["/file.tif"] = ["cut", *[500] * 4]
     with pytest.raises(DataError):
         downloads.file(Remote(f"{server.url}/file.tif", target))
@@ -78,7 +78,7 @@ def test_a_file_that_has_changed_meanwhile_begins_anew(server: Faulty, downloads
     assert target.read_bytes() == CONTENT[::-1]
 
 
-def test_without_a_validator_a_start_is_not_trusted(server: Faulty, downloads: Downloads, target: Path) -> None:
+def test_without_a_validator_a_start_is_not_trusted(server: Any, downloads: Downloads, target: Path) -> None:
     server.headers = {"ETag": 'W/"weak"'}
     server.faults["/file.tif"] = ["cut"] * 9
     with pytest.raises(DataError, match="given up after 4 trials"):  # and it does not go on for ever
@@ -94,7 +94,7 @@ def test_without_a_validator_a_start_is_not_trusted(server: Faulty, downloads: D
     [(5, None, "bytes, not 5"), (None, f"sha256:{'0' * 64}", "sha256"), (None, f"md5:{'0' * 32}", "md5")],
 )
 def test_what_is_not_what_was_promised_is_refused(
-    server: Faulty, downloads: Downloads, target: Path, size: int | None, checksum: str | None, match: str
+    server: Any, downloads: Downloads, target: Path, size: int | None, checksum: str | None, match: str
 ) -> None:
     with pytest.raises(DataError, match=match):
         downloads.file(Remote(f"{server.url}/file.tif", target, size, checksum))
@@ -103,7 +103,7 @@ def test_what_is_not_what_was_promised_is_refused(
     assert leftovers(target) == []
 
 
-def test_a_login_form_is_no_file(server: Faulty, downloads: Downloads, target: Path) -> None:
+def test_a_login_form_is_no_file(server: Any, downloads: Downloads, target: Path) -> None:
     server.headers = {"Content-Type": "text/html; charset=utf-8"}
     with pytest.raises(Refused, match=r"answers with a web page, not with the file; put a login into ~/\.netrc"):
         downloads.file(Remote(f"{server.url}/file.tif", target, credential="put a login into ~/.netrc"))
@@ -111,7 +111,7 @@ def test_a_login_form_is_no_file(server: Faulty, downloads: Downloads, target: P
 
 @pytest.mark.parametrize(("status", "kind"), [(401, Refused), (403, Refused), (404, Missing), (400, DataError)])
 def test_a_fault_for_good_is_told_at_once(
-    server: Faulty, downloads: Downloads, target: Path, status: int, kind: type[DataError]
+    server: Any, downloads: Downloads, target: Path, status: int, kind: type[DataError]
 ) -> None:
     server.faults["/file.tif"] = [status]
     with pytest.raises(kind, match=f"status {status}"):
@@ -119,7 +119,7 @@ def test_a_fault_for_good_is_told_at_once(
     assert server.count() == 1
 
 
-def test_an_expired_link_is_signed_anew(server: Faulty, downloads: Downloads, target: Path) -> None:
+def test_an_expired_link_is_signed_anew(server: Any, downloads: Downloads, target: Path) -> None:
     server.token = "second"
     asked = []
 
@@ -132,7 +132,7 @@ def test_an_expired_link_is_signed_anew(server: Faulty, downloads: Downloads, ta
     assert received.address == f"{server.url}/file.tif"
 
 
-def test_a_link_that_stays_refused_is_told(server: Faulty, downloads: Downloads, target: Path) -> None:
+def test_a_link_that_stays_refused_is_told(server: Any, downloads: Downloads, target: Path) -> None:
     server.token = "never"
     with pytest.raises(Refused, match="status 403"):
         downloads.file(Remote(f"{server.url}/file.tif", target, sign=lambda url, refused: f"{url}?sig=wrong"))
@@ -140,7 +140,7 @@ def test_a_link_that_stays_refused_is_told(server: Faulty, downloads: Downloads,
 
 
 def test_another_area_takes_the_file_from_the_cache(
-    server: Faulty, downloads: Downloads, target: Path, tmp_path: Path
+    server: Any, downloads: Downloads, target: Path, tmp_path: Path
 ) -> None:
     for place in ("one", "two"):
         downloads.file(Remote(f"{server.url}/file.tif", tmp_path / place / "file.tif"))
@@ -153,7 +153,7 @@ def test_another_area_takes_the_file_from_the_cache(
 
 
 def test_a_damaged_or_older_file_of_the_cache_is_fetched_anew(
-    server: Faulty, downloads: Downloads, target: Path, tmp_path: Path
+    server: Any, downloads: Downloads, target: Path, tmp_path: Path
 ) -> None:
     downloads.file(Remote(f"{server.url}/file.tif", target))
     with target.open("r+b") as file:  # the cache has the same file under another name
@@ -166,7 +166,7 @@ def test_a_damaged_or_older_file_of_the_cache_is_fetched_anew(
 
 
 def test_several_files_come_in_their_order_and_a_fault_stops_them(
-    server: Faulty, downloads: Downloads, tmp_path: Path
+    server: Any, downloads: Downloads, tmp_path: Path
 ) -> None:
     server.files |= {f"/{number}": bytes([number]) * 1000 for number in range(9)}
     remotes = [Remote(f"{server.url}/{number}", tmp_path / "many" / str(number)) for number in range(9)]
@@ -175,7 +175,7 @@ def test_several_files_come_in_their_order_and_a_fault_stops_them(
         downloads.files([Remote(f"{server.url}/gone", tmp_path / "gone"), *remotes], "files")
 
 
-def test_json_is_asked_for_again_and_posted(server: Faulty, downloads: Downloads) -> None:
+def test_json_is_asked_for_again_and_posted(server: Any, downloads: Downloads) -> None:
     server.answers["/search"] = lambda query, body: {"got": body, "query": query}
     server.faults["/search"] = [500, 429]
     assert downloads.json(f"{server.url}/search", {"a": "b"}, {"limit": 1}) == {
@@ -187,16 +187,14 @@ def test_json_is_asked_for_again_and_posted(server: Faulty, downloads: Downloads
         downloads.json(f"{server.url}/text")
 
 
-def test_a_long_wait_that_a_service_asks_for_is_not_waited_for(
-    server: Faulty, downloads: Downloads, target: Path
-) -> None:
+def test_a_long_wait_that_a_service_asks_for_is_not_waited_for(server: Any, downloads: Downloads, target: Path) -> None:
     server.headers, server.faults["/file.tif"] = {"Retry-After": "7200"}, [429]
     with pytest.raises(DataError, match=r"the service asks to wait 120 minutes: run it again then"):
         downloads.file(Remote(f"{server.url}/file.tif", target))
 
 
 def test_nothing_secret_is_logged(
-    server: Faulty, downloads: Downloads, target: Path, caplog: pytest.LogCaptureFixture
+    server: Any, downloads: Downloads, target: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "mlssm")
     server.faults["/file.tif"] = [500, 403, 403]

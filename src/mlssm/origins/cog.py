@@ -31,7 +31,7 @@ COARSER = 1.5  # a grid this much coarser than the file takes means
 MARGIN = 2  # pixels of the file around the window, for interpolation
 
 
-class OneFile(FileContainer):
+class OneFile(FileContainer):  # type: ignore[misc] # rasterio ships no types
     """A folder with one file, as GDAL looks for others beside it."""
 
     def __init__(self, file: RangeFile) -> None:

@@ -81,7 +81,7 @@ class RangeFile(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Bytes from here on; fewer at the end of the file."""
+        """Bytes from here on; fewer at the end of the file, none where there is a fault."""
         length = max(min(self._size - self._at, size if size >= 0 else self._size), 0)
         if not length:
             return b""
@@ -91,7 +91,7 @@ class RangeFile(io.RawIOBase):
                 found = self._fetch(self._at, max(length, min(LEAST, self._size - self._at)))[:length]
             except DataError as error:
                 self.fault = error
-                raise
+                return b""
         self._at += length
         return found
 
