@@ -46,6 +46,13 @@ def serve(content: bytes) -> ThreadingHTTPServer:
         def log_message(self, *args: object) -> None:
             """Say nothing."""
 
+        def do_HEAD(self) -> None:
+            SENT["requests"] += 1
+            self.send_response(200)
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+
         def do_GET(self) -> None:
             start, _, end = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
             part = content[int(start) : int(end or len(content)) + 1]
