@@ -33,6 +33,7 @@ class Faulty:
 
     Attributes:
         files: Bytes by path.
+        by_query: Bytes by a word of the query, where a path alone does not tell.
         answers: Function of (query, body) -> JSON value, by path.
         faults: For each path what its next requests meet: a status, `cut` (half of what was asked for), `hang`.
         seen: Method, path and `Range` of each request.
@@ -41,6 +42,7 @@ class Faulty:
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
+    by_query: dict[str, bytes] = field(default_factory=dict)
     answers: dict[str, Callable[[dict[str, list[str]], Any], Any]] = field(default_factory=dict)
     faults: dict[str, list[int | str]] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
@@ -87,6 +89,8 @@ def handler(state: Faulty) -> type[BaseHTTPRequestHandler]:
             elif parts.path in state.answers:
                 content = json.dumps(state.answers[parts.path](query, body)).encode()
                 self.send(200, content, {"Content-Type": "application/json"})
+            elif named := [content for word, content in state.by_query.items() if word in parts.query]:
+                self.send(200, named[0], {"Content-Type": "image/tiff"})
             elif parts.path not in state.files:
                 self.send(404, b"nothing here", {})
             elif state.token is not None and query.get("sig") != [state.token]:

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from mlssm.config.base import Strict
 from mlssm.config.earth_engine import EarthEngineBackscatter, EarthEngineElevation, EarthEngineNdvi
 from mlssm.config.noaa import NoaaWeather
-from mlssm.config.ssurgo import SsurgoSoil
+from mlssm.config.soil_services import PolarisSoil, SoilGridsSoil, SsurgoSoil
 
 PLANETARY = "https://planetarycomputer.microsoft.com/api/stac/v1"
 
@@ -135,5 +135,5 @@ class OriginConfig(Strict):
     ) = None
     dem: Annotated[StacElevation | EarthEngineElevation, Field(discriminator="service")] | None = None
     ndvi: Annotated[StacNdvi | EarthEngineNdvi, Field(discriminator="service")] | None = None
-    soil: SsurgoSoil | None = None
+    soil: Annotated[SsurgoSoil | SoilGridsSoil | PolarisSoil, Field(discriminator="service")] | None = None
     weather: NoaaWeather | None = None

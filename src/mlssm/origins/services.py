@@ -20,7 +20,9 @@ MODULES = {
     ("ndvi", "earth_engine"): "mlssm.origins.earth_engine.ndvi",
     ("dem", "stac"): "mlssm.origins.stac.elevation",
     ("ndvi", "stac"): "mlssm.origins.stac.ndvi",
-    ("soil", "ssurgo"): "mlssm.origins.ssurgo",
+    ("soil", "ssurgo"): "mlssm.origins.soil.ssurgo",
+    ("soil", "soilgrids"): "mlssm.origins.soil.soilgrids",
+    ("soil", "polaris"): "mlssm.origins.soil.polaris",
     ("weather", "noaa"): "mlssm.origins.noaa",
 }
 

@@ -1,0 +1,1 @@
+"""Soil as classes: SSURGO, SoilGrids, POLARIS."""
