@@ -6,34 +6,84 @@ import copy
 import datetime as dt
 import functools
 import gc
-from collections.abc import Callable
+import hashlib
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
-import torch
+import yaml
+from filelock import FileLock
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from rasterio.transform import Affine
 
 from mlssm.config import DatamoduleConfig, TrainConfig, parse
-from mlssm.cube import Cube
-from mlssm.data.assemble import Experiment, assemble
 from mlssm.grid import Grid
-from mlssm.jobs.area import open_area
 
-# two workers share the cores: threads that wait for each other cost more than they bring
-torch.set_num_threads(1)
+if TYPE_CHECKING:  # the process that hands out the tests runs none, and the workers wait for it
+    from mlssm.cube import Cube
+    from mlssm.data.assemble import Experiment
+
+# two workers share the cores: threads that wait for each other cost more than they bring, also in what tests start
+os.environ["OMP_NUM_THREADS"] = "1"
+yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # Hydra reads dozens of files for each command
+gc.disable()  # to look for garbage among what is being imported is a fifth of the imports' time
+
+TESTS = Path(__file__).parent
+TOGETHER = ("evaluation", "tracking")  # rooms whose modules share what takes seconds to make: one process tests each
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left alone with it at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+
+    def turn(item: pytest.Item) -> tuple[bool, ...]:
+        room = item.path.relative_to(TESTS).parts[0]
+        return room not in TOGETHER, room != "integration", item.path not in slow
+
+    items.sort(key=turn)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give workers a module, or one of the rooms `TOGETHER`, at a time, in the order of collection."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Rooms(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            return next((room for room in TOGETHER if module.startswith(f"tests/{room}/")), module)
+
+    config.option.loadscopereorder = False  # by the number of tests
+    return Rooms(config, log)
 
 
 def pytest_collection_finish() -> None:
     """Leave what the imports made out of later collections of garbage, each of which takes half a second with it."""
+    gc.freeze()
+    gc.set_threshold(700, 10, 1_000)  # whole collections only between modules, see `without_garbage`
+    gc.enable()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_garbage() -> Iterator[None]:
+    """Find what is not closed in the module that left it so, and leave what it imported out of later collections."""
+    yield
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what one worker makes and the others find."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -147,10 +197,16 @@ class AreaFiles:
         return parse(DatamoduleConfig, values)
 
 
+@pytest.fixture(scope="session")
+def area_files_in(opera_conf: dict[str, Any]) -> Callable[[Path], AreaFiles]:
+    """Writes a small area's files in a folder."""
+    return lambda folder: AreaFiles(folder / "area", opera_conf)
+
+
 @pytest.fixture
-def area_files(tmp_path: Path, opera_conf: dict[str, Any]) -> AreaFiles:
+def area_files(tmp_path: Path, area_files_in: Callable[[Path], AreaFiles]) -> AreaFiles:
     """Writes a small area's files in the test's folder."""
-    return AreaFiles(tmp_path / "area", opera_conf)
+    return area_files_in(tmp_path)
 
 
 @pytest.fixture
@@ -159,7 +215,7 @@ def small_grid() -> Grid:
     return Grid("EPSG:32611", (240000, 3816000), 30, 24, 24)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def speckled() -> npt.NDArray[np.float32]:
     """Linear power of 24 x 24 pixels, all positive."""
     return np.random.default_rng(0).gamma(4, 0.02, (24, 24)).astype(np.float32)
@@ -235,6 +291,8 @@ class Watershed:
 
     def experiment(self, *more: str) -> Experiment:
         """Labels, features and patches under more overrides."""
+        from mlssm.data.assemble import assemble
+
         return assemble(self.cube, self.config(*more))
 
 
@@ -254,31 +312,36 @@ PINNED = (
         "retrieval.min_dates=5",
         "retrieval.per_orbit=true",
     ),
+    *("retrieval.polarisation=VV", "retrieval.min_sensitivity_speckle=0"),
+    *("retrieval.double_bounce_above_db=null", "retrieval.edge_below_db=null"),
     *("retrieval.min_sensitivity_db=2", "retrieval.water_below_db=-20", "retrieval.incidence_slope=false"),
     *("features.on_missing=fill", "patches.min_valid_fraction=0.1", "patches.high_ssm=0.6"),
 )
 
 
 def open_watershed(*changes: str) -> Watershed:
-    """Simulate and prepare."""
+    """Simulate and prepare, unless that is done."""
+    from mlssm.jobs.area import open_area
+
     overrides = (*PINNED, *changes)
     config = parse(TrainConfig, compose_plain("train", *overrides))
     return Watershed(open_area(config.datamodule, "error"), overrides)
 
 
 @pytest.fixture(scope="session")
-def watersheds(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Watershed]:
+def watersheds(common: Path) -> Callable[..., Watershed]:
     """Simulated watersheds of three seasons and 60 x 60 pixels without vegetation, with changes; each made once."""
-    folder = tmp_path_factory.mktemp("watersheds")
-    made: dict[tuple[str, ...], Watershed] = {}
 
+    @functools.cache
     def make(*changes: str) -> Watershed:
-        if changes not in made:
-            simulation = {"size": 60, "seasons": 3, "revisit_days": 20, "stations": 4, "vegetation_attenuation": 0}
-            small = [f"datamodule.simulation.{key}={value}" for key, value in simulation.items()]
-            places = [f"datamodule.root={folder / str(len(made))}", f"datamodule.cubes={folder / 'cubes'}"]
-            made[changes] = open_watershed(*small, *places, *changes)
-        return made[changes]
+        simulation = {"size": 60, "seasons": 3, "revisit_days": 20, "stations": 4, "vegetation_attenuation": 0}
+        small = [f"datamodule.simulation.{key}={value}" for key, value in simulation.items()]
+        folder = common / "watersheds" / hashlib.sha256(repr(changes).encode()).hexdigest()[:8]
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock"):
+            return open_watershed(
+                *small, f"datamodule.root={folder / 'area'}", f"datamodule.cubes={folder / 'cubes'}", *changes
+            )
 
     return make
 
@@ -296,7 +359,8 @@ def silent_watershed(watersheds: Callable[..., Watershed]) -> Watershed:
 
 
 @pytest.fixture(scope="session")
-def santa_barbara(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Watershed:
+def santa_barbara(shared: Path, common: Path) -> Watershed:
     """The real area, prepared."""
-    places = [f"datamodule.root={shared / 'santa_barbara'}", f"datamodule.cubes={tmp_path_factory.mktemp('real')}"]
-    return open_watershed("datamodule=opera_rtc", *places)
+    places = [f"datamodule.root={shared / 'santa_barbara'}", f"datamodule.cubes={common / 'real'}"]
+    with FileLock(common / "real.lock"):
+        return open_watershed("datamodule=opera_rtc", *places)

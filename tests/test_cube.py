@@ -39,14 +39,23 @@ def test_missing_stays_missing_and_what_is_too_large_is_cut_but_never_missing() 
     assert np.isnan(unpack(packed, 0.01)).tolist() == [True, False, False, False, False, False]
 
 
-@pytest.fixture
-def cube(area_files: Any, speckled: Any) -> Cube:
+@pytest.fixture(scope="module")
+def prepared(area_files_in: Any, speckled: Any, tmp_path_factory: pytest.TempPathFactory) -> Cube:
     """Two passes of one burst; VH is missing in the second."""
+    area_files = area_files_in(tmp_path_factory.mktemp("prepared"))
     area_files.weather()
     area_files.image(speckled)
     area_files.image(speckled / 5, pol="VH")
     area_files.image(speckled, "20230113T015902")
     return prepare(area_files.config(), "error")
+
+
+@pytest.fixture
+def cube(prepared: Cube, tmp_path: Path) -> Cube:
+    """A copy of it, to be changed."""
+    path = tmp_path / "cubes" / prepared.path.name
+    shutil.copytree(prepared.path, path)
+    return Cube(path, prepared.manifest)
 
 
 def test_arrays_are_read_as_they_were_written(cube: Cube, speckled: Any) -> None:

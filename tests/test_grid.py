@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pyproj import CRS, Transformer
 
 from mlssm.errors import DataError
-from mlssm.grid import Grid, Window, merge_windows
+from mlssm.grid import Grid, Window, carried_on, cut_off, from_first, merge_windows
 
 SMALL = st.integers(0, 60)
 SIZE = st.integers(1, 40)
@@ -209,3 +209,17 @@ def test_wkt_does_as_well_as_a_code() -> None:
 def test_a_pixel_of_no_size_is_refused(pixel: float) -> None:
     with pytest.raises(DataError, match="resolution_m"):
         Grid("EPSG:32611", (0, 0), pixel, 10, 10)
+
+
+@given(st.integers(-3, 5), st.integers(1, 9), st.integers(-3, 5), st.integers(1, 9))
+def test_beyond_the_edge_a_plane_is_carried_on_and_a_mask_cut_off_as_by_numpys_pad(
+    row: int, height: int, col: int, width: int
+) -> None:
+    rows, cols = slice(row, max(row, 0) + height), slice(col, max(col, 0) + width)
+    values = np.random.default_rng(0).random((2, 6, 7))
+    known = values[:, max(row, 0) : rows.stop, max(col, 0) : cols.stop]
+    reach = [(max(-row, 0), max(rows.stop - 6, 0)), (max(-col, 0), max(cols.stop - 7, 0))]
+    expected = np.pad(known, [(0, 0), *reach], mode="edge")
+    np.testing.assert_array_equal(carried_on(values, rows, cols), expected)
+    np.testing.assert_array_equal(carried_on(known, from_first(rows), from_first(cols)), expected)
+    np.testing.assert_array_equal(cut_off(values > 0.5, rows, cols), np.pad(known > 0.5, [(0, 0), *reach]))

@@ -98,8 +98,8 @@ from mlssm.config import PredictConfig, TrainConfig, parse
 from omegaconf import OmegaConf
 wanted = {"datamodule": ["datamodule.root=DIR"]}
 with initialize_config_dir(str(CONF), version_base="1.3"):
-    for path in sorted(CONF.glob("*/*.yaml")):
-        group = path.parent.name
+    one_each = {path.parent.name: path for path in sorted(CONF.glob("*/*.yaml"))}
+    for group, path in one_each.items():
         added = "+" if group in ("experiment", "search") else ""
         config = compose("train", [f"{added}{group}={path.stem}", *wanted.get(group, [])])
         parse(TrainConfig, OmegaConf.to_container(config, resolve=True, throw_on_missing=True))

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -24,11 +24,14 @@ from omegaconf.errors import OmegaConfBaseException
 from mlssm.errors import MlssmError
 from mlssm.files import disk_fault
 from mlssm.jobs.sweep import close_open_sweeps
+from mlssm.processes import slow_imports
 from mlssm.secrets import mask_logs, mask_yaml, without_password
 from mlssm.signals import caught, exit_status, interrupt_of
 from mlssm.tracking.console import Unbreakable
 
 Job = Callable[[dict[str, Any]], Any]
+# keys whose names are the user's own: no configuration has them before
+OWN_NAMES = re.compile(r"(datamodule\.)?layers\.\w")
 CONF = Path(__file__).with_name("conf")  # in a checkout a link to the folder that users edit, in a wheel its files
 
 
@@ -67,7 +70,8 @@ def _train(values: dict[str, Any]) -> object:
 
     typed = parse(TrainConfig, values)  # a wrong value is told before the slow imports
     typed.datamodule.require_root()
-    from mlssm.jobs.train import train
+    with slow_imports():
+        from mlssm.jobs.train import train
 
     return train(typed, values)
 
@@ -76,7 +80,8 @@ def _predict(values: dict[str, Any]) -> None:
     from mlssm.config import PredictConfig, parse
 
     typed = parse(PredictConfig, values)  # a wrong value is told before the slow imports
-    from mlssm.jobs.predict import predict
+    with slow_imports():
+        from mlssm.jobs.predict import predict
 
     predict(typed)
 
@@ -104,12 +109,18 @@ def command(job: Job, config_name: str, conf: Path) -> None:
                 raise  # a sweep goes on with its other jobs
             sys.exit(f"error: {message}")  # Hydra would print the overrides before it
 
+    sys.argv[1:] = with_own_names(sys.argv[1:])
     main = hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=config_name)
     with _told():
         try:
             main(run)()
         finally:
             close_open_sweeps()
+
+
+def with_own_names(arguments: Sequence[str]) -> list[str]:
+    """The command line with `++` before the keys that are the user's to name, as Hydra wants it."""
+    return [f"++{argument}" if OWN_NAMES.match(argument) else argument for argument in arguments]
 
 
 @contextlib.contextmanager

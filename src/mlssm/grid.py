@@ -183,6 +183,11 @@ class Grid:
         x, y = Transformer.from_crs("EPSG:4326", self.crs, always_xy=True).transform(longitude, latitude)
         return np.asarray(x, dtype=float), np.asarray(y, dtype=float)
 
+    def geographic(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Longitude and latitude in degrees (WGS 84) of points in metres; the inverse of `project`."""
+        longitude, latitude = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True).transform(x, y)
+        return np.asarray(longitude, dtype=float), np.asarray(latitude, dtype=float)
+
     def geographic_centre(self) -> tuple[float, float]:
         """Longitude and latitude of the grid's middle, degrees (WGS 84)."""
         west, south, east, north = transform_bounds(self.crs, "EPSG:4326", *self.bounds)
@@ -243,13 +248,36 @@ def beyond(part: slice, size: int) -> tuple[int, int]:
 def carried_on(values: npt.NDArray[Number], rows: slice, cols: slice) -> npt.NDArray[Number]:
     """Rows and columns of a plane, [..., rows, cols]; beyond its edge the outermost values."""
     height, width = values.shape[-2:]
-    reach = beyond(rows, height), beyond(cols, width)
-    inside = values[..., within(rows), within(cols)]
-    if not any(any(sides) for sides in reach):
-        return inside
-    return np.pad(inside, [*[(0, 0)] * (values.ndim - 2), *reach], mode="edge")
+    if not any((*beyond(rows, height), *beyond(cols, width))):
+        return values[..., rows, cols]
+    return values[..., _nearest(rows, height)[:, None], _nearest(cols, width)]
+
+
+def cut_off(mask: npt.NDArray[np.bool_], rows: slice, cols: slice) -> npt.NDArray[np.bool_]:
+    """Rows and columns of a mask, [..., rows, cols]; beyond its edge False."""
+    found = carried_on(mask, rows, cols)
+    (above, below), (left, right) = (
+        beyond(part, size) for part, size in zip((rows, cols), mask.shape[-2:], strict=True)
+    )
+    if above or below or left or right:  # else it is a view
+        height, width = found.shape[-2:]
+        found[..., :above, :] = found[..., height - below :, :] = False
+        found[..., :left] = found[..., width - right :] = False
+    return found
+
+
+def _nearest(part: slice, size: int) -> npt.NDArray[np.intp]:
+    """The indices of a range, each beyond 0..size - 1 brought to the nearer end; twice as fast as `np.pad`."""
+    stop = size if part.stop is None else part.stop
+    return np.arange(part.start or 0, stop, dtype=np.intp).clip(0, size - 1)
 
 
 def within(part: slice) -> slice:
     """A range without what lies before 0; numpy leaves out what lies past the end."""
     return slice(max(part.start or 0, 0), part.stop, part.step)
+
+
+def from_first(part: slice) -> slice:
+    """A range counted from the first of its places that is not before 0."""
+    first = max(part.start or 0, 0)
+    return slice((part.start or 0) - first, None if part.stop is None else part.stop - first)

@@ -82,7 +82,7 @@ def mask_yaml(path: Path) -> None:
     import yaml
 
     text = path.read_text(encoding="utf-8")
-    values = yaml.safe_load(text)
+    values = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # five times as fast where libyaml is
     if (safe := masked(values)) == values:
         return
     partial = path.with_name(f".{path.name}.partial")

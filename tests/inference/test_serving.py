@@ -48,7 +48,7 @@ def physical(experiment, position: int) -> dict[str, np.ndarray]:
     values = experiment.field.at_pixels(moment.window, area, rows, cols, weather)
     fields = dict(zip(weather, np.moveaxis(values, 1, 0), strict=True))
     fixed = {name: values[rows, cols] for name, values in layers.fixed.items()}
-    fixed["ndvi"] = layers.ndvi_at(moment.ndvi, rows, cols)
+    fixed["ndvi"] = layers.on("ndvi", moment.day, rows, cols)
     parts = {"soil": [name for name in fixed if name.startswith("soil_")], "terrain": ["elevation", "slope"]}
     for found in (fields, fixed):
         for name in [*spec.dynamic, *spec.static]:

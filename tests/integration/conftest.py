@@ -6,22 +6,28 @@ import base64
 import contextlib
 import gc
 import io
+import json
 import logging
 import os
 import runpy
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 from unittest import mock
 
+import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 from hydra.core.global_hydra import GlobalHydra
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+OF_THE_MACHINE = ("system/", "seconds", "peak_memory_gb")
 
 # a training that takes seconds, whatever the shipped defaults are
 QUICK = (
@@ -113,6 +119,28 @@ class Project:
         (path,) = (path for path in self.cubes if path.name.startswith("simulated-"))
         return path
 
+    @property
+    def client(self) -> MlflowClient:
+        """Of the project's tracking store."""
+        uri = f"sqlite:///{self.folder / 'mlruns' / 'mlflow.db'}"
+        return MlflowClient(uri, uri)
+
+    def runs(self, experiment: str) -> list[Run]:
+        """All runs of an experiment, the first begun first."""
+        found = self.client.search_runs([self.client.get_experiment_by_name(experiment).experiment_id])
+        return sorted(found, key=lambda run: run.info.start_time)
+
+    def table(self, run: Run, name: str, folder: Path) -> pd.DataFrame:
+        """A table among a run's artifacts, by way of a folder."""
+        place = folder / run.info.run_id
+        place.mkdir(exist_ok=True)
+        return pd.read_csv(self.client.download_artifacts(run.info.run_id, name, str(place)))
+
+    @staticmethod
+    def numbers(run: Run) -> dict[str, float]:
+        """A run's metrics without those that the machine's state changes."""
+        return {name: value for name, value in run.data.metrics.items() if not name.startswith(OF_THE_MACHINE)}
+
     def partial(self) -> list[Path]:
         """What a program that broke off would have left."""
         return [path for path in self.folder.rglob("*") if "partial" in path.name]
@@ -146,16 +174,7 @@ def _own_process() -> Iterator[None]:
         root.handlers, root.level = handlers, level
         torch.use_deterministic_algorithms(False)
         gc.collect()  # what is not closed is found here, and not in a test to come
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small tensors: more threads only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1"}):  # for processes that tests start
-        yield
-    torch.set_num_threads(before)
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -171,13 +190,19 @@ def real() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
+def trained(common: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
     """A project in which the tiny simulated area was trained on once, and what that printed."""
-    project = Project(tmp_path_factory.mktemp("trained"))
-    outcome = project.run("train", *QUICK, *TINY, figures="drawn")
-    assert outcome.code == 0, outcome.stderr
-    gc.freeze()  # the command's imports: to look for garbage among them takes half of a short command's time
-    return project, outcome
+    origin = Project(common / "trained")
+    told = origin.folder / "outcome.json"
+    with FileLock(common / "trained.lock"):
+        if not told.is_file():
+            origin.folder.mkdir()
+            outcome = origin.run("train", *QUICK, *TINY, figures="drawn")
+            assert outcome.code == 0, outcome.stderr
+            told.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+    project = Project(tmp_path_factory.mktemp("trained") / "project")
+    shutil.copytree(origin.folder, project.folder)
+    return project, Outcome(**json.loads(told.read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="session")
@@ -206,13 +231,21 @@ def _empty_store(folder: Path, template: Path) -> None:
         open_store(TrackingConfig(experiment="other", folder=Path(), uri=f"sqlite:///{template}", run_name=None))
 
 
+@pytest.fixture(scope="session")
+def area_copied(tiny_area: Path) -> Callable[[Path], Path]:
+    """Copies the tiny area's files to `area` in a folder, without what says that it is simulated."""
+
+    def copied(folder: Path) -> Path:
+        left_out = shutil.ignore_patterns("truth.zarr", "simulation.json")
+        return Path(shutil.copytree(tiny_area, folder / "area", ignore=left_out, copy_function=os.link))
+
+    return copied
+
+
 @pytest.fixture
-def area_copy(project: Project, tiny_area: Path) -> Path:
-    """A copy of the tiny area's files in the new project, under `area`, without what says that it is simulated."""
-    area = project.folder / "area"
-    left_out = shutil.ignore_patterns("truth.zarr", "simulation.json")
-    shutil.copytree(tiny_area, area, ignore=left_out, copy_function=os.link)
-    return area
+def area_copy(project: Project, area_copied: Callable[[Path], Path]) -> Path:
+    """A copy of the tiny area's files in the new project."""
+    return area_copied(project.folder)
 
 
 @pytest.fixture

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from mlflow import MlflowClient
 
 from mlssm.evaluation.baselines import boosting
 from mlssm.evaluation.evaluation_file import FILE
@@ -22,33 +20,11 @@ pytestmark = pytest.mark.slow
 
 THREE = ("datamodule.simulation.seasons=3", "datamodule.simulation.revisit_days=40", "datamodule.root=data/three")
 THREE += ("evaluation.controls=[]", "model.family=mlssm.models.convlstm.ConvLSTMSettings")
-OF_THE_MACHINE = ("system/", "seconds", "peak_memory_gb")
 
 
 def _told(tiny: tuple[str, ...], *more: str) -> tuple[str, ...]:
     left_out = ("split=", *(item.partition("=")[0] + "=" for item in (*THREE, *more)))
     return (*(item for item in tiny if not item.startswith(left_out)), *THREE, *more)
-
-
-def _client(project: Any) -> MlflowClient:
-    uri = f"sqlite:///{project.folder / 'mlruns' / 'mlflow.db'}"
-    return MlflowClient(uri, uri)
-
-
-def _runs(project: Any, experiment: str) -> list[Any]:
-    client = _client(project)
-    found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
-    return sorted(found, key=lambda run: run.info.start_time)
-
-
-def _numbers(run: Any) -> dict[str, float]:
-    return {name: value for name, value in run.data.metrics.items() if not name.startswith(OF_THE_MACHINE)}
-
-
-def _table(project: Any, run: Any, name: str, folder: Path) -> pd.DataFrame:
-    place = folder / run.info.run_id
-    place.mkdir(exist_ok=True)
-    return pd.read_csv(_client(project).download_artifacts(run.info.run_id, name, str(place)))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,16 +65,16 @@ def inner(trained: Any, tiny: tuple[str, ...]) -> Any:
     told = _told(tiny, "split=by_season", "split.inner=seasons")
     done = project.run("train", *told, "tracking.experiment=inner")
     assert done.code == 0, done.stderr
-    (run,) = _runs(project, "inner")
+    (run,) = project.runs("inner")
     return project, done, run, told
 
 
 def test_the_runs_validation_scores_are_those_of_all_held_out_training_seasons(inner: Any, tmp_path: Path) -> None:
     project, done, run, _ = inner
     assert "inner fold 2 of 2: season 2021" in done.stderr
-    folds = _table(project, run, "inner_folds.csv", tmp_path)
+    folds = project.table(run, "inner_folds.csv", tmp_path)
     assert folds["season"].tolist() == [2020, 2021]
-    dates = _table(project, run, "scores_by_date.csv", tmp_path)
+    dates = project.table(run, "scores_by_date.csv", tmp_path)
     seasons = {split: set(rows["date"].str[:4]) for split, rows in dates.groupby("split")}
     assert seasons["val"] == seasons["train"]
     network = dates[(dates["model"] == "ConvLSTM") & (dates["split"] == "val")]
@@ -107,7 +83,7 @@ def test_the_runs_validation_scores_are_those_of_all_held_out_training_seasons(i
     low, high = run.data.metrics["test/natural/skill_low"], run.data.metrics["test/natural/skill_high"]
     assert low <= run.data.metrics["test/natural/skill"] <= high
     assert run.data.metrics["inner/epochs"] == folds["best_epoch"].min()  # the lower of two
-    course = _client(project).get_metric_history(run.info.run_id, "train/loss")
+    course = project.client.get_metric_history(run.info.run_id, "train/loss")
     assert len(course) == run.data.metrics["inner/epochs"]
     mapped = project.run(
         "predict", f"run={run.info.run_id}", "dates=2020-12-01", f"output={tmp_path}", "tracking.experiment=inner"
@@ -115,24 +91,26 @@ def test_the_runs_validation_scores_are_those_of_all_held_out_training_seasons(i
     assert mapped.code == 0, mapped.stderr
 
 
-@pytest.mark.parametrize("number", [2, 3])
-def test_a_training_that_dies_goes_on_at_its_fold_to_the_same_bits(inner: Any, dies: Any, number: int) -> None:
-    """Of three trainings, the second one or the refit is the last that is begun."""
+def test_a_training_that_dies_twice_goes_on_at_its_folds_to_the_same_bits(inner: Any, dies: Any) -> None:
+    """Of three trainings it dies in the second one, then, gone on with, in the refit."""
     project, _, whole, told = inner
-    keep = f"tracking.experiment=inner_{number}"
-    patch = dies(number)
+    keep = "tracking.experiment=inner_again"
+    patch = dies(2)
     with pytest.raises(Killed):
         project.run("train", *told, keep)
+    (broken,) = project.runs("inner_again")
     patch.undo()
-    (broken,) = _runs(project, keep.partition("=")[2])
+    dies(3)
+    with pytest.raises(Killed):
+        project.run("train", f"resume={broken.info.run_id}", keep)
+    patch.undo()
     done = project.run("train", f"resume={broken.info.run_id}", keep)
     assert done.code == 0, done.stderr
     assert "ended before its first step" not in done.stderr
-    (run,) = _runs(project, keep.partition("=")[2])
+    assert "INFO epoch " not in done.stderr  # each killed training had come to its last epoch
+    (run,) = project.runs("inner_again")
     assert (run.info.run_id, run.info.status) == (broken.info.run_id, "FINISHED")
-    assert _numbers(run) == _numbers(whole)
-    # the killed training had come to its last epoch; what comes after it is trained
-    assert done.stderr.count("INFO epoch ") == (0 if number == 3 else whole.data.metrics["inner/epochs"])
+    assert project.numbers(run) == project.numbers(whole)
 
 
 @pytest.fixture(scope="module")
@@ -146,10 +124,10 @@ def each(trained: Any, tiny: tuple[str, ...]) -> Any:
         patch.setattr(single, "evaluate", lambda *a, **more: real(*a, **more) if a[2].split.test == (2020,) else 1 / 0)
         with pytest.raises(ZeroDivisionError):
             project.run("train", *told)
-    top = next(run for run in _runs(project, "each") if "mlflow.parentRunId" not in run.data.tags)
+    top = next(run for run in project.runs("each") if "mlflow.parentRunId" not in run.data.tags)
     done = project.run("train", f"resume={top.info.run_id}", keep)
     assert done.code == 0, done.stderr
-    return project, done, _runs(project, "each")
+    return project, done, project.runs("each")
 
 
 def test_each_season_is_a_run_and_the_one_above_has_the_pixels_of_all(each: Any, tmp_path: Path) -> None:
@@ -160,7 +138,7 @@ def test_each_season_is_a_run_and_the_one_above_has_the_pixels_of_all(each: Any,
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert (done.run_id, len(runs)) == (top.info.run_id, 1 + 3 + 6)
     assert f"season 2020: done already, run {seasons[0].info.run_id}" in done.stderr
-    table = _table(project, top, "seasons.csv", tmp_path)
+    table = project.table(top, "seasons.csv", tmp_path)
     assert table["season"].tolist() == [2020, 2021, 2022]
     assert table["run_id"].tolist() == [run.info.run_id for run in seasons]
     n = [run.data.metrics["test/n"] for run in seasons]
@@ -173,7 +151,7 @@ def test_each_season_is_a_run_and_the_one_above_has_the_pixels_of_all(each: Any,
 
 def test_the_pooled_sums_are_those_of_the_seasons_and_seeds(each: Any, tmp_path: Path) -> None:
     project, _, runs = each
-    client = _client(project)
+    client = project.client
     (top,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     sums = {}
     for run in runs:
@@ -185,7 +163,7 @@ def test_the_pooled_sums_are_those_of_the_seasons_and_seeds(each: Any, tmp_path:
     assert list(whole.dates) == sorted(date for run in seeds for date in sums[run].dates)[::2]
     total = sum(sums[run].sums["ConvLSTM"].sum((0, 1)) for run in seeds) / 2
     assert np.allclose(whole.sums["ConvLSTM"].sum((0, 1)), total, rtol=1e-12)
-    found = _table(project, top, "scores.csv", tmp_path).set_index(["model", "split", "distribution"])
+    found = project.table(top, "scores.csv", tmp_path).set_index(["model", "split", "distribution"])
     row = found.loc[("ConvLSTM", "test", "natural")]
     assert row["r2"] == pytest.approx(scores(whole.sums["ConvLSTM"]).r2)
     assert row["r2_low"] < row["r2"] < row["r2_high"]
@@ -193,7 +171,7 @@ def test_the_pooled_sums_are_those_of_the_seasons_and_seeds(each: Any, tmp_path:
         client.download_artifacts(seeds[0], name, str(tmp_path))
     mapped = project.run("predict", f"run={top.info.run_id}", "dates=2020-12-01", "tracking.experiment=each")
     assert "tests on every season in turn and has no model; name the run of one of its seasons" in mapped.error
-    spread = _table(project, top, "spread.csv", tmp_path)
+    spread = project.table(top, "spread.csv", tmp_path)
     assert set(spread["seeds"]) == {2}
     page = Path(client.download_artifacts(top.info.run_id, "report.html", str(tmp_path))).read_text(encoding="utf-8")
     assert "Season by season" in page

@@ -7,33 +7,29 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlssm import bundle
+from mlssm.jobs import single
 
 pytestmark = pytest.mark.slow
 
 
 class Kept:
-    """What a store has of one experiment."""
+    """What a project's store has of one experiment."""
 
-    def __init__(self, folder: Path, experiment: str) -> None:
-        uri = f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}"
-        self.client = MlflowClient(uri, uri)
-        self.runs = self.client.search_runs([self.client.get_experiment_by_name(experiment).experiment_id])
+    def __init__(self, project: Any, experiment: str) -> None:
+        self.project, self.client, self.runs = project, project.client, project.runs(experiment)
         (self.top,) = (run for run in self.runs if "mlflow.parentRunId" not in run.data.tags)
 
     def children(self) -> list[Run]:
         return [run for run in self.runs if run is not self.top]
 
     def table(self, name: str, folder: Path) -> pd.DataFrame:
-        return pd.read_csv(self.client.download_artifacts(self.top.info.run_id, f"{name}.csv", str(folder)))
+        return self.project.table(self.top, f"{name}.csv", folder)
 
     def scores(self, run: Run, folder: Path) -> pd.DataFrame:
-        place = folder / str(run.info.run_id)
-        place.mkdir(exist_ok=True)
-        return pd.read_csv(self.client.download_artifacts(run.info.run_id, "scores.csv", str(place)))
+        return self.project.table(run, "scores.csv", folder)
 
     def text(self, name: str, folder: Path) -> str:
         path = self.client.download_artifacts(self.top.info.run_id, name, str(folder))
@@ -53,7 +49,7 @@ def paper(trained: Any, tiny: tuple[str, ...]) -> Any:
     command = ("train", "+experiment=paper_table", "model.lag=1", *fixed, "tracking.experiment=paper")
     outcome = project.run(*command)
     assert outcome.code == 0, outcome.stderr
-    return Kept(project.folder, "paper"), outcome
+    return Kept(project, "paper"), outcome
 
 
 def test_the_papers_table_is_trained_under_both_protocols(paper: Any) -> None:
@@ -109,7 +105,7 @@ def test_leakage_has_a_row_a_split_and_says_why_one_has_no_score(
     done = project.run("train", *command, figures="made")
     assert done.code == 1, done.stderr
     assert "season" in done.error
-    kept = Kept(project.folder, "leakage")
+    kept = Kept(project, "leakage")
     assert kept.top.info.status == "FAILED"
     table = kept.table("leakage", tmp_path).set_index("split")
     for run in (run for run in kept.children() if run.info.status == "FINISHED"):
@@ -122,14 +118,29 @@ def test_leakage_has_a_row_a_split_and_says_why_one_has_no_score(
 
 @pytest.fixture(scope="module")
 def seeds(trained: Any, tiny: tuple[str, ...]) -> Any:
+    """Two seeds, broken off once the second one's network was trained, and gone on with."""
     project, _ = trained
-    outcome = project.run("train", "seeds=2", *_quick(tiny), "tracking.experiment=seeds")
+    real, keep = single.evaluate, "tracking.experiment=seeds"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(single, "evaluate", lambda *args, **more: real(*args, **more) if args[2].seed == 0 else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            project.run("train", "seeds=2", *_quick(tiny), keep)
+    broken = project.runs("seeds")
+    outcome = project.run("train", f"resume={broken[0].info.run_id}", keep)
     assert outcome.code == 0, outcome.stderr
-    return project, Kept(project.folder, "seeds"), outcome
+    return project, Kept(project, "seeds"), outcome, broken
+
+
+def test_seeds_go_on_where_they_were_broken_off(seeds: Any) -> None:
+    _, kept, outcome, broken = seeds
+    assert [run.info.status for run in broken] == ["FAILED", "FINISHED", "FAILED"]
+    assert "INFO epoch" not in outcome.stderr
+    assert [run.info.run_id for run in kept.runs] == [run.info.run_id for run in broken]
+    assert {run.info.status for run in kept.runs} == {"FINISHED"}
 
 
 def test_each_seed_is_a_run_and_the_one_above_has_their_mean_and_spread(seeds: Any, tmp_path: Path) -> None:
-    _, kept, _ = seeds
+    _, kept, _, _ = seeds
     members = sorted(kept.children(), key=lambda run: run.data.params["seed"])
     assert [run.info.run_name for run in members] == ["seed=0", "seed=1"]
     one, two = (run.data.metrics["test/natural/rmse"] for run in members)
@@ -154,7 +165,7 @@ def test_each_seed_is_a_run_and_the_one_above_has_their_mean_and_spread(seeds: A
 
 
 def test_the_model_of_several_seeds_is_the_best_on_validation(seeds: Any, tmp_path: Path) -> None:
-    project, kept, outcome = seeds
+    project, kept, outcome, _ = seeds
     best = min(kept.children(), key=lambda run: run.data.metrics["val/natural/rmse"])
     assert kept.top.data.tags["mlssm.best_seed"] == best.data.params["seed"]
     assert outcome.run_id == kept.top.info.run_id
@@ -183,9 +194,8 @@ def test_every_sampler_loss_and_control_trains(trained: Any, tiny: tuple[str, ..
         figures="made",
     )
     assert second.code == 0, second.stderr
-    kept = MlflowClient(f"sqlite:///{project.folder / 'mlruns' / 'mlflow.db'}")
     for outcome in (first, second):
-        metrics = kept.get_run(outcome.run_id).data.metrics
+        metrics = project.client.get_run(outcome.run_id).data.metrics
         assert 0 < metrics["test/natural/rmse"] < 1
-        text = Path(kept.download_artifacts(outcome.run_id, "scores.csv")).read_text(encoding="utf-8")
+        text = Path(project.client.download_artifacts(outcome.run_id, "scores.csv")).read_text(encoding="utf-8")
         assert "control" not in text  # what is taken away cannot be taken again

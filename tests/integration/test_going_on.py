@@ -6,34 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
 from mlssm.errors import DataError
 from mlssm.jobs import single
-from mlssm.jobs import train as job
 
 pytestmark = pytest.mark.slow
 
-OF_THE_MACHINE = ("system/", "seconds", "peak_memory_gb")
-
-
-def _client(project: Any) -> MlflowClient:
-    uri = f"sqlite:///{project.folder / 'mlruns' / 'mlflow.db'}"
-    return MlflowClient(uri, uri)
-
-
-def _runs(project: Any, experiment: str) -> list[Any]:
-    client = _client(project)
-    found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
-    return sorted(found, key=lambda run: run.info.start_time)
-
-
-def _numbers(run: Any) -> dict[str, float]:
-    return {name: value for name, value in run.data.metrics.items() if not name.startswith(OF_THE_MACHINE)}
-
 
 def _course(project: Any, run_id: str, name: str) -> list[tuple[int, float]]:
-    return [(item.step, item.value) for item in _client(project).get_metric_history(run_id, name)]
+    return [(item.step, item.value) for item in project.client.get_metric_history(run_id, name)]
 
 
 @pytest.fixture
@@ -54,21 +35,21 @@ def test_a_training_that_was_broken_off_ends_as_the_one_that_was_not(
     project, whole = trained
     keep = "tracking.experiment=broken"
     assert project.run("train", *tiny, keep).error == "the disk is full"
-    (broken,) = _runs(project, "broken")
+    (broken,) = project.runs("broken")
     assert broken.info.status == "FAILED"
     breaks_off.undo()
     done = project.run("train", f"resume={broken.info.run_id[:8]}", keep)
     assert done.code == 0, done.stderr
     assert "INFO epoch" not in done.stderr  # it had been trained to its end
-    (resumed,) = _runs(project, "broken")
+    (resumed,) = project.runs("broken")
     assert (resumed.info.status, done.run_id) == ("FINISHED", broken.info.run_id)
-    assert _numbers(resumed) == _numbers(_client(project).get_run(whole.run_id))
+    assert project.numbers(resumed) == project.numbers(project.client.get_run(whole.run_id))
     for name in ("train/loss", "val/natural/rmse"):
         assert _course(project, done.run_id, name) == _course(project, whole.run_id, name)
     assert not [tag for tag in resumed.data.tags if tag.startswith("drift.")]
     again = project.run("train", f"resume={done.run_id}", keep, "trainer.max_epochs=3")
     assert again.code == 0, again.stderr
-    (further,) = _runs(project, "broken")
+    (further,) = project.runs("broken")
     assert further.data.tags["drift.trainer.max_epochs"] == "2 -> 3"
     assert len(_course(project, done.run_id, "train/loss")) == 3
 
@@ -78,21 +59,21 @@ def test_a_fork_and_a_warm_start_are_new_runs_that_name_their_origin(trained: An
     fork = project.run("train", f"fork={whole.run_id}", "trainer.max_epochs=3", "optimiser.learning_rate=0.0005")
     assert fork.code == 0, fork.stderr
     assert fork.stderr.count("INFO epoch ") == 1
-    found = _client(project).get_run(fork.run_id)
+    found = project.client.get_run(fork.run_id)
     assert (found.data.tags["mlssm.fork_of"], found.data.params["model.lag"]) == (whole.run_id, "2")
-    folder = project.folder / _client(project).get_run(whole.run_id).data.tags["mlssm.folder"]
+    folder = project.folder / project.client.get_run(whole.run_id).data.tags["mlssm.folder"]
     away = folder.rename(folder.with_name("away"))  # as seen from another machine
     elsewhere = project.run("train", f"fork={whole.run_id}", "trainer.max_epochs=3", "optimiser.learning_rate=0.0005")
     away.rename(folder)
     assert elsewhere.code == 0, elsewhere.stderr
-    assert _numbers(_client(project).get_run(elsewhere.run_id)) == _numbers(found)
+    assert project.numbers(project.client.get_run(elsewhere.run_id)) == project.numbers(found)
     one = ("trainer.max_epochs=1", "optimiser.learning_rate=0.000001")
     warm = project.run("train", *tiny, f"warm_start={whole.run_id}", *one)
     assert warm.code == 0, warm.stderr
-    found = _client(project).get_run(warm.run_id)
+    found = project.client.get_run(warm.run_id)
     assert found.data.tags["mlssm.warm_start_from"] == whole.run_id
     # it begins where the other one ended, and takes next to no step from there
-    before = _client(project).get_run(whole.run_id).data.metrics["val/natural/rmse"]
+    before = project.client.get_run(whole.run_id).data.metrics["val/natural/rmse"]
     assert found.data.metrics["val/natural/rmse"] == pytest.approx(before, abs=1e-4)
 
 
@@ -121,7 +102,7 @@ def test_a_run_without_its_checkpoint_cannot_be_forked(trained: Any, tiny: tuple
     project, _ = trained
     keep = "tracking.experiment=lost"
     project.run("train", *tiny, keep)
-    (broken,) = _runs(project, "lost")
+    (broken,) = project.runs("lost")
     for path in (project.folder / broken.data.tags["mlssm.folder"] / "checkpoints").iterdir():
         path.unlink()
     for verb in ("fork", "resume"):
@@ -130,60 +111,6 @@ def test_a_run_without_its_checkpoint_cannot_be_forked(trained: Any, tiny: tuple
         assert (
             f"run {broken.info.run_id} (FAILED) has no checkpoint: there is no checkpoints/last.ckpt" in outcome.error
         )
-
-
-def test_a_sweep_that_is_resumed_runs_what_is_missing(trained: Any, tiny: tuple[str, ...], monkeypatch: Any) -> None:
-    project, _ = trained
-    fixed = [item for item in tiny if not item.startswith(("model.lag", "trainer.max_epochs"))]
-    sweep = ("-m", "model.lag=1,2,3", *fixed, "trainer.max_epochs=1", "tracking.experiment=again")
-    with monkeypatch.context() as patch:
-        _fail_at(patch, 2, single, "evaluate")  # with a checkpoint
-        _fail_at(patch, 3, job, "assemble")  # without
-        assert project.run("train", *sweep).code == 1
-    before = _runs(project, "again")
-    assert [run.info.status for run in before] == ["FAILED", "FINISHED", "FAILED", "FAILED"]
-    done = project.run("train", *sweep, "sweep.resume=true")
-    assert done.code == 0, done.stderr
-    assert done.stderr.count("INFO epoch ") == 1  # of lag 3 alone
-    after = _runs(project, "again")
-    parent, *children = after
-    assert [run.info.run_id for run in after[:4]] == [run.info.run_id for run in before]
-    assert [run.info.status for run in after] == ["FINISHED", "FINISHED", "FINISHED", "FAILED", "FINISHED"]
-    assert children[2].data.tags["mlssm.superseded_by"] == children[3].info.run_id
-    assert parent.data.tags["mlssm.best_run"] in {children[index].info.run_id for index in (0, 1, 3)}
-    assert not [tag for tag in parent.data.tags if tag.startswith("failed.")]
-    figures = {item.path for item in _client(project).list_artifacts(parent.info.run_id, "figures")}
-    assert "figures/lags.png" in figures
-
-
-def _fail_at(patch: Any, lag: int, module: Any, step: str) -> None:
-    real = getattr(module, step)
-
-    def fails(*arguments: Any, **more: Any) -> Any:
-        config = next(item for item in arguments if hasattr(item, "model"))
-        if config.window.lag == lag:
-            raise DataError(f"lag {lag}: the disk is full")
-        return real(*arguments, **more)
-
-    patch.setattr(module, step, fails)
-
-
-def test_seeds_go_on_where_they_were_broken_off(trained: Any, tiny: tuple[str, ...], monkeypatch: Any) -> None:
-    project, _ = trained
-    keep = ("tracking.experiment=seeds_again",)
-    with monkeypatch.context() as patch:
-        real = single.evaluate
-        patch.setattr(single, "evaluate", lambda *args, **more: real(*args, **more) if args[2].seed == 0 else 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            project.run("train", *tiny, "seeds=2", *keep)
-    above, first, second = _runs(project, "seeds_again")
-    assert [run.info.status for run in (above, first, second)] == ["FAILED", "FINISHED", "FAILED"]
-    done = project.run("train", f"resume={above.info.run_id}", *keep)
-    assert done.code == 0, done.stderr
-    assert "INFO epoch" not in done.stderr
-    runs = _runs(project, "seeds_again")
-    assert [run.info.run_id for run in runs] == [above.info.run_id, first.info.run_id, second.info.run_id]
-    assert {run.info.status for run in runs} == {"FINISHED"}
 
 
 def test_a_search_prunes_sees_no_test_split_and_crowns_a_champion(
@@ -208,7 +135,7 @@ def test_a_search_prunes_sees_no_test_split_and_crowns_a_champion(
     done = project.run("train", *search, *quick, *keep, *fixed, *space, *fixed_space)
     assert done.code == 0, done.stderr
     assert evaluated == [None, None]  # the champion's two seeds, no trial
-    parent, *others = _runs(project, "search")
+    parent, *others = project.runs("search")
     trials = [run for run in others if "trial.number" in run.data.params]
     assert len(trials) == 4
     assert not [name for run in trials for name in run.data.metrics if name.startswith("test/")]
@@ -217,7 +144,7 @@ def test_a_search_prunes_sees_no_test_split_and_crowns_a_champion(
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["mlssm.study"].startswith("convlstm-")
     (champion,) = (run for run in others if run.data.tags.get("mlssm.best_seed"))
-    version = _client(project).get_model_version_by_alias("mlssm", "champion")
+    version = project.client.get_model_version_by_alias("mlssm", "champion")
     assert version.run_id == champion.info.run_id
     assert champion.data.params["model.lag"] == parent.data.tags["study.best_point"].split("model.lag=")[1][0]
     maps = ("dates=[2021-01-05]", f"output={tmp_path}", "run=models:/mlssm@champion", *keep)
@@ -225,4 +152,4 @@ def test_a_search_prunes_sees_no_test_split_and_crowns_a_champion(
     again = project.run("train", *search, *quick, *keep, *fixed, *space, *fixed_space)
     assert again.code == 0, again.stderr
     assert "INFO epoch" not in again.stderr  # all trials are run, and the champion is there
-    assert len(_runs(project, "search")) == 1 + len(others)
+    assert len(project.runs("search")) == 1 + len(others)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from mlflow import MlflowClient
 
 from mlssm.inference.serving import SoilMoistureModel, example
 
@@ -33,7 +32,7 @@ def test_it_trains_goes_on_serves_and_maps(
     assert whole.code == 0, whole.stderr
     assert any(line.startswith(" Linear ") for line in whole.stdout.splitlines())
     assert "ConvLSTM" not in whole.stdout
-    client = MlflowClient(f"sqlite:///{project.folder / 'mlruns' / 'mlflow.db'}")
+    client = project.client
     model = SoilMoistureModel.load(Path(client.download_artifacts(whole.run_id, "model", str(tmp_path))))
     assert model.restored.bundle.model.title == "Linear"
     assert (model.steps, type(model.restored.network).__name__) == (2, "Linear")

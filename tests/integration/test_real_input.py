@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from mlflow import MlflowClient
 from rio_cogeo.cogeo import cog_validate
 
 pytestmark = pytest.mark.slow
@@ -32,14 +31,12 @@ def trained_on_real(shared: Path, tmp_path_factory: pytest.TempPathFactory, trai
 
 def test_a_season_is_held_out_and_scored_beside_the_yardstick(trained_on_real: Any, tmp_path: Path) -> None:
     project, outcome = trained_on_real
-    uri = f"sqlite:///{project.folder / 'mlruns' / 'mlflow.db'}"
-    client = MlflowClient(uri, uri)
-    metrics = client.get_run(outcome.run_id).data.metrics
+    metrics = project.client.get_run(outcome.run_id).data.metrics
     assert "test 30 patches on 6 dates" in outcome.stderr  # 5 areas, 6 dates from 2 November 2022 to 1 January 2023
     assert metrics["test/n"] > 4000
     assert 0.7 < metrics["test/natural/r2_cap"] < 1
     # rain of three days says something of the soil, the pixel's mean nothing
-    scores = pd.read_csv(client.download_artifacts(outcome.run_id, "scores.csv", str(tmp_path)))
+    scores = pd.read_csv(project.client.download_artifacts(outcome.run_id, "scores.csv", str(tmp_path)))
     r2 = scores[(scores["split"] == "test") & (scores["distribution"] == "natural")].set_index("model")["r2"]
     assert r2["antecedent rain"] > 0.2
     assert r2["pixel mean"] < 0.1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +13,30 @@ import numpy as np
 import pytest
 import rasterio
 
-from mlssm.cube import Cube
-
 pytestmark = pytest.mark.slow
 
-# four seasons, of which two are trained on: the closed form chooses by held-out training seasons
-FOUR = {"size": 60, "seasons": 4, "stations": 3, "revisit_days": 24}
-OVERRIDES = (
-    *("model=response", "split=by_season", "split.test=[2023]", "split.val=[2022]", "features.previous=nowcast"),
-    *(f"datamodule.simulation.{key}={value}" for key, value in FOUR.items()),
-)
+OVERRIDES = ("model=response", "split=by_season", "split.test=[2023]", "split.val=[2022]", "features.previous=nowcast")
 
 
 @pytest.fixture(scope="module")
-def response(tiny: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory, trained: Any) -> tuple[Any, Any]:
+def four_seasons(watersheds: Callable[..., Any]) -> Any:
+    """Of which two are trained on: the closed form chooses by held-out training seasons."""
+    return watersheds("datamodule.simulation.seasons=4")
+
+
+@pytest.fixture(scope="module")
+def response(
+    tiny: tuple[str, ...], four_seasons: Any, tmp_path_factory: pytest.TempPathFactory, trained: Any
+) -> tuple[Any, Any]:
     project = type(trained[0])(tmp_path_factory.mktemp("response"))
-    outcome = project.run("train", *tiny, *OVERRIDES)
+    made = four_seasons.config().datamodule
+    for source, name in ((made.root, "simulated"), (made.cubes, "cubes")):
+        shutil.copytree(source, project.folder / "data" / name, copy_function=os.link)
+    quick = [item for item in tiny if not item.startswith("datamodule.")]
+    area = [item for item in four_seasons.overrides if item.startswith("datamodule.simulation.")]
+    outcome = project.run("train", *quick, *area, *OVERRIDES)
     assert outcome.code == 0, outcome.stderr
+    assert "nothing to prepare" in outcome.stderr
     return project, outcome
 
 
@@ -43,9 +52,11 @@ def test_the_response_stands_in_the_table_beside_what_is_learnt_on_top(response:
     assert "untrained: val/natural/rmse" in response[1].stderr
 
 
-def test_a_map_is_a_nowcast_and_says_how_old_the_latest_image_is(response: Any, tmp_path: Path) -> None:
+def test_a_map_is_a_nowcast_and_says_how_old_the_latest_image_is(
+    response: Any, four_seasons: Any, tmp_path: Path
+) -> None:
     project, outcome = response
-    cube = Cube.open(project.cube)
+    cube = four_seasons.cube
     image = cube.local_days[cube.local_days > np.datetime64("2024-01-01")][0]
     days = [image, image + 1, image + 4, np.datetime64("2023-08-20")]
     told = f"dates=[{','.join(str(day) for day in days)}]"

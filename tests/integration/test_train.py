@@ -12,8 +12,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from mlssm import bundle
 from mlssm.tracking.charts import COMPARED, FURTHER
@@ -32,20 +30,10 @@ FIGURES = (
     *("skill", "maps_test", "density_test", "density_val", "loss", "by_date", "by_bin", "detection", "decomposition"),
     "temporal_correlation",
 )
-TIMING = {"seconds", "peak_memory_gb"}
-
-
-def _client(folder: Path) -> MlflowClient:
-    uri = f"sqlite:///{folder / 'mlruns' / 'mlflow.db'}"
-    return MlflowClient(uri, uri)
-
-
-def _run(project: Any, run_id: str) -> Run:
-    return _client(project.folder).get_run(run_id)
 
 
 def _artifacts(project: Any, run_id: str, folder: str = "") -> set[str]:
-    return {item.path for item in _client(project.folder).list_artifacts(run_id, folder)}
+    return {item.path for item in project.client.list_artifacts(run_id, folder)}
 
 
 def test_the_table_has_every_model_split_and_distribution_and_fits_the_terminal(trained: Any) -> None:
@@ -77,7 +65,7 @@ def test_nothing_but_log_lines_goes_to_stderr(trained: Any) -> None:
 
 def test_the_run_keeps_parameters_revision_and_digests(trained: Any, tmp_path: Path) -> None:
     project, outcome = trained
-    run = _run(project, outcome.run_id)
+    run = project.client.get_run(outcome.run_id)
     assert run.info.status == "FINISHED"
     expected = {
         "model.lag": "2",
@@ -87,7 +75,7 @@ def test_the_run_keeps_parameters_revision_and_digests(trained: Any, tmp_path: P
     }
     assert expected.items() <= run.data.params.items()
     assert {"git.revision", "digest.cube", "mlssm.folder"} <= run.data.tags.keys()
-    text = _client(project.folder).download_artifacts(outcome.run_id, "data_digests.json", str(tmp_path))
+    text = project.client.download_artifacts(outcome.run_id, "data_digests.json", str(tmp_path))
     digests = json.loads(Path(text).read_text())
     images = {f"sentinel1/{path.name}" for path in (project.folder / "data/simulated/sentinel1").iterdir()}
     assert {"dem/dem.tif", "weather/SIM00000001.csv"} | images <= digests.keys()
@@ -97,7 +85,7 @@ def test_the_run_keeps_parameters_revision_and_digests(trained: Any, tmp_path: P
 
 def test_the_run_keeps_scores_of_validation_and_test(trained: Any) -> None:
     project, outcome = trained
-    metrics = _run(project, outcome.run_id).data.metrics
+    metrics = project.client.get_run(outcome.run_id).data.metrics
     for split in ("val", "test"):
         assert metrics[f"{split}/n"] > 1000
         for distribution in ("natural", "balanced"):
@@ -111,7 +99,7 @@ def test_the_run_keeps_scores_of_validation_and_test(trained: Any) -> None:
 
 def test_models_are_scored_on_the_same_pixels(trained: Any, tmp_path: Path) -> None:
     project, outcome = trained
-    scores = pd.read_csv(_client(project.folder).download_artifacts(outcome.run_id, "scores.csv", str(tmp_path)))
+    scores = pd.read_csv(project.client.download_artifacts(outcome.run_id, "scores.csv", str(tmp_path)))
     assert set(scores["split"]) == {"train", "val", "test"}
     assert set(scores["model"]) == {*MODELS, "truth"}
     for _, rows in scores.groupby(["split", "distribution"]):
@@ -120,10 +108,10 @@ def test_models_are_scored_on_the_same_pixels(trained: Any, tmp_path: Path) -> N
 
 def test_the_best_epoch_is_the_one_that_is_scored(trained: Any) -> None:
     project, outcome = trained
-    history = _client(project.folder).get_metric_history(outcome.run_id, "val/natural/rmse")
+    history = project.client.get_metric_history(outcome.run_id, "val/natural/rmse")
     # the best epoch's score once more at the end, unless it is that of the last epoch already
     assert len({item.step for item in history}) == 2
-    final = _run(project, outcome.run_id).data.metrics["val/natural/rmse"]
+    final = project.client.get_run(outcome.run_id).data.metrics["val/natural/rmse"]
     assert final == pytest.approx(min(item.value for item in history), rel=1e-6)
 
 
@@ -134,7 +122,7 @@ def test_the_run_keeps_figures_tables_and_a_bundle_that_loads(trained: Any, tmp_
     assert top <= _artifacts(project, outcome.run_id)
     figures = {f"figures/{name}.png" for name in FIGURES}
     assert _artifacts(project, outcome.run_id, "figures") == figures
-    folder = _client(project.folder).download_artifacts(outcome.run_id, "model", str(tmp_path))
+    folder = project.client.download_artifacts(outcome.run_id, "model", str(tmp_path))
     model, weights = bundle.load(Path(folder))
     assert model.pixel_m == 90
     assert model.features.dynamic[:2] == ("precipitation", "evapotranspiration")
@@ -154,20 +142,15 @@ def again(trained: Any, tiny: tuple[str, ...]) -> subprocess.CompletedProcess[st
     return done
 
 
-def _of_the_training(metrics: dict[str, float]) -> dict[str, float]:
-    """Those that the machine's state does not change."""
-    return {name: value for name, value in metrics.items() if name not in TIMING and not name.startswith("system/")}
-
-
 def test_the_same_training_gives_the_same_numbers_to_the_last_bit(trained: Any, again: Any) -> None:
     project, first = trained
     (run_id,) = (line.split()[-1] for line in again.stdout.splitlines() if line.startswith("MLflow run "))
-    one, two = (_run(project, each).data for each in (first.run_id, run_id))
+    one, two = (project.client.get_run(each) for each in (first.run_id, run_id))
     assert first.run_id != run_id
-    numbers, again_numbers = (_of_the_training(data.metrics) for data in (one, two))
+    numbers, again_numbers = (project.numbers(run) for run in (one, two))
     assert len(numbers) > 50
     assert numbers == again_numbers
-    assert one.params == two.params
+    assert one.data.params == two.data.params
 
 
 def test_nothing_but_evaluation_of_the_simulation_needs_the_truth(trained: Any, again: Any) -> None:
@@ -199,6 +182,5 @@ def test_torchrun_keeps_one_run(trained: Any, tiny: tuple[str, ...]) -> None:
     done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("MLflow run ") == 1
-    client = _client(project.folder)
-    (run,) = client.search_runs([client.get_experiment_by_name("torchrun").experiment_id])
+    (run,) = project.runs("torchrun")
     assert run.info.status == "FINISHED"

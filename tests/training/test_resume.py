@@ -86,7 +86,7 @@ class Task:
         start = Start(self.last if self.last.is_file() else None)
         process = multiprocessing.get_context("fork").Process(target=lambda: (kill(), self.train(start)))
         process.start()
-        process.join(120)
+        process.join()  # with a limit it would wait for the workers of its loaders too, which look after it every 5 s
         assert process.exitcode == -signal.SIGKILL
 
     def metrics(self) -> dict[tuple[str, int], str]:

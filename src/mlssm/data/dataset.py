@@ -16,6 +16,7 @@ from mlssm.data.features import FeatureSource
 from mlssm.data.moment import Moment
 from mlssm.data.place import PatchPlace
 from mlssm.data.plan import SamplingPlan
+from mlssm.grid import carried_on, cut_off
 from mlssm.retrieval.fit import Retrieval
 
 
@@ -79,6 +80,7 @@ class PatchDataset(Dataset[Batch]):
             date=torch.tensor(int(np.searchsorted(self.times, time))),
             weight=torch.tensor(1.0 if self.plan is None else self.plan.weight[position], dtype=torch.float32),
             attainable=self._tensor(np.where(valid, labels.attainable, np.nan)),
+            reliability=self._tensor(np.where(valid, labels.reliability, np.nan)),
         )
         if self.control == "none":
             return item
@@ -95,8 +97,6 @@ class PatchDataset(Dataset[Batch]):
 
     def _tensor(self, values: npt.NDArray[np.generic]) -> torch.Tensor:
         """Labels as a tensor, padded below and to the right to the patch size, by edge values; the mask by False."""
-        missing = [self.size - side for side in values.shape[-2:]]
-        if any(missing):
-            widths = [(0, 0)] * (values.ndim - 2) + [(0, side) for side in missing]
-            values = np.pad(values, widths, mode="edge") if values.dtype != bool else np.pad(values, widths)
-        return torch.from_numpy(np.ascontiguousarray(values))
+        part = slice(0, self.size)
+        whole = cut_off(values.astype(bool), part, part) if values.dtype == bool else carried_on(values, part, part)
+        return torch.from_numpy(np.ascontiguousarray(whole))

@@ -31,11 +31,11 @@ EVERYTHING = slice(None)
 
 
 def fitted_state(experiment: Experiment) -> dict[str, Any]:
-    """What a bundle keeps beside weights: pixels with labels, the closed form, and references where images are asked.
+    """What a bundle keeps beside weights: pixels with labels, references, and the closed form.
 
     `labelled` has for each area its `corner`, its `pixels`: whether one can carry a label, [height, width], and their
-    `span`, see `span_map`.
-    `forecaster` is the closed form's state, or None, and `retrieval` that of each area, or None.
+    `span`, see `span_map`. `retrieval` has each area's references, `forecaster` is the closed form's state, or None,
+    and `nowcast` tells whether earlier images are asked.
     """
     working, prefit = experiment.stack.working, experiment.prefit
     pairs = zip(working.areas, experiment.retrieval.areas, strict=True)
@@ -43,11 +43,11 @@ def fitted_state(experiment: Experiment) -> dict[str, Any]:
         {"corner": corner(working.grid, window), "pixels": area.labelled, "span": span_map(area)}
         for window, area in pairs
     ]
-    asked = prefit is not None and prefit.nowcast
     return {
         "labelled": labelled,
         "forecaster": None if prefit is None else prefit.forecaster.state(),
-        "retrieval": [area.state() for area in experiment.retrieval.areas] if asked else None,
+        "retrieval": [area.state() for area in experiment.retrieval.areas],
+        "nowcast": prefit is not None and prefit.nowcast,
     }
 
 
@@ -133,7 +133,8 @@ class DayMaps:
         self._images, self._drivers = images, drivers
         own = [next((i for i, area in enumerate(forecaster.areas) if area is found), None) for found in self.areas]
         self._retrieval = [retrieval[i] if retrieval and i is not None else None for i in own]
-        self._nowcast = bool(retrieval)
+        # earlier bundles keep references for a nowcast alone
+        self._nowcast = bool(state.get("nowcast", retrieval))
         self._memory = [memory_maps(area.memory) for area in self.areas]
         if others := sum(area.is_population for area in self.areas):
             log.warning(

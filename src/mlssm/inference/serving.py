@@ -16,7 +16,7 @@ from mlssm.errors import RunError
 from mlssm.inference.certainty import NO_INTERVALS, Wanted, restored_calibration, sure_parts
 from mlssm.inference.restore import Restored, restore
 from mlssm.models.prediction import Prediction, predict
-from mlssm.variables import AVAILABLE, back, named, source_of, transformed
+from mlssm.variables import AVAILABLE, back, is_of_kind, named, source_of, transformed
 
 Array = npt.NDArray[np.float32]
 DYNAMIC = "dynamic"
@@ -246,12 +246,12 @@ def example(spec: FeatureSpec, window: WindowConfig) -> dict[str, Array]:
 
 
 def _physical_means(spec: FeatureSpec) -> Array:
-    """[channel, 1, 1]; the first soil class covers all, since a class has no mean."""
+    """[channel, 1, 1]; the first class of a source covers all, since a class has no mean."""
     names = spec.dynamic + spec.static
-    first_class = next((name for name in names if source_of(name) == "soil" and not name.endswith(AVAILABLE)), "")
+    classes = {named(name).name: name for name in reversed(names) if is_of_kind(name, "classes")}
     values = np.array(spec.means)
     for position, name in enumerate(names):
-        if name.endswith(AVAILABLE) or name == first_class:
+        if name.endswith(AVAILABLE) or name in classes.values():
             values[position] = 1
         else:
             values[position] = back(name, values[position])

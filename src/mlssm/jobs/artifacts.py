@@ -69,4 +69,5 @@ def _describe(experiment: Experiment, config: TrainConfig, fitted: dict[str, Any
         pixel_m=experiment.stack.working.grid.pixel,
         pass_is_evening=bool((cube.window_ends == cube.local_days).mean() >= 0.5),
         fitted=fitted,
+        channel=dict(experiment.stack.channel),
     )

@@ -6,13 +6,16 @@ import datetime as dt
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mlssm import __version__
 from mlssm.config import DatamoduleConfig, PredictConfig
+from mlssm.config.retrieval import channel_title
+from mlssm.config.sources import AUTO
 from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
 from mlssm.data.layers import area_layers, area_places
@@ -22,16 +25,19 @@ from mlssm.inference.certainty import AreaCertainty
 from mlssm.inference.mapper import Booleans, Days, Mapper, check_pixel, choose_device, fitting_layers
 from mlssm.inference.prefit import DayMaps, Images, labelled_pixels
 from mlssm.inference.restore import restore
+from mlssm.inference.retrieved import known_retrievals
 from mlssm.inference.tiles import plan_tiles
 from mlssm.jobs.area import open_area
 from mlssm.jobs.day_map import AGE, bands, blocks_of, certainty_tags, map_day
+from mlssm.jobs.layers import layers_to_read
+from mlssm.jobs.products import write_products
 from mlssm.mapping.days import parse_days
 from mlssm.mapping.geotiff import write_cog
 from mlssm.mapping.preview import MapPanel, write_preview
 from mlssm.progress import track
 from mlssm.response.areas import Drivers
 from mlssm.retrieval.masks import frozen_or_snowy
-from mlssm.retrieval.stack import load_stack
+from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.tracking.find import download, find_run
 from mlssm.tracking.opening import open_store
 from mlssm.tracking.tags import BUNDLE_FOLDER, SEASONS
@@ -58,6 +64,7 @@ def predict(config: PredictConfig) -> list[Path]:
     for day in track(sorted(moments), "maps"):
         written.append(_write_map(mapper, config, day, moments[day], water))
         log.info("wrote %s", written[-1])
+    write_products(mapper, written, config)
     return written
 
 
@@ -120,19 +127,19 @@ def _tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
         "model": model.model.title,
         "lag_days": str(model.window.lag),
         "support_m": f"{working.window_pixels * mapper.cube.grid.pixel:g} ({model.images.multilook})",
-        **_ndvi_tags(mapper, date, moment),
+        **_ndvi_tags(mapper, date),
         "software": f"mlssm {__version__}",
         **_prefit_tags(mapper, moment),
     }
 
 
-def _ndvi_tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
+def _ndvi_tags(mapper: Mapper, date: dt.date) -> dict[str, str]:
     """How old the latest NDVI image is, for a model that is fed with it."""
     if "ndvi" not in mapper.features.spec.static:
         return {}
-    known = moment.ndvi >= 0
-    age = (np.datetime64(date) - mapper.cube.ndvi_days[moment.ndvi]).astype(int) if known else "no earlier image"
-    return {"ndvi_age_days": str(age)}
+    day, images = np.datetime64(date), mapper.cube.ndvi_days
+    earlier = images[images < day]
+    return {"ndvi_age_days": str((day - earlier[-1]).astype(int)) if earlier.size else "no earlier image"}
 
 
 def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
@@ -173,15 +180,36 @@ def load_mapper(config: PredictConfig) -> Mapper:
     cube = open_area(_area_config(model.datamodule, config), config.on_bad_file, model.weather)
     check_pixel(cube, model)
     stack = load_stack(cube, model.images)
-    layers = fitting_layers(model.channels, area_layers(cube, stack.working, model.features.static), model.features)
+    wanted = area_layers(cube, stack.working, model.features.static)
+    layers = fitting_layers(model.channels, wanted, model.features)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
     features = FeatureSource(field, layers, model.channels, model.model.weather_ratio)
     prefit, labelled = None, labelled_pixels(restored.fitted, stack.working)
+    retrievals = known_retrievals(restored.fitted, stack.working)
+    if restored.fitted is not None and not _has_channel(stack, model.images.channel, restored.fitted):
+        retrievals = [None for _ in retrievals]
     if restored.fitted is not None and restored.fitted["forecaster"] is not None:
         masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)
         prefit = DayMaps(restored.fitted, Images(cube, stack, masks, window_ends(cube, model.window)), Drivers(field))
     certainty = None if config.intervals == "none" else AreaCertainty.restored(restored.fitted, stack.working)
-    return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device), prefit, labelled, certainty)
+    network = restored.network.to(device)
+    return Mapper(run.run_id, model, cube, stack, features, network, prefit, labelled, retrievals, certainty)
+
+
+def _has_channel(stack: Stack, wanted: Mapping[str, float], fitted: Mapping[str, Any]) -> bool:
+    """Whether images are in the channel that the model's references were fitted to; where not, none can be retrieved.
+
+    Raises:
+        RunError: They are not, and the model sees earlier images.
+    """
+    if dict(stack.channel) == dict(wanted):
+        return True
+    told = f"the model's references are of {channel_title(wanted)}, and the area's images have "
+    told += f"{channel_title(stack.channel)} alone"
+    if fitted.get("nowcast", fitted["retrieval"]):
+        raise RunError(f"{told}; add the missing ones, or take a model with features.previous=none: it sees no images")
+    log.warning("%s: nothing is retrieved from them", told)
+    return False
 
 
 def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> DatamoduleConfig:
@@ -194,18 +222,22 @@ def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> Datamodule
     if config.root is None:
         if trained.simulation is not None:
             _below_here(trained.root, "root", "to map the files that are there")
-        return trained.model_copy(update={"cubes": cubes})
+        layers = layers_to_read(trained.layers, config.layers, trained.root)
+        return trained.model_copy(update={"cubes": cubes, "layers": layers})
     if not config.root.is_dir():
         raise DataError(f"root={config.root} is not a folder; set it to the folder of the area to map")
     for name in ("dem", "soil", "ndvi"):
         source = getattr(trained, name)
-        if source is not None and not (config.root / source.folder).exists():
+        known = source is not None and source.folder != AUTO
+        if known and not (config.root / source.folder).exists():
             raise RunError(
                 f"the model was trained with {name}, and root={config.root} has no {source.folder}; add it, "
                 f"or train without it: datamodule.{name}=null"
             )
     name = "opera_rtc" if trained.name == "simulated" else trained.name
-    return trained.model_copy(update={"root": config.root, "cubes": cubes, "name": name, "simulation": None})
+    layers = layers_to_read(trained.layers, config.layers, config.root)
+    changed = {"root": config.root, "cubes": cubes, "name": name, "simulation": None, "layers": layers}
+    return trained.model_copy(update=changed)
 
 
 def _below_here(path: Path, key: str, when: str) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 from mlssm.config import TrainConfig, parse
 from mlssm.distributed.rank_job import RankTask
 from mlssm.errors import MlssmError
+from mlssm.processes import slow_imports
 
 
 def main(task: Path, ready: int, parent: int) -> None:
@@ -41,10 +42,11 @@ def _end_with(parent: int) -> None:
 def _train(path: Path, ready: int) -> None:
     task = RankTask.read(path)
     config = parse(TrainConfig, task.values)
-    from mlssm.data.assemble import assemble
-    from mlssm.jobs.area import open_area
-    from mlssm.training.start import Start
-    from mlssm.training.train_network import train_network
+    with slow_imports():
+        from mlssm.data.assemble import assemble
+        from mlssm.jobs.area import open_area
+        from mlssm.training.start import Start
+        from mlssm.training.train_network import train_network
 
     experiment = assemble(open_area(config.datamodule, config.on_bad_file, config.weather), config)
     os.write(ready, b"1")

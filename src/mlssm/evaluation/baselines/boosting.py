@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,12 @@ class _OneThread:
 
 def _one_thread() -> Any:
     """Keeps OpenMP to one thread: on busy cores its threads wait for each other at every tree, a hundred times over."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    return _thread_pools().limit(limits=1, user_api="openmp")
 
-    return threadpool_limits(1, user_api="openmp")
+
+@functools.cache
+def _thread_pools() -> Any:
+    """Those of this process, once: to look for them takes longer than to predict a batch."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()

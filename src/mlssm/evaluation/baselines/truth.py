@@ -48,7 +48,10 @@ class TrueMoisture:
         """That in an area's folder; None where there is none, or it is of other images."""
         if not (folder / FOLDER).is_dir():
             return None
-        cube, ssm = experiment.cube, xr.open_zarr(folder / FOLDER)["ssm"]
+        cube, ssm = (
+            experiment.cube,
+            xr.open_zarr(folder / FOLDER, chunks=None)["ssm"],
+        )  # dask would take longer than the reading
         stamps = ssm["time"].to_numpy().astype("datetime64[s]")
         images = np.searchsorted(stamps, cube.times)
         known = np.array_equal(stamps[np.minimum(images, len(stamps) - 1)], cube.times)
