@@ -97,6 +97,7 @@ try:
 except SystemExit as end:
     assert not end.code, end.code
 heavy = {{"torch", "mlflow", "pandas", "zarr", "xarray", "rasterio", "scipy", "numpy", "matplotlib", "lightning"}}
+heavy.add("torchgeo")
 print("LOADED", *sorted(heavy & set(sys.modules)))
 """
     ended = subprocess.run(

@@ -70,6 +70,11 @@ def _train(values: dict[str, Any]) -> object:
 
     typed = parse(TrainConfig, values)  # a wrong value is told before the slow imports
     typed.datamodule.require_root()
+    if typed.datamodule.dry_run:
+        from mlssm.origins.dry_run import dry_run
+
+        print(dry_run(typed.datamodule))
+        return None
     with slow_imports():
         from mlssm.jobs.train import train
 

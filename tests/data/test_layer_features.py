@@ -95,6 +95,12 @@ def test_layers_become_channels_under_their_names(experiment: Any) -> None:
     assert (unit_of("clay"), unit_of("lai_age"), named("land_cover_41").name) == ("%", "days", "land_cover")
 
 
+def test_a_cube_is_known_by_the_files_of_its_layers_and_tables(experiment: Any, files: Any) -> None:
+    names = ("clay.tif", "nlcd/Annual_NLCD_LndCov_2021_CU_C1V1.tif", "lai/lai_20221220.tif", "soil/muaggatt.csv")
+    assert set(names) <= experiment.cube.manifest.files.keys()
+    assert experiment.cube.manifest.gap_days == {"ndvi": 60, "lai": 30}
+
+
 def test_a_dated_layer_is_that_of_the_day_before_with_gaps_from_earlier(experiment: Any) -> None:
     days = experiment.cube.local_days
     (area,) = experiment.features.layers

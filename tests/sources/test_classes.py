@@ -78,7 +78,7 @@ def test_units_without_a_class_are_missing_with_a_line_and_no_unit_of_the_table_
 
 
 def test_map_units_without_a_table_are_refused_with_the_cure(small_grid: Grid, mukeys: Any) -> None:
-    with pytest.raises(DataError, match=r"80 classes .*, more than 30; group them, .*datamodule\.soil\.table\.file="):
+    with pytest.raises(DataError, match=r"80 classes .*, more than 30; group .*datamodule\.soil=\{folder: soil, table"):
         read_soil([mukeys[0]], small_grid, small_grid.full, BadFiles("error"))
 
 

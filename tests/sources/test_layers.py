@@ -1,4 +1,6 @@
 import datetime as dt
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -257,3 +259,12 @@ def test_a_band_by_number_or_description(area_files: Any, small_grid: Grid) -> N
 def test_settings_that_contradict_each_other_are_refused(values: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         source(paths="x", **values)
+
+
+def test_areas_without_such_a_layer_do_without_torchgeo() -> None:
+    """Its import takes seconds."""
+    code = (
+        "import sys, mlssm.prepare.area; print(sorted({'torchgeo', 'torch', 'geopandas', 'numba'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -46,7 +46,7 @@ def test_whole_numbers_are_scaled_by_the_range_of_all_images(
     np.testing.assert_allclose(dry, DRY, atol=0.51 / factor)
     assert len(lines) == 1
     assert told in lines[0]
-    assert "if that is wrong, set datamodule.ndvi.scale" in lines[0]
+    assert "if that is wrong, state it: datamodule.ndvi=" in lines[0]
     assert "in 2 files" in lines[0]
 
 
@@ -60,7 +60,7 @@ def test_whole_numbers_are_scaled_by_the_range_of_all_images(
     ],
 )  # fmt: skip
 def test_a_range_that_tells_no_scale_is_refused(area_files: Any, small_grid: Grid, values: Any, dtype: str) -> None:
-    with pytest.raises(DataError, match=r"NDVI as \w+ without a scale.*tells no scale; set datamodule\.ndvi\.scale"):
+    with pytest.raises(DataError, match=r"NDVI as \w+ without a scale.*tells no scale; state it: datamodule\.ndvi="):
         images(write(area_files, values, dtype), small_grid)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Positive, Strict
@@ -15,6 +15,33 @@ from mlssm.config.origins import OriginConfig
 from mlssm.config.sources import ElevationSource, NdviSource, SoilSource
 from mlssm.config.weather_source import WeatherSource
 from mlssm.errors import DataError
+
+
+def day_range(dates: str) -> tuple[dt.date, dt.date]:
+    """First and last day of `2021-09-01/2024-08-31`.
+
+    Raises:
+        ValueError: It is not two days in their order.
+    """
+    first, slash, last = dates.partition("/")
+    try:
+        if not slash:
+            raise ValueError
+        days = dt.date.fromisoformat(first.strip()), dt.date.fromisoformat(last.strip())
+    except ValueError:
+        raise ValueError("write the first and the last day as 2021-09-01/2024-08-31") from None
+    if days[1] < days[0]:
+        raise ValueError(f"the last day is before the first; write {days[1]}/{days[0]}")
+    return days
+
+
+def _checked(dates: object) -> str:
+    # a year alone is a number to YAML
+    day_range(str(dates))
+    return str(dates)
+
+
+DayRange = Annotated[str, BeforeValidator(_checked)]
 
 
 class GridConfig(Strict):
@@ -68,18 +95,9 @@ class DatamoduleConfig(Strict):
     layers: dict[str, LayerSource] = Field(default_factory=dict)
     terrain: tuple[str, ...] = ()
     area: str | tuple[float, float, float, float] | None = None
-    dates: str | None = None
+    dates: DayRange | None = None
     dry_run: bool = False
     origin: OriginConfig | None = None
-
-    @field_validator("dates")
-    @classmethod
-    def _dates_are_two_days(cls, dates: str | None) -> str | None:
-        if dates is not None:
-            first, last = day_range(dates)
-            if last < first:
-                raise ValueError(f"the last day is before the first; write {last}/{first}")
-        return dates
 
     @model_validator(mode="after")
     def _an_origin_knows_where_and_when(self) -> Self:
@@ -119,18 +137,3 @@ class DatamoduleConfig(Strict):
         """
         if self.simulation is None and self.origin is None and not self.root.is_dir():
             raise DataError(f"datamodule.root={self.root} is not a folder; set it to the area's folder")
-
-
-def day_range(dates: str) -> tuple[dt.date, dt.date]:
-    """First and last day of `2021-09-01/2024-08-31`.
-
-    Raises:
-        ValueError: It is not two days.
-    """
-    first, slash, last = dates.partition("/")
-    try:
-        if not slash:
-            raise ValueError
-        return dt.date.fromisoformat(first.strip()), dt.date.fromisoformat(last.strip())
-    except ValueError:
-        raise ValueError("write the first and the last day as 2021-09-01/2024-08-31") from None

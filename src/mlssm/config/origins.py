@@ -72,8 +72,8 @@ class StacBackscatter(StacService):
     def _is_terrain_corrected(cls, collection: str) -> str:
         if "grd" in collection.lower():
             raise ValueError(
-                "GRD is not terrain-corrected: uncalibrated numbers, displaced by tens to hundreds of metres on slopes, "
-                "which no map of moisture can be made of; use a collection of RTC, e.g. sentinel-1-rtc"
+                "GRD is not terrain-corrected: uncalibrated numbers, displaced by tens to hundreds of metres on "
+                "slopes, which no map of moisture can be made of; use a collection of RTC, e.g. sentinel-1-rtc"
             )
         return collection
 

@@ -11,7 +11,7 @@ from pydantic import AliasPath, Field, SerializeAsAny, ValidationInfo, field_val
 from mlssm.config.area_file import area_layers
 from mlssm.config.base import Strict
 from mlssm.config.data import FeaturesConfig, SamplerConfig
-from mlssm.config.datamodule import DatamoduleConfig
+from mlssm.config.datamodule import DatamoduleConfig, DayRange
 from mlssm.config.evaluation import EvaluationConfig
 from mlssm.config.layers import refuse_unknown_layers
 from mlssm.config.models import ModelSettings, WindowConfig, settings_part, typed_settings, window_part
@@ -43,7 +43,7 @@ class TrainConfig(Strict):
 
     datamodule: DatamoduleConfig
     area: str | tuple[float, float, float, float] | None  # which a datamodule that fetches takes from here
-    dates: str | None
+    dates: DayRange | None
     retrieval: RetrievalConfig
     weather: WeatherConfig
     features: FeaturesConfig
@@ -135,6 +135,13 @@ class TrainConfig(Strict):
                 f"task={self.task} and datamodule={self.datamodule.name} do not go together: tracks are compared on "
                 "point tables, by +experiment=tracks datamodule.root=FOLDER, and nothing else is made of these"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _area_and_dates_are_of_a_datamodule_that_fetches(self) -> Self:
+        given = [key for key in ("area", "dates") if getattr(self, key) is not None]
+        if given and self.datamodule.origin is None:
+            raise ValueError(f"'{given[0]}' is for an area that is fetched: set datamodule=stac, opera or earth_engine")
         return self
 
     @model_validator(mode="after")

@@ -48,8 +48,8 @@ class WeatherTime(Strict):
         stamp: Whether a time is the end or the beginning of what its values are of; null: the end, and a line says so.
         day_ends: Hour UTC at which the days of a daily grid end (24: midnight UTC; 12: PRISM), or `local`; null: by the
             grid's own bounds, or what is known of its producer, else 24 with a warning.
-        accumulated: Whether hourly sums of a grid are since the last midnight UTC (ERA5-Land) or of the hour; null:
-            found from the numbers.
+        accumulated: Whether hourly sums of a grid are since the last midnight UTC (ERA5-Land), since the start of a
+            forecast, or of the hour; null: found from the numbers.
     """
 
     columns: tuple[str, ...] = Field(default=("date",), min_length=1, max_length=2)
@@ -57,7 +57,7 @@ class WeatherTime(Strict):
     zone: str = "local"
     stamp: Literal["end", "begin"] | None = None
     day_ends: float | Literal["local"] | None = None
-    accumulated: Literal["since_midnight", "hour"] | None = None
+    accumulated: Literal["since_midnight", "since_start", "hour"] | None = None
 
     @model_validator(mode="after")
     def _an_hour(self) -> Self:

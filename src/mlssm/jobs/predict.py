@@ -44,6 +44,8 @@ from mlssm.tracking.tags import BUNDLE_FOLDER, SEASONS
 from mlssm.weather.field import WeatherField
 
 log = logging.getLogger(__name__)
+# files that were fetched for training are there; a model does not choose what is asked for and written
+FETCHED: dict[str, Any] = {"origin": None, "area": None, "dates": None}
 
 
 def predict(config: PredictConfig) -> list[Path]:
@@ -223,7 +225,7 @@ def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> Datamodule
         if trained.simulation is not None:
             _below_here(trained.root, "root", "to map the files that are there")
         layers = layers_to_read(trained.layers, config.layers, trained.root)
-        return trained.model_copy(update={"cubes": cubes, "layers": layers})
+        return trained.model_copy(update={"cubes": cubes, "layers": layers, **FETCHED})
     if not config.root.is_dir():
         raise DataError(f"root={config.root} is not a folder; set it to the folder of the area to map")
     for name in ("dem", "soil", "ndvi"):
@@ -236,7 +238,7 @@ def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> Datamodule
             )
     name = "opera_rtc" if trained.name == "simulated" else trained.name
     layers = layers_to_read(trained.layers, config.layers, config.root)
-    changed = {"root": config.root, "cubes": cubes, "name": name, "simulation": None, "layers": layers}
+    changed = {"root": config.root, "cubes": cubes, "name": name, "simulation": None, "layers": layers, **FETCHED}
     return trained.model_copy(update=changed)
 
 

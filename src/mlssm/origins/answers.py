@@ -51,7 +51,7 @@ def broken_reads() -> Iterator[None]:
     except requests.exceptions.Timeout as error:
         raise FaultForNow("no answer in time") from error
     except (requests.exceptions.RequestException, BrokenRead, ConnectionError) as error:
-        raise FaultForNow(f"the connection broke ({_said(error)})") from error
+        raise FaultForNow(f"no connection ({_cause(error)})") from error
 
 
 def check_answer(answer: requests.Response, credential: str) -> None:
@@ -81,6 +81,12 @@ def check_answer(answer: requests.Response, credential: str) -> None:
 
 def _body(answer: requests.Response) -> str:
     return without_password(" ".join(answer.text.split()))[:300] or "nothing more"
+
+
+def _cause(error: BaseException) -> str:
+    """What is at the bottom of a broken connection, without the object that it came through."""
+    inner = getattr(error.args[0] if error.args else None, "reason", None) or error
+    return without_password(" ".join(str(inner).split()).rpartition("): ")[2])[:120]
 
 
 def _said(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rasterio
+from rasterio.abc import FileContainer
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.vrt import WarpedVRT
@@ -25,8 +26,56 @@ from mlssm.origins.range_file import RangeFile
 
 log = logging.getLogger(__name__)
 
+NAME = "remote.tif"
 COARSER = 1.5  # a grid this much coarser than the file takes means
 MARGIN = 2  # pixels of the file around the window, for interpolation
+
+
+class OneFile(FileContainer):
+    """A folder with one file, as GDAL looks for others beside it."""
+
+    def __init__(self, file: RangeFile) -> None:
+        """Take the file."""
+        self._file = file
+
+    def isdir(self, path: str) -> bool:
+        """The folder itself is none that can be listed."""
+        return False
+
+    def isfile(self, path: str) -> bool:
+        """Whether it is this file."""
+        return path.endswith(NAME)
+
+    def ls(self, path: str) -> list[str]:
+        """The file."""
+        return [NAME]
+
+    def mtime(self, path: str) -> int:
+        """Never."""
+        return 0
+
+    def open(self, path: str, mode: str = "r", **options: Any) -> RangeFile:
+        """The file, from its beginning.
+
+        Raises:
+            FileNotFoundError: It is another name, or to be written.
+        """
+        if not self.isfile(path) or "w" in mode:
+            raise FileNotFoundError(path)
+        self._file.seek(0)
+        return self._file
+
+    def rm(self, path: str) -> None:
+        """Not here.
+
+        Raises:
+            PermissionError: Always.
+        """
+        raise PermissionError(path)
+
+    def size(self, path: str) -> int:
+        """Bytes."""
+        return self._file.size
 
 
 @dataclass(frozen=True)
@@ -73,9 +122,15 @@ def read_cog(
     """
     file = RangeFile(downloads, url, sign, credential)
     try:
-        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), rasterio.open(file) as dataset:
+        # an opener reads what GDAL asks for; from an open file rasterio would read all into memory
+        with (
+            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
+            rasterio.open(NAME, opener=OneFile(file)) as dataset,
+        ):
             return _warped(dataset, file, grid, nearest, url)
     except RasterioIOError as error:
+        if file.fault is not None:  # which GDAL does not pass on
+            raise file.fault from error
         raise DataError(f"{url} cannot be read as a GeoTIFF ({error})") from error
 
 

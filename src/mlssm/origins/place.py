@@ -18,6 +18,7 @@ from mlssm.origins.contract import Place
 log = logging.getLogger(__name__)
 
 BOX = re.compile(r"\s*\[?\s*(-?[\d.]+(?:[eE][-+]?\d+)?(?:\s*,\s*-?[\d.]+(?:[eE][-+]?\d+)?){3})\s*\]?\s*")
+BROUGHT = Path(__file__).with_name("areas")
 DEGREES = ("EPSG:4326", "OGC:CRS84", "CRS84")
 POLES = (-80.0, 84.0)  # where UTM ends
 HALF_WAY = 180.0
@@ -28,7 +29,8 @@ def read_place(area: str | tuple[float, float, float, float]) -> Place:
     """Read a place and check it.
 
     Args:
-        area: A GeoJSON file, or west, south, east, north in degrees, also as text with commas.
+        area: A GeoJSON file, the name of an area in `areas`, or west, south, east, north in degrees, also as text with
+            commas.
 
     Returns:
         The place; geometries of several features are joined.
@@ -39,7 +41,7 @@ def read_place(area: str | tuple[float, float, float, float]) -> Place:
     if isinstance(area, str) and (match := BOX.fullmatch(area)):
         area = tuple(float(part) for part in match[1].split(","))  # type: ignore[assignment]
     named = f"area={area if isinstance(area, str) else list(area)}"
-    geometry = _from_file(Path(area), named) if isinstance(area, str) else _from_box(area, named)
+    geometry = _from_file(_path(area), named) if isinstance(area, str) else _from_box(area, named)
     bounds: Bounds = tuple(float(side) for side in geometry.bounds)  # type: ignore[assignment]
     _check_bounds(bounds, named)
     from shapely.geometry import mapping
@@ -54,6 +56,12 @@ def place_digest(place: Place) -> str:
 
     rounded = normalize(set_precision(shape(place.geometry), 1e-6))
     return hashlib.sha256(rounded.wkb).hexdigest()[:16]
+
+
+def _path(area: str) -> Path:
+    """The file that is named; else the one of an area that the package brings."""
+    path, brought = Path(area), BROUGHT / f"{area}.geojson"
+    return brought if not path.exists() and brought.is_file() else path
 
 
 def _from_box(box: tuple[float, ...], named: str) -> Any:
@@ -71,7 +79,7 @@ def _from_file(path: Path, named: str) -> Any:
     from shapely import unary_union
 
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_no_number)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{named} cannot be read ({error}); give a GeoJSON file or [west,south,east,north]") from None
     except ValueError as error:
@@ -80,6 +88,11 @@ def _from_file(path: Path, named: str) -> Any:
     if not parts:
         raise DataError(f"{named} holds no polygon; save the area's outline as a polygon")
     return unary_union(parts)
+
+
+def _no_number(text: str) -> float:
+    """Refuse NaN and Infinity, which Python takes and JSON does not have."""
+    raise ValueError(f"{text} is no number")
 
 
 def _polygons(node: Any, named: str) -> Iterator[Any]:
@@ -119,7 +132,7 @@ def _in_degrees(polygon: Any, document: Any, named: str) -> Any:
     if not all(map(math.isfinite, (west, south, east, north))):
         raise DataError(f"{named} has a coordinate that is no number; draw the polygon anew")
     if max(abs(south), abs(north)) > 90 and max(abs(west), abs(east)) <= 90:
-        raise DataError(f"{named} has latitudes of {south:g} to {north:g}: longitude comes first in GeoJSON; swap them")
+        raise DataError(f"{named}: latitudes of {south:g} to {north:g}; longitude comes first in GeoJSON: swap them")
     if max(abs(south), abs(north)) > 90 or max(abs(west), abs(east)) > 2 * HALF_WAY:
         raise DataError(f"{named} is not in degrees ({west:g}, {south:g}, ...); save it in WGS 84 (EPSG:4326)")
     if east > HALF_WAY and west >= HALF_WAY:

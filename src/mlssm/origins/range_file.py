@@ -23,6 +23,7 @@ class RangeFile(io.RawIOBase):
     Attributes:
         read_bytes: How many bytes came.
         requests: How many requests that took.
+        fault: What ended a read inside GDAL, which knows no exceptions.
     """
 
     def __init__(
@@ -38,7 +39,16 @@ class RangeFile(io.RawIOBase):
         self._parts: dict[int, bytes] = {}
         self._at = self._size = self.read_bytes = self.requests = 0
         self._validator: str | None = None
+        self.fault: DataError | None = None
         self._fetch(0, HEADER)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return self._size
+
+    def close(self) -> None:
+        """Stay open: GDAL closes it each time that it has looked at it."""
 
     def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Fetch parts, each a first byte and a length; those that lie near each other by one request."""
@@ -71,13 +81,17 @@ class RangeFile(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Bytes from here on; fewer at the end of the file."""
+        """Bytes from here on; fewer at the end of the file, none where there is a fault."""
         length = max(min(self._size - self._at, size if size >= 0 else self._size), 0)
         if not length:
             return b""
         found = self._held(self._at, length)
         if found is None:
-            found = self._fetch(self._at, max(length, min(LEAST, self._size - self._at)))[:length]
+            try:
+                found = self._fetch(self._at, max(length, min(LEAST, self._size - self._at)))[:length]
+            except DataError as error:
+                self.fault = error
+                return b""
         self._at += length
         return found
 

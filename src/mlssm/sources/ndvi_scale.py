@@ -24,7 +24,7 @@ BYTE_FLAGS = 250
 GREENEST_BYTE, GREENEST_INT16 = 0.8, 0.2
 # of all images at least 1 % has less NDVI than this, or it is stored with an offset
 BAREST = 0.4
-CURE = "set datamodule.ndvi.scale (and .offset), or write them into the files (`gdal_edit.py -scale 0.0001`)"
+CURE = "state it: datamodule.ndvi={folder: ndvi, scale: 0.004, offset: 0}, or in the files, `gdal_edit.py -scale 0.004`"
 
 
 @dataclass(frozen=True)

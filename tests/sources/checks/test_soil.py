@@ -65,7 +65,7 @@ def test_more_than_30_classes_are_refused_with_the_cure(area_files: Any, small_g
 
 
 def test_measured_values_that_meet_a_fill_are_told_as_too_many(area_files: Any, small_grid: Grid) -> None:
-    with pytest.raises(DataError, match=r"holds \d+ classes .*a measured quantity is a layer, datamodule\.layers"):
+    with pytest.raises(DataError, match=r"holds \d+ classes .*measured values are a layer, datamodule\.layers"):
         read(small_grid, soil(area_files, 100 + np.arange(24 * 24).reshape(24, 24) % 300, "int16"))
 
 

@@ -389,3 +389,35 @@ def test_the_even_air_of_the_sea_is_no_other_unit(folder: Path, read: Callable[.
     even = 288.15 + 0.2 * np.sin(np.arange(60) / 9)
     write(grid(days, tasmax=(even, "K"), tasmin=(even - 0.8, "K")), folder)
     assert middle(read())["max_temperature"].mean() == pytest.approx(even.mean() - 273.15)
+
+
+def test_sums_since_the_start_of_a_forecast(folder: Path, read: Callable[..., Any]) -> None:
+    """As ECMWF gives it: a run of 60 hours, times by `valid_time`, sums that go on over midnight."""
+    rain = np.arange(60) % 4 / 1000
+    steps = pd.timedelta_range("1h", periods=60, freq="h")
+    start = pd.Timestamp("2022-01-01 06:00")
+    sums = np.cumsum(rain)[:, None, None] * np.ones((1, 3, 3))
+    dataset = xr.Dataset(
+        {"tp": (("step", "latitude", "longitude"), sums, {"units": "m"})},
+        {"time": start, "step": steps, "valid_time": ("step", start + steps)}
+        | {"latitude": [34.6, 34.45, 34.3], "longitude": [-119.9, -119.75, -119.6]},
+    )
+    write(dataset, folder)
+    found = read()
+    whole = rain[2:50].reshape(2, 24).sum(axis=1) * 1000  # local midnight is 08:00 UTC
+    np.testing.assert_allclose(middle(found)["precipitation"].loc["2022-01-01":"2022-01-02"], whole)
+    assert any("since the start of the forecast" in note for note in next(iter(found.values())).notes)
+
+
+def test_files_without_times_or_with_missing_ones(folder: Path, read: Callable[..., Any], grid: Grid) -> None:
+    for dataset, message in (
+        (
+            grid(DAYS, pr=([1, 2, 3], "mm")).isel(time=0, drop=True),
+            "no time: no coordinate of dates, and no day",
+        ),
+        (grid(DAYS, pr=([1, 2, 3], "mm")).isel(time=slice(0, 0)), "time is empty, or has a time that is missing"),
+        (grid([*DAYS[:2], pd.NaT], pr=([1, 2, 3], "mm")), "time is empty, or has a time that is missing"),
+    ):
+        write(dataset, folder)
+        with pytest.raises(DataError, match=message):
+            read()

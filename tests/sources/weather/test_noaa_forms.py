@@ -144,6 +144,9 @@ def test_by_year_files_want_places_and_each_value_once(folder: Path, read: Calla
     (folder / "again.csv").write_text("USC00000001,20220102,PRCP,128,,,7,0700\n")
     with pytest.raises(DataError, match="PRCP of 20220102 is there twice"):
         read()
+    (folder / "again.csv").write_text("USC00000001,20230102,PRCP,128,,,7,0700\nUSC00000001,20230103,PRCP,12\n")
+    with pytest.raises(DataError, match=r"again\.csv: its last line has not 8 fields: cut off"):
+        read()
     (folder / "ghcnd-stations.txt").unlink()
     with pytest.raises(DataError, match=r"by-year files have no places; put NOAA's ghcnd-stations\.txt"):
         read()

@@ -185,6 +185,7 @@ def test_places_of_a_list(folder: Path, read: Callable[..., Any]) -> None:
         ("date,rain\n01/02/2022,1\n", {}, "can be DD/MM/YYYY or MM/DD/YYYY"),
         ("date,rain\n2022-01-01 07:00,x\n2022-01-01 08:00,1\n", {}, "line 2: rain 'x' is not a number"),
         ("date,rain\n2022-01-01 7h,1\n2022-01-01 08:00,1\n", {}, "line 2: '2022-01-01 7h' is no time as ISO 8601"),
+        ("date,rain\n2022-01-01T07:00Z,1\n2022-01-01T08:00,1\n", {}, "line 3: .* has no offset from UTC, and other"),
         ("date,rain\n2022-01-01,9000\n", {}, r"1 of 1 values of rain are impossible in mm, e\.g\. 9000"),
         ("date,rain\n2022-01-01 00:00,1\n2022-01-01 08:00,1\n", {}, "steps of 8 hours"),
         ("date,rain\n", {}, "no line below the header"),

@@ -54,7 +54,8 @@ class StacBackscatterFetcher:
         wanted = tuple(file for item in scenes for file in self._files(item, request, licence))
         if not wanted:
             raise DataError(
-                f"none of {len(items)} scenes of {self.settings.collection} has {' or '.join(self.settings.polarisations)}"
+                f"none of {len(items)} scenes of {self.settings.collection} has "
+                f"{' or '.join(self.settings.polarisations)}, or is of the orbits that count"
             )
         orbits = sorted({str(relative_orbit(item) or "unknown") for item in scenes})
         notes = (

@@ -25,11 +25,11 @@ from mlssm.origins.written import provenance, write_geotiff
 
 log = logging.getLogger(__name__)
 
-# scene classes (Sen2Cor): no data, saturated, cast shadow, cloud shadow, cloud of medium and high probability, cirrus, snow
+# scene classes (Sen2Cor): no data, saturated, cast shadow, cloud shadow, cloud (medium, high), cirrus, snow
 MASKED = (0, 1, 2, 3, 8, 9, 10, 11)
 SCALE, MISSING = 0.0001, -32768
 OFFSET = -1000.0  # of digital numbers from processing baseline 04.00 on (ESA, 25 January 2022)
-OFFSET_FROM = 4.0
+OFFSET_FROM = 400
 BASELINE_IN_NAME = re.compile(r"_N(\d{2})(\d{2})_")
 NATIVE_M, BYTES = 10.0, 5  # two bands of 16 bits, and classes at 20 m
 LEAST = 1.0  # digital numbers; less is darker than any ground, and its ratio is noise
@@ -157,12 +157,12 @@ def reflectance_offset(item: Item) -> float:
         return 0.0
     stated = item.properties.get("s2:processing_baseline", item.properties.get("processing:version"))
     named = BASELINE_IN_NAME.search(f"{item.id}_{item.properties.get('s2:product_uri', '')}_")
-    if stated is None and named is None:
+    if named is None and not re.fullmatch(r"N?\d\d\.?\d\d", str(stated)):
         raise DataError(
             f"item {item.id} says not its processing baseline: whether 1000 is to be taken from its numbers is unknown"
         )
-    baseline = float(str(stated).lstrip("N")) if stated is not None else float(f"{named[1]}.{named[2]}")  # type: ignore[index]
-    return OFFSET if baseline >= OFFSET_FROM else 0.0
+    digits = re.sub(r"\D", "", str(stated)) if named is None else named[1] + named[2]
+    return OFFSET if int(digits) >= OFFSET_FROM else 0.0
 
 
 def tile(item: Item) -> str:

@@ -23,8 +23,8 @@ FILLS = (127, 255, 999, 9999, 32767, 65535, 99999, 999999)
 # a code this far above all others may be a fill
 APART = 100
 GROUP = (
-    "group them, e.g. map units (mukey) into hydrologic groups by a table of both: "
-    "datamodule.soil.table.file=soil/muaggatt.csv; a measured quantity is a layer, datamodule.layers"
+    "group them, e.g. map units (mukey) into hydrologic groups by a table: "
+    "datamodule.soil={folder: soil, table: {file: soil/muaggatt.csv}}; measured values are a layer, datamodule.layers"
 )
 NO_TABLE = Classes()
 

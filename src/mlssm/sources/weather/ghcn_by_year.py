@@ -26,6 +26,7 @@ LINE = re.compile(r'"?[A-Z]{2}[A-Z0-9_\-]{9}"?,"?\d{8}"?,"?[A-Z0-9]{4}"?,')
 TOTALS = ("MDPR", "DAPR")
 WITHIN_KM = 100.0
 LINES_AT_ONCE = 1_000_000
+LONGEST_LINE = 500  # bytes, of which a line has less than 50
 
 
 def read_years(
@@ -65,6 +66,7 @@ def read_years(
 
 def _lines_of(path: Path, wanted: set[str]) -> pd.DataFrame:
     """The lines of some stations, as text; elements that are not read are left out."""
+    _refuse_cut_off(path)
     elements = {element.column for element in ELEMENTS} | set(TOTALS)
     kept = []
     try:
@@ -79,6 +81,17 @@ def _lines_of(path: Path, wanted: set[str]) -> pd.DataFrame:
     lines = pd.concat(kept)
     lines.index += 1  # as lines are counted
     return lines
+
+
+def _refuse_cut_off(path: Path) -> None:
+    """Refuse a file whose last line has fewer fields than all have; what is compressed carries a checksum."""
+    if path.suffix.lower() == ".gz":
+        return
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - LONGEST_LINE, 0))
+        last = file.read().rstrip().rpartition(b"\n")[2]
+    if last.count(b",") != len(COLUMNS) - 1:
+        raise DataError(f"{path}: its last line has not {len(COLUMNS)} fields: cut off; replace the file")
 
 
 def _as_by_station(path: Path, lines: pd.DataFrame) -> pd.DataFrame:

@@ -133,9 +133,10 @@ def _read(path: Path, dataset: xr.Dataset, source: WeatherSource, boxes: tuple[B
     if not parts and elevation is None:
         names = ", ".join(map(str, dataset.data_vars))
         raise DataError(
-            f"{path}: none of its variables ({names}) is known as weather"
-            + (" of a time" if axis is None else "")
-            + "; say what they are in datamodule.weather.columns"
+            f"{path}: it has no time: no coordinate of dates, and no day in its name (YYYYMMDD)"
+            if axis is None
+            else f"{path}: none of its variables ({names}) is known as weather; say what they are in "
+            "datamodule.weather.columns"
         )
     told = [axis.note] if axis is not None and axis.note and parts else []
     told += [f"{part.where} is {quantity}, {part.written}" for quantity, part in parts.items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from mlssm.sources.weather.hours import step_of
 from mlssm.sources.weather.site import Site
 from mlssm.weather.stations import Floats
 
+Accumulated = Literal["hour", "since_midnight", "since_start"]
 Stamps = npt.NDArray[np.datetime64]
 DAY, HOUR = np.timedelta64(1, "D"), np.timedelta64(1, "h")
 LEAST_RISES, MOST_FALLS = 20, 0.001
@@ -46,12 +48,14 @@ def axis_of(dataset: xr.Dataset, path: Path, producer: Producer) -> Axis | None:
     """The time axis of a file; None where it has none, as one of heights.
 
     Raises:
-        DataError: Its calendar has days that do not exist.
+        DataError: It has no time, or one that is missing, or its calendar has days that do not exist.
     """
     name = _time_name(dataset)
     if name is None:
         return _from_name(path)
     times = dataset[name]
+    if times.size == 0 or bool(times.isnull().any()):
+        raise DataError(f"{path}: {name} is empty, or has a time that is missing; replace the file")
     stamps, note = _stamps(np.atleast_1d(times.to_numpy()), dataset, path, producer)
     dims = times.dims
     bounds = dataset.get(str(times.attrs.get("bounds", times.encoding.get("bounds", ""))))
@@ -171,8 +175,8 @@ def ends_of(axis: Axis, step: float, time: WeatherTime, producer: Producer) -> t
     return axis.stamps, told
 
 
-def accumulates(ends: Stamps, values: Floats, where: str) -> bool:
-    """Whether hourly sums run on since the last midnight UTC: within a day they never fall.
+def accumulated(ends: Stamps, values: Floats, where: str) -> Accumulated:
+    """Since when hourly sums run on: within a day they never fall, and from one day to the next they do, or do not.
 
     Args:
         ends: UTC, ascending [T].
@@ -180,37 +184,45 @@ def accumulates(ends: Stamps, values: Floats, where: str) -> bool:
         where: File and variable, for messages.
 
     Raises:
-        DataError: So little changes that it cannot be told.
+        DataError: So little rises that it cannot be told.
     """
     same = _day_of_sum(ends[1:]) == _day_of_sum(ends[:-1])
-    change = np.diff(values, axis=0)[same]
+    change = np.diff(values, axis=0)
     least = 1e-4 * max(float(np.nanmax(values, initial=0.0)), 1e-9)
-    up, down = int((change > least).sum()), int((change < -least).sum())
+    up, down = int((change[same] > least).sum()), int((change[same] < -least).sum())
     if down > MOST_FALLS * up or up == 0:
-        return False
+        return "hour"
     if up < LEAST_RISES:
         raise DataError(
             f"{where}: too little rises to tell whether its sums are of the hour or since midnight UTC; set "
             "datamodule.weather.time.accumulated"
         )
-    return True
+    overnight = change[~same & (values[:-1] > least).any(axis=1)]
+    goes_on = overnight.size > 0 and not (overnight < -least).any()
+    return "since_start" if goes_on else "since_midnight"
 
 
-def of_the_hour(ends: Stamps, step: float, values: Floats) -> Floats:
-    """Sums of each step from sums since the last midnight UTC (ERA5-Land: that of 00:00 is of the whole day before).
+def of_the_hour(ends: Stamps, step: float, values: Floats, since: Accumulated) -> Floats:
+    """Sums of each step from sums that run on (ERA5-Land: that of 00:00 is of the whole day before).
 
     Args:
         ends: UTC, ascending [T].
         step: Hours.
-        values: Sums since midnight [T, C].
+        values: Sums [T, C].
+        since: When they begin.
 
     Returns:
         Sums of the steps, NaN where the one before is missing [T, C].
     """
+    if since == "hour":
+        return values
     length = np.timedelta64(round(step * 3600), "s")
-    days = _day_of_sum(ends)
-    first = ends - days.astype("datetime64[s]") == length
-    follows = np.r_[False, (np.diff(ends) == length) & (days[1:] == days[:-1])]
+    follows = np.r_[False, np.diff(ends) == length]
+    first = np.r_[True, np.zeros(len(ends) - 1, bool)]
+    if since == "since_midnight":
+        days = _day_of_sum(ends)
+        follows &= np.r_[False, days[1:] == days[:-1]]
+        first = ends - days.astype("datetime64[s]") == length
     before = np.where(follows[:, None], np.vstack([np.full(values.shape[1:], np.nan), values[:-1]]), np.nan)
     before = np.where(first[:, None], 0.0, before)
     # packing leaves tiny steps down

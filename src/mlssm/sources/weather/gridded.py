@@ -22,7 +22,7 @@ from mlssm.sources.weather.grid_cells import Blocks, Cells, blocks_of
 from mlssm.sources.weather.grid_files import Part, read_file
 from mlssm.sources.weather.grid_times import (
     Axis,
-    accumulates,
+    accumulated,
     ends_of,
     is_daily,
     local_days,
@@ -154,11 +154,12 @@ def _of_steps(
     daily = is_daily(axis.stamps, part.where)
     step = 24.0 if daily else step_of(axis.stamps, part.where)
     if not daily and QUANTITIES[quantity].day == "sum" and part.unit.per_hours is None:
-        how = source.time.accumulated
         ends, _ = ends_of(axis, step, source.time, part.producer)
-        if how == "since_midnight" or (how is None and accumulates(ends, raw, part.where)):
-            raw = of_the_hour(ends, step, raw)
-            grid.tell(f"{part.where}: its sums are since midnight UTC, and were taken apart into hours")
+        since = source.time.accumulated or accumulated(ends, raw, part.where)
+        raw = of_the_hour(ends, step, raw, since)
+        if since != "hour":
+            begin = "midnight UTC" if since == "since_midnight" else "the start of the forecast"
+            grid.tell(f"{part.where}: its sums are since {begin}, and were taken apart into hours")
     values = part.unit.convert(raw, step)
     if quantity == "precipitation":
         values = np.where((values < 0) & (values > -ROUNDING_MM), 0.0, values)

@@ -133,4 +133,4 @@ def _tell_groups(records: Sequence[StationRecord]) -> None:
     """What is to be said of the cells of a grid, once for all of them."""
     for group, notes in {record.group: record.notes for record in records if record.group}.items():
         for note in notes:
-            log.warning("%s: %s", group, note)
+            log.info("%s: %s", group, note)

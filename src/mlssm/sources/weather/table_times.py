@@ -73,7 +73,11 @@ def _clock(path: Path, text: pd.Series[str], time: WeatherTime) -> pd.DatetimeIn
     """Times as written; in UTC where they have an offset of their own."""
     late = text.str.contains(END_OF_DAY)
     plain = text.where(~late, text.str.replace(END_OF_DAY, lambda found: _midnight(found), regex=True))
-    offset = bool(plain.str.fullmatch(SHIFTED).all())
+    shifted = plain.str.fullmatch(SHIFTED)
+    offset = bool(shifted.all())
+    if shifted.any() and not offset:
+        line = text.index[int(np.argmin(shifted))]
+        raise DataError(f"{path}, line {line}: {text[line]!r} has no offset from UTC, and other lines have one; add it")
     parsed = pd.to_datetime(plain, format=time.format or "ISO8601", errors="coerce", utc=offset)
     if parsed.isna().any() or not isinstance(parsed.dtype, np.dtype | pd.DatetimeTZDtype):
         line = parsed.index[parsed.isna()][0] if parsed.isna().any() else parsed.index[0]
