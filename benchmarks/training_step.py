@@ -3,7 +3,7 @@
     python benchmarks/training_step.py [rounds]
 
 A step is forward, loss and backward. The three take turns in one process, so that a busy machine slows all of them.
-Outputs and gradients of the first two are compared as well. Needs the extra `torchgeo`.
+Outputs and gradients of the first two are compared as well.
 """
 
 from __future__ import annotations

@@ -312,6 +312,8 @@ PINNED = (
         "retrieval.min_dates=5",
         "retrieval.per_orbit=true",
     ),
+    *("retrieval.polarisation=VV", "retrieval.min_sensitivity_speckle=0"),
+    *("retrieval.double_bounce_above_db=null", "retrieval.edge_below_db=null"),
     *("retrieval.min_sensitivity_db=2", "retrieval.water_below_db=-20", "retrieval.incidence_slope=false"),
     *("features.on_missing=fill", "patches.min_valid_fraction=0.1", "patches.high_ssm=0.6"),
 )

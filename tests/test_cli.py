@@ -8,7 +8,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 
-from mlssm.cli import explain
+from mlssm.cli import explain, with_own_names
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -54,6 +54,11 @@ def test_a_wrong_command_line_is_told_in_two_lines(run: Run, tmp_path: Path, arg
     assert not (tmp_path / "data").exists()
 
 
+def test_layers_have_names_of_the_users_own() -> None:
+    told = ["datamodule.layers.clay={paths:a.tif}", "layers.clay.paths=[a]", "datamodule.layers=null", "seed=1"]
+    assert with_own_names(told) == [f"++{told[0]}", f"++{told[1]}", *told[2:]]
+
+
 def test_predict_wants_dates(run: Run) -> None:
     ended = run("predict")
     assert ended.returncode == 1
@@ -92,6 +97,7 @@ try:
 except SystemExit as end:
     assert not end.code, end.code
 heavy = {{"torch", "mlflow", "pandas", "zarr", "xarray", "rasterio", "scipy", "numpy", "matplotlib", "lightning"}}
+heavy.add("torchgeo")
 print("LOADED", *sorted(heavy & set(sys.modules)))
 """
     ended = subprocess.run(

@@ -36,6 +36,7 @@ ROOMS = (
     ("checkpoint",),
     ("bundle",),
     ("scores",),
+    ("uncertainty",),
     ("training",),
     ("inference",),
     ("evaluation",),

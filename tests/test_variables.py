@@ -49,8 +49,10 @@ def test_what_is_no_feature_is_refused_with_what_is() -> None:
         check_feature("temprature", "daily")
     with pytest.raises(ValueError, match="Input should be"):
         check_feature("snow_depth", "daily")  # serves masks alone
-    with pytest.raises(ValueError, match="Input should be 'elevation', 'slope', 'soil', 'ndvi'"):
-        check_feature("wind", "fixed", "classes", "dated")
+    with pytest.raises(
+        ValueError, match=r"Input should be 'elevation', 'slope', .*'wetness', 'soil', 'ndvi', 'ndvi_age'"
+    ):
+        check_feature("wind", "fixed", "classes", "dated", "age")
 
 
 def test_a_name_is_given_once_and_before_others_have_read() -> None:
@@ -64,12 +66,12 @@ def test_a_name_is_given_once_and_before_others_have_read() -> None:
 ADDED = """
 from mlssm import variables
 variables.add(variables.Variable("radiation", "shortwave radiation", "MJ/m2/day", "daily", 0, 50, summed=True))
-variables.add(variables.Variable("northness", "cosine of the aspect", "-1..1", "fixed", -1, 1, group="terrain"))
+variables.add(variables.Variable("facing", "which way it falls", "-1..1", "fixed", -1, 1, group="terrain"))
 import numpy as np
-from mlssm.sources.ghcn import ELEMENTS, Element
-from mlssm.sources.static import TERRAIN
+from mlssm.sources.weather.ghcn import ELEMENTS, Element
+from mlssm.sources.terrain import TERRAIN
 ELEMENTS.append(Element("SRAD", "radiation", "MJ/m2", 1.0, 0.0, 50.0, False, whole=False))
-TERRAIN["northness"] = lambda elevation, pixel: np.where(np.gradient(elevation, axis=0) > 0, 1, -1).astype(np.float32)
+TERRAIN["facing"] = lambda elevation, pixel: np.where(np.gradient(elevation, axis=0) > 0, 1, -1).astype(np.float32)
 """
 USED = """
 import sys, json
@@ -85,7 +87,7 @@ from mlssm.jobs.area import open_area
 from mlssm.variables import unit_of
 root = Path(sys.argv[1])
 told = ["datamodule=opera_rtc", f"datamodule.root={root}", f"datamodule.cubes={root.parent / 'cubes'}", "model.lag=2"]
-told += ["model=convlstm", "features.dynamic=[precipitation,radiation]", "features.static=[elevation,northness]"]
+told += ["model=convlstm", "features.dynamic=[precipitation,radiation]", "features.static=[elevation,facing]"]
 told += ["patches.size=4", "retrieval.min_dates=2", "datamodule.soil=null", "datamodule.ndvi=null"]
 told += ["split=by_date", "split.val=[2023-01-02]", "split.test=[2023-01-04]"]
 with initialize_config_dir(sys.argv[2], version_base="1.3"):
@@ -99,7 +101,7 @@ print(json.dumps({
     "dynamic": spec.dynamic, "static": spec.static,
     "shapes": [list(batch.dynamic.shape[:2]), list(batch.static.shape[:1])],
     "mean": spec.means[at], "unit": unit_of("radiation"), "window": unit_of("radiation", aggregated=True),
-    "northness": sorted(set(np.unique(cube.static("northness", cube.areas[0])[5:-5, 5:-5]).tolist())),
+    "facing": sorted(set(np.unique(cube.static("facing", cube.areas[0])[5:-5, 5:-5]).tolist())),
 }))
 """
 
@@ -125,10 +127,10 @@ def test_a_weather_variable_and_a_static_feature_are_a_record_and_a_reader_each(
 
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["variables"][-1] == "radiation"
-    assert set(found["features"]) >= {"elevation", "slope", "northness"}
+    assert set(found["features"]) >= {"elevation", "slope", "facing"}
     assert found["dynamic"][:2] == ["precipitation", "radiation"]
-    assert found["static"][:2] == ["elevation", "northness"]
+    assert found["static"][:2] == ["elevation", "facing"]
     assert found["shapes"][0][0] == 2
     assert 12.5 <= found["mean"] <= 13.5
     assert (found["unit"], found["window"]) == ("MJ/m2/day", "MJ/m2 in the window")
-    assert set(found["northness"]) <= {-1.0, 1.0}
+    assert set(found["facing"]) <= {-1.0, 1.0}

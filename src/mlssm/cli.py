@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -30,6 +30,8 @@ from mlssm.signals import caught, exit_status, interrupt_of
 from mlssm.tracking.console import Unbreakable
 
 Job = Callable[[dict[str, Any]], Any]
+# keys whose names are the user's own: no configuration has them before
+OWN_NAMES = re.compile(r"(datamodule\.)?layers\.\w")
 CONF = Path(__file__).with_name("conf")  # in a checkout a link to the folder that users edit, in a wheel its files
 
 
@@ -68,6 +70,11 @@ def _train(values: dict[str, Any]) -> object:
 
     typed = parse(TrainConfig, values)  # a wrong value is told before the slow imports
     typed.datamodule.require_root()
+    if typed.datamodule.dry_run:
+        from mlssm.origins.dry_run import dry_run
+
+        print(dry_run(typed.datamodule))
+        return None
     with slow_imports():
         from mlssm.jobs.train import train
 
@@ -107,12 +114,18 @@ def command(job: Job, config_name: str, conf: Path) -> None:
                 raise  # a sweep goes on with its other jobs
             sys.exit(f"error: {message}")  # Hydra would print the overrides before it
 
+    sys.argv[1:] = with_own_names(sys.argv[1:])
     main = hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=config_name)
     with _told():
         try:
             main(run)()
         finally:
             close_open_sweeps()
+
+
+def with_own_names(arguments: Sequence[str]) -> list[str]:
+    """The command line with `++` before the keys that are the user's to name, as Hydra wants it."""
+    return [f"++{argument}" if OWN_NAMES.match(argument) else argument for argument in arguments]
 
 
 @contextlib.contextmanager

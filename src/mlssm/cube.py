@@ -4,11 +4,14 @@
 | --- | --- | --- |
 | backscatter | time, polarisation, y, x | dB; int16, scale 0.01 |
 | incidence | orbit, y, x | degrees; int16, scale 0.01; where the source has it |
-| static | feature, y, x | elevation (m), slope (degrees), soil (class code); float32 |
+| static | feature, y, x | elevation (m), slope (degrees), soil (class code), layers; float32 |
 | ndvi | ndvi_time, y, x | -1..1; int16, scale 0.0001 |
+| layer_<name> | layer_<name>_time, y, x | of a dated layer; float32 |
 | weather | day, station, variable | float64 at the stations, never as rasters |
 | station | station, property | longitude, latitude, elevation_m, easting, northing |
 | time, local_day, window_end, orbit | time | of each acquisition; UTC seconds, days and days since 1970-01-01, number |
+| platform | time | of each acquisition: 0 unknown, 1 to 4 for S1A to S1D |
+| forecast | day | 1 where the day's weather is forecast, behind the record |
 | ndvi_time, day | ndvi_time, day | days since 1970-01-01 |
 | x, y, spatial_ref | x, y, none | pixel centres (m); the CRS and transform as CF and GDAL name them |
 
@@ -18,10 +21,12 @@ was measured are not written. Each chunk carries a checksum, and the attributes 
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +41,8 @@ FILL = np.int16(-32768)
 BACKSCATTER_SCALE = 0.01
 ANGLE_SCALE = 0.01
 NDVI_SCALE = 0.0001
+NOON = 12  # local hour
+PLATFORMS = ("", "S1A", "S1B", "S1C", "S1D")
 
 Array = npt.NDArray[np.float32]
 Packed = npt.NDArray[np.int16]
@@ -91,8 +98,10 @@ class Cube:
 
     @property
     def morning(self) -> npt.NDArray[np.bool_]:
-        """Which acquisitions were made before noon, local time: their window ends with the day before [time]."""
-        return np.asarray(self.window_ends < self.local_days)
+        """Which acquisitions were made before noon, local time [time]."""
+        zone = ZoneInfo(self.manifest.time_zone)
+        seconds = self.times.astype("datetime64[s]").astype(np.int64)
+        return np.array([dt.datetime.fromtimestamp(int(each), zone).hour < NOON for each in seconds], bool)
 
     @cached_property
     def orbits(self) -> npt.NDArray[np.int64]:
@@ -100,11 +109,23 @@ class Cube:
         return np.asarray(self._read("orbit"), np.int64)
 
     @cached_property
+    def platforms(self) -> tuple[str, ...]:
+        """Platform of each acquisition, e.g. S1A, [time]; empty text where the images' names do not tell."""
+        if "platform" not in self._group:  # cubes of before
+            return ("",) * len(self.times)
+        return tuple(PLATFORMS[code] for code in np.asarray(self._read("platform")))
+
+    @cached_property
     def ndvi_days(self) -> npt.NDArray[np.datetime64]:
         """Days of the NDVI images, datetime64[D], [ndvi_time]; empty where NDVI is left out."""
-        if "ndvi" not in self._group:
+        return self.dated_days("ndvi")
+
+    def dated_days(self, name: str) -> npt.NDArray[np.datetime64]:
+        """Days of the images of NDVI or of a dated layer, datetime64[D]; empty where the cube has none."""
+        array = dated_array(name)
+        if array not in self._group:
             return np.zeros(0, "datetime64[D]")
-        return np.asarray(self._read("ndvi_time")).astype("datetime64[D]")
+        return np.asarray(self._read(f"{array}_time")).astype("datetime64[D]")
 
     @cached_property
     def weather(self) -> StationWeather:
@@ -114,6 +135,13 @@ class Cube:
         values = np.asarray(self._read("weather"))
         longitude, latitude, elevation = stations.T[:3]
         return StationWeather(days, self.manifest.stations, longitude, latitude, elevation, values)
+
+    @cached_property
+    def forecast_days(self) -> npt.NDArray[np.bool_]:
+        """Which days of the weather are forecast [day]; none in cubes of versions that knew no forecasts."""
+        if "forecast" not in self._group:
+            return np.zeros(len(self._read("day")), bool)
+        return np.asarray(self._read("forecast"), bool)
 
     @cached_property
     def station_xy(self) -> npt.NDArray[np.float64]:
@@ -140,8 +168,13 @@ class Cube:
 
     def ndvi(self, image: int, area: Window) -> Array:
         """One NDVI image, float32 [height, width], -1..1, NaN where missing."""
+        return self.dated("ndvi", image, area)
+
+    def dated(self, name: str, image: int, area: Window) -> Array:
+        """One image of NDVI or of a dated layer, float32 [height, width], NaN where missing."""
         rows, cols = area.slices
-        return unpack(self._read("ndvi", image, rows, cols), NDVI_SCALE)
+        stored = self._read(dated_array(name), image, rows, cols)
+        return unpack(stored, NDVI_SCALE) if name == "ndvi" else np.asarray(stored, np.float32)
 
     def incidence(self, orbit: int, area: Window) -> Array | None:
         """Incidence angle of a relative orbit, degrees, float32 [height, width]; None where the source has none."""
@@ -168,6 +201,11 @@ class Cube:
                 f"{self.path}: array '{name}' is damaged ({error}); `mlssm-verify {self.path}` names its files: copy "
                 "them again, or delete the cube, and it is made anew"
             ) from error
+
+
+def dated_array(name: str) -> str:
+    """The array of NDVI, or of a dated layer of this name."""
+    return name if name == "ndvi" else f"layer_{name}"
 
 
 def pack(values: Array, scale: float) -> Packed:

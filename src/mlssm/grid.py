@@ -183,6 +183,11 @@ class Grid:
         x, y = Transformer.from_crs("EPSG:4326", self.crs, always_xy=True).transform(longitude, latitude)
         return np.asarray(x, dtype=float), np.asarray(y, dtype=float)
 
+    def geographic(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Longitude and latitude in degrees (WGS 84) of points in metres; the inverse of `project`."""
+        longitude, latitude = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True).transform(x, y)
+        return np.asarray(longitude, dtype=float), np.asarray(latitude, dtype=float)
+
     def geographic_centre(self) -> tuple[float, float]:
         """Longitude and latitude of the grid's middle, degrees (WGS 84)."""
         west, south, east, north = transform_bounds(self.crs, "EPSG:4326", *self.bounds)

@@ -9,6 +9,7 @@ import zarr
 from pydantic import BaseModel, ValidationError
 
 from mlssm.checksums import damaged, files_below, value_checksum
+from mlssm.config.area_file import FileProvenance
 from mlssm.errors import DataError
 
 # 3: with the files of each array, so that an incomplete copy shows, and the daily minimum of temperature
@@ -24,6 +25,7 @@ class Manifest(BaseModel):
         mlssm: The version that wrote it.
         digest: Of all inputs and of what decides how they are read.
         files: Digest (SHA-256) of each source file, by its path below the area's folder.
+        provenance: Address and licence of source files, as the area's `area.yaml` has them.
         skipped: Source files that were left out because they are bad.
         corrected: What was corrected in source files, a line a kind.
         crs: The grid's CRS, WKT or authority code.
@@ -38,6 +40,9 @@ class Manifest(BaseModel):
         stations: Station identifiers in the order of the array.
         variables: Weather variables in the order of the array.
         looks: Equivalent number of looks of a pixel, or None where the source does not state it.
+        classes: Name of each code, by the static feature of classes whose codes have names.
+        dated: Layers of dated images, beside NDVI.
+        gap_days: Of NDVI and each dated layer, how much older than an image the value may be that fills a gap in it.
         left_out: Sources that the configuration leaves out.
         weather_notes: What the weather's preparation had to say, a line each.
         chunks: Number and total bytes of the files of each array, metadata and chunks that were written.
@@ -48,6 +53,7 @@ class Manifest(BaseModel):
     mlssm: str
     digest: str
     files: dict[str, str]
+    provenance: tuple[FileProvenance, ...] = ()
     skipped: tuple[str, ...]
     corrected: tuple[str, ...] = ()
     crs: str
@@ -66,6 +72,9 @@ class Manifest(BaseModel):
     weather_notes: tuple[str, ...]
     chunks: dict[str, tuple[int, int]] = {}
     checksums: dict[str, str] = {}
+    classes: dict[str, dict[int, str]] = {}
+    dated: tuple[str, ...] = ()
+    gap_days: dict[str, int] = {}
 
     def attributes(self) -> dict[str, Any]:
         """What is written: these, and their own checksum."""

@@ -1,22 +1,27 @@
 """The channels that models can be fed with: one record each, which everything else reads.
 
-A new weather variable is a record here and an element of its reader (`mlssm.sources.ghcn.ELEMENTS`). A static feature
-is a record here and its reader: one of `mlssm.sources.static.TERRAIN`, where it is derived from elevation. Another
-package adds its own with `add`, before it imports other modules of this one.
+A new weather variable is a record here and an element of its reader (`mlssm.sources.weather.ghcn.ELEMENTS`). A static
+feature is a record here and its reader: one of `mlssm.sources.terrain.TERRAIN`, where it is derived from elevation.
+Another package adds its own with `add`, before it imports other modules of this one. The layers that a configuration
+names (`datamodule.layers`) are `declare`d when it is typed: then their channels have records as well.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-Kind = Literal["daily", "fixed", "classes", "dated", "prefit"]
+Kind = Literal["daily", "fixed", "classes", "dated", "age", "prefit"]
 AVAILABLE = "_available"
+AGE = "_age"
+LAYER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,8 @@ class Variable:
         long_name: In words.
         unit: Of its values; of one day, where a window sums it up.
         kind: `daily` weather of stations; `fixed` values of a pixel; `classes`, whose shares are a channel each, named
-            `<name>_<code>`; `dated` images, of which the latest before the day counts; `prefit` maps of a day, made by
-            what is fitted to labels before a network is trained.
+            `<name>_<class>`; `dated` images, of which the latest before the day counts; `age` of the value that a dated
+            source has at a pixel; `prefit` maps of a day, made by what is fitted to labels before a network is trained.
         low: Least value that can be.
         high: Greatest value that can be; of one day.
         group: What is missing or available together with it; by default it stands alone.
@@ -70,8 +75,15 @@ _ALL = {
         Variable("min_temperature", "least air temperature", "degC", "daily", -89.4, 57.7, lapsed=True, feature=False),
         Variable("elevation", "height above sea level", "m", "fixed", -500, 9000, group="terrain"),
         Variable("slope", "slope of the terrain", "degrees", "fixed", 0, 90, group="terrain"),
+        Variable("northness", "cosine of the aspect, 0 where it is flat", "-1..1", "fixed", -1, 1, group="terrain"),
+        Variable("eastness", "sine of the aspect, 0 where it is flat", "-1..1", "fixed", -1, 1, group="terrain"),
+        Variable("curvature", "curvature of the terrain, above 0 on ridges", "1/100 m", "fixed", -100, 100, "terrain"),
+        Variable("profile_curvature", "curvature down the slope", "1/100 m", "fixed", -100, 100, "terrain"),
+        Variable("plan_curvature", "curvature across the slope", "1/100 m", "fixed", -100, 100, "terrain"),
+        Variable("wetness", "topographic wetness index", "ln(m)", "fixed", -10, 40, group="terrain"),
         Variable("soil", "share of a soil class", "share, 0..1", "classes", 0, 1),
         Variable("ndvi", "vegetation index NDVI", "-1..1", "dated", -1, 1),
+        Variable("ndvi_age", "age of the NDVI", "days", "age", 0, 36600, group="ndvi"),
         Variable("base", "forecast of the closed-form response", "SSM, 0..1", "prefit", 0, 1),
         Variable("mean_ssm", "mean of the pixel's labels", "SSM, 0..1", "prefit", 0, 1, group="memory"),
         Variable("response", "SSM per unit of the driver", "SSM", "prefit", -100, 100, group="memory"),
@@ -93,6 +105,7 @@ _ALL = {
     )
 }
 _read = False  # whether a module has taken what it needs
+_layers: dict[str, Variable] = {}  # those of a configuration
 
 
 def add(variable: Variable) -> None:
@@ -108,25 +121,59 @@ def add(variable: Variable) -> None:
     _ALL[variable.name] = variable
 
 
+def declare(variables: Iterable[Variable]) -> None:
+    """Make the channels of a configuration's layers known; a name that is declared again takes the earlier one's place.
+
+    Raises:
+        ValueError: A name is that of another channel, or could be taken for a part of one.
+    """
+    declared = tuple(variables)
+    for variable in declared:
+        _check_layer_name(variable, (*_ALL.values(), *declared))
+    _layers.update({variable.name: variable for variable in declared})
+
+
+def is_layer(name: str) -> bool:
+    """Whether a channel is that of a declared layer, or a class or the age of one."""
+    try:
+        return named(name).name in _layers
+    except KeyError:
+        return False
+
+
+def _check_layer_name(variable: Variable, others: Iterable[Variable]) -> None:
+    name = variable.name
+    if not LAYER_NAME.fullmatch(name) or name.endswith(AVAILABLE):
+        raise ValueError(f"a layer cannot be named '{name}'; give small letters, digits and _, e.g. land_cover")
+    if name in _ALL:
+        raise ValueError(f"there is a channel '{name}' already; name the layer otherwise")
+    for other in others:
+        short, long = sorted((variable, other), key=lambda item: len(item.name))
+        if short.kind == "classes" and long.name.startswith(f"{short.name}_"):
+            raise ValueError(f"'{long.name}' could be taken for a class of '{short.name}'; name the layer otherwise")
+
+
 def of_kind(*kinds: Kind, features: bool = False) -> tuple[Variable, ...]:
     """The channels of some kinds, in their order; with `features` those alone that a model can be fed with."""
     global _read
     _read = True
-    return tuple(item for item in _ALL.values() if item.kind in kinds and (item.feature or not features))
+    known = (*_ALL.values(), *_layers.values())
+    return tuple(item for item in known if item.kind in kinds and (item.feature or not features))
 
 
 def named(channel: str) -> Variable:
-    """The record of a channel, also of a class or of an availability ("soil_3", "terrain_available").
+    """The record of a channel, also of a class ("soil_3", "soil_clay").
 
     Raises:
-        KeyError: There is none.
+        KeyError: There is none, as for an availability.
     """
-    if channel in _ALL:
-        return _ALL[channel]
-    name, _, code = channel.rpartition("_")
-    if code.lstrip("-").isdigit() and name in _ALL and _ALL[name].kind == "classes":
-        return _ALL[name]
-    raise KeyError(channel)
+    found = _ALL.get(channel) or _layers.get(channel)
+    if found is None and not channel.endswith(AVAILABLE):
+        classes = (item for item in (*_ALL.values(), *_layers.values()) if item.kind == "classes")
+        found = next((item for item in classes if channel.startswith(f"{item.name}_")), None)
+    if found is None:
+        raise KeyError(channel)
+    return found
 
 
 def is_of_kind(channel: str, *kinds: Kind) -> bool:

@@ -23,7 +23,7 @@ def batch() -> Batch:
     dynamic = torch.randn(3, 2, 4, 4, 5, generator=generator)
     static = torch.randn(3, 2, 4, 5, generator=generator)
     target = torch.rand(3, 1, 4, 5, generator=generator)
-    return Batch(dynamic, static, target, target > 0.3, target / 10, torch.arange(3), torch.ones(3), target)
+    return Batch(dynamic, static, target, target > 0.3, target / 10, torch.arange(3), torch.ones(3), target, target)
 
 
 def pixels(batch: Batch) -> Tensor:

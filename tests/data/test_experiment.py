@@ -15,7 +15,7 @@ from mlssm.cube import Cube
 from mlssm.data.assemble import Experiment, assemble, two_pass_grid
 from mlssm.data.controls import apply_control
 from mlssm.data.dataset import PatchDataset
-from mlssm.data.features import latest_before
+from mlssm.data.dated import latest_before
 from mlssm.errors import ConfigError, SplitError
 from mlssm.variables import AVAILABLE
 from mlssm.weather.stations import VARIABLES
@@ -104,7 +104,7 @@ def test_an_item_is_what_the_sources_say(experiment: Experiment, shepard) -> Non
         number = len(spec.dynamic) + spec.static.index("ndvi")
         days = experiment.cube.ndvi_days
         image = int(np.flatnonzero(days < experiment.cube.local_days[time])[-1])
-        ndvi = experiment.features.layers[0].ndvi_at(image, rows, cols)
+        ndvi = experiment.features.layers[0].dated["ndvi"].values(image, rows, cols)
         wanted = (ndvi - spec.means[number]) / spec.stds[number]
         np.testing.assert_allclose(item.static[spec.static.index("ndvi"), *middle], wanted, atol=2e-5)
         labels = experiment.retrieval.labels(0, np.array([time]), rows, cols)

@@ -49,9 +49,8 @@ def test_terrain_is_averaged_over_blocks(watershed, layers: AreaLayers, name: st
 
 def test_ndvi_is_averaged_over_blocks_and_nothing_without_an_image(watershed, layers: AreaLayers) -> None:
     fine = watershed.cube.ndvi(5, watershed.cube.areas[0]).astype(float)
-    everything = slice(None)
-    np.testing.assert_allclose(layers.ndvi_at(5, everything, everything), blocks(fine), atol=1e-4)
-    missing = layers.ndvi_at(-1, slice(0, 4), slice(1, 3))
+    np.testing.assert_allclose(layers.dated["ndvi"].values(5), blocks(fine), atol=1e-4)
+    missing = layers.dated["ndvi"].values(-1, slice(0, 4), slice(1, 3))
     assert missing.shape == (4, 2)
     assert np.isnan(missing).all()
 
@@ -59,7 +58,7 @@ def test_ndvi_is_averaged_over_blocks_and_nothing_without_an_image(watershed, la
 def test_only_wanted_features_are_there(watershed, working) -> None:
     found = area_layers(watershed.cube, working, ("slope",))[0]
     assert list(found.fixed) == ["slope"]
-    assert len(found.ndvi) == 0
+    assert found.dated == {}
 
 
 def test_places_are_the_centres_of_blocks(watershed, working) -> None:

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from mlssm.config import LossConfig, SamplerConfig, TrainConfig
+from mlssm.data import rebalancing
 from mlssm.data.assemble import Experiment, label_map
 from mlssm.data.datamodule import PatchDataModule
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.label_density import label_histograms, rarity_weights
 from mlssm.data.plan import SamplingPlan
 from mlssm.data.rebalancing import capped, plan_training, training_pool, with_inclusion
-from mlssm.errors import ConfigError, SplitError
+from mlssm.errors import SplitError
 from mlssm.models.prediction import Prediction
 from mlssm.patches.inclusion import lattice_pixels
 from mlssm.patches.index import LabelMap, build_index
@@ -35,6 +36,7 @@ SAMPLERS = [
     SamplerConfig(name="density", reweight=True),
     SamplerConfig(name="density", reweight=True, weighting="lds", alpha=0.7),
     SamplerConfig(name="density", reweight=True, draws=50, replacement=False),
+    SamplerConfig(name="natural", reweight=True, draws=9),
 ]
 REBALANCED = pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: f"{sampler.name} {sampler.draws}")
 
@@ -232,8 +234,6 @@ def test_more_than_there_is_says_so(experiment: Experiment, plan_of: Plans, capl
         plan_of(SamplerConfig(name="density", draws=count + 1, **once))
     with pytest.raises(SplitError, match=r"bins of mean SSM, but that of .* has \d+; set sampler.draws to at most \d+"):
         plan_of(SamplerConfig(name="stratified", **once))
-    with pytest.raises(ConfigError, match=r"sampler.draws=5 is not allowed with sampler=natural"):
-        plan_of(SamplerConfig(name="natural", draws=5))
     with caplog.at_level(logging.WARNING):
         plan_of(SamplerConfig(name="density", **once))
     assert "draws every patch once, as sampler=natural does" in caplog.text
@@ -258,4 +258,31 @@ def test_the_index_says_how_often_training_draws(experiment: Experiment, plan_of
     assert (found["inclusion"][train & (index["pass"] == 2)] == 0).all()
     assert (index["pass"] == 2).any()
     assert found["inclusion"][~train].equals(index["inclusion"][~train])
-    assert with_inclusion(index, plan, SamplerConfig(name="natural")) is index
+    natural = SamplerConfig(name="natural")
+    assert with_inclusion(index, plan_of(natural), natural) is index
+
+
+def test_an_epoch_of_few_draws_has_other_patches_each_time(experiment: Experiment, plan_of: Plans) -> None:
+    sampler, count = SamplerConfig(name="natural", draws=5), len(experiment.datasets["train"])
+    plan = plan_of(sampler)
+    epochs = [plan.drawing.positions(0, epoch) for epoch in range(3 * count)]
+    assert all(len(set(epoch)) == 5 for epoch in epochs)
+    assert set().union(*epochs) == set(range(count))
+    train = (experiment.index["split"] == "train") & (experiment.index["pass"] == 1)
+    found = with_inclusion(experiment.index, plan, sampler)["inclusion"][train]
+    np.testing.assert_allclose(found, 5 / count)
+
+
+def test_an_epoch_is_capped_with_a_line(
+    experiment: Experiment, plan_of: Plans, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    count = len(experiment.datasets["train"])
+    monkeypatch.setattr(rebalancing, "MOST_DRAWS", 6)
+    for name in ("natural", "stratified", "density", "two_pass"):
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            drawing = plan_of(SamplerConfig(name=name)).drawing
+        assert drawing.draws == 6
+        assert drawing.expected.sum() == pytest.approx(6)
+        assert "an epoch draws 6 of the" in caplog.text
+    assert plan_of(SamplerConfig(name="natural", draws=count)).drawing.draws == count

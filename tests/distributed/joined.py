@@ -66,7 +66,7 @@ def joined_batch(step: int, labelled: str) -> Batch:
     valid &= there.reshape(-1, 1, 1, 1)
     target = torch.where(valid, target, torch.nan)
     date = torch.arange(PATCHES) % DATES
-    return Batch(dynamic, static, target, valid, error / 5, date, share * 3, target + error / 5)
+    return Batch(dynamic, static, target, valid, error / 5, date, share * 3, target + error / 5, error)
 
 
 def part(batch: Batch, rank: int, world: int) -> Batch:

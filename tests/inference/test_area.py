@@ -33,12 +33,12 @@ def _features(slope: npt.NDArray[np.float32], stations: int) -> FeatureSource:
     pixels = AreaPixels(x, y, np.zeros((HEIGHT, WIDTH), np.float32))
     config = WeatherConfig(neighbours=8, power=2, min_coverage=0.75)
     field = WeatherField(weather, np.stack([place, place[::-1]], axis=1), (pixels,), config)
-    layers = AreaLayers({"slope": slope}, np.zeros((0, HEIGHT, WIDTH), np.int16))
+    layers = AreaLayers({"slope": slope}, {})
     return FeatureSource(field, (layers,), SPEC)
 
 
 def _moment(features: FeatureSource) -> Moment:
-    return Moment(features.field.weather.values, -1)
+    return Moment(features.field.weather.values, features.field.weather.days[-1])
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mlssm.bundle import Bundle
+from mlssm.data.dated import DatedLayer
 from mlssm.data.layers import AreaLayers
 from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
@@ -15,41 +16,43 @@ from mlssm.inference.mapper import Mapper, check_pixel, choose_device, fitting_l
 from mlssm.jobs.predict import known_moments
 from mlssm.weather.stations import VARIABLES
 
+EARLIER, IMAGE, DAY = "2023-01-01", "2023-01-02", "2023-01-03"
+
 
 def _spec(dynamic: tuple[str, ...], static: tuple[str, ...]) -> FeatureSpec:
     n = len(dynamic) + len(static)
     return FeatureSpec(dynamic, static, (0.0,) * n, (1.0,) * n)
 
 
-def _moment(missing: str, ndvi: int = 0) -> Moment:
+def _moment(missing: str, day: str = DAY) -> Moment:
     window = np.ones((2, 3, len(VARIABLES)))
     window[1, :, [VARIABLES.index(name) for name in missing.split()]] = np.nan
-    return Moment(window, ndvi)
+    return Moment(window, np.datetime64(day))
 
 
 @pytest.mark.parametrize(
-    ("static", "missing", "ndvi", "expected"),
+    ("static", "missing", "day", "expected"),
     [
-        (("slope",), "", 0, []),
-        (("slope",), "wind", 0, ["wind"]),
-        (("slope",), "snow_depth", -1, []),  # neither is an input
-        (("slope", "ndvi"), "", -1, ["ndvi"]),
-        (("slope", "ndvi", "ndvi_available"), "", -1, []),
-        (("slope",), "precipitation", 0, []),  # has its availability channel
-        (("slope", "ndvi"), "wind precipitation", -1, ["wind", "ndvi"]),
+        (("slope",), "", DAY, []),
+        (("slope",), "wind", DAY, ["wind"]),
+        (("slope",), "snow_depth", EARLIER, []),  # neither is an input
+        (("slope", "ndvi"), "", EARLIER, ["ndvi"]),
+        (("slope", "ndvi", "ndvi_available"), "", EARLIER, []),
+        (("slope",), "precipitation", DAY, []),  # has its availability channel
+        (("slope", "ndvi"), "wind precipitation", EARLIER, ["wind", "ndvi"]),
     ],
 )
 def test_what_is_missing_everywhere_stops_a_map_unless_the_model_learnt_to_do_without(
-    static: tuple[str, ...], missing: str, ndvi: int, expected: list[str]
+    static: tuple[str, ...], missing: str, day: str, expected: list[str]
 ) -> None:
     spec = _spec(("precipitation", "wind", "precipitation_available"), static)
-    assert missing_everywhere(spec, _moment(missing, ndvi)) == expected
+    assert missing_everywhere(spec, _moment(missing, day), (_with_ndvi(_layers()),)) == expected
 
 
 def test_a_value_at_one_station_is_enough() -> None:
     moment = _moment("wind")
     moment.window[1, 2, VARIABLES.index("wind")] = 3
-    assert missing_everywhere(_spec(("wind",), ()), moment) == []
+    assert missing_everywhere(_spec(("wind",), ()), moment, (_layers(),)) == []
 
 
 def test_devices_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +72,12 @@ def test_a_device_that_is_not_there_is_refused(name: str, message: str, monkeypa
 def _layers(*classes: int) -> AreaLayers:
     share = np.array([[1, 0.5, np.nan]], np.float32)
     fixed = {"slope": np.zeros((1, 3), np.float32)} | {f"soil_{code}": share for code in classes}
-    return AreaLayers(fixed, np.zeros((0, 1, 3), np.int16))
+    return AreaLayers(fixed, {})
+
+
+def _with_ndvi(layers: AreaLayers) -> AreaLayers:
+    image = np.zeros((1, 1, 3), np.int16)
+    return replace(layers, dated={"ndvi": DatedLayer(np.array([IMAGE], "datetime64[D]"), image, 1e-4)})
 
 
 def _trained(train_config: Any) -> Any:
@@ -167,7 +175,8 @@ def test_a_map_of_the_evening_has_seen_its_day_and_one_of_the_morning_has_not(ma
 def test_ndvi_is_that_of_the_latest_image_before_the_day(mapper: Mapper) -> None:
     image = mapper.cube.ndvi_days[20]
     on, after = mapper.moment(image), mapper.moment(image + np.timedelta64(1, "D"))
-    assert (on and on.ndvi, after and after.ndvi) == (19, 20)
+    ndvi = mapper.features.layers[0].dated["ndvi"]
+    assert [ndvi.image(moment.day) for moment in (on, after) if moment] == [19, 20]
 
 
 def test_a_day_without_weather_has_no_moment(mapper: Mapper) -> None:

@@ -90,6 +90,18 @@ def test_elsewhere_the_mean_areas_response_is_used_and_told(
     assert abs(float(found["base"].mean()) - float(experiment.prefit.maps[time][0]["base"].mean())) < 0.1
 
 
+def test_a_bundle_of_before_leverage_maps_as_ever(experiment: Experiment, state: Any) -> None:
+    forecaster = state["forecaster"]
+    areas = [{name: part for name, part in area.items() if name != "leverage"} for area in forecaster["areas"]]
+    population = {name: part for name, part in forecaster["population"].items() if name != "leverage"}
+    earlier = {**state, "forecaster": {**forecaster, "areas": areas, "population": population}}
+    time = int(experiment.datasets["test"].times[2])
+    day, end = experiment.cube.local_days[time], experiment.cube.window_ends[time]
+    (found,), (wanted,) = (day_maps(experiment, each).on(day, end) for each in (earlier, state))
+    assert set(wanted) - set(found) == {"leverage"}
+    assert all(np.array_equal(found[name], wanted[name], equal_nan=True) for name in found)
+
+
 def test_a_state_that_is_not_whole_is_refused(experiment: Experiment, state: Any) -> None:
     forecaster = {key: value for key, value in state["forecaster"].items() if key != "phi"}
     with pytest.raises(RunError, match=r"not whole.*copy the bundle again"):

@@ -11,6 +11,8 @@ from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
 from mlssm.inference.restore import restore
 from mlssm.inference.serving import Scaler, SoilMoistureModel, example
+from mlssm.uncertainty.calibration import Calibration
+from mlssm.uncertainty.held_out import HeldOutMap
 from mlssm.variables import AVAILABLE
 
 SMALL = ("model.hidden=[4]", "model.lag=2", "retrieval.multilook_m=90", "patches.size=10")
@@ -46,7 +48,7 @@ def physical(experiment, position: int) -> dict[str, np.ndarray]:
     values = experiment.field.at_pixels(moment.window, area, rows, cols, weather)
     fields = dict(zip(weather, np.moveaxis(values, 1, 0), strict=True))
     fixed = {name: values[rows, cols] for name, values in layers.fixed.items()}
-    fixed["ndvi"] = layers.ndvi_at(moment.ndvi, rows, cols)
+    fixed["ndvi"] = layers.on("ndvi", moment.day, rows, cols)
     parts = {"soil": [name for name in fixed if name.startswith("soil_")], "terrain": ["elevation", "slope"]}
     for found in (fields, fixed):
         for name in [*spec.dynamic, *spec.static]:
@@ -184,3 +186,79 @@ def test_weights_of_another_architecture_are_refused_with_their_keys(folder, tmp
     bundle.save(made, {key: value for key, value in weights.items() if key != name}, tmp_path / "m")
     with pytest.raises(RunError, match=f"are not those of its configuration.*{name}"):
         restore(tmp_path / "m")
+
+
+@pytest.fixture(scope="module")
+def calibration():
+    """Of made-up errors of 0.1."""
+    rng = np.random.default_rng(0)
+    maps = []
+    for time in range(12):
+        mean = rng.random((8, 8), np.float32)
+        label = (mean + 0.1 * rng.normal(size=(8, 8))).clip(0, 1).astype(np.float32)
+        maps.append(HeldOutMap(time, 0, mean, label, np.full((8, 8), 5, np.float32), np.full((8, 8), 0.1, np.float32)))
+    return Calibration.fit(maps, [2020], "made up")
+
+
+@pytest.fixture(scope="module")
+def sure(folder, calibration, tmp_path_factory) -> SoilMoistureModel:
+    """The same model with a calibration."""
+    made, weights = bundle.load(folder)
+    fitted, tensors = bundle.pack({"calibration": calibration.state()})
+    path = tmp_path_factory.mktemp("sure") / "model"
+    bundle.save(made.model_copy(update={"fitted": fitted}), {**weights, **tensors}, path)
+    return SoilMoistureModel.load(path)
+
+
+def test_a_calibrated_model_says_how_sure_it_is(sure, calibration, experiment) -> None:
+    inputs = physical(experiment, 0)
+    found = sure.predict_intervals(inputs, 0.9, [0.6, 0.8])
+    np.testing.assert_array_equal(found["ssm"], sure.predict(inputs))
+    mean = found["ssm"].astype(float)
+    deviation = calibration.scale.deviation(mean, np.array(5.0), np.array(0.1))
+    low, high = calibration.interval(mean, deviation, 0.9)
+    np.testing.assert_allclose(found["lower"], low, atol=1e-6)
+    np.testing.assert_allclose(found["upper"], high, atol=1e-6)
+    assert found["exceedance"].shape == (2, *mean.shape)
+    np.testing.assert_allclose(found["exceedance"][1], calibration.exceedance(mean, deviation, 0.8), atol=1e-6)
+    assert "exceedance" not in sure.predict_intervals(inputs, 0.5, [])
+    assert all(values.dtype == np.float32 for values in found.values())
+
+
+@pytest.mark.parametrize(("level", "thresholds"), [(1.0, []), (-0.1, []), (0.9, [1.2])])
+def test_levels_and_thresholds_lie_between_0_and_1(sure, experiment, level, thresholds) -> None:
+    with pytest.raises(RunError, match="must be above 0 and below 1, not"):
+        sure.predict_intervals(physical(experiment, 0), level, thresholds)
+
+
+def test_without_a_calibration_there_is_no_interval(model, experiment) -> None:
+    with pytest.raises(RunError, match="keeps no calibration"):
+        model.predict_intervals(physical(experiment, 0), 0.9, [])
+
+
+@pytest.mark.parametrize(
+    ("channel", "value", "message"),
+    [
+        ("temperature", 288.0, "channel 'temperature' has a value of 288, and none is outside -89"),
+        ("precipitation", 2000.0, "channel 'precipitation' has a value of 2000, and none is outside 0"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(model, experiment, channel, value, message) -> None:
+    inputs = physical(experiment, 0)
+    inputs["dynamic"][:, :, experiment.spec.dynamic.index(channel)] = value
+    with pytest.raises(RunError, match=message):
+        model.predict(inputs)
+
+
+def test_a_sum_over_days_may_be_as_many_times_as_large() -> None:
+    one, ones = np.full((1, 1, 1), 2000, np.float32), np.ones((1, 1, 1), np.float32)
+    Scaler(("precipitation",), ones, ones, days=3).refuse_impossible(one)
+    with pytest.raises(RunError, match="2000"):
+        Scaler(("precipitation",), ones, ones).refuse_impossible(one)
+
+
+def test_what_is_not_available_may_be_anything() -> None:
+    names, two = ("ndvi", f"ndvi{AVAILABLE}"), np.ones((2, 1, 1), np.float32)
+    Scaler(names, two, two).refuse_impossible(np.array([[[-9999]], [[0]]], np.float32))
+    with pytest.raises(RunError, match="-9999"):
+        Scaler(names, two, two).refuse_impossible(np.array([[[-9999]], [[1]]], np.float32))

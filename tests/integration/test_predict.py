@@ -85,6 +85,56 @@ def test_a_map_says_what_it_is(maps: Path, trained: Any) -> None:
     assert expected.items() <= tags.items()
 
 
+def _bands(path: Path) -> dict[str, Array]:
+    with rasterio.open(path) as source:
+        return {source.tags(number)["name"]: source.read(number) for number in source.indexes}
+
+
+def test_a_map_says_how_sure_it_is(maps: Path) -> None:
+    found = _bands(maps / "ssm_20201202.tif")
+    probabilities = ["probability_above_0.6", "probability_above_0.8"]
+    assert list(found) == ["ssm", "labelled", "lower", "upper", "standard_error", *probabilities, "flags"]
+    known = np.isfinite(found["ssm"])
+    for name, values in found.items():
+        assert np.isfinite(values[known]).all(), name
+    assert (found["lower"] <= found["upper"])[known].all()
+    assert (found["upper"] - found["lower"])[known].mean() > 0.1
+    assert (found["probability_above_0.8"] <= found["probability_above_0.6"])[known].all()
+    assert np.isnan(found["lower"][~known]).all()
+    flags = found["flags"].astype(int)
+    assert (flags[~known] & (16 | 32 | 64) > 0).all()
+    assert (flags[known] & (1 | 16 | 32 | 64) == 0).all()
+    with rasterio.open(maps / "ssm_20201202.tif") as source:
+        tags = source.tags()
+    assert tags["interval"] == "0.9, calibrated"
+    assert "validation dates, by which the training was stopped" in tags["calibrated_on"]
+    assert {"last_image", "weather_until", "ndvi_age_days", "share_outside_training", "flags"} <= tags.keys()
+    assert float(tags["interval_mean_width"]) == pytest.approx(
+        np.nanmean(found["upper"]) - np.nanmean(found["lower"]), abs=2e-3
+    )
+
+
+def test_other_levels_thresholds_and_kinds_of_intervals_are_had_by_asking(
+    maps: Path, trained: Any, tmp_path: Path
+) -> None:
+    project, usual = trained[0], _bands(maps / "ssm_20201202.tif")
+    told = ("dates=2020-12-02", "level=0.5", "thresholds=[0.3]")
+    assert project.run("predict", *told, f"output={tmp_path / 'half'}").code == 0
+    half = _bands(tmp_path / "half" / "ssm_20201202.tif")
+    assert "probability_above_0.3" in half
+    assert "probability_above_0.6" not in half
+    known = np.isfinite(half["ssm"])
+    assert (half["lower"] >= usual["lower"])[known].all()
+    assert (half["upper"] <= usual["upper"])[known].all()
+    assert project.run("predict", told[0], "intervals=none", f"output={tmp_path / 'none'}").code == 0
+    bare = _bands(tmp_path / "none" / "ssm_20201202.tif")
+    assert list(bare) == ["ssm", "labelled", "flags"]
+    np.testing.assert_array_equal(bare["ssm"], usual["ssm"])
+    wrong = project.run("predict", told[0], "level=1", f"output={tmp_path / 'wrong'}")
+    assert wrong.code != 0
+    assert "level" in wrong.stderr
+
+
 def test_the_latest_run_is_the_default_and_lists_and_intervals_are_understood(trained: Any, tmp_path: Path) -> None:
     project, _ = trained
     dates = "dates=[2020-12-31/2021-01-02,2020-12-02,2021-01-01]"

@@ -67,3 +67,8 @@ def test_what_cannot_be_changed_is_said(recorded: dict[str, Any], composed: Comp
 def test_the_three_verbs_exclude_each_other(train_config: Any) -> None:
     with pytest.raises(ConfigError, match="resume and fork exclude each other; give one of them"):
         train_config("resume=a", "fork=b")
+
+
+def test_what_trains_nothing_goes_on_from_no_run(train_config: Any) -> None:
+    with pytest.raises(ConfigError, match="task=labels trains nothing, so that resume has no meaning; leave it out"):
+        train_config("+report=labels", "resume=a")

@@ -16,7 +16,7 @@ SPEC = FeatureSpec(("precipitation", "temperature"), ("slope",), (1.0, 10.0, 5.0
 
 def test_an_lstm_of_pixels_costs_its_matrices() -> None:
     settings = LSTMSettings(family="mlssm.models.lstm.LSTMSettings", hidden=4, layers=1, dropout=0, input_dropout=0)
-    rest: Any = (None, None, None, None)
+    rest: Any = (None,) * 5
     target = torch.zeros(1, 6, 6)
     item = Batch(torch.zeros(5, 2, 6, 6), torch.zeros(1, 6, 6), target, target > 0, *rest)
     experiment = cast("Any", SimpleNamespace(datasets={"train": [item]}))

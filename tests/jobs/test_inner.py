@@ -111,6 +111,17 @@ def test_the_pooled_sums_are_those_of_the_parts(chosen: Any) -> None:
     assert choice.rmse == pytest.approx((squared / n) ** 0.5)
 
 
+def test_what_each_fold_held_out_is_kept_to_calibrate_intervals_on(chosen: Any, experiment: Experiment) -> None:
+    """The same pixels and the same errors as those that were scored."""
+    choice, parts, _, _ = chosen
+    assert {each.time for each in choice.maps} == set(experiment.datasets["train"].times.tolist())
+    squared = sum(float(np.nansum((each.label - each.mean) ** 2.0)) for each in choice.maps)
+    n = sum(int(each.known.sum()) for each in choice.maps)
+    sums = [part.splits["val"].sums["ConvLSTM"].flatten(0, -2).sum(0) for part in parts]
+    assert n == sum(int(each[0]) for each in sums)
+    assert squared == pytest.approx(sum(float(each[7]) for each in sums), rel=1e-5)
+
+
 def test_finished_folds_are_not_trained_again(
     chosen: Any, experiment: Experiment, make_job: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,7 +7,9 @@ import pytest
 from mlssm.config import DatamoduleConfig, PredictConfig, parse
 from mlssm.errors import RunError
 from mlssm.grid import Window
-from mlssm.jobs.predict import _area_config, onto_grid
+from mlssm.jobs.day_map import onto_grid
+from mlssm.jobs.predict import _area_config, _has_channel
+from mlssm.retrieval.stack import load_stack
 
 
 @pytest.mark.parametrize(
@@ -81,3 +84,17 @@ def test_what_lies_below_the_working_directory_is_the_models_as_before(told, mod
     assert _area_config(model(cubes=str(tmp_path / "cubes")), told()).cubes == tmp_path / "cubes"
     real = model(name="opera_rtc", simulation=None, root="/areas/one")
     assert _area_config(real, told()).root == Path("/areas/one"), "files are only read there"
+
+
+def test_earlier_images_that_lack_a_part_of_the_models_channel_are_refused(watershed: Any, caplog: Any) -> None:
+    stack = load_stack(watershed.cube, watershed.config().retrieval)
+    mix = {"VV": 0.7, "VH": 0.3}
+    for nowcast in (
+        {"retrieval": [{}], "nowcast": True},
+        {"retrieval": [{}]},
+    ):  # earlier bundles kept them for it alone
+        with pytest.raises(RunError, match=r"are of 0\.7 VV \+ 0\.3 VH, and the area's images have VV alone"):
+            _has_channel(stack, mix, nowcast)
+    assert not _has_channel(stack, mix, {"retrieval": [{}], "nowcast": False})
+    assert "nothing is retrieved from them" in caplog.text
+    assert _has_channel(stack, {"VV": 1.0}, {"retrieval": [{}], "nowcast": True})

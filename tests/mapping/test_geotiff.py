@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
-from mlssm.mapping.geotiff import Block, write_cog
+from mlssm.mapping.geotiff import NAME_TAG, Band, Block, write_cog
 
 # as large and as empty as the real input's grid
 GRID = Grid("EPSG:32611", (145800.0, 3909030.0), 30.0, 3300, 3700)
@@ -161,3 +162,16 @@ def test_a_folder_that_is_a_file_is_the_users_error(tmp_path: Path) -> None:
     (tmp_path / "maps").write_text("")
     with pytest.raises(DataError, match="choose another folder"):
         write_cog(tmp_path / "maps" / "map.tif", _blocks(), GRID, TAGS, "soil moisture")
+
+
+def test_bands_have_names_and_ranges_of_their_own(tmp_path: Path) -> None:
+    grid = Grid("EPSG:32611", (0.0, 0.0), 30.0, 4, 4)
+    ssm, flags = np.full((4, 4), 0.5, np.float32), np.full((4, 4), 33, np.float32)
+    band = Band("flags", "what its values rest on", "1", [(grid.full, flags)], 127.0)
+    write_cog(tmp_path / "map.tif", [(grid.full, ssm)], grid, {}, "soil moisture", [band])
+    with rasterio.open(tmp_path / "map.tif") as source:
+        assert [source.tags(number)[NAME_TAG] for number in source.indexes] == ["ssm", "flags"]
+        assert source.descriptions == ("soil moisture", "what its values rest on")
+        np.testing.assert_array_equal(source.read(2), flags)
+    with pytest.raises(ValueError, match=r"flags must lie in 0\.\.1, not 33"):
+        write_cog(tmp_path / "bad.tif", [(grid.full, ssm)], grid, {}, "soil moisture", [replace(band, high=1.0)])

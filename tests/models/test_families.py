@@ -19,8 +19,8 @@ from mlssm.models.reservoir import Reservoirs
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "model"
 OURS = ("convlstm", "multirate_convlstm", "convgru", "lstm", "simvp", "reservoir")
-EXTRAS = {"torchgeo_convlstm": "torchgeo", "unet": "segmentation_models_pytorch"}
-FAMILIES = (*OURS, *EXTRAS)
+EXTRAS = {"unet": "segmentation_models_pytorch"}
+FAMILIES = (*OURS, "torchgeo_convlstm", *EXTRAS)
 SPEC = FeatureSpec(("precipitation", "temperature"), ("slope",), (1.0, 10.0, 5.0), (1.0, 5.0, 3.0))
 STEPS = 3
 

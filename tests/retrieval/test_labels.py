@@ -1,6 +1,6 @@
 import numpy as np
 
-from mlssm.retrieval.labels import AreaRetrieval, relative_moisture
+from mlssm.retrieval.labels import AreaRetrieval, relative_moisture, reliability
 from mlssm.retrieval.references import References
 
 NAN = np.nan
@@ -54,3 +54,10 @@ def test_labels_with_a_slope_are_those_at_40_degrees() -> None:
     sigma = -10 + slope * (angle - 40)
     found, _ = fitted.retrieve(sigma[None], np.array([137]), EVERYTHING, EVERYTHING)
     np.testing.assert_allclose(found, 0.5, atol=1e-6)
+
+
+def test_reliability_falls_with_speckle_and_rises_with_the_span() -> None:
+    """s = 0.5 dB and 5 dB apart: 0.025 / (0.01 + 0.025)."""
+    found = reliability(0.5, np.array([[5.0, 2.0, NAN]]))
+    np.testing.assert_allclose(found, [[0.025 / 0.035, 0.025 / 0.0875, NAN]], rtol=1e-6)
+    assert reliability(0.0, np.array([3.0])) == 1

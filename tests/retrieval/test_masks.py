@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
+from mlssm.retrieval.reasons import Reason
 from mlssm.weather.field import AreaPixels, WeatherField
 from mlssm.weather.stations import VARIABLES, StationWeather
 
@@ -140,3 +141,18 @@ def test_no_mask_is_clear() -> None:
     masks = DateMasks({}, ((2, 3),))
     assert not masks.of(0, np.array([0, 1]), slice(0, 1), EVERYTHING).any()
     assert masks.of(0, np.array([0, 1]), slice(0, 1), EVERYTHING).shape == (2, 1, 3)
+
+
+def test_frost_snow_and_a_wet_canopy_are_told_apart(field: WeatherField, train_config) -> None:
+    """Rain of 12 mm at the near station: more than 5 mm on the near side; the far side freezes above 308 m."""
+    field.weather.values[0, 0, VARIABLES.index("precipitation")] = 12.0
+    field.weather.values[1, :, SNOW] = 25.0
+    config = train_config().retrieval.model_copy(update={"wet_canopy_above_mm": 5.0})
+    masks = frozen_or_snowy(field, DAYS, config)
+    rainy, snowy, cold = masks.reasons(0, np.array([0, 1, 2]), EVERYTHING, EVERYTHING)[:, 0]
+    wet, frost, snow = Reason.WET_CANOPY, Reason.FROZEN, Reason.SNOW
+    assert rainy.tolist() == [wet, wet, wet | frost, frost, frost]
+    assert snowy.tolist() == [snow, snow, snow | frost, snow | frost, snow | frost]
+    assert cold.tolist() == [0, 0, frost, frost, frost]
+    plain = frozen_or_snowy(field, DAYS, train_config().retrieval)
+    assert plain.reasons(0, np.array([0]), EVERYTHING, EVERYTHING)[0, 0].tolist() == [0, 0, frost, frost, frost]

@@ -181,7 +181,7 @@ def test_an_orbit_without_training_dates_is_masked_and_told(watershed, training:
     found = labels(retrieve(watershed.cube, watershed.config().retrieval, training & evening), watershed.cube)
     assert np.isnan(found.ssm[~evening]).all()
     assert np.isfinite(found.ssm[evening]).any()
-    assert "orbit 71 has no training date: its images are masked" in caplog.text
+    assert "images of orbit 71 have no training date: they are masked" in caplog.text
 
 
 def test_slope_and_orbits_at_once_are_refused(watershed, santa_barbara, training: np.ndarray) -> None:

@@ -22,3 +22,12 @@ def test_all_rows_of_a_tall_area_are_looked_at() -> None:
     sigma[:, 599, 1] = -25
     stack = AreaStack(pack(sigma, 0.01), np.ones(sigma.shape, np.uint16))
     assert np.argwhere(open_water(stack, -20)).tolist() == [[599, 1]]
+
+
+def test_water_is_told_by_the_leading_polarisation_of_a_mix() -> None:
+    """-18 dB in VV is land, though 0.7 VV + 0.3 VH is -20.4 dB with VH of -26."""
+    vv, vh = (pack(np.full((3, 1, 2), level, np.float32), 0.01) for level in (-18, -26))
+    vv[:, 0, 1] = -2100
+    mixed = AreaStack(vv, np.ones(vv.shape, np.uint16), 0.7, ((0.3, vh),))
+    assert open_water(mixed, -20).tolist() == [[False, True]]
+    assert mixed.backscatter(slice(None), slice(None), slice(None)).max() < -20

@@ -56,7 +56,7 @@ def test_labelled_pixels_stand_in_one_order() -> None:
     valid = torch.tensor([[[[True, False], [True, True]]], [[[False, True], [False, False]]]])
     target = torch.arange(8.0).reshape(2, 1, 2, 2)
     empty = torch.zeros(2, 1)
-    batch = Batch(empty, empty, target, valid, target / 10, torch.tensor([1, 4]), torch.ones(2), target / 9)
+    batch = Batch(empty, empty, target, valid, target / 10, torch.tensor([1, 4]), torch.ones(2), target / 9, target)
     pixels = LabelledPixels.of(batch, places, LAYOUT)
     assert pixels.target.tolist() == [0, 2, 3, 5]
     assert pixels.standard_error.tolist() == pytest.approx([0, 0.2, 0.3, 0.5])

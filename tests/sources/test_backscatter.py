@@ -26,8 +26,8 @@ def index(config: DatamoduleConfig, bad: BadFiles = ERROR) -> BackscatterIndex:
     return index_backscatter(config.root, config.backscatter, config.grid, bad)
 
 
-def read(found: BackscatterIndex, time: int = 0, pol: str = "VV", units: str = "linear", bad: BadFiles = ERROR) -> Any:
-    return read_pass(found.passes[time], pol, found.grid, found.areas[0], units, bad)
+def read(found: BackscatterIndex, time: int = 0, pol: str = "VV", bad: BadFiles = ERROR) -> Any:
+    return read_pass(found.passes[time], pol, found.grid, found.areas[0], bad)
 
 
 def decibel(power: Any) -> Any:
@@ -65,7 +65,7 @@ def test_santa_barbara_is_22_passes_over_five_areas_on_one_grid(shared: Path, ar
     assert first.date() == dt.date(2021, 11, 19)
     assert first == min(image.acquired for image in found.passes[0].images)
     for area in found.areas:
-        values = read_pass(found.passes[11], "VV", found.grid, area, "linear", ERROR)
+        values = read_pass(found.passes[11], "VV", found.grid, area, ERROR)
         assert values is not None
         assert np.isfinite(values).mean() > 0.9
         assert -20 < np.nanmedian(values) < -3
@@ -144,15 +144,15 @@ def test_decibels_are_taken_to_power_before_they_are_averaged(area_files: Any) -
     fine = np.tile(np.array([[-20, -10]], np.float32), (48, 24))
     area_files.image(fine, pixel=15)
     config = area_files.config(backscatter={"units": "dB"}, grid={"crs": None, "resolution_m": 30})
-    np.testing.assert_allclose(read(index(config), units="dB"), decibel((0.01 + 0.1) / 2), atol=1e-4)
+    np.testing.assert_allclose(read(index(config)), decibel((0.01 + 0.1) / 2), atol=1e-4)
 
 
 @pytest.mark.parametrize(("units", "value", "other"), [("linear", -12.5, "dB"), ("dB", 0.08, "linear")])
 def test_values_of_the_other_unit_are_named(area_files: Any, units: str, value: float, other: str) -> None:
     area_files.image(np.full((24, 24), value, np.float32))
-    found = index(area_files.config())
+    found = index(area_files.config(backscatter={"units": units}))
     with pytest.raises(DataError, match=rf"_VV\.tif holds {value:g}.*datamodule\.backscatter\.units={other}"):
-        read(found, units=units)
+        read(found)
 
 
 def test_an_image_of_another_zone_is_warped_onto_the_grid_of_most(area_files: Any) -> None:
@@ -219,9 +219,9 @@ def test_a_folder_without_a_matching_name(area_files: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "pattern", "said"),
     [
-        ("pattern", "(?P<date>x)", "polarisation"),
+        ("pattern", "(?P<polarisation>x)", "date"),
         ("pattern", "(", "not a regular"),
-        ("incidence_pattern", "x", "orbit"),
+        ("incidence_pattern", "(", "not a regular"),
     ],
 )
 def test_a_pattern_that_cannot_work(area_files: Any, key: str, pattern: str, said: str) -> None:
@@ -260,7 +260,7 @@ def test_other_producers_names(area_files: Any) -> None:
         area_files.raster(f"backscatter/{name}.tif", decibel(FLAT))
     area_files.raster("backscatter/incidence_137.tif", np.full((24, 24), 38, np.float32))
     area_files.raster("backscatter/incidence_064.tif", np.full((24, 24), 42, np.float32))
-    backscatter = BackscatterConfig(**area_files.conf["backscatter"] | conf["backscatter"])
+    backscatter = BackscatterConfig(**area_files.conf["backscatter"] | conf["backscatter"] | {"folder": "backscatter"})
     found = index_backscatter(area_files.root, backscatter, area_files.config().grid, ERROR)
     assert [(overpass.orbit, sorted(overpass.polarisations)) for overpass in found.passes] == [
         (137, ["VH", "VV"]),
@@ -271,7 +271,7 @@ def test_other_producers_names(area_files: Any) -> None:
         137: ["incidence_137.tif"],
         64: ["incidence_064.tif"],
     }
-    np.testing.assert_allclose(read(found, units=backscatter.units), -10, atol=1e-4)
+    np.testing.assert_allclose(read(found), -10, atol=1e-4)
 
 
 def test_areas_far_apart_share_one_grid(area_files: Any) -> None:
@@ -281,6 +281,6 @@ def test_areas_far_apart_share_one_grid(area_files: Any) -> None:
     found = index(area_files.config())
     assert found.areas == (Window(0, 0, 24, 24), Window(2000, 3000, 24, 24))
     assert found.grid == Grid("EPSG:32611", CORNER, 30, 2024, 3024)
-    second = read_pass(found.passes[0], "VV", found.grid, found.areas[1], "linear", ERROR)
+    second = read_pass(found.passes[0], "VV", found.grid, found.areas[1], ERROR)
     np.testing.assert_allclose(second, decibel(0.2), atol=1e-5)
     assert read(found, pol="VH") is None

@@ -26,7 +26,6 @@ LAND = np.full((4, 4), 0.4, np.float32)
         ("S2A_MSIL2A_20211020T184401_N0500_R070_T11SKU_20230105T081512_NDVI.tif", "20211020"),
         ("LC08_L2SP_042036_20211112_20211125_02_T1_NDVI.tif", "20211112"),
         ("LE07_L1TP_042036_20211112_20211125_02_T1_NDVI.tif", "20211112"),
-        ("MOD13Q1.A2021289.h08v05.061.2021306070541_NDVI.tif", "20211016"),
         ("HLS.S30.T11SKU.2021293T184401.v2.0.NDVI.tif", "20211020"),
         ("ndvi_20211001_20211001.tif", "20211001"),
         ("s2_tile_12345678_20211001.tif", "20211001"),
@@ -39,6 +38,27 @@ LAND = np.full((4, 4), 0.4, np.float32)
 )
 def test_names_as_producers_write_them(name: str, day: str | None) -> None:
     assert read_name(Path(name)) == (None if day is None else {"date": day})
+
+
+@pytest.mark.parametrize(
+    ("name", "named", "known"),
+    [
+        ("MOD13Q1.A2021289.h08v05.061.2021306070541_NDVI.tif", "20211016", "20211031"),
+        ("MYD13A3.A2021001.h08v05.061.2021306070541_NDVI.tif", "20210101", "20210131"),
+        ("VNP13A1.A2021361.h08v05.001.2022014070541.tif", "20211227", "20220111"),
+        ("MCD43A4.A2021009.h08v05.061.2021018070541.tif", "20210109", "20210117"),
+    ],
+)
+def test_a_composite_is_known_on_its_last_day(name: str, named: str, known: str) -> None:
+    """MODIS names 16 days by their first: a forecast of the second day must not see the others."""
+    assert read_name(Path(name)) == {"date": known, "composite": named}
+
+
+def test_composites_are_told(area_files: Any) -> None:
+    bad = BadFiles("error")
+    (image,) = index_ndvi(folder(area_files, "MOD13Q1.A2021289.h08v05.061.2021306070541_NDVI.tif"), None, bad)
+    assert f"{image.day}" == "2021-10-31"
+    assert "named by their first day or middle were dated by their last day" in bad.corrections()[0]
 
 
 def test_two_days_in_a_name_of_no_known_product_are_refused() -> None:

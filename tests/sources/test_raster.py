@@ -178,7 +178,6 @@ def test_a_header_is_read(area_files: Any) -> None:
     ("profile", "said"),
     [
         ({"crs": None}, "has no CRS"),
-        ({"transform": Affine(30, 0, 0, 0, 30, 0)}, "not north-up"),
         ({"transform": Affine(30, 3, 0, 3, -30, 0)}, "is rotated"),
         ({"transform": None}, "has no transform"),
     ],
@@ -192,6 +191,57 @@ def test_a_raster_without_a_place_is_refused_by_name(
         with pytest.raises(DataError, match=said) as error:
             read(path)
         assert str(error.value).startswith(str(path))
+
+
+@pytest.mark.parametrize(("down", "right"), [(1, 1), (1, -1), (-1, -1)])  # signs of the pixel's height and width
+@pytest.mark.parametrize("zone", [32611, 32610])
+def test_rows_and_columns_may_be_stored_from_any_side(
+    area_files: Any, small_grid: Grid, down: int, right: int, zone: int
+) -> None:
+    values = np.random.default_rng(3).random((40, 30), np.float32)
+    place = {"crs": f"EPSG:{zone}"}
+    west, north = CORNER if zone == 32611 else (791100, 3817200)
+    plain = area_files.raster("plain.tif", values, corner=(west, north), **place)
+    turned = Affine(
+        right * 30, 0, west + (30 * 30 if right < 0 else 0), 0, down * 30, north - (40 * 30 if down > 0 else 0)
+    )
+    path = area_files.raster("turned.tif", values[::-down, ::right], transform=turned, **place)
+    assert inspect(path).bounds == inspect(plain).bounds
+    part = Window(5, 7, 12, 9)  # not the middle
+    read = [read_onto(each, small_grid, part, Resampling.bilinear) for each in (plain, path)]
+    assert np.isfinite(read[0]).any()
+    np.testing.assert_array_equal(read[1], read[0])
+
+
+def test_a_stored_crs_can_be_overruled(area_files: Any, small_grid: Grid) -> None:
+    for name, crs in (("none.tif", None), ("other.tif", "EPSG:32610")):
+        path = area_files.raster(name, ramp(), crs=crs)
+        found = read_onto(path, small_grid, small_grid.full, Resampling.bilinear, Layer(PLAIN.band, crs="EPSG:32611"))
+        np.testing.assert_array_equal(found, ramp())
+
+
+def test_a_declared_missing_value_counts_beside_a_mask(area_files: Any, small_grid: Grid) -> None:
+    values = ramp()
+    values[0, :2] = -9999
+    path = area_files.raster("masked.tif", values, nodata=-9999)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+        mask = np.full((24, 24), 255, np.uint8)
+        mask[5] = 0
+        file.write_mask(mask)
+    found = read_onto(path, small_grid, small_grid.full, Resampling.bilinear)
+    assert np.isnan(found[0, :2]).all()
+    assert np.isnan(found[5]).all()
+    assert np.isfinite(found).sum() == 24 * 24 - 26
+
+
+def test_an_overview_is_never_read(area_files: Any) -> None:
+    values = np.random.default_rng(5).random((512, 512), np.float32)
+    path = area_files.raster("cog.tif", values, driver="COG", blocksize=128, overviews="IGNORE_EXISTING")
+    with rasterio.open(path) as file:
+        assert file.overviews(1) == [2, 4]
+    coarse = Grid("EPSG:32611", CORNER, 120, 128, 128)
+    found = read_onto(path, coarse, coarse.full, Resampling.bilinear)
+    np.testing.assert_allclose(found, values.reshape(128, 4, 128, 4).mean(axis=(1, 3)), rtol=1e-5)
 
 
 @pytest.mark.parametrize("profile", [{}, {"compress": "deflate"}, {"tiled": True, "blockxsize": 64, "blockysize": 64}])

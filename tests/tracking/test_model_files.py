@@ -20,6 +20,8 @@ from mlssm.bundle import Bundle
 from mlssm.data.spec import FeatureSpec
 from mlssm.inference.serving import SoilMoistureModel, example
 from mlssm.tracking.model_files import pyfunc, write_model_files
+from mlssm.uncertainty.calibration import Calibration
+from mlssm.uncertainty.held_out import HeldOutMap
 from mlssm.variables import unit_of
 
 SPEC = FeatureSpec(
@@ -39,6 +41,21 @@ def folder(watershed, tmp_path_factory) -> Path:
     made = Bundle.of(config, SPEC, label_digest="1", cube_digest="2", **place)
     path = tmp_path_factory.mktemp("files") / "model"
     bundle.save(made, config.model.build(SPEC, spread=False).state_dict(), path)
+    write_model_files(path, made)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sure(folder, tmp_path_factory) -> Path:
+    """The same model with a calibration."""
+    made, weights = bundle.load(folder)
+    rng, side = np.random.default_rng(0), (4, 4)
+    scores = [rng.random((2, *side), np.float32) for _ in range(9)]
+    constant = np.full(side, 4, np.float32)
+    maps = [HeldOutMap(time, 0, mean, label, constant, constant / 40) for time, (mean, label) in enumerate(scores)]
+    fitted, tensors = bundle.pack({"calibration": Calibration.fit(maps, [2020], "made up").state()})
+    path = tmp_path_factory.mktemp("sure") / "model"
+    bundle.save(made.model_copy(update={"fitted": fitted}), {**weights, **tensors}, path)
     write_model_files(path, made)
     return path
 
@@ -86,6 +103,32 @@ def test_mlflow_loads_it_and_its_example_gives_the_networks_map(folder, inputs):
     np.testing.assert_array_equal(model.predict(model.input_example), expected)
 
 
+def test_mlflow_gives_intervals_where_they_are_asked(sure, inputs):
+    from mlflow.exceptions import MlflowException
+
+    model = pyfunc().load_model(str(sure))
+    plain = model.predict(inputs)
+    found = model.predict(inputs, params={"level": 0.8, "thresholds": [0.6]})
+    expected = SoilMoistureModel.load(sure).predict_intervals(inputs, 0.8, [0.6])
+    assert found.keys() == expected.keys() == {"ssm", "lower", "upper", "standard_error", "exceedance"}
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values)
+    np.testing.assert_array_equal(found["ssm"], plain)
+    alone = model.predict(inputs, params={"thresholds": [0.6]})
+    np.testing.assert_array_equal(
+        alone["lower"], SoilMoistureModel.load(sure).predict_intervals(inputs, 0.9, [])["lower"]
+    )
+    with pytest.raises(MlflowException, match="must be above 0 and below 1, not 2"):
+        model.predict(inputs, params={"level": 2.0})
+
+
+def test_a_model_without_a_calibration_refuses_intervals(folder, inputs):
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException, match="keeps no calibration"):
+        pyfunc().load_model(str(folder)).predict(inputs, params={"level": 0.9})
+
+
 def test_mlflow_refuses_what_does_not_fit(folder, inputs):
     from mlflow.exceptions import MlflowException
 
@@ -107,12 +150,12 @@ def test_writing_again_replaces(folder):
 
 
 @pytest.fixture
-def server(folder) -> Iterator[str]:
+def server(sure) -> Iterator[str]:
     """The address of a real `mlflow models serve`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder), "--env-manager", "local"]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(sure), "--env-manager", "local"]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     environment |= {"OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -139,8 +182,8 @@ def _await(address: str, process: "subprocess.Popen[bytes]") -> None:
     pytest.fail("mlflow models serve did not come up")
 
 
-def post(address: str, inputs: dict[str, list]) -> tuple[int, dict]:
-    body = json.dumps({"inputs": inputs}).encode()
+def post(address: str, inputs: dict[str, list], **more: dict) -> tuple[int, dict]:
+    body = json.dumps({"inputs": inputs, **more}).encode()
     request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -150,12 +193,16 @@ def post(address: str, inputs: dict[str, list]) -> tuple[int, dict]:
             return error.code, json.load(error)
 
 
-def test_mlflow_serves_it_over_http(server, folder, inputs):
+def test_mlflow_serves_it_over_http(server, sure, inputs):
     plain = {name: values.tolist() for name, values in inputs.items()}
     status, answer = post(server, plain)
     assert status == 200
-    expected = SoilMoistureModel.load(folder).predict(inputs)
-    np.testing.assert_allclose(answer["predictions"], expected, rtol=1e-6)
+    model = SoilMoistureModel.load(sure)
+    np.testing.assert_allclose(answer["predictions"], model.predict(inputs), rtol=1e-6)
+    status, answer = post(server, plain, params={"level": 0.9, "thresholds": [0.6]})
+    assert status == 200
+    for name, values in model.predict_intervals(inputs, 0.9, [0.6]).items():
+        np.testing.assert_allclose(answer["predictions"][name], values, rtol=1e-6)
     channels = {**plain, "dynamic": inputs["dynamic"][:, :, :1].tolist()}
     missing = {**plain, "dynamic": np.where(inputs["dynamic"] > 10, None, inputs["dynamic"]).tolist()}
     named = {"weather": plain["dynamic"], "static": plain["static"]}

@@ -38,7 +38,9 @@ class Patches(Dataset[Batch]):
         error = torch.where(valid, 0.05, torch.nan)
         date, weight = torch.tensor(index % DATES), torch.tensor(1.0 + index % 2)
         target = self.target[index]
-        return Batch(self.dynamic[index], self.static[index], target, valid, error, date, weight, 0.9 * target)
+        return Batch(
+            self.dynamic[index], self.static[index], target, valid, error, date, weight, 0.9 * target, 10 * error
+        )
 
 
 def loader(n: int = 32, seed: int = 0, batch_size: int = 8, shuffle: bool = False) -> DataLoader[Batch]:

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def case(dtype: torch.dtype = torch.float64) -> tuple[Given, Batch]:
     valid = draw > 0.4
     target, error = (torch.where(valid, values, torch.nan) for values in (target, error / 5))
     nothing = torch.empty(4, 0, 6, 5)
-    batch = Batch(nothing, nothing, target, valid, error, torch.zeros(4), torch.tensor([0.1, 2, 0.5, 1]), target)
+    batch = Batch(nothing, nothing, target, valid, error, torch.zeros(4), torch.tensor([0.1, 2, 0.5, 1]), target, error)
     return Given(ssm.requires_grad_(), (0.01 + variance).requires_grad_()), batch
 
 
@@ -163,3 +164,17 @@ def test_nll_reaches_both_heads_of_the_network() -> None:
 def test_balanced_mse_wants_the_labels() -> None:
     with pytest.raises(ValueError, match="balanced_mse needs a sampling plan with the labels' distribution"):
         TrainingLoss(LossConfig(name="balanced_mse"))
+
+
+@pytest.mark.parametrize("name", ["huber", "mse"])
+def test_labels_weigh_as_much_as_they_are_reliable(name: Literal["huber", "mse"]) -> None:
+    network, batch = case()
+    found = TrainingLoss(LossConfig(name=name, weigh_labels=True))(network, batch)
+    valid, weight = batch.valid, batch.reliability[batch.valid]
+    pixels = TrainingLoss(LossConfig(name=name)).pixels(network, batch)[valid]
+    torch.testing.assert_close(found, (weight * pixels).sum() / weight.sum())
+    found.backward()
+    assert network.ssm.grad is not None
+    assert network.ssm.grad.isfinite().all()
+    with pytest.raises(ValueError, match=r"loss\.weigh_labels=true goes with any loss but nll"):
+        LossConfig(name="nll", weigh_labels=True)

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlssm.sources.ghcn import read_station
+from mlssm.sources.weather.ghcn import read_station
 from mlssm.weather.evapotranspiration import (
     DailyClimate,
     Method,

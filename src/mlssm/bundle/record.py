@@ -33,10 +33,10 @@ class Bundle(Strict):
         spread: Whether the network states its spread.
         window: The weather's window.
         channels: The network's input channels and their scaling.
+        datamodule: The area that it was trained on: how to open it again, or another one of the same kind.
         features: Which features were wanted, and what happens where a value is missing.
         weather: Interpolation, and the share of a window that has to be there.
         images: How images become the model's grid, and what is masked.
-        datamodule: The area that it was trained on: how to open it again, or another one of the same kind.
         label_digest: Digest of the label parameters (dry and wet references, angle slope).
         cube_digest: Digest of the training cube's inputs.
         crs: CRS of the model's grid.
@@ -51,10 +51,10 @@ class Bundle(Strict):
     spread: bool
     window: WindowConfig
     channels: FeatureSpec
+    datamodule: DatamoduleConfig  # before the features, which its layers may be
     features: FeaturesConfig
     weather: WeatherConfig
     images: ImagesConfig
-    datamodule: DatamoduleConfig
     label_digest: str
     cube_digest: str
     crs: str
@@ -85,9 +85,11 @@ class Bundle(Strict):
         pixel_m: float,
         pass_is_evening: bool,
         fitted: dict[str, Any] | None = None,
+        channel: dict[str, float] | None = None,
     ) -> Bundle:
-        """The record of a training; attributes as above."""
+        """The record of a training; attributes as above. `channel` is what its images had of the wanted one."""
         images = {name: getattr(config.retrieval, name) for name in ImagesConfig.model_fields}
+        images |= {} if channel is None else {"channel": channel}
         return cls(
             model=config.model,
             spread=config.loss.needs_spread,

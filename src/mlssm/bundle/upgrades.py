@@ -6,13 +6,18 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mlssm.config import ImagesConfig
 from mlssm.config.models import settings_part, window_part
 
 Values = dict[str, Any]
 
 # the family of all models from before there was a choice; runs' configurations of then name none either
 FIRST_FAMILY = "mlssm.models.convlstm.ConvLSTMSettings"
+
+# what format 1 knew of images; `ImagesConfig` reads one polarisation as a channel
+_FIRST_IMAGES = (
+    *("polarisation", "multilook_m", "multilook", "min_valid_fraction"),
+    *("water_below_db", "frozen_below_c", "snow_above_mm"),
+)
 
 # A key that came to a section later: "section.key" to the value that its absence meant. A test loads kept bundles,
 # which fails for as long as a new key is not here.
@@ -43,7 +48,7 @@ def _from_1(values: Values) -> Values:
         "spread": config["loss"]["name"] == "nll",
         "window": window_part(config["model"]),
         "channels": channels,
-        "images": {name: config["retrieval"][name] for name in ImagesConfig.model_fields},
+        "images": {name: config["retrieval"][name] for name in _FIRST_IMAGES},
         **{name: config[name] for name in ("features", "weather", "datamodule")},
     }
     return {**values, "format": 2, "bundle": inner}

@@ -1,14 +1,17 @@
 """The whole configuration, typed once from Hydra's composition and passed on typed: a file a room."""
 
+from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Strict, parse
 from mlssm.config.data import FeaturesConfig, SamplerConfig
-from mlssm.config.datamodule import BackscatterConfig, DatamoduleConfig, GridConfig, SimulationConfig
+from mlssm.config.datamodule import DatamoduleConfig, GridConfig, SimulationConfig
 from mlssm.config.evaluation import EvaluationConfig
+from mlssm.config.layers import LayerSource, parse_layer
 from mlssm.config.models import Channels, ModelSettings, WindowConfig
 from mlssm.config.patches import PatchesConfig, SplitConfig
 from mlssm.config.predict import PredictConfig
 from mlssm.config.retrieval import ImagesConfig, RetrievalConfig
 from mlssm.config.tracking import TrackingConfig
+from mlssm.config.tracks import TracksConfig
 from mlssm.config.train import SweepConfig, TrainConfig
 from mlssm.config.training import LossConfig, OptimiserConfig
 from mlssm.config.weather import WeatherConfig
@@ -21,6 +24,7 @@ __all__ = [
     "FeaturesConfig",
     "GridConfig",
     "ImagesConfig",
+    "LayerSource",
     "LossConfig",
     "ModelSettings",
     "OptimiserConfig",
@@ -33,8 +37,10 @@ __all__ = [
     "Strict",
     "SweepConfig",
     "TrackingConfig",
+    "TracksConfig",
     "TrainConfig",
     "WeatherConfig",
     "WindowConfig",
     "parse",
+    "parse_layer",
 ]

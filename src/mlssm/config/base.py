@@ -38,6 +38,11 @@ def parse(schema: type[C], values: Mapping[str, Any]) -> C:
         raise ConfigError("; ".join(_descriptions(values, error)[:3])) from None
 
 
+def located(values: Mapping[str, Any], error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
+    """What is wrong with a section, for its own message: the place of each fault, and what it is."""
+    return [(item["loc"], "".join(_describe(values, dict(item)))) for item in error.errors()]
+
+
 def _descriptions(values: Mapping[str, Any], error: ValidationError) -> list[str]:
     """One sentence a key; a key that fits none of several types has all their messages."""
     messages: dict[str, list[str]] = {}

@@ -15,7 +15,7 @@ def _weather(name: str) -> str:
 
 
 def _static(name: str) -> str:
-    return check_feature(name, "fixed", "classes", "dated")
+    return check_feature(name, "fixed", "classes", "dated", "age")
 
 
 class FeaturesConfig(Strict):
@@ -23,7 +23,7 @@ class FeaturesConfig(Strict):
 
     Attributes:
         dynamic: Weather variables.
-        static: Terrain, soil, NDVI.
+        static: Terrain, soil, NDVI, and layers of the area by their names.
         on_missing: `fill` with the training mean and an availability channel, or `drop` the pixel or date.
         previous: `none`, a forecast from weather and land alone; or `nowcast`, which also sees how far earlier images
             of the same season and pixel lay off the forecast.

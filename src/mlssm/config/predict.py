@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from mlssm.config.base import Strict
+from mlssm.config.base import Positive, Strict
 from mlssm.config.tracking import TrackingConfig
+
+
+class ProductsConfig(Strict):
+    """What is written beside the maps.
+
+    Attributes:
+        viewer: A page that shows the maps day by day.
+        stac: A catalogue of them.
+        zones: GeoJSON file of polygons or roads; their statistics are written, and the viewer draws them.
+        road_width_m: That lines are given.
+        netcdf: All days in one file.
+        lhasa: Each day on the grid of LHASA, 30 arc-seconds.
+        root_zone_days: T of the soil water index of the root zone, which is written for each day.
+    """
+
+    viewer: bool
+    stac: bool
+    zones: Path | None
+    road_width_m: float = Positive
+    netcdf: bool
+    lhasa: bool
+    root_zone_days: float | None = Field(gt=0)
 
 
 class PredictConfig(Strict):
@@ -17,13 +39,23 @@ class PredictConfig(Strict):
     run: str = Field(min_length=1)
     dates: tuple[str, ...] | str
     output: Path
+    products: ProductsConfig
+    level: float = Field(default=0.9, gt=0, lt=1)
+    thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    intervals: Literal["calibrated", "conservative", "none"] = "calibrated"
     root: Path | None
     cubes: Path | None = None
+    layers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     tile: int = Field(ge=16)
     overlap: int = Field(ge=0)
     accelerator: str
     tracking: TrackingConfig
     on_bad_file: Literal["error", "skip"]
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _no_layers_are_none(cls, values: Any) -> Any:
+        return {} if values is None else values
 
     @field_validator("dates", mode="before")
     @classmethod
@@ -32,6 +64,13 @@ class PredictConfig(Strict):
         if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
             raise ValueError("write dates as '[2023-01-01,2023-01-02]' or 2023-01-01/2023-01-31")
         return dates
+
+    @field_validator("thresholds")
+    @classmethod
+    def _thresholds_differ(cls, thresholds: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(thresholds)) < len(thresholds):
+            raise ValueError("a threshold is given twice; name each once")
+        return thresholds
 
     @model_validator(mode="after")
     def _overlap_is_smaller_than_tile(self) -> Self:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mlssm.config.base import Positive, Strict
 
@@ -16,6 +16,13 @@ class LossConfig(Strict):
     delta: float = Field(default=0.1, gt=0)
     noise: float = Field(default=0.1, gt=0)
     learn_noise: bool = False
+    weigh_labels: bool = False
+
+    @model_validator(mode="after")
+    def _nll_weighs_labels_itself(self) -> Self:
+        if self.weigh_labels and self.name == "nll":
+            raise ValueError("loss.weigh_labels=true goes with any loss but nll, which knows the labels' error")
+        return self
 
     @property
     def needs_spread(self) -> bool:

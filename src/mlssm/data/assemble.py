@@ -13,7 +13,7 @@ import pandas as pd
 from mlssm.config import FeaturesConfig, TrainConfig, WeatherConfig, WindowConfig
 from mlssm.cube import Cube
 from mlssm.data.dataset import PatchDataset
-from mlssm.data.features import RAIN, FeatureSource, latest_before
+from mlssm.data.features import RAIN, FeatureSource
 from mlssm.data.layers import area_layers, area_places
 from mlssm.data.moment import Moment
 from mlssm.data.plan import SamplingPlan
@@ -28,7 +28,7 @@ from mlssm.patches.index import LabelMap, build_index
 from mlssm.patches.membership import Membership
 from mlssm.response.areas import Backscatter, Drivers
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
-from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
+from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
@@ -84,7 +84,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     """
     stack = load_stack(cube, config.retrieval)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
-    moments = all_moments(cube, field, window_ends(cube, config.window), cube.local_days, config.window)
+    moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     usable = _usable(moments, cube, config)
     date_split = np.full(len(cube.times), "none", dtype="<U5")
     date_split[usable] = split_dates(cube.local_days[usable], config.split)
@@ -93,7 +93,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks)
     membership = Membership.of(stack.working, date_split, config.patches, config.split)
     layers = area_layers(cube, stack.working, config.features.static)
-    known, prefit = Known(cube, stack, field, membership, masks), None
+    known, prefit = Known(cube, stack, field, membership, retrieval), None
     if names := prefit_names(config):
         prefit = _fit_prefit(known, config, training & usable)
         moments = [replace(each, maps=prefit.maps[time]) for time, each in enumerate(moments)]
@@ -127,7 +127,7 @@ class Known:
     stack: Stack
     field: WeatherField
     membership: Membership
-    masks: DateMasks
+    retrieval: Retrieval
 
 
 def prefit_names(config: TrainConfig) -> tuple[str, ...]:
@@ -138,7 +138,9 @@ def prefit_names(config: TrainConfig) -> tuple[str, ...]:
 def _fit_prefit(known: Known, config: TrainConfig, training: npt.NDArray[np.bool_]) -> Prefit:
     """Fit the response; where space is split, on the labels of training pixels alone."""
     pixels = known.membership.training_pixels(known.stack.working, config.patches.size)
-    source = Backscatter.of(known.cube, known.stack, known.masks, config.retrieval, pixels)
+    source = Backscatter.of(
+        known.cube, known.stack, known.retrieval.masks, config.retrieval, pixels, known.retrieval.speckle
+    )
     start_month, nowcast = config.split.start_month, config.features.previous == "nowcast"
     of_each = seasons(known.cube.local_days, start_month)
     told = Told(training, of_each, window_ends(known.cube, config.window), start_month, nowcast=nowcast)
@@ -157,7 +159,7 @@ def usable_days(cube: Cube, config: TrainConfig) -> npt.NDArray[np.datetime64]:
     """
     stack = load_stack(cube, config.retrieval)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
-    moments = all_moments(cube, field, window_ends(cube, config.window), cube.local_days, config.window)
+    moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     return np.asarray(cube.local_days[_usable(moments, cube, config)])
 
 
@@ -188,24 +190,18 @@ def label_map(retrieval: Retrieval, features: FeatureSource, moments: Mapping[in
 
 
 def all_moments(
-    cube: Cube,
-    field: WeatherField,
-    ends: npt.NDArray[np.datetime64],
-    days: npt.NDArray[np.datetime64],
-    window: WindowConfig,
+    field: WeatherField, ends: npt.NDArray[np.datetime64], days: npt.NDArray[np.datetime64], window: WindowConfig
 ) -> list[Moment]:
-    """Weather window and NDVI image of each date.
+    """Weather window of each date.
 
     Args:
-        cube: For the NDVI's days.
         field: The weather.
         ends: Last day of each window.
         days: The local days.
         window: Lag and kind of window.
     """
     windows = field.windows(ends, window.lag, window.mode)
-    images = latest_before(days, cube.ndvi_days)
-    return [Moment(values, int(image)) for values, image in zip(windows, images, strict=True)]
+    return [Moment(values, day) for values, day in zip(windows, days, strict=True)]
 
 
 def window_ends(cube: Cube, window: WindowConfig) -> npt.NDArray[np.datetime64]:

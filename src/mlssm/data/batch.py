@@ -24,6 +24,8 @@ class Batch(NamedTuple):
         weight: Of the patch in a reweighted loss, see `mlssm.data.plan`; float32 [B], 1 where nothing is reweighted.
         attainable: Mean of the best predictions that the label is compatible with, see `mlssm.retrieval.label_error`;
             float32 [B, 1, H, W], NaN where not valid.
+        reliability: Weight of the label by how much speckle it has, see `mlssm.retrieval.labels.reliability`; float32
+            [B, 1, H, W], NaN where not valid.
     """
 
     dynamic: Tensor
@@ -34,6 +36,7 @@ class Batch(NamedTuple):
     date: Tensor
     weight: Tensor
     attainable: Tensor
+    reliability: Tensor
 
 
 def weather_at_pixels(batch: Batch) -> Tensor:

@@ -81,6 +81,7 @@ class PatchDataset(Dataset[Batch]):
             date=torch.tensor(int(np.searchsorted(self.times, time))),
             weight=torch.tensor(1.0 if self.plan is None else self.plan.weight[position], dtype=torch.float32),
             attainable=self._tensor(np.where(valid, labels.attainable, np.nan)),
+            reliability=self._tensor(np.where(valid, labels.reliability, np.nan)),
         )
         if self.control == "none":
             return item

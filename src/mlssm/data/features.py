@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +15,7 @@ from mlssm.variables import AVAILABLE, is_of_kind, source_of, transformed
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
 
-log = logging.getLogger(__name__)
-
 Array = npt.NDArray[np.float32]
-Days = npt.NDArray[np.datetime64]
 RAIN = VARIABLES.index("precipitation")
 
 
@@ -36,11 +32,6 @@ class Inputs:
     dynamic: Array
     static: Array
     usable: npt.NDArray[np.bool_]
-
-
-def latest_before(days: Days, images: Days) -> npt.NDArray[np.int64]:
-    """Index of the latest of the sorted `images` before each day; -1 where there is none."""
-    return np.searchsorted(images, days, side="left").astype(np.int64) - 1
 
 
 class FeatureSource:
@@ -72,7 +63,10 @@ class FeatureSource:
         made = [*self._weather, *(self._weather[i] + AVAILABLE for i in self._optional)]
         self._order = [made.index(name) for name in spec.dynamic]
         self._prefit = [name for name in spec.static if is_of_kind(name, "prefit")]
-        self._fixed = [self._fixed_channels(area) for area in layers]
+        self._dated = [name for name in spec.static if is_of_kind(name, "dated", "age")]
+        self._fixed = [
+            self._fixed_channels(area, *place.shape) for area, place in zip(layers, field.places, strict=True)
+        ]
 
     def patch(self, area: int, moment: Moment, rows: slice, cols: slice) -> Inputs:
         """The inputs of rows and columns on a date; beyond the area its outermost values, which are not usable."""
@@ -84,8 +78,9 @@ class FeatureSource:
     def usable(self, area: int, moment: Moment) -> npt.NDArray[np.bool_]:
         """Where no input of a date is missing that the model cannot do without, [height, width] of the area."""
         usable = self._fixed[area][1] & self._has_weather(moment)
-        if "ndvi" in self.spec.static and "ndvi" + AVAILABLE not in self.spec.static:
-            usable &= np.isfinite(self.layers[area].ndvi_at(moment.ndvi, slice(None), slice(None)))
+        for name in self._dated:
+            if source_of(name) + AVAILABLE not in self.spec.static:
+                usable &= np.isfinite(self.layers[area].on(name, moment.day))
         return usable
 
     def _has_weather(self, moment: Moment) -> bool:
@@ -108,14 +103,14 @@ class FeatureSource:
     def _static(self, area: int, moment: Moment, rows: slice, cols: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
         fixed, fixed_usable = self._fixed[area]
         usable = fixed_usable[rows, cols]
-        if "ndvi" not in self.spec.static and not self._prefit:
+        if not self._dated and not self._prefit:
             return fixed[:, rows, cols], usable
         static = fixed[:, rows, cols].copy()
         if self._prefit:
             self._fill_prefit(static, moment.maps[area], rows, cols)
-        if "ndvi" in self.spec.static:
-            present = self._fill(static, "ndvi", self.layers[area].ndvi_at(moment.ndvi, rows, cols))
-            if "ndvi" + AVAILABLE not in self.spec.static:
+        for name in self._dated:
+            present = self._fill(static, name, self.layers[area].on(name, moment.day, rows, cols))
+            if source_of(name) + AVAILABLE not in self.spec.static:
                 usable = usable & present
         return static, usable
 
@@ -133,11 +128,10 @@ class FeatureSource:
         for name in self._prefit:
             self._fill(static, name, maps[name][rows, cols])
 
-    def _fixed_channels(self, area: AreaLayers) -> tuple[Array, npt.NDArray[np.bool_]]:
+    def _fixed_channels(self, area: AreaLayers, height: int, width: int) -> tuple[Array, npt.NDArray[np.bool_]]:
         """All static channels scaled, those of a date still 0; and where none is missing that has to be there."""
-        shape = area.ndvi.shape[1:]
-        channels = np.zeros((len(self.spec.static), *shape), np.float32)
-        usable = np.ones(shape, bool)
+        channels = np.zeros((len(self.spec.static), height, width), np.float32)
+        usable = np.ones((height, width), bool)
         for position, name in enumerate(self.spec.static):
             if name in area.fixed:
                 channels[position] = self._scaled(name, area.fixed[name])

@@ -1,23 +1,27 @@
-"""Terrain, soil and NDVI of each area on the working grid."""
+"""Terrain, soil, NDVI and further layers of each area on the working grid."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.cube import NDVI_SCALE, Cube, pack, unpack
+from mlssm.cube import NDVI_SCALE, Cube, pack
+from mlssm.data.dated import DatedLayer, filled_from_the_past
 from mlssm.grid import Window
 from mlssm.retrieval.multilook import block_mean
 from mlssm.retrieval.stack import whole_blocks
 from mlssm.retrieval.working_grid import WorkingGrid
-from mlssm.variables import of_kind
+from mlssm.variables import AGE, of_kind
 from mlssm.weather.field import AreaPixels
 
 Array = npt.NDArray[np.float32]
 # a block with a value in this share of its pixels has one
 MIN_VALID_FRACTION = 0.5
+NDVI = "ndvi"
 
 
 @dataclass(frozen=True)
@@ -25,20 +29,26 @@ class AreaLayers:
     """What does not come from the weather.
 
     Attributes:
-        fixed: Channels by name ("elevation", "slope", "soil_3"), float32 [height, width], NaN where missing. A soil
-            channel is the share of the pixel in that class.
-        ndvi: Packed as in the cube, int16 [ndvi image, height, width].
+        fixed: Channels by name ("elevation", "slope", "soil_3"), float32 [height, width], NaN where missing. A channel
+            of classes is the share of the pixel in that class.
+        dated: NDVI and other dated layers by name.
+        of_dates: Which channels they give: their values by the layer's name, their age by that and `_age`.
     """
 
     fixed: dict[str, Array]
-    ndvi: npt.NDArray[np.int16]
+    dated: dict[str, DatedLayer]
+    of_dates: tuple[str, ...] = ()
 
-    def ndvi_at(self, image: int, rows: slice, cols: slice) -> Array:
-        """One NDVI image, -1..1; NaN where missing, and everywhere if `image` is -1."""
-        shape = self.ndvi.shape[1:]
-        if image < 0:
-            return np.full(shape, np.nan, np.float32)[rows, cols]
-        return unpack(self.ndvi[image, rows, cols], NDVI_SCALE)
+    @property
+    def channels(self) -> list[str]:
+        """All channels, in the order in which a model sees them."""
+        return [*self.fixed, *self.of_dates]
+
+    def on(self, channel: str, day: np.datetime64, rows: slice = slice(None), cols: slice = slice(None)) -> Array:
+        """A channel of dated images as it is known before a day, or its age; NaN where missing."""
+        if channel in self.dated:
+            return self.dated[channel].at(day, rows, cols)
+        return self.dated[channel.removesuffix(AGE)].age(day, rows, cols)
 
 
 def area_places(cube: Cube, working: WorkingGrid) -> tuple[AreaPixels, ...]:
@@ -54,8 +64,9 @@ def area_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -> 
         working: The grid that they are averaged onto.
         features: Wanted features; one whose source was left out is left out here too.
     """
-    classes = _soil_classes(cube) if "soil" in features and "soil" in cube.manifest.features else ()
-    return tuple(_layers(_Area(cube, working, number), features, classes) for number in range(len(cube.areas)))
+    of_areas = (_Area(cube, working, number) for number in range(len(cube.areas)))
+    classes = {name: _classes(cube, name) for name in _there(cube, features, "classes")}
+    return tuple(_layers(area, features, classes) for area in of_areas)
 
 
 @dataclass(frozen=True)
@@ -86,23 +97,38 @@ def _place(area: _Area) -> AreaPixels:
     return AreaPixels(x, y, area.averaged(area.cube.static("elevation", area.fine)))
 
 
-def _layers(area: _Area, features: tuple[str, ...], classes: tuple[int, ...]) -> AreaLayers:
+def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classes"]) -> list[str]:
+    """Wanted features of a kind that the cube has, in the order of the records."""
+    return [item.name for item in of_kind(kind) if item.name in features and item.name in cube.manifest.features]
+
+
+def _layers(area: _Area, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]]) -> AreaLayers:
     cube, fine = area.cube, area.fine
-    fixed: dict[str, Array] = {}
-    for name in (item.name for item in of_kind("fixed")):
-        if name in features and name in cube.manifest.features:
-            fixed[name] = area.averaged(cube.static(name, fine))
-    if classes:
-        soil = cube.static("soil", fine)
-        for code in classes:
-            share = np.where(np.isnan(soil), np.nan, (soil == code).astype(np.float32))
-            fixed[f"soil_{code}"] = area.averaged(share)
-    images = range(len(cube.ndvi_days)) if "ndvi" in features else range(0)
-    ndvi = [pack(area.averaged(cube.ndvi(image, fine)), NDVI_SCALE) for image in images]
-    return AreaLayers(fixed, np.stack(ndvi) if ndvi else np.zeros((0, *area.window.shape), np.int16))
+    fixed = {name: area.averaged(cube.static(name, fine)) for name in _there(cube, features, "fixed")}
+    for source, names in classes.items():
+        codes = cube.static(source, fine)
+        for code, name in names.items():
+            share = np.where(np.isnan(codes), np.nan, (codes == code).astype(np.float32))
+            fixed[f"{source}_{name}"] = area.averaged(share)
+    wanted = [item.name for item in of_kind("dated") if {item.name, item.name + AGE} & set(features)]
+    dated = {name: _dated(area, name) for name in wanted if len(cube.dated_days(name))}
+    channels = (channel for name in dated for channel in (name, name + AGE) if channel in features)
+    return AreaLayers(fixed, dated, tuple(channels))
 
 
-def _soil_classes(cube: Cube) -> tuple[int, ...]:
-    codes = [np.unique(cube.static("soil", area)) for area in cube.areas]
+def _dated(area: _Area, name: str) -> DatedLayer:
+    days, scale = area.cube.dated_days(name), NDVI_SCALE if name == NDVI else None
+    images = (area.averaged(area.cube.dated(name, image, area.fine)) for image in range(len(days)))
+    if scale is None:
+        layer = DatedLayer(days, np.stack(list(images)))
+    else:
+        layer = DatedLayer(days, np.stack([pack(values, scale) for values in images]), scale)
+    return filled_from_the_past(layer, area.cube.manifest.gap_days.get(name, 0))
+
+
+def _classes(cube: Cube, name: str) -> dict[int, str]:
+    """The classes that a cube has of a source: of each code its name, or the code itself."""
+    codes = [np.unique(cube.static(name, area)) for area in cube.areas]
     found = np.unique(np.concatenate(codes))
-    return tuple(int(code) for code in found[np.isfinite(found)])
+    names = cube.manifest.classes.get(name, {})
+    return {int(code): names.get(int(code), str(int(code))) for code in found[np.isfinite(found)]}

@@ -19,10 +19,10 @@ class Moment:
 
     Attributes:
         window: Station values of the antecedent window, [T, station, variable], NaN where missing.
-        ndvi: Index of the latest NDVI image before the day; -1 where there is none.
+        day: The local day; of NDVI and other dated layers, the latest image before it counts.
         maps: Of each area, the maps of `mlssm.data.prefit` by name, [height, width]; empty without a prefit.
     """
 
     window: Floats
-    ndvi: int
+    day: np.datetime64
     maps: tuple[PrefitMaps, ...] = ()

@@ -41,7 +41,12 @@ class Drawing:
     @classmethod
     def once(cls, count: int) -> Self:
         """Every patch once."""
-        return cls(np.ones(count), np.zeros(count, np.int64), count)
+        return cls.evenly(count, count)
+
+    @classmethod
+    def evenly(cls, count: int, draws: int) -> Self:
+        """Every patch as often as any other: some of them by chance, others each epoch, where draws are fewer."""
+        return cls(np.full(count, draws / count), np.zeros(count, np.int64), draws)
 
     def positions(self, seed: int, epoch: int) -> list[int]:
         """The patches of an epoch in a random order; the same for the same seed and epoch.

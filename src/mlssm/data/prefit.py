@@ -24,7 +24,7 @@ from mlssm.response.memory import MEMORY
 from mlssm.response.nowcast import Carried
 
 Array = npt.NDArray[np.float32]
-BASE, FORECAST, RETRIEVED = "base", "forecast", "retrieved"
+BASE, FORECAST, RETRIEVED, LEVERAGE = "base", "forecast", "retrieved", "leverage"
 PREVIOUS = ("previous_residual", "previous_mean", "previous_age")
 
 
@@ -99,6 +99,7 @@ class _AreaMaps:
     carried: list[Carried] | None
     phi: float
     retrieved: Array
+    leverage: Array
 
     @classmethod
     def of(cls, form: ClosedForm, area: int, *, nowcast: bool) -> _AreaMaps:
@@ -111,7 +112,9 @@ class _AreaMaps:
         peer = backscatter_response(fitted, form.inner.own_share.value, form.dates.seasons)
         retrieved = np.stack([peer.ssm(driver) for driver in fitted.driver]).astype(np.float32)
         plain = forecasts.astype(np.float32)
-        return cls(plain, labels, lambda season: named.get(season, whole), carried, form.inner.phi, retrieved)
+        leverage = np.broadcast_to(form.leverages(area).astype(np.float32), plain.shape)
+        made = carried, form.inner.phi, retrieved, leverage
+        return cls(plain, labels, lambda season: named.get(season, whole), *made)
 
     @property
     def without_previous(self) -> float:
@@ -120,7 +123,7 @@ class _AreaMaps:
     def at(self, time: int, season: int) -> PrefitMaps:
         carried = None if self.carried is None else self.carried[time]
         maps = prefit_maps(self.forecasts[time], self.memory(season), carried, self.phi)
-        return {**maps, RETRIEVED: self.retrieved[time]}
+        return {**maps, RETRIEVED: self.retrieved[time], LEVERAGE: self.leverage[time]}
 
 
 def _carried(form: ClosedForm, area: int, forecasts: Floats) -> list[Carried]:

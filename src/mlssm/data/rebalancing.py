@@ -12,10 +12,13 @@ import pandas as pd
 from mlssm.config import SamplerConfig, TrainConfig
 from mlssm.data.label_density import Counts, Floats, label_histograms, rarity_weights
 from mlssm.data.plan import Drawing, SamplingPlan, natural_risk_weights
-from mlssm.errors import ConfigError, SplitError
+from mlssm.errors import SplitError
 from mlssm.patches.index import LabelMap
 
 log = logging.getLogger(__name__)
+
+# patches of an epoch, unless sampler.draws says otherwise: a county has two million, of which an epoch needs few
+MOST_DRAWS = 20_000
 
 
 def training_pool(index: pd.DataFrame, sampler: SamplerConfig) -> pd.DataFrame:
@@ -39,7 +42,6 @@ def plan_training(
         dense_pixels: Labelled pixels of all patches of the lattice; not called unless needed.
 
     Raises:
-        ConfigError: `sampler.draws` is set for a sampler that draws every patch once.
         SplitError: More patches are to be drawn than there are.
     """
     sampler = config.sampler
@@ -47,7 +49,7 @@ def plan_training(
     histograms = label_histograms(pool, config.patches.size, labels) if wanted else None
     drawing = _drawing(pool, sampler, histograms)
     two_pass = sampler.name == "two_pass"
-    inclusion = pool["inclusion"].to_numpy(float) if two_pass else drawing.expected
+    inclusion = pool["inclusion"].to_numpy(float) * drawing.expected if two_pass else drawing.expected
     weight = np.ones(len(pool), np.float32)
     if sampler.reweight:
         pixels = dense_pixels() if two_pass else float(pool["pixels"].sum())
@@ -59,33 +61,33 @@ def plan_training(
 
 def with_inclusion(index: pd.DataFrame, plan: SamplingPlan, sampler: SamplerConfig) -> pd.DataFrame:
     """The index with the expected draws an epoch as the training rows' inclusion, where the sampler draws by chance."""
-    if sampler.name not in ("stratified", "density"):
+    if sampler.name in ("natural", "two_pass") and plan.drawing.draws == len(plan.inclusion):
         return index
     inclusion, train = index["inclusion"].to_numpy(float).copy(), index["split"] == "train"
     inclusion[train] = 0.0
-    inclusion[train & (index["pass"] == 1)] = plan.inclusion
+    inclusion[train if sampler.name == "two_pass" else train & (index["pass"] == 1)] = plan.inclusion
     return index.assign(inclusion=inclusion)
 
 
 def _drawing(pool: pd.DataFrame, sampler: SamplerConfig, histograms: Counts | None) -> Drawing:
     if sampler.name in ("natural", "two_pass"):
-        if sampler.draws is not None:
-            raise ConfigError(
-                f"sampler.draws={sampler.draws} is not allowed with sampler={sampler.name}, which draws every patch "
-                "once; remove it, or take sampler=stratified or density"
-            )
-        return Drawing.once(len(pool))
+        return Drawing.evenly(len(pool), _draws(len(pool), sampler))
     if sampler.name == "stratified":
         return _stratified(pool["mean_ssm"].to_numpy(float), sampler)
     assert histograms is not None
     return _by_density(histograms, sampler)
 
 
+def _draws(patches: int, sampler: SamplerConfig) -> int:
+    """Patches of an epoch: as many as were asked for, or as there are, up to `MOST_DRAWS`."""
+    return sampler.draws or min(patches, MOST_DRAWS)
+
+
 def _stratified(mean_ssm: Floats, sampler: SamplerConfig) -> Drawing:
     """As many draws from each bin of mean SSM that has patches, within it each patch as often as any other."""
     bins = np.clip((mean_ssm * sampler.bins).astype(np.int64), 0, sampler.bins - 1)
     filled, strata, counts = np.unique(bins, return_inverse=True, return_counts=True)
-    draws = sampler.draws or len(mean_ssm)
+    draws = _draws(len(mean_ssm), sampler)
     share = draws / len(filled)
     least = int(counts.argmin())
     if not sampler.replacement and np.ceil(share) > counts[least]:
@@ -102,7 +104,7 @@ def _by_density(histograms: Counts, sampler: SamplerConfig) -> Drawing:
     """Each patch as often as its labels are rare, on the mean over them."""
     weights = rarity_weights(histograms.sum(axis=0, dtype=np.int64), sampler)
     rarity = histograms @ weights / histograms.sum(axis=1)
-    draws = sampler.draws or len(rarity)
+    draws = _draws(len(rarity), sampler)
     strata = np.zeros(len(rarity), np.int64)
     if sampler.replacement:
         return Drawing(draws * rarity / rarity.sum(), strata, draws)
@@ -137,6 +139,11 @@ def _shares(histograms: Counts, seen: npt.NDArray[np.floating]) -> Floats:
 
 
 def _report(pool: pd.DataFrame, sampler: SamplerConfig, drawing: Drawing) -> None:
+    if sampler.draws is None and drawing.draws < len(pool):
+        log.info(
+            "an epoch draws %d of the %d training patches, others each time; sampler.draws sets another number",
+            *(drawing.draws, len(pool)),
+        )
     if sampler.name not in ("stratified", "density"):
         return
     least, most = drawing.expected.min(), drawing.expected.max()

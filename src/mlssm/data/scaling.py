@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import FeaturesConfig
-from mlssm.cube import NDVI_SCALE, unpack
 from mlssm.data.layers import AreaLayers
 from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
-from mlssm.variables import AVAILABLE, is_of_kind, of_kind, source_of, transformed
+from mlssm.variables import AVAILABLE, is_of_kind, source_of, transformed
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
 
 log = logging.getLogger(__name__)
+
+Array = npt.NDArray[np.float32]
 
 # pixels along an area's side that the weather's mean and spread are taken from: the fields are smooth
 SAMPLED = 12
@@ -70,7 +71,7 @@ def fit_spec(
         prefit: Names of the wanted maps of `mlssm.data.prefit`.
     """
     dynamic: list[str] = list(config.dynamic)
-    static = [*static_channels(layers, config), *prefit]
+    static = [*layers[0].channels, *prefit]
     _say_left_out(static, config)
     if config.on_missing == "fill":
         dynamic += [name + AVAILABLE for name in _missing_weather(moments, dynamic)]
@@ -84,12 +85,6 @@ def fit_spec(
     log.info("features: %s; static %s", ", ".join(dynamic), ", ".join(static) or "none")
     means, stds = zip(*pairs, strict=True)
     return FeatureSpec(tuple(dynamic), tuple(static), tuple(means), tuple(stds))
-
-
-def static_channels(layers: Sequence[AreaLayers], config: FeaturesConfig) -> list[str]:
-    """Static channels that the area has of the wanted features, without those of availability."""
-    names = list(layers[0].fixed)
-    return [*names, "ndvi"] if "ndvi" in config.static and layers[0].ndvi.shape[0] else names
 
 
 def _say_left_out(names: Sequence[str], config: FeaturesConfig) -> None:
@@ -119,10 +114,8 @@ def _missing_layers(layers: Sequence[AreaLayers], moments: Sequence[Moment], nam
             continue
         if is_of_kind(name, "prefit"):
             continue
-        if name == "ndvi":
-            images = {moment.ndvi for moment in moments}
-            everything = slice(None)
-            missing = any(np.isnan(area.ndvi_at(i, everything, everything)).any() for area in layers for i in images)
+        if is_of_kind(name, "dated", "age"):
+            missing = any(np.isnan(values).any() for values in _of_images(layers, moments, source))
         else:
             missing = any(np.isnan(area.fixed[name]).any() for area in layers)
         if missing:
@@ -144,22 +137,31 @@ def _weather_scales(
     return {name: found.scale() for name, found in sums.items()}
 
 
+def _of_images(layers: Sequence[AreaLayers], moments: Sequence[Moment], name: str) -> Iterator[Array]:
+    """The dated images that some moments see, each once; of a moment without one, NaN."""
+    for image in sorted({layers[0].dated[name].image(moment.day) for moment in moments}):
+        for area in layers:
+            yield area.dated[name].values(image)
+
+
 def _layer_scales(
     layers: Sequence[AreaLayers], moments: Sequence[Moment], names: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
+    """Of classes, which are shares, and of availability there are none."""
     scales = {}
-    for name in (item.name for item in of_kind("fixed")):
-        if name in names:
-            found = _Moments()
-            for area in layers:
-                found.add(area.fixed[name])
-            scales[name] = found.scale()
-    if "ndvi" in names:
+    for name in names:
         found = _Moments()
-        for image in sorted({moment.ndvi for moment in moments} - {-1}):
-            for area in layers:
-                found.add(unpack(area.ndvi[image], NDVI_SCALE))
-        scales["ndvi"] = found.scale()
+        if is_of_kind(name, "fixed"):
+            parts: Iterable[Array] = (area.fixed[name] for area in layers)
+        elif is_of_kind(name, "dated"):
+            parts = _of_images(layers, moments, name)
+        elif is_of_kind(name, "age"):
+            parts = (area.on(name, moment.day) for moment in moments for area in layers)
+        else:
+            continue
+        for values in parts:
+            found.add(values)
+        scales[name] = found.scale()
     return scales
 
 

@@ -28,6 +28,7 @@ from mlssm.scores.histogram import DensityHistogram
 from mlssm.scores.sums import DISTRIBUTIONS
 from mlssm.scores.tally import ScoreTally
 from mlssm.scores.temporal import Quartiles, TemporalSums
+from mlssm.uncertainty.tally import IntervalTally
 
 HISTOGRAM_BINS = 50
 CONTROLS = {"no_weather": "no weather", "shuffle_space": "shuffled space"}  # after the network's name
@@ -82,12 +83,14 @@ class Evaluation:
             tables.
         config: Thresholds, and how the bootstrap draws.
         seed: Of the bootstrap.
+        intervals: How the calibrated intervals fare on the test split; None where nothing was calibrated.
     """
 
     splits: Mapping[str, SplitEvaluation]
     kinds: Mapping[str, Kind]
     config: EvaluationConfig
     seed: int
+    intervals: IntervalTally | None = None
 
     @property
     def network(self) -> str:

@@ -20,9 +20,11 @@ from mlssm.evaluation.pooling import pool_splits
 from mlssm.scores.cells import Layout
 from mlssm.scores.histogram import DensityHistogram
 from mlssm.scores.temporal import TemporalSums
+from mlssm.uncertainty.tally import IntervalTally
 
 FILE = "evaluation.npz"
 TABLES = ("sums", "wet", "two_pass")
+INTERVALS = "intervals"
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -39,6 +41,8 @@ def save_evaluation(evaluation: Evaluation, path: Path) -> None:
         for split, part in evaluation.splits.items()
         for name, array in _arrays(part, list(evaluation.kinds)).items()
     }
+    if evaluation.intervals is not None:
+        arrays |= {f"{INTERVALS}/{name}": array for name, array in evaluation.intervals.arrays().items()}
     about = {"kinds": dict(evaluation.kinds), "seed": evaluation.seed, "config": evaluation.config.model_dump()}
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:  # by name, numpy would add an ending
@@ -56,10 +60,12 @@ def load_evaluation(path: Path) -> Evaluation:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file}
         about = json.loads(str(arrays.pop("about")))
-        names = dict.fromkeys(name.partition("/")[0] for name in arrays)
+        tally = _below(arrays, INTERVALS)
+        names = dict.fromkeys(name.partition("/")[0] for name in arrays if not name.startswith(INTERVALS))
         splits = {split: _split(_below(arrays, split), list(about["kinds"])) for split in names}
         config = EvaluationConfig.model_validate(about["config"])
-        return Evaluation(splits, about["kinds"], config, int(about["seed"]))
+        intervals = IntervalTally.of_arrays(tally) if tally else None
+        return Evaluation(splits, about["kinds"], config, int(about["seed"]), intervals)
     except (OSError, KeyError, ValueError, BadZipFile) as error:
         raise RunError(f"{path} does not hold the scores of a fold ({error}); train it again") from None
 

@@ -14,12 +14,16 @@ from torch import Tensor
 from mlssm.evaluation.evaluate import NO_TEMPORAL, Evaluation, SplitEvaluation
 from mlssm.scores.histogram import DensityHistogram
 from mlssm.scores.temporal import Quartiles, TemporalSums
+from mlssm.uncertainty.tally import IntervalTally
 
 
 def pool_evaluations(evaluations: Sequence[Evaluation]) -> Evaluation:
     """All folds as one evaluation, split by split; see `pool_splits`."""
     splits = {name: pool_splits([found.splits[name] for found in evaluations]) for name in evaluations[0].splits}
-    return replace(evaluations[0], splits=splits)
+    tallies = [found.intervals for found in evaluations if found.intervals is not None]
+    # of folds that could not all be calibrated, coverage would be that of some seasons alone
+    intervals = IntervalTally.joined(tallies) if len(tallies) == len(evaluations) else None
+    return replace(evaluations[0], splits=splits, intervals=intervals)
 
 
 def pool_splits(parts: Sequence[SplitEvaluation]) -> SplitEvaluation:

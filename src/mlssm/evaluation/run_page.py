@@ -74,6 +74,7 @@ def run_page(
     days: npt.NDArray[np.datetime64],
     figures: Sequence[RunFigure],
     where: Sequence[str],
+    sure: Section | None = None,
 ) -> Page:
     """The report of a run.
 
@@ -84,12 +85,14 @@ def run_page(
         days: Local day of each acquisition in the cube.
         figures: Its figures.
         where: Sentences on where the error lies.
+        sure: How sure it is; None where nothing was calibrated.
     """
     drawn = tuple(FigureBlock(item.title, item.png, item.how_to_read) for item in figures)
     sections = (
         Section("What it comes to", _outcome(evaluation, days)),
         Section("The 2 x 2: training set or test set", (_square(config, evaluation),)),
         Section("Where the error lies", _where(evaluation, tables, where)),
+        *(() if sure is None else (sure,)),
         Section("Figures", drawn),
         Section("Tables of the test split", _tables(evaluation, tables)),
     )

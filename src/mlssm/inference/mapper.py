@@ -17,14 +17,15 @@ from mlssm.data.assemble import all_moments, has_weather
 from mlssm.data.features import FeatureSource
 from mlssm.data.layers import AreaLayers
 from mlssm.data.moment import Moment
-from mlssm.data.scaling import static_channels
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, RunError
+from mlssm.inference.certainty import AreaCertainty
 from mlssm.inference.prefit import DayMaps
+from mlssm.retrieval.labels import AreaRetrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack
 from mlssm.retrieval.water import open_water
-from mlssm.variables import AVAILABLE, is_of_kind
+from mlssm.variables import AVAILABLE, is_of_kind, named, source_of
 from mlssm.weather.stations import VARIABLES
 
 Days = npt.NDArray[np.datetime64]
@@ -45,6 +46,8 @@ class Mapper:
         network: The trained network, on its device.
         prefit: The closed form below it; None without.
         labelled: Pixels of each area that carried labels in training, [height, width]; None where that is not known.
+        retrievals: References of each area; None for one that the model does not know.
+        certainty: How sure its maps are; None where that is not asked.
     """
 
     run_id: str
@@ -55,14 +58,16 @@ class Mapper:
     network: nn.Module
     prefit: DayMaps | None = None
     labelled: list[Booleans] | None = None
+    retrievals: Sequence[AreaRetrieval | None] = ()
+    certainty: AreaCertainty | None = None
 
     def moment(self, day: np.datetime64) -> Moment | None:
         """Weather and NDVI of a day; None where something is missing everywhere that the model cannot do without."""
         days = np.array([day], "datetime64[D]")
         ends = days if self.bundle.knows_the_day else np.asarray(days - np.timedelta64(1, "D"), "datetime64[D]")
-        (moment,) = all_moments(self.cube, self.features.field, ends, days, self.bundle.window)
+        (moment,) = all_moments(self.features.field, ends, days, self.bundle.window)
         known = has_weather(moment, self.bundle.weather, self.bundle.features)
-        if not known or missing_everywhere(self.features.spec, moment):
+        if not known or missing_everywhere(self.features.spec, moment, self.features.layers):
             return None
         if self.prefit is None:
             return moment
@@ -82,12 +87,13 @@ class Mapper:
         return [masks.of(area, first, everything, everything)[0] for area in range(len(self.stack.areas))]
 
 
-def missing_everywhere(spec: FeatureSpec, moment: Moment) -> list[str]:
+def missing_everywhere(spec: FeatureSpec, moment: Moment, layers: Sequence[AreaLayers]) -> list[str]:
     """Channels that a date lacks at every station or image, while the model was not trained to do without them."""
     known = np.asarray(np.isfinite(moment.window).any(axis=1).all(axis=0))  # [variable], on every step
     weather = [name for name in spec.dynamic if not name.endswith(AVAILABLE) and not known[VARIABLES.index(name)]]
-    layers = ["ndvi"] if "ndvi" in spec.static and moment.ndvi < 0 else []
-    return [name for name in (*weather, *layers) if name + AVAILABLE not in (*spec.dynamic, *spec.static)]
+    dated = [name for name in spec.static if is_of_kind(name, "dated", "age")]
+    without = [name for name in dated if all(area.dated[source_of(name)].image(moment.day) < 0 for area in layers)]
+    return [name for name in (*weather, *without) if source_of(name) + AVAILABLE not in (*spec.dynamic, *spec.static)]
 
 
 def choose_device(accelerator: str) -> torch.device:
@@ -134,7 +140,7 @@ def fitting_layers(
         RunError: Channels are missing or not known to the model.
     """
     filled = tuple(_with_absent_classes(area, spec.static) for area in layers)
-    found = static_channels(filled, features)
+    found = filled[0].channels
     for kind, wanted, there in (("dynamic", spec.dynamic, features.dynamic), ("static", spec.static, found)):
         own = [name for name in wanted if not name.endswith(AVAILABLE) and not is_of_kind(name, "prefit")]
         check_channels(kind, own, there)
@@ -142,14 +148,15 @@ def fitting_layers(
 
 
 def _with_absent_classes(area: AreaLayers, wanted: Sequence[str]) -> AreaLayers:
-    known = next((values for name, values in area.fixed.items() if _is_class(name)), None)
-    if known is None:
+    known = {named(name).name: values for name, values in area.fixed.items() if is_of_kind(name, "classes")}
+    # 0 where the source is known, and NaN stays where it is not
+    nothing = {source: values * np.float32(0) for source, values in known.items()}
+    absent = {
+        name: nothing[named(name).name]
+        for name in wanted
+        if name not in area.fixed and is_of_kind(name, "classes") and named(name).name in nothing
+    }
+    if not absent:
         return area
-    nothing = known * np.float32(0)  # NaN stays where the soil is not known
-    names = [name for name in wanted if name in area.fixed or _is_class(name)]
-    unknown = [name for name in area.fixed if name not in names]
-    return replace(area, fixed={name: area.fixed.get(name, nothing) for name in (*names, *unknown)})
-
-
-def _is_class(channel: str) -> bool:
-    return channel.startswith("soil_") and not channel.endswith(AVAILABLE)
+    names = [name for name in wanted if name in area.fixed or name in absent]
+    return replace(area, fixed={name: {**area.fixed, **absent}[name] for name in (*names, *area.fixed)})

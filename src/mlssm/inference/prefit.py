@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mlssm.cube import Cube
 from mlssm.data.assemble import Experiment
 from mlssm.data.moment import PrefitMaps
-from mlssm.data.prefit import memory_maps, prefit_maps
+from mlssm.data.prefit import LEVERAGE, memory_maps, prefit_maps
 from mlssm.errors import RunError
 from mlssm.patches.dates import seasons
 from mlssm.response.areas import Drivers
@@ -31,19 +31,23 @@ EVERYTHING = slice(None)
 
 
 def fitted_state(experiment: Experiment) -> dict[str, Any]:
-    """What a bundle keeps beside weights: pixels with labels, the closed form, and references where images are asked.
+    """What a bundle keeps beside weights: pixels with labels, references, and the closed form.
 
-    `labelled` has for each area its `corner` and its `pixels`: whether one can carry a label, [height, width].
-    `forecaster` is the closed form's state, or None, and `retrieval` that of each area, or None.
+    `labelled` has for each area its `corner`, its `pixels`: whether one can carry a label, [height, width], and their
+    `span`, see `span_map`. `retrieval` has each area's references, `forecaster` is the closed form's state, or None,
+    and `nowcast` tells whether earlier images are asked.
     """
     working, prefit = experiment.stack.working, experiment.prefit
     pairs = zip(working.areas, experiment.retrieval.areas, strict=True)
-    labelled = [{"corner": corner(working.grid, window), "pixels": area.labelled} for window, area in pairs]
-    asked = prefit is not None and prefit.nowcast
+    labelled = [
+        {"corner": corner(working.grid, window), "pixels": area.labelled, "span": span_map(area)}
+        for window, area in pairs
+    ]
     return {
         "labelled": labelled,
         "forecaster": None if prefit is None else prefit.forecaster.state(),
-        "retrieval": [area.state() for area in experiment.retrieval.areas] if asked else None,
+        "retrieval": [area.state() for area in experiment.retrieval.areas],
+        "nowcast": prefit is not None and prefit.nowcast,
     }
 
 
@@ -51,12 +55,35 @@ def labelled_pixels(state: Mapping[str, Any] | None, working: WorkingGrid) -> li
     """Which pixels of each area carried labels in training: none elsewhere; None where the bundle does not know."""
     if state is None:
         return None
-    found = []
-    for window in working.areas:
-        here = corner(working.grid, window)
-        known = (each["pixels"] for each in state["labelled"] if same_place(each["corner"], here))
-        found.append(next((pixels for pixels in known if pixels.shape == window.shape), np.zeros(window.shape, bool)))
-    return found
+    known = [_known_area(state, working, number) for number in range(len(working.areas))]
+    return [
+        np.zeros(window.shape, bool) if area is None else area["pixels"]
+        for window, area in zip(working.areas, known, strict=True)
+    ]
+
+
+def known_spans(state: Mapping[str, Any], working: WorkingGrid) -> list[npt.NDArray[np.float32]]:
+    """Span of each area's pixels, dB [height, width]; NaN where the model was not trained, or a bundle keeps none."""
+    known = [_known_area(state, working, number) or {} for number in range(len(working.areas))]
+    shapes = [window.shape for window in working.areas]
+    nothing = [np.full(shape, np.nan, np.float32) for shape in shapes]
+    return [area.get("span", instead) for area, instead in zip(known, nothing, strict=True)]
+
+
+def span_map(area: AreaRetrieval) -> npt.NDArray[np.float32]:
+    """Wet - dry of pixels that can carry a label, dB, mean over the orbits' references [height, width]; else NaN."""
+    spans = np.stack([np.where(area.usable[key], each.sensitivity, np.nan) for key, each in area.references.items()])
+    known = np.isfinite(spans)
+    count, total = known.sum(axis=0), np.where(known, spans, 0).sum(axis=0)
+    return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0), np.float32)
+
+
+def _known_area(state: Mapping[str, Any], working: WorkingGrid, number: int) -> Mapping[str, Any] | None:
+    """What the state keeps of an area's pixels, if the model was trained there."""
+    window = working.areas[number]
+    here = corner(working.grid, window)
+    known = (each for each in state["labelled"] if same_place(each["corner"], here))
+    return next((each for each in known if each["pixels"].shape == window.shape), None)
 
 
 @dataclass(frozen=True)
@@ -106,7 +133,8 @@ class DayMaps:
         self._images, self._drivers = images, drivers
         own = [next((i for i, area in enumerate(forecaster.areas) if area is found), None) for found in self.areas]
         self._retrieval = [retrieval[i] if retrieval and i is not None else None for i in own]
-        self._nowcast = bool(retrieval)
+        # earlier bundles keep references for a nowcast alone
+        self._nowcast = bool(state.get("nowcast", retrieval))
         self._memory = [memory_maps(area.memory) for area in self.areas]
         if others := sum(area.is_population for area in self.areas):
             log.warning(
@@ -137,7 +165,11 @@ class DayMaps:
     def _of(self, number: int, area: AreaForecaster, day: Day, end: Day) -> PrefitMaps:
         found, driver = forecast(area, self._drivers, number, end)
         carried = self._carried(number, Moment(day, self._season(day), driver)) if self._nowcast else None
-        return prefit_maps(found, self._memory[number], carried, self._phi)
+        maps = prefit_maps(found, self._memory[number], carried, self._phi)
+        if area.leverage is None:
+            return maps
+        leverage = area.leverage.at(np.asarray(driver)).astype(np.float32)
+        return {**maps, LEVERAGE: np.broadcast_to(leverage, found.shape)}
 
     def _season(self, day: Day) -> int:
         return int(seasons(np.array([day], "datetime64[D]"), self.start_month)[0])

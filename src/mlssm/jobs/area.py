@@ -1,4 +1,4 @@
-"""An area's cube, by its configuration: a simulated area is written first, as the files of a real one."""
+"""An area's cube, by its configuration: a simulated or fetched area's files are written first."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ def open_area(config: DatamoduleConfig, on_bad_file: OnBadFile, weather: Weather
         from mlssm.origins.simulation import simulate
 
         simulate(config.simulation, config.root)
+    if config.origin is not None:
+        from mlssm.origins.fill import fill
+
+        fill(config)
     cube = prepare(config, on_bad_file, weather)
     if skipped := cube.manifest.skipped:
         # told again where the cube is not new

@@ -15,6 +15,7 @@ from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation
 from mlssm.evaluation.table import as_rich
 from mlssm.inference.prefit import fitted_state
+from mlssm.jobs.calibrate import Certainty
 from mlssm.jobs.continuation import TrainingJob
 from mlssm.patches.index import save_index
 from mlssm.tracking.model_files import write_model_files
@@ -36,10 +37,12 @@ def keep_checkpoints(run: TrackedRun, checkpoints: Path, place: str = CHECKPOINT
         run.log_file(checkpoints / name, place)
 
 
-def keep_bundle(run: TrackedRun, experiment: Experiment, job: TrainingJob, trained: Trained) -> None:
+def keep_bundle(
+    run: TrackedRun, experiment: Experiment, job: TrainingJob, trained: Trained, certainty: Certainty | None
+) -> None:
     """Last of all: a run with a model is a run that has everything."""
     folder = job.folder / "model"
-    fitted, tensors = bundle.pack(fitted_state(experiment))
+    fitted, tensors = bundle.pack({**fitted_state(experiment), **({} if certainty is None else certainty.state())})
     described = _describe(experiment, job.config, fitted)
     bundle.save(described, {**trained.network.state_dict(), **tensors}, folder)
     write_model_files(folder, described)
@@ -66,4 +69,5 @@ def _describe(experiment: Experiment, config: TrainConfig, fitted: dict[str, Any
         pixel_m=experiment.stack.working.grid.pixel,
         pass_is_evening=bool((cube.window_ends == cube.local_days).mean() >= 0.5),
         fitted=fitted,
+        channel=dict(experiment.stack.channel),
     )

@@ -21,9 +21,18 @@ from mlssm.evaluation.page import Block, FigureBlock, Section, TableBlock, rende
 from mlssm.evaluation.picture import NamedFigure
 from mlssm.evaluation.rows import score_rows
 from mlssm.evaluation.run_figures import score_figures
+from mlssm.evaluation.run_intervals import intervals_section
 from mlssm.evaluation.run_page import run_page
 from mlssm.evaluation.seeds import spread
-from mlssm.jobs.report import final_metrics, log_breakdown, log_scores, log_sums, where_the_error_lies
+from mlssm.jobs.report import (
+    final_metrics,
+    interval_tables,
+    log_breakdown,
+    log_intervals,
+    log_scores,
+    log_sums,
+    where_the_error_lies,
+)
 from mlssm.jobs.seeds_report import READ_SEEDS, READ_SPREAD, SCORED, by_seed, mean_metrics, pooled
 from mlssm.patches.dates import seasons
 from mlssm.retrieval.stack import load_stack
@@ -81,7 +90,9 @@ def report_seasons(
     blocks: tuple[Block, ...] = (TableBlock("Season by season", table, READ_SEASONS),)
     if several:
         blocks += _seeds(run, config, together.network, evaluations)
-    page = run_page(config, together, tables, cube.local_days, figures, found)
+    intervals = interval_tables(together, cube, config)
+    log_intervals(run, intervals)
+    page = run_page(config, together, tables, cube.local_days, figures, found, intervals_section(intervals))
     first, *rest = page.sections
     run.log_text(render(replace(page, sections=(first, Section("Held out in turn", blocks), *rest))), "report.html")
     _tell(table)

@@ -19,6 +19,7 @@ from mlssm.checkpoint import CHECKPOINTS, LAST
 from mlssm.data.assemble import Experiment, assemble
 from mlssm.errors import SplitError
 from mlssm.evaluation.evaluate import Evaluation, evaluate
+from mlssm.evaluation.held_out import predicted_maps
 from mlssm.evaluation.pooling import pool_evaluations
 from mlssm.jobs.continuation import FOLDS, TrainingJob
 from mlssm.jobs.fit import fit
@@ -29,6 +30,7 @@ from mlssm.scores.sums import scores
 from mlssm.tracking.run import TrackedRun
 from mlssm.training.start import Start, goes_on_to
 from mlssm.training.train_network import Trained
+from mlssm.uncertainty.held_out import HeldOutMap
 
 log = logging.getLogger(__name__)
 TABLE = "inner_folds"
@@ -65,12 +67,14 @@ class Choice:
         val: The validation scores of all folds' held-out pixels together, its only split; None in a process that keeps
             no run.
         rmse: The network's there, SSM units; NaN in a process that keeps no run.
+        maps: The folds' predictions of what each held out; empty in a process that keeps no run, and for a search.
     """
 
     folds: tuple[HeldOut, ...]
     network: nn.Module
     val: Evaluation | None
     rmse: float
+    maps: tuple[HeldOutMap, ...] = ()
 
     @property
     def epochs(self) -> int:
@@ -103,6 +107,7 @@ def choose(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> 
     folds: list[HeldOut] = []
     val: Evaluation | None = None
     network: nn.Module | None = None
+    maps: list[HeldOutMap] = []
     for one, held_experiment, season in _experiments(experiment, job):
         trained = fit(held_experiment, one, run, place=f"inner/{season}/")
         folds.append(_held_out(season, trained, one.folder))
@@ -110,10 +115,12 @@ def choose(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> 
         if run is not None:
             part = _validate(held_experiment, network, job)
             val = part if val is None else pool_evaluations([val, part])
+        if run is not None and job.config.trial is None:
+            maps += predicted_maps(held_experiment, network, "val", one.config)
     check_inner(np.array([fold.season for fold in folds]))
     assert network is not None
     rmse = math.nan if val is None else scores(val.splits["val"].sums[val.network]).rmse
-    choice = Choice(tuple(folds), network, val, rmse)
+    choice = Choice(tuple(folds), network, val, rmse, tuple(maps))
     _tell(choice, run)
     return choice
 

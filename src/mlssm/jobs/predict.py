@@ -6,41 +6,46 @@ import datetime as dt
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mlssm import __version__
 from mlssm.config import DatamoduleConfig, PredictConfig
+from mlssm.config.retrieval import channel_title
+from mlssm.config.sources import AUTO
 from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
 from mlssm.data.layers import area_layers, area_places
 from mlssm.data.moment import Moment
 from mlssm.errors import DataError, RunError
-from mlssm.grid import Window
-from mlssm.inference.area import map_area
+from mlssm.inference.certainty import AreaCertainty
 from mlssm.inference.mapper import Booleans, Days, Mapper, check_pixel, choose_device, fitting_layers
 from mlssm.inference.prefit import DayMaps, Images, labelled_pixels
 from mlssm.inference.restore import restore
+from mlssm.inference.retrieved import known_retrievals
 from mlssm.inference.tiles import plan_tiles
 from mlssm.jobs.area import open_area
+from mlssm.jobs.day_map import AGE, bands, blocks_of, certainty_tags, map_day
+from mlssm.jobs.layers import layers_to_read
+from mlssm.jobs.products import write_products
 from mlssm.mapping.days import parse_days
-from mlssm.mapping.geotiff import Band, Block, write_cog
+from mlssm.mapping.geotiff import write_cog
 from mlssm.mapping.preview import MapPanel, write_preview
 from mlssm.progress import track
 from mlssm.response.areas import Drivers
 from mlssm.retrieval.masks import frozen_or_snowy
-from mlssm.retrieval.stack import load_stack
+from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.tracking.find import download, find_run
 from mlssm.tracking.opening import open_store
 from mlssm.tracking.tags import BUNDLE_FOLDER, SEASONS
 from mlssm.weather.field import WeatherField
 
 log = logging.getLogger(__name__)
-AGE = "previous_age"
-LABELLED = "1 where the pixel carried labels in training, 0 where its value is told from others alone"
+# files that were fetched for training are there; a model does not choose what is asked for and written
+FETCHED: dict[str, Any] = {"origin": None, "area": None, "dates": None}
 
 
 def predict(config: PredictConfig) -> list[Path]:
@@ -59,9 +64,9 @@ def predict(config: PredictConfig) -> list[Path]:
     water = mapper.water()
     written = []
     for day in track(sorted(moments), "maps"):
-        masks = [sea | frozen for sea, frozen in zip(water, mapper.frozen(day), strict=True)]
-        written.append(_write_map(mapper, config, day, moments[day], masks))
+        written.append(_write_map(mapper, config, day, moments[day], water))
         log.info("wrote %s", written[-1])
+    write_products(mapper, written, config)
     return written
 
 
@@ -95,50 +100,23 @@ def _span(days: Days) -> str:
 
 
 def _write_map(
-    mapper: Mapper, config: PredictConfig, day: np.datetime64, moment: Moment, masks: Sequence[Booleans]
+    mapper: Mapper, config: PredictConfig, day: np.datetime64, moment: Moment, water: Sequence[Booleans]
 ) -> Path:
     working, date = mapper.stack.working, day.astype(dt.date)
-    blocks: list[Block] = []
-    labelled: list[Block] = []
-    panels: list[MapPanel] = []
-    margin = mapper.bundle.model.margin
-    for area, window in enumerate(working.areas):
-        ssm = map_area(mapper.network, mapper.features, area, moment, config.tile, config.overlap, margin)
-        ssm[masks[area]] = np.nan
-        panels.append(MapPanel(f"area {area + 1}", ssm, working.grid.crop(window)))
-        blocks.append(onto_grid(ssm, window, working.factor, mapper.cube.areas[area]))
-        if mapper.labelled is not None:
-            known = np.where(np.isnan(ssm), np.nan, mapper.labelled[area]).astype(np.float32)
-            labelled.append(onto_grid(known, window, working.factor, mapper.cube.areas[area]))
+    found = map_day(mapper, config, day, moment, water)
+    panels = [
+        MapPanel(f"area {number}", ssm, working.grid.crop(window))
+        for number, (ssm, window) in enumerate(zip(found.values["ssm"], working.areas, strict=True), 1)
+    ]
     if all(np.isnan(panel.values).all() for panel in panels):
         log.warning("the map of %s has no value: all its pixels are water, frozen, snowy or lack an input", date)
     path = config.output / f"ssm_{date:%Y%m%d}.tif"
-    more = [Band(LABELLED, "1", labelled)] if labelled else []
+    blocks, more = blocks_of(found.values["ssm"], mapper), bands(found, mapper, config)
     description = f"surface soil moisture, relative, {date}"
-    write_cog(path, blocks, mapper.cube.grid, _tags(mapper, date, moment), description, more)
+    tags = {**_tags(mapper, date, moment), **certainty_tags(found, mapper, config)}
+    write_cog(path, blocks, mapper.cube.grid, tags, description, more)
     write_preview(path.with_suffix(".png"), panels, date, "Surface soil moisture")
     return path
-
-
-def onto_grid(ssm: npt.NDArray[np.float32], window: Window, factor: int, area: Window) -> Block:
-    """A map on the working grid brought onto the area's own pixels: each block's value stands on all its pixels.
-
-    Args:
-        ssm: [height, width] of `window`.
-        window: On the working grid.
-        factor: Area pixels along a working pixel.
-        area: The area on its own grid; what reaches past it is cut.
-
-    Returns:
-        A window of the area's grid and its values.
-    """
-    fine = window.refine(factor)
-    values = np.repeat(np.repeat(ssm, factor, axis=0), factor, axis=1)
-    row, col = max(fine.row, area.row), max(fine.col, area.col)
-    bottom = min(fine.row + fine.height, area.row + area.height)
-    right = min(fine.col + fine.width, area.col + area.width)
-    common = Window(row, col, bottom - row, right - col)
-    return common, np.ascontiguousarray(values[common.within(fine).slices])
 
 
 def _tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
@@ -151,9 +129,19 @@ def _tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
         "model": model.model.title,
         "lag_days": str(model.window.lag),
         "support_m": f"{working.window_pixels * mapper.cube.grid.pixel:g} ({model.images.multilook})",
+        **_ndvi_tags(mapper, date),
         "software": f"mlssm {__version__}",
         **_prefit_tags(mapper, moment),
     }
+
+
+def _ndvi_tags(mapper: Mapper, date: dt.date) -> dict[str, str]:
+    """How old the latest NDVI image is, for a model that is fed with it."""
+    if "ndvi" not in mapper.features.spec.static:
+        return {}
+    day, images = np.datetime64(date), mapper.cube.ndvi_days
+    earlier = images[images < day]
+    return {"ndvi_age_days": str((day - earlier[-1]).astype(int)) if earlier.size else "no earlier image"}
 
 
 def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
@@ -194,14 +182,36 @@ def load_mapper(config: PredictConfig) -> Mapper:
     cube = open_area(_area_config(model.datamodule, config), config.on_bad_file, model.weather)
     check_pixel(cube, model)
     stack = load_stack(cube, model.images)
-    layers = fitting_layers(model.channels, area_layers(cube, stack.working, model.features.static), model.features)
+    wanted = area_layers(cube, stack.working, model.features.static)
+    layers = fitting_layers(model.channels, wanted, model.features)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
     features = FeatureSource(field, layers, model.channels, model.model.weather_ratio)
     prefit, labelled = None, labelled_pixels(restored.fitted, stack.working)
+    retrievals = known_retrievals(restored.fitted, stack.working)
+    if restored.fitted is not None and not _has_channel(stack, model.images.channel, restored.fitted):
+        retrievals = [None for _ in retrievals]
     if restored.fitted is not None and restored.fitted["forecaster"] is not None:
         masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)
         prefit = DayMaps(restored.fitted, Images(cube, stack, masks, window_ends(cube, model.window)), Drivers(field))
-    return Mapper(run.run_id, model, cube, stack, features, restored.network.to(device), prefit, labelled)
+    certainty = None if config.intervals == "none" else AreaCertainty.restored(restored.fitted, stack.working)
+    network = restored.network.to(device)
+    return Mapper(run.run_id, model, cube, stack, features, network, prefit, labelled, retrievals, certainty)
+
+
+def _has_channel(stack: Stack, wanted: Mapping[str, float], fitted: Mapping[str, Any]) -> bool:
+    """Whether images are in the channel that the model's references were fitted to; where not, none can be retrieved.
+
+    Raises:
+        RunError: They are not, and the model sees earlier images.
+    """
+    if dict(stack.channel) == dict(wanted):
+        return True
+    told = f"the model's references are of {channel_title(wanted)}, and the area's images have "
+    told += f"{channel_title(stack.channel)} alone"
+    if fitted.get("nowcast", fitted["retrieval"]):
+        raise RunError(f"{told}; add the missing ones, or take a model with features.previous=none: it sees no images")
+    log.warning("%s: nothing is retrieved from them", told)
+    return False
 
 
 def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> DatamoduleConfig:
@@ -214,18 +224,22 @@ def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> Datamodule
     if config.root is None:
         if trained.simulation is not None:
             _below_here(trained.root, "root", "to map the files that are there")
-        return trained.model_copy(update={"cubes": cubes})
+        layers = layers_to_read(trained.layers, config.layers, trained.root)
+        return trained.model_copy(update={"cubes": cubes, "layers": layers, **FETCHED})
     if not config.root.is_dir():
         raise DataError(f"root={config.root} is not a folder; set it to the folder of the area to map")
     for name in ("dem", "soil", "ndvi"):
         source = getattr(trained, name)
-        if source is not None and not (config.root / source.folder).exists():
+        known = source is not None and source.folder != AUTO
+        if known and not (config.root / source.folder).exists():
             raise RunError(
                 f"the model was trained with {name}, and root={config.root} has no {source.folder}; add it, "
                 f"or train without it: datamodule.{name}=null"
             )
     name = "opera_rtc" if trained.name == "simulated" else trained.name
-    return trained.model_copy(update={"root": config.root, "cubes": cubes, "name": name, "simulation": None})
+    layers = layers_to_read(trained.layers, config.layers, config.root)
+    changed = {"root": config.root, "cubes": cubes, "name": name, "simulation": None, "layers": layers, **FETCHED}
+    return trained.model_copy(update=changed)
 
 
 def _below_here(path: Path, key: str, when: str) -> Path:

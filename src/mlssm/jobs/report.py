@@ -17,12 +17,15 @@ from mlssm.cube import Cube
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation.breakdown import Breakdown, spatial_correlation
 from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation
+from mlssm.evaluation.interval_tables import IntervalTables
 from mlssm.evaluation.page import render
 from mlssm.evaluation.run_figures import run_figures
+from mlssm.evaluation.run_intervals import calibration_figure, intervals_section
 from mlssm.evaluation.run_page import run_page
 from mlssm.evaluation.sums_file import FILE, save_sums
 from mlssm.evaluation.table import ScoreRow, as_csv, as_markdown
 from mlssm.evaluation.where import doubts, sentences
+from mlssm.patches.dates import seasons
 from mlssm.scores.detection import detections
 from mlssm.scores.epoch import EpochPoint
 from mlssm.tracking.run import TrackedRun
@@ -62,7 +65,30 @@ def report(
     figures = run_figures(experiment, network, evaluation, tables, history, courses or {})
     for item in figures:
         run.log_image(item.png, f"figures/{item.stem}.png")
-    run.log_text(render(run_page(config, evaluation, tables, days, figures, found)), "report.html")
+    intervals = interval_tables(evaluation, experiment.cube, config)
+    log_intervals(run, intervals)
+    sure = intervals_section(intervals)
+    run.log_text(render(run_page(config, evaluation, tables, days, figures, found, sure)), "report.html")
+
+
+def interval_tables(evaluation: Evaluation, cube: Cube, config: TrainConfig) -> IntervalTables | None:
+    """How the test split's intervals fare, apart; None where nothing was calibrated."""
+    if evaluation.intervals is None:
+        return None
+    days = cube.local_days
+    return IntervalTables.of(evaluation.intervals, days, seasons(days, config.split.start_month), evaluation.resampling)
+
+
+def log_intervals(run: TrackedRun, tables: IntervalTables | None) -> None:
+    """Log coverage and width by group, the reliability of probabilities, the ranks, and say what they come to."""
+    if tables is None:
+        return
+    run.log_table(tables.groups, "intervals")
+    run.log_table(tables.reliability, "reliability")
+    run.log_table(tables.pit, "pit")
+    figure = calibration_figure(tables)
+    run.log_image(figure.png, f"figures/{figure.stem}.png")
+    log.info("%s", tables.sentence)
 
 
 def log_scores(run: TrackedRun, evaluation: Evaluation) -> None:
@@ -114,6 +140,8 @@ def final_metrics(evaluation: Evaluation) -> dict[str, float]:
             metrics |= _row_metrics(row)
     for split in (name for name in COMPARED if name in evaluation.splits):
         metrics |= _split_metrics(split, evaluation.splits[split], evaluation)
+    if evaluation.intervals is not None:
+        metrics |= {f"test/interval/{name}": value for name, value in evaluation.intervals.scores.items()}
     return metrics
 
 

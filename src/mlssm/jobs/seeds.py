@@ -54,7 +54,7 @@ def train_seeds(experiment: Experiment, job: TrainingJob, run: TrackedRun | None
     best = min(members, key=lambda member: member.result.rmse)
     run.log_metrics({"seconds": time.monotonic() - started, "peak_memory_gb": peak_memory_gb(), COST: flops})
     run.set_tags({"mlssm.best_seed": best.job.config.seed})
-    keep_bundle(run, experiment, best.job, best.result.trained)
+    keep_bundle(run, experiment, best.job, best.result.trained, best.result.certainty)
     return Outcome(rmse, flops, run.run_id), together
 
 

@@ -23,6 +23,7 @@ from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation, evaluate
 from mlssm.evaluation.evaluation_file import FILE, save_evaluation
 from mlssm.jobs.artifacts import keep_bundle, keep_checkpoints, keep_index
+from mlssm.jobs.calibrate import Certainty, calibrate, tally
 from mlssm.jobs.continuation import FOLDS, TrainingJob
 from mlssm.jobs.fit import fit
 from mlssm.jobs.inner import Choice, choose, refit_start
@@ -36,6 +37,7 @@ from mlssm.training.train_network import Trained
 
 log = logging.getLogger(__name__)
 RMSE, COST = "val/natural/rmse", "model/flops_per_pixel"
+CALIBRATED_ON = "mlssm.calibrated_on"  # tag of a run: whose predictions of which dates
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,13 @@ class Result:
             pixels together, NaN in a process that keeps no run.
         evaluation: Its scores; None in a process that keeps no run, and of a search's trial, which must not see the
             test split.
+        certainty: How sure its maps are; None where there is no evaluation.
     """
 
     trained: Trained
     rmse: float
     evaluation: Evaluation | None
+    certainty: Certainty | None = None
 
 
 def train_one(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) -> Result:
@@ -82,11 +86,16 @@ def train_one(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) 
             _keep_scores(run, job, _validation(experiment, trained, job, choice))
         return Result(trained, rmse, None)
     evaluation = _evaluate(experiment, trained, job, choice)
+    certainty = calibrate(experiment, trained.network, job.config, None if choice is None else choice.maps)
+    found = tally(experiment, trained.network, job.config, certainty.calibration)
+    evaluation = replace(evaluation, intervals=found)
+    run.set_tags({CALIBRATED_ON: certainty.source})
     courses = None if choice is None else choice.courses
     report(run, experiment, job.config, trained.network, evaluation, trained.history.points, courses)
     run.log_metrics({"seconds": time.monotonic() - started, "peak_memory_gb": peak_memory_gb()})
-    _keep(run, experiment, job, trained, evaluation, choice)
-    return Result(trained, rmse, evaluation)
+    result = Result(trained, rmse, evaluation, certainty)
+    _keep(run, experiment, job, result, choice)
+    return result
 
 
 @contextmanager
@@ -171,21 +180,15 @@ def _keep_scores(run: TrackedRun, job: TrainingJob, evaluation: Evaluation) -> N
     run.log_file(job.folder / FILE)
 
 
-def _keep(
-    run: TrackedRun,
-    experiment: Experiment,
-    job: TrainingJob,
-    trained: Trained,
-    evaluation: Evaluation,
-    choice: Choice | None,
-) -> None:
+def _keep(run: TrackedRun, experiment: Experiment, job: TrainingJob, result: Result, choice: Choice | None) -> None:
     """What others go on from; the model last of all."""
+    assert result.evaluation is not None
     if job.pooled:
-        _keep_scores(run, job, evaluation)
+        _keep_scores(run, job, result.evaluation)
     keep_checkpoints(run, job.folder / CHECKPOINTS)
     for fold in () if choice is None else choice.folds:
         keep_checkpoints(run, fold.folder / CHECKPOINTS, f"{FOLDS}/{fold.folder.name}/{CHECKPOINTS}")
-    keep_bundle(run, experiment, job, trained)
+    keep_bundle(run, experiment, job, result.trained, result.certainty)
 
 
 def _size(network: nn.Module) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlssm.config.retrieval import channel_title
 from mlssm.errors import RunError
 from mlssm.tracking.find import Run, download
 from mlssm.tracking.run import TrackedRun
@@ -74,6 +75,7 @@ def _benchmark(parent: TrackedRun, runs: Sequence[Run]) -> Artifacts:
             BenchmarkRun(
                 scale_m=float(run.params["retrieval.multilook_m"]),
                 mask_db=float(run.params["retrieval.min_sensitivity_db"]),
+                channel=_channel(run),
                 nowcast=run.params["features.previous"] == "nowcast",
                 seeds=seeds,
                 parameters=run.metrics.get("model/parameters", float("nan")),
@@ -84,6 +86,16 @@ def _benchmark(parent: TrackedRun, runs: Sequence[Run]) -> Artifacts:
             )
         )
     return benchmark(found, failed)
+
+
+def _channel(run: Run) -> str:
+    """What its labels are made of: VV, or 0.7 VV + 0.3 VH."""
+    alone = run.params.get("retrieval.polarisation", "null")
+    if alone != "null":
+        return alone
+    prefix = "retrieval.channel."
+    weights = {key.removeprefix(prefix): float(v) for key, v in run.params.items() if key.startswith(prefix)}
+    return channel_title({name: weight for name, weight in weights.items() if weight > 0})
 
 
 def _log_artifacts(parent: TrackedRun, artifacts: Artifacts) -> None:

@@ -20,10 +20,12 @@ from mlssm.jobs.area import open_area
 from mlssm.jobs.artifacts import print_scores
 from mlssm.jobs.continuation import FOLDS, TrainingJob, find_job
 from mlssm.jobs.each_season import train_each_season
+from mlssm.jobs.labels import report_labels
 from mlssm.jobs.outcome import Outcome
 from mlssm.jobs.seeds import train_seeds
 from mlssm.jobs.single import COST, RMSE, cost, rank, record, train_one
 from mlssm.jobs.sweep import parent_run_id
+from mlssm.jobs.tracks import compare_tracks
 from mlssm.tracking.find import Run
 from mlssm.tracking.names import job_name
 from mlssm.tracking.opening import open_store
@@ -61,6 +63,10 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
     if earlier is not None and earlier.finished:
         log.info("done already: run %s, %s", earlier.run.run_id, earlier.run.name)
         return Outcome(earlier.run.metrics[RMSE], earlier.run.metrics[COST], earlier.run.run_id)
+    if config.task == "tracks":
+        return compare_tracks(store, config, values, output_folder(), parent)
+    if config.task == "labels":
+        return report_labels(store, config, values, output_folder(), parent)
     job = _find_job(store, config, values, earlier)
     check_processes(job.config)
     cube = open_area(job.config.datamodule, job.config.on_bad_file, job.config.weather)

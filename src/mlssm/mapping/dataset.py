@@ -1,11 +1,29 @@
-"""Maps as a torchgeo dataset: they meet landslide inventories, land cover and the like by place and day.
+"""An area's cube and its maps as torchgeo datasets: they meet landslide inventories, land cover and the like.
 
-Needs the extra: pip install 'mlssm[torchgeo]'.
+`cube & inventory` and `maps | others` are torchgeo's intersection and union; its samplers draw from all of them, and
+its `stack_samples` makes batches.
 """
 
 from __future__ import annotations
 
-from torchgeo.datasets import RasterDataset
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pandas as pd
+import shapely
+import torch
+from pyproj import CRS
+from torch import Tensor
+from torchgeo.datasets import GeoDataset, RasterDataset
+
+from mlssm.cube import Cube
+from mlssm.errors import ConfigError, DataError
+from mlssm.grid import Grid, Window
+
+Transform = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class SoilMoistureMaps(RasterDataset):
@@ -19,3 +37,121 @@ class SoilMoistureMaps(RasterDataset):
     filename_regex = r"ssm_(?P<date>\d{8})\.tif"
     date_format = "%Y%m%d"
     all_bands = ("ssm",)
+
+
+class CubeDataset(GeoDataset):
+    """A cube, indexed by the bounds of its areas and the local day of each acquisition.
+
+    A sample's `image` is float32 [channel, height, width] on the cube's own pixels, NaN where missing: the backscatter
+    in dB of each polarisation on the latest acquisition of the wanted time, then the wanted static features.
+
+    Attributes:
+        cube: The cube.
+        channels: What the image's channels are, in order.
+    """
+
+    def __init__(self, path: str | Path, features: Sequence[str] = (), transforms: Transform | None = None) -> None:
+        """Open a cube.
+
+        Args:
+            path: The zarr group.
+            features: Static features that become channels, too: codes of soil as they are.
+            transforms: Takes a sample and returns a changed one.
+
+        Raises:
+            ConfigError: The cube lacks a feature.
+            DataError: There is no cube, or it is damaged.
+        """
+        self.cube, self.transforms, self.paths = Cube.open(Path(path)), transforms, str(path)
+        known = self.cube.manifest.features
+        if unknown := [name for name in features if name not in known]:
+            raise ConfigError(f"{path} has no feature '{unknown[0]}'; it has {', '.join(known) or 'none'}")
+        self._features = tuple(features)
+        self.channels = (*self.cube.manifest.polarisations, *self._features)
+        self._res = (self.cube.grid.pixel, self.cube.grid.pixel)
+        self.index = self._indexed()
+
+    def _indexed(self) -> geopandas.GeoDataFrame:
+        """A row an acquisition and area."""
+        grid = self.cube.grid
+        boxes = [shapely.box(*grid.crop(area).bounds) for area in self.cube.areas]
+        days = pd.to_datetime(self.cube.local_days)
+        ends = days + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
+        count = len(boxes)
+        index = pd.IntervalIndex.from_arrays(days.repeat(count), ends.repeat(count), closed="both", name="datetime")
+        data = {"time": np.repeat(np.arange(len(days)), count)}
+        return geopandas.GeoDataFrame(data, index=index, geometry=boxes * len(days), crs=CRS.from_user_input(grid.crs))
+
+    @property
+    def crs(self) -> CRS:
+        """The cube's CRS."""
+        found: CRS = self.index.crs
+        return found
+
+    @crs.setter
+    def crs(self, new_crs: CRS) -> None:
+        """Torchgeo brings the second of two datasets to the first one's CRS; a cube has its own.
+
+        Raises:
+            ConfigError: It is another.
+        """
+        if CRS.from_user_input(new_crs) != self.index.crs:
+            raise ConfigError("a cube stays on its own grid; put it first: cube & other, or cube | other")
+
+    @property
+    def res(self) -> tuple[float, float]:
+        """The cube's pixel, metres."""
+        return self._res
+
+    @res.setter
+    def res(self, new_res: float | tuple[float, float]) -> None:
+        """As `crs`.
+
+        Raises:
+            ConfigError: It is another.
+        """
+        wanted = (new_res, new_res) if isinstance(new_res, int | float) else new_res
+        if not np.allclose(wanted, self._res):
+            raise ConfigError(f"a cube has pixels of {self._res[0]:g} m; put it first: cube & other, or cube | other")
+
+    def __getitem__(self, query: Any) -> dict[str, Any]:
+        """The sample of a place and time.
+
+        Args:
+            query: [west:east:pixel, south:north:pixel, start:stop], parts of which may be left out.
+
+        Returns:
+            `image` as said above, `crs` and `bounds`.
+
+        Raises:
+            IndexError: No acquisition is there.
+            DataError: The pixel is not the cube's.
+        """
+        x, y, time = self._disambiguate_slice(query)
+        rows = self.index.iloc[self.index.index.overlaps(pd.Interval(time.start, time.stop))]
+        rows = rows.cx[x.start : x.stop, y.start : y.stop]
+        if rows.empty:
+            raise IndexError(f"query: {query} not found in index with bounds: {self.bounds}")
+        if not np.allclose((x.step, y.step), self._res):
+            raise DataError(f"a cube has pixels of {self._res[0]:g} m, and {x.step:g} m are wanted; resample the other")
+        image = self._image(int(rows["time"].max()), _window(self.cube.grid, x, y))
+        sample = {"crs": self.crs, "bounds": query, "image": image}
+        return sample if self.transforms is None else self.transforms(sample)
+
+    def _image(self, time: int, window: Window) -> Tensor:
+        inside = window.intersection(self.cube.grid.full)
+        image = np.full((len(self.channels), *window.shape), np.nan, np.float32)
+        if 0 not in inside.shape:
+            here = inside.within(window).slices
+            polarisations = self.cube.manifest.polarisations
+            layers = [self.cube.backscatter(time, name, inside) for name in polarisations]
+            layers += [self.cube.static(name, inside) for name in self._features]
+            image[:, *here] = np.stack(layers)
+        return torch.from_numpy(image)
+
+
+def _window(grid: Grid, x: slice, y: slice) -> Window:
+    """The pixels of a place, as many as its sides are long; they may lie beyond the grid."""
+    west, north = grid.origin
+    row, col = round((north - y.stop) / grid.pixel), round((x.start - west) / grid.pixel)
+    return Window(row, col, round((y.stop - y.start) / grid.pixel), round((x.stop - x.start) / grid.pixel))

@@ -29,6 +29,8 @@ Block: TypeAlias = tuple[Window, npt.NDArray[np.float32]]
 
 # Small blocks: areas are specks on a mostly empty grid, and a block is read and stored whole.
 BLOCK_SIZE = 256
+NAME_TAG = "name"  # of a band
+SSM = "ssm"
 UNITS = "1"
 UNITS_TAG = "1 (relative soil moisture, 0 = driest seen, 1 = wettest seen)"
 COG_OPTIONS = {
@@ -47,14 +49,18 @@ class Band:
     """A band beside the soil moisture.
 
     Attributes:
+        name: By which programs know it; it stands in the band's tag `name`.
         description: What it is.
         units: Of its values.
         blocks: In the same windows.
+        high: Greatest value that can be; the least is 0.
     """
 
+    name: str
     description: str
     units: str
     blocks: Sequence[Block]
+    high: float = 1.0
 
 
 def write_cog(
@@ -82,9 +88,10 @@ def write_cog(
             overlaps another.
         DataError: The file cannot be written.
     """
-    bands = (Band(description, UNITS, blocks), *more)
-    for block in (block for band in bands for block in band.blocks):
-        _check(block, grid)
+    bands = (Band(SSM, description, UNITS, blocks), *more)
+    for band in bands:
+        for block in band.blocks:
+            _check(block, grid, band)
     if clash := next((pair for pair in combinations(blocks, 2) if pair[0][0].intersects(pair[1][0])), None):
         raise ValueError(f"blocks overlap: {clash[0][0]} and {clash[1][0]}")
     try:
@@ -99,7 +106,7 @@ def write_cog(
         raise DataError(f"{path} cannot be written ({error}); choose another folder or free some space") from error
 
 
-def _check(block: Block, grid: Grid) -> None:
+def _check(block: Block, grid: Grid, band: Band) -> None:
     window, values = block
     if values.dtype != np.float32 or values.shape != window.shape:
         raise ValueError(
@@ -108,8 +115,9 @@ def _check(block: Block, grid: Grid) -> None:
     if min(window.row, window.col) < 0 or grid.full.union(window) != grid.full:
         raise ValueError(f"{window} reaches out of a grid of {grid.height} x {grid.width} pixels")
     known = values[~np.isnan(values)]
-    if known.size and not (known.min() >= 0 and known.max() <= 1):
-        raise ValueError(f"soil moisture must lie in 0..1, not {known.min():g}..{known.max():g}, in {window}")
+    if known.size and not (known.min() >= 0 and known.max() <= band.high):
+        what = "soil moisture" if band.name == SSM else band.name
+        raise ValueError(f"{what} must lie in 0..{band.high:g}, not {known.min():g}..{known.max():g}, in {window}")
 
 
 def _stage(path: Path, bands: Sequence[Band], grid: Grid, tags: Mapping[str, str]) -> None:
@@ -135,6 +143,7 @@ def _stage(path: Path, bands: Sequence[Band], grid: Grid, tags: Mapping[str, str
             for window, values in band.blocks:
                 target.write(values, number, window=_place(window))
             target.set_band_description(number, band.description)
+            target.update_tags(number, **{NAME_TAG: band.name})
         target.units = tuple(band.units for band in bands)
         target.update_tags(**{"units": UNITS_TAG, **tags})
 

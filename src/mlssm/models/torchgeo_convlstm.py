@@ -9,7 +9,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mlssm.config import Channels, ModelSettings
-from mlssm.errors import ConfigError
 from mlssm.models.convlstm import margin_of
 from mlssm.models.frames import InputDropout, frames
 from mlssm.models.prediction import Prediction
@@ -31,15 +30,9 @@ class TorchgeoConvLSTMSettings(ModelSettings):
         return margin_of(self.kernel)
 
     def build(self, channels: Channels, *, spread: bool) -> TorchgeoConvLSTM:
-        """The network for these channels.
+        """The network for these channels."""
+        from torchgeo.models import ConvLSTM  # seconds: not where another model is trained
 
-        Raises:
-            ConfigError: torchgeo is not installed.
-        """
-        try:
-            from torchgeo.models import ConvLSTM
-        except ImportError:
-            raise ConfigError("model=torchgeo_convlstm needs torchgeo: pip install 'mlssm[torchgeo]'") from None
         inputs = len(channels.dynamic) + len(channels.static)
         layers = ConvLSTM(inputs, list(self.hidden), self.kernel, len(self.hidden))
         return TorchgeoConvLSTM(layers, self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
@@ -14,12 +15,14 @@ from mlssm.cube import Array
 from mlssm.cube_writer import CubeWriter
 from mlssm.errors import DataError
 from mlssm.grid import Window
+from mlssm.prepare.levels import Levels
 from mlssm.progress import track
 from mlssm.sources.backscatter import BackscatterIndex, read_pass
-from mlssm.sources.checks.backscatter import Units, check_polarisations
+from mlssm.sources.checks.backscatter import check_polarisations
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.passes import Pass
 from mlssm.sources.static import read_incidence
+from mlssm.weather.clock import last_closed
 from mlssm.weather.windows import window_end
 
 log = logging.getLogger(__name__)
@@ -31,13 +34,14 @@ def write_backscatter(
     """Write the passes that have a value anywhere, and return them."""
     lead = (len(index.passes), len(index.polarisations))
     array = writer.raster("backscatter", ("time", "polarisation"), lead, cube.BACKSCATTER_SCALE, "dB")
-    units = config.backscatter.units
     kept: list[Pass] = []
+    levels = Levels()
     for overpass in track(index.passes, "backscatter onto the grid"):
         measured = False
-        for area in index.areas:
-            layers = _layers(overpass, index, area, units, bad)
+        for number, area in enumerate(index.areas):
+            layers = _layers(overpass, index, area, bad)
             if any(layer is not None for layer in layers):
+                levels.note(overpass, index.polarisations, layers, number)
                 packed = [_packed(layer, area, cube.BACKSCATTER_SCALE) for layer in layers]
                 array[len(kept), :, *area.slices] = np.stack(packed)
                 measured = True
@@ -48,15 +52,16 @@ def write_backscatter(
     if not kept:
         raise DataError(
             f"no image in {config.root / config.backscatter.folder} has a valid pixel; "
-            f"check datamodule.backscatter.units={units} and the images' missing value"
+            f"check datamodule.backscatter.units={index.passes[0].images[0].stored.units} and the images' missing value"
         )
+    levels.tell(bad)
     array.resize((len(kept), *array.shape[1:]))
     return tuple(kept)
 
 
-def _layers(overpass: Pass, index: BackscatterIndex, area: Window, units: Units, bad: BadFiles) -> list[Array | None]:
+def _layers(overpass: Pass, index: BackscatterIndex, area: Window, bad: BadFiles) -> list[Array | None]:
     """One pass on one area, dB, in the order of the polarisations; all None where they contradict each other."""
-    layers = [read_pass(overpass, pol, index.grid, area, units, bad) for pol in index.polarisations]
+    layers = [read_pass(overpass, pol, index.grid, area, bad) for pol in index.polarisations]
     path = overpass.images[0].path
     with bad.handled(path):
         check_polarisations(path, dict(zip(index.polarisations, layers, strict=True)))
@@ -68,15 +73,31 @@ def _packed(layer: Array | None, area: Window, scale: float) -> cube.Packed:
     return np.full(area.shape, cube.FILL) if layer is None else cube.pack(layer, scale)
 
 
-def write_times(writer: CubeWriter, passes: Sequence[Pass], zone: ZoneInfo) -> None:
-    """Write when, and on which relative orbit, each pass was acquired."""
+def write_times(writer: CubeWriter, passes: Sequence[Pass], zone: ZoneInfo, closing_hour: int | None = None) -> None:
+    """Write when, and on which relative orbit, each pass was acquired.
+
+    Args:
+        writer: Of the cube.
+        passes: In the order of time.
+        zone: The area's.
+        closing_hour: At which days of hourly weather end: no window ends after its image. None: without any.
+    """
     local = [overpass.acquired.astimezone(zone) for overpass in passes]
     seconds = np.array([int(overpass.acquired.timestamp()) for overpass in passes], np.int64)
     meaning = {"units": "seconds since 1970-01-01", "long_name": "acquisition, UTC"}
     writer.array("time", seconds, ("time",), meaning)
     writer.days("local_day", (moment.date() for moment in local), "time")
-    writer.days("window_end", (window_end(moment) for moment in local), "time")
+    writer.days("window_end", (_window_end(moment, closing_hour) for moment in local), "time")
     writer.array("orbit", np.array([overpass.orbit for overpass in passes], np.int64), ("time",))
+    platforms = [overpass.platform for overpass in passes]
+    codes = np.array([cube.PLATFORMS.index(name) if name in cube.PLATFORMS else 0 for name in platforms], np.int8)
+    flags = {"flag_values": [*range(len(cube.PLATFORMS))], "flag_meanings": " ".join(["unknown", *cube.PLATFORMS[1:]])}
+    writer.array("platform", codes, ("time",), flags)
+
+
+def _window_end(acquired_local: dt.datetime, closing_hour: int | None) -> dt.date:
+    end = window_end(acquired_local)
+    return end if closing_hour is None else min(end, last_closed(acquired_local, closing_hour))
 
 
 def write_incidence(writer: CubeWriter, index: BackscatterIndex, bad: BadFiles) -> None:
@@ -87,5 +108,5 @@ def write_incidence(writer: CubeWriter, index: BackscatterIndex, bad: BadFiles) 
     array = writer.raster("incidence", ("incidence_orbit",), lead, cube.ANGLE_SCALE, "degrees")
     for position, orbit in enumerate(sorted(index.incidence)):
         for area in index.areas:
-            angle = read_incidence(index.incidence[orbit], index.grid, area, bad)
+            angle = read_incidence(index.incidence[orbit], index.grid, area, bad, index.angle)
             array[position, *area.slices] = cube.pack(angle, cube.ANGLE_SCALE)

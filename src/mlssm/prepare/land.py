@@ -1,10 +1,12 @@
-"""What the land is like: terrain, soil, vegetation, onto the grid."""
+"""What the land is like: terrain, soil, vegetation and further layers, onto the grid."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,16 +15,20 @@ from mlssm.config import DatamoduleConfig
 from mlssm.cube import Array
 from mlssm.cube_writer import CubeWriter
 from mlssm.errors import DataError
-from mlssm.grid import Grid
+from mlssm.grid import Grid, Window
 from mlssm.progress import track
 from mlssm.sources.backscatter import BackscatterIndex
 from mlssm.sources.checks.soil import check_class_count
 from mlssm.sources.checks.terrain import check_stations, elevation_files
+from mlssm.sources.classes import Classes, check_same_tables, classes_of
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.folder import raster_files
+from mlssm.sources.images import DatedImage
+from mlssm.sources.layers import LayerFiles, read_layer
 from mlssm.sources.ndvi import NdviImage, read_ndvi
-from mlssm.sources.static import elevation_at, read_soil, read_terrain
-from mlssm.variables import of_kind
+from mlssm.sources.static import read_soil
+from mlssm.sources.terrain import elevation_at, read_terrain
+from mlssm.variables import of_kind, unit_of
 from mlssm.weather.agreement import height_warnings
 from mlssm.weather.stations import StationWeather
 
@@ -32,28 +38,80 @@ log = logging.getLogger(__name__)
 WHOLE, MOSTLY = 0.99, 0.9
 
 
+def gap_days(config: DatamoduleConfig) -> dict[str, int]:
+    """How much older than its image a value may be that fills a gap, days, of each dated source."""
+    found = {name: source.max_gap_days for name, source in config.layers.items() if source.kind == "dated"}
+    return found if config.ndvi is None else {"ndvi": config.ndvi.max_gap_days, **found}
+
+
+@dataclass(frozen=True)
+class Static:
+    """What was written of no date.
+
+    Attributes:
+        features: Names, in the order of the array.
+        classes: Of features whose classes have names, the name of each number.
+    """
+
+    features: tuple[str, ...]
+    classes: dict[str, dict[int, str]]
+
+
 def write_static(
-    writer: CubeWriter, config: DatamoduleConfig, index: BackscatterIndex, bad: BadFiles
-) -> tuple[str, ...]:
-    """Write the static features that the configuration has, and return their names."""
-    layers: dict[str, list[Array]] = {}
+    writer: CubeWriter,
+    config: DatamoduleConfig,
+    index: BackscatterIndex,
+    layers: Sequence[LayerFiles],
+    bad: BadFiles,
+) -> Static:
+    """Write the static features that the configuration has."""
+    found: dict[str, list[Array]] = {}
+    classes: dict[str, dict[int, str]] = {}
     if config.dem is not None:
-        files = elevation_files(raster_files(config.root / config.dem.folder, bad), bad)
-        terrain = [read_terrain(files, index.grid, area, bad) for area in index.areas]
-        layers |= {name: [found[name] for found in terrain] for name in terrain[0]}
-        check_reached("dem", files, layers["elevation"], bad)
+        found |= _terrain(config.root / config.dem.folder, config.terrain, index, bad)
     if config.soil is not None:
-        files = raster_files(config.root / config.soil.folder, bad)
-        layers["soil"] = [read_soil(files, index.grid, area, bad) for area in index.areas]
-        check_reached("soil", files, layers["soil"], bad)
-        codes = np.unique(np.concatenate([np.unique(values) for values in layers["soil"]]))
-        check_class_count(config.root / config.soil.folder, codes[np.isfinite(codes)])
-    units = ", ".join([*(f"{item.name} {item.unit}" for item in of_kind("fixed")), "soil class code"])
-    array = writer.raster("static", ("feature",), (len(layers),), None, units)
-    for position, parts in enumerate(layers.values()):
+        names = classes_of(config.root, config.soil.classes, config.soil.table, bad)
+        found["soil"] = _soil(config.root / config.soil.folder, names, index, bad)
+        classes["soil"] = dict(names.names)
+    for layer in (layer for layer in layers if layer.source.kind != "dated"):
+        found[layer.name] = _layer(layer, layer.images[0], index, bad)
+        classes[layer.name] = dict(layer.classes.names)
+    units = ", ".join(f"{item.name} {item.unit}" for item in of_kind("fixed", "classes") if item.name in found)
+    array = writer.raster("static", ("feature",), (len(found),), None, units)
+    for position, parts in enumerate(found.values()):
         for area, values in zip(index.areas, parts, strict=True):
             array[position, *area.slices] = values
-    return tuple(layers)
+    return Static(tuple(found), {name: names for name, names in classes.items() if names})
+
+
+def _terrain(folder: Path, derived: Sequence[str], index: BackscatterIndex, bad: BadFiles) -> dict[str, list[Array]]:
+    files = elevation_files(raster_files(folder, bad), bad)
+    terrain = [read_terrain(files, index.grid, area, bad, derived) for area in index.areas]
+    layers = {name: [found[name] for found in terrain] for name in terrain[0]}
+    check_reached("dem", files, layers["elevation"], bad)
+    return layers
+
+
+def _soil(folder: Path, names: Classes, index: BackscatterIndex, bad: BadFiles) -> list[Array]:
+    files = raster_files(folder, bad)
+    check_same_tables(files, bad)
+    found = [read_soil(files, index.grid, area, bad, names) for area in index.areas]
+    check_reached("soil", files, found, bad)
+    _check_classes(folder, found)
+    return found
+
+
+def _layer(layer: LayerFiles, image: DatedImage, index: BackscatterIndex, bad: BadFiles) -> list[Array]:
+    found = [read_layer(layer, image, index.grid, area, bad) for area in index.areas]
+    check_reached(f"layers.{layer.name}", image.paths, found, bad)
+    if layer.source.kind == "classes":
+        _check_classes(image.paths[0], found)
+    return found
+
+
+def _check_classes(path: Path, areas: Sequence[Array]) -> None:
+    codes = np.unique(np.concatenate([np.unique(values) for values in areas]))
+    check_class_count(path, codes[np.isfinite(codes)])
 
 
 def check_heights(files: Sequence[Path], weather: StationWeather, grid: Grid, bad: BadFiles) -> None:
@@ -87,18 +145,53 @@ def check_reached(key: str, files: Sequence[Path], layers: Sequence[Array], bad:
 
 def write_ndvi(writer: CubeWriter, images: Sequence[NdviImage], index: BackscatterIndex, bad: BadFiles) -> None:
     """Write the NDVI images that have a value anywhere."""
+
+    def read(image: NdviImage, area: Window) -> Array:
+        return read_ndvi(image, index.grid, area, bad)
+
+    _write_dated(writer, "ndvi", images, read, index, bad)
+
+
+def write_dated_layers(
+    writer: CubeWriter, layers: Sequence[LayerFiles], index: BackscatterIndex, bad: BadFiles
+) -> tuple[str, ...]:
+    """Write the layers of dated images, and return their names."""
+    dated = tuple(layer for layer in layers if layer.source.kind == "dated")
+    for layer in dated:
+
+        def read(image: DatedImage, area: Window, layer: LayerFiles = layer) -> Array:
+            return read_layer(layer, image, index.grid, area, bad)
+
+        _write_dated(writer, layer.name, layer.images, read, index, bad)
+    return tuple(layer.name for layer in dated)
+
+
+Image = TypeVar("Image", bound=DatedImage)
+
+
+def _write_dated(
+    writer: CubeWriter,
+    name: str,
+    images: Sequence[Image],
+    read: Callable[[Image, Window], Array],
+    index: BackscatterIndex,
+    bad: BadFiles,
+) -> None:
+    """Write the images that have a value anywhere."""
     if not images:
         return
-    array = writer.raster("ndvi", ("ndvi_time",), (len(images),), cube.NDVI_SCALE, "1")
-    kept: list[NdviImage] = []
-    for image in track(images, "NDVI onto the grid"):
-        layers = [read_ndvi(image, index.grid, area, bad) for area in index.areas]
+    key, scale = cube.dated_array(name), cube.NDVI_SCALE if name == "ndvi" else None
+    array = writer.raster(key, (f"{key}_time",), (len(images),), scale, unit_of(name))
+    kept: list[Image] = []
+    for image in track(images, f"{name} onto the grid"):
+        layers = [read(image, area) for area in index.areas]
         # a day without a value would hide the one before it
         if any(np.isfinite(values).any() for values in layers):
             for area, values in zip(index.areas, layers, strict=True):
-                array[len(kept), *area.slices] = cube.pack(values, cube.NDVI_SCALE)
+                array[len(kept), *area.slices] = values if scale is None else cube.pack(values, scale)
             kept.append(image)
     if not kept:
-        check_reached("ndvi", [path for image in images for path in image.paths], [], bad)
+        paths = [path for image in images for path in image.paths]
+        check_reached(name if name == "ndvi" else f"layers.{name}", paths, [], bad)
     array.resize((len(kept), *array.shape[1:]))
-    writer.days("ndvi_time", (image.day for image in kept), "ndvi_time")
+    writer.days(f"{key}_time", (image.day for image in kept), f"{key}_time")

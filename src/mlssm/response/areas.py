@@ -22,9 +22,10 @@ from mlssm.response.driver import Driver, Forcing, bank, index_driver
 from mlssm.response.folds import Retrieve, Retrieved
 from mlssm.response.inner import Area
 from mlssm.response.stations import choose_station
-from mlssm.retrieval.fit import fit_areas
+from mlssm.retrieval.fit import fit_areas, reference_keys
 from mlssm.retrieval.labels import AreaRetrieval
 from mlssm.retrieval.masks import DateMasks
+from mlssm.retrieval.noise import Speckle
 from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.weather.field import WeatherField
 from mlssm.weather.interpolation import inverse_distance_weights
@@ -45,6 +46,7 @@ class Backscatter:
         masks: Frozen and snowy pixels.
         config: The retrieval's.
         pixels: Of each area, those whose labels may be known [h, w]: where space is split too. None: all.
+        speckle: Of the cube's pixels; None: found for each fit that asks for it.
     """
 
     cube: Cube
@@ -53,6 +55,7 @@ class Backscatter:
     masks: DateMasks
     config: RetrievalConfig
     pixels: tuple[Booleans, ...] | None = None
+    speckle: Speckle | None = None
 
     @classmethod
     def of(
@@ -62,11 +65,12 @@ class Backscatter:
         masks: DateMasks,
         config: RetrievalConfig,
         pixels: tuple[Booleans, ...] | None = None,
+        speckle: Speckle | None = None,
     ) -> Backscatter:
         """Find the other polarisation, if the cube has one."""
         others = [each for each in cube.manifest.polarisations if each != config.polarisation]
-        cross = load_stack(cube, config.model_copy(update={"polarisation": others[0]})) if others else None
-        return cls(cube, stack, cross, masks, config, pixels)
+        cross = load_stack(cube, config.of_polarisation(others[0])) if others else None
+        return cls(cube, stack, cross, masks, config, pixels, speckle)
 
     def retrievals(self) -> tuple[Retrieve, ...]:
         """Each area's labels as a function of the training dates; references of the same dates are fitted once."""
@@ -77,7 +81,7 @@ class Backscatter:
                 key = np.packbits(training).tobytes()
                 if key not in fitted:
                     config = self._least_dates(training)
-                    fitted[key] = fit_areas(self.cube, self.stack, config, training, self.masks)
+                    fitted[key] = fit_areas(self.cube, self.stack, config, training, self.masks, self.speckle)
                 return self._retrieved(number, fitted[key][number], training)
 
             return retrieve
@@ -86,8 +90,8 @@ class Backscatter:
 
     def _least_dates(self, training: Booleans) -> RetrievalConfig:
         """Where seasons are held out, references may be of fewer dates than those that ship: they only choose."""
-        orbits = self.cube.orbits if self.config.per_orbit else np.zeros_like(self.cube.orbits)
-        fewest = int(np.unique(orbits[training], return_counts=True)[1].min(initial=LEAST_DATES))
+        keys = reference_keys(self.cube, self.config)
+        fewest = int(np.unique(keys[training], return_counts=True)[1].min(initial=LEAST_DATES))
         least = min(self.config.min_dates, max(fewest, LEAST_DATES))
         return self.config.model_copy(update={"min_dates": least})
 

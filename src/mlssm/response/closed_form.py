@@ -13,6 +13,7 @@ from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Population, Response
 from mlssm.response.correction import corrected
 from mlssm.response.inner import Area, Dates, Fitted, Inner, Settings, choose, responses, traits_of
+from mlssm.response.leverage import Leverage
 from mlssm.response.memory import Memory, remembered
 from mlssm.response.nowcast import Earlier, Moment
 from mlssm.response.traits import Traits
@@ -94,7 +95,7 @@ class ClosedForm:
         fitted = [Fitted.of(area, training, None, dates.seasons, settings.correlation) for area in areas]
         forms = []
         for each, response in zip(fitted, responses(fitted, inner.own_share.value), strict=True):
-            traits = traits_of(each, response, dates.seasons) if settings.penalties else None
+            traits = traits_of(each, response, dates.seasons) if inner.penalty else None
             forms.append(AreaForm(response, traits, inner.weights))
         chosen = inner.own_share.value, inner.penalty.value if inner.penalty else "none", inner.phi
         log.info("held-out training seasons chose own share %g, penalty %s, phi %.2f", *chosen)
@@ -137,6 +138,18 @@ class ClosedForm:
         found = self.fitted[area].found.ssm.copy()
         for held in self.inner.held.values():
             found[held[area].times] = held[area].labels
+        return found
+
+    def leverage(self, area: int) -> Leverage:
+        """How far drivers lie from those of an area's training dates."""
+        return Leverage.of(self.fitted[area].driver, self.fitted[area].training)
+
+    def leverages(self, area: int) -> Floats:
+        """Leverage of an area's driver at all times [T, h, w] or [T, 1, 1]; of training dates among other seasons'."""
+        found = self.leverage(area).at(self.fitted[area].driver)
+        for held in self.inner.held.values():
+            each, times = held[area].fitted, held[area].times
+            found[times] = Leverage.of(each.driver, each.training).at(each.driver[times])
         return found
 
     def memory(self, area: int) -> Memory:

@@ -13,6 +13,7 @@ from mlssm.response.areas import Drivers
 from mlssm.response.bank import Bank, mean_bank
 from mlssm.response.base import Response
 from mlssm.response.closed_form import AreaForm, ClosedForm
+from mlssm.response.leverage import Leverage
 from mlssm.response.memory import MEMORY
 
 Corner = tuple[float, float]
@@ -30,6 +31,7 @@ class AreaForecaster:
         scale: Difference of the driver over which the weight of an earlier image falls to 1/e.
         memory: What training dates say of its pixels [channel, h, w], in the order of `MEMORY`; NaN without a label.
         corner: Easting and northing of its upper left corner, metres; None for the mean area.
+        leverage: How far drivers lie from those of training dates; None in a bundle of before there was any.
     """
 
     form: AreaForm
@@ -38,6 +40,7 @@ class AreaForecaster:
     scale: float
     memory: Floats
     corner: Corner | None
+    leverage: Leverage | None = None
 
     @property
     def is_population(self) -> bool:
@@ -54,6 +57,7 @@ class AreaForecaster:
             "scale": self.scale,
             "memory": self.memory,
             "corner": self.corner,
+            "leverage": None if self.leverage is None else self.leverage.state(),
         }
 
     @classmethod
@@ -63,14 +67,15 @@ class AreaForecaster:
         restored = None if bank is None else Bank(**{**bank, "names": tuple(bank["names"])})
         corner = None if state["corner"] is None else tuple(state["corner"])
         form, station, scale = AreaForm.restored(state["form"]), state["station"], float(state["scale"])
-        return cls(form, restored, station, scale, state["memory"], corner)
+        leverage = None if state.get("leverage") is None else Leverage.restored(state["leverage"])
+        return cls(form, restored, station, scale, state["memory"], corner, leverage)
 
     def spread_over(self, shape: tuple[int, int]) -> AreaForecaster:
         """The mean area, as large as an area that it stands for."""
         parts = (np.broadcast_to(part, shape) for part in asdict(self.form.response).values())
         memory = np.broadcast_to(self.memory, (len(MEMORY), *shape))
         form = AreaForm(Response(*parts), None, self.form.weights)
-        return AreaForecaster(form, self.bank, self.station, self.scale, memory, None)
+        return AreaForecaster(form, self.bank, self.station, self.scale, memory, None, self.leverage)
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ class Forecaster:
             fitted, memory = form.fitted[number], form.memory(number).whole
             scale, driven = form.alike * fitted.scale, fitted.area.driven
             own = form.areas[number], driven.bank, driven.station
-            areas.append(AreaForecaster(*own, scale, memory, corner(grid, window)))
+            areas.append(AreaForecaster(*own, scale, memory, corner(grid, window), form.leverage(number)))
         return cls(tuple(areas), _mean_area(form, areas), form.inner.phi, start_month)
 
     def state(self) -> dict[str, Any]:
@@ -159,4 +164,5 @@ def _mean_area(form: ClosedForm, areas: Sequence[AreaForecaster]) -> AreaForecas
     bank, scale = mean_bank(banks) if banks else None, float(np.mean([area.scale for area in areas]))
     memory = np.full((len(MEMORY), 1, 1), np.nan)
     # the rain of one gauge says nothing of another place
-    return AreaForecaster(AreaForm(response, None, np.empty(0)), bank, None, scale, memory, None)
+    leverage = Leverage.usual([form.leverage(number) for number in range(len(areas))])
+    return AreaForecaster(AreaForm(response, None, np.empty(0)), bank, None, scale, memory, None, leverage)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,20 +16,24 @@ import numpy.typing as npt
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError, SplitError
+from mlssm.retrieval.fit_area import Fitting, fit_area
+from mlssm.retrieval.geometry import LOOKS_TO, layover_or_shadow
 from mlssm.retrieval.label_error import LabelError, fit_label_error
-from mlssm.retrieval.labels import AreaRetrieval, Labels
+from mlssm.retrieval.labels import AreaRetrieval, Labels, reliability
 from mlssm.retrieval.looks import cube_speckle
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.multilook import block_mean
-from mlssm.retrieval.noise import Speckle
-from mlssm.retrieval.references import References, fit_angle_slope, fit_references, normalise_angle
+from mlssm.retrieval.noise import Speckle, speckle_variance_db
+from mlssm.retrieval.pixel_masks import LeastSpan
+from mlssm.retrieval.reasons import Flags
 from mlssm.retrieval.sample import Source, draw_sample
-from mlssm.retrieval.stack import AreaStack, Stack, row_bands, whole_blocks
+from mlssm.retrieval.stack import Stack, load_stack, whole_blocks
 from mlssm.retrieval.working_grid import WorkingGrid
 
 log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.floating[Any]]
+Booleans = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,21 @@ class Retrieval:
         backscatter = self.stack.areas[area].backscatter(times, rows, cols)
         ssm, sensitivity = self.areas[area].retrieve(backscatter, self.orbits[times], rows, cols)
         attainable, error = self.error.of(times, ssm, sensitivity)
-        found = Labels(ssm, error, attainable)
+        found = Labels(ssm, error, attainable, reliability(self._spread, np.where(np.isnan(ssm), np.nan, sensitivity)))
         return found.without(self.masks.of(area, times, rows, cols)) if self.masks.any_of(area, times) else found
+
+    @cached_property
+    def _spread(self) -> float:
+        """Standard deviation of what speckle leaves of a whole window, dB."""
+        window = self.stack.working.window_pixels
+        variance = speckle_variance_db(self.speckle.sample_looks(window, window**2))
+        return math.sqrt(self.stack.squared_weights * float(variance))
+
+    def masked(self, area: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> Flags:
+        """Why there is no label, flags of `Reason`, uint16 of the labels' shape; 0 where there is one."""
+        backscatter = self.stack.areas[area].backscatter(times, rows, cols)
+        found = self.areas[area].masked(backscatter, self.orbits[times], rows, cols)
+        return found | self.masks.reasons(area, times, rows, cols)
 
     def digest(self) -> str:
         """SHA-256 of all fitted references, slopes and masks, by which a run's labels are recognised."""
@@ -87,53 +107,104 @@ def fit_retrieval(
         DataError: An angle slope is wanted but the area has no incidence angles.
         SplitError: Fewer training dates than references need.
     """
-    areas = fit_areas(cube, stack, config, training, masks)
-    looks = cube.manifest.looks
-    speckle = Speckle(looks) if looks is not None else cube_speckle(cube, config.polarisation, training)
+    speckle = known_speckle(cube, config, training)
+    areas = fit_areas(cube, stack, config, training, masks, speckle)
     sample = draw_sample(Source(cube, stack, areas, masks, speckle, config, training))
     error = fit_label_error(sample, training)
     return Retrieval(stack, cube.orbits, speckle, areas, masks, error)
 
 
+def known_speckle(cube: Cube, config: RetrievalConfig, training: npt.NDArray[np.bool_]) -> Speckle:
+    """The speckle of the cube's pixels: as its source states it, or as training dates show it.
+
+    Raises:
+        DataError: They show none.
+    """
+    looks = cube.manifest.looks
+    return Speckle(looks) if looks is not None else cube_speckle(cube, config.polarisation, training)
+
+
 def fit_areas(
-    cube: Cube, stack: Stack, config: RetrievalConfig, training: npt.NDArray[np.bool_], masks: DateMasks
+    cube: Cube,
+    stack: Stack,
+    config: RetrievalConfig,
+    training: npt.NDArray[np.bool_],
+    masks: DateMasks,
+    speckle: Speckle | None = None,
 ) -> tuple[AreaRetrieval, ...]:
     """Fit references (and angle slopes) alone, which takes a moment: labels of other training dates come from it.
 
-    Arguments and errors are those of `fit_retrieval`.
+    Arguments and errors are those of `fit_retrieval`; the speckle decides which pixels are too insensitive; it is found
+    where that is asked for and it is None.
     """
+    _check_keys(config)
+    keys = reference_keys(cube, config)
+    _check_dates(keys, training, config)
+    if speckle is None and config.min_sensitivity_speckle > 0:
+        speckle = known_speckle(cube, config, training)
+    least = LeastSpan(config, speckle, stack.working.window_pixels, stack.squared_weights)
+    fitting = Fitting(cube.orbits, keys, training, config, masks, least)
+    angled = config.incidence_slope or config.layover_shadow
+    cross = _cross(cube, config)
+    areas = []
+    for number, area in enumerate(stack.areas):
+        angle = _angles(cube, stack.working, number) if angled else {}
+        hidden = _hidden(cube, stack.working, number, angle) if config.layover_shadow else {}
+        slanted = angle if config.incidence_slope else {}
+        areas.append(fit_area(area, number, fitting, slanted, hidden, None if cross is None else cross.areas[number]))
+    return tuple(areas)
+
+
+def _check_keys(config: RetrievalConfig) -> None:
     if config.incidence_slope and config.per_orbit:
         raise ConfigError(
             "retrieval.incidence_slope=true wants retrieval.per_orbit=false: each alone removes the angle"
         )
-    keys = _reference_keys(cube.orbits, config.per_orbit)
-    _check_dates(keys, training, config)
-    shared = not np.array_equal(keys, cube.orbits)
-    fitting = _Fitting(cube.orbits, keys, shared, training, config, masks)
-    areas = []
-    for number, area in enumerate(stack.areas):
-        angle = _angles(cube, stack.working, number) if config.incidence_slope else {}
-        areas.append(_fit_area(area, number, fitting, angle))
-    return tuple(areas)
+    if config.per_time_of_day and config.per_orbit:
+        raise ConfigError(
+            "retrieval.per_time_of_day=true wants retrieval.per_orbit=false: an orbit is of one time of day anyway"
+        )
 
 
-def _reference_keys(orbits: npt.NDArray[np.int64], per_orbit: bool) -> npt.NDArray[np.int64]:
-    return orbits if per_orbit and len(np.unique(orbits)) > 1 else np.zeros_like(orbits)
+def reference_keys(cube: Cube, config: RetrievalConfig) -> npt.NDArray[np.int64]:
+    """Of each time the key of its references: its orbit, -1 for mornings and -2 for evenings, or 0 for all."""
+    orbits = cube.orbits
+    if config.per_time_of_day:
+        return time_of_day(orbits, cube.morning)
+    return orbits if config.per_orbit and len(np.unique(orbits)) > 1 else np.zeros_like(orbits)
+
+
+def time_of_day(orbits: npt.NDArray[np.int64], morning: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """-1 for orbits of which most images are taken before noon, -2 for the others, [time]; 0 where all are alike."""
+    early = {int(orbit): bool(morning[orbits == orbit].mean() >= 0.5) for orbit in np.unique(orbits)}
+    if len(set(early.values())) == 1:
+        return np.zeros_like(orbits)
+    return np.array([-1 if early[int(orbit)] else -2 for orbit in orbits], np.int64)
 
 
 def _check_dates(keys: npt.NDArray[np.int64], training: npt.NDArray[np.bool_], config: RetrievalConfig) -> None:
     for key in np.unique(keys):
         count = int((training & (keys == key)).sum())
-        orbit = f" of orbit {key}" if key else ""
+        orbit = {-1: " in the morning", -2: " in the evening", 0: ""}.get(int(key), f" of orbit {key}")
         if count >= config.min_dates:
             continue
         if (training & (keys != key)).any() and count == 0:
-            log.warning("orbit %d has no training date: its images are masked", key)
+            log.warning("images%s have no training date: they are masked", orbit)
             continue
         raise SplitError(
             f"{count} training dates{orbit} are left for the dry and wet references, which need "
             f"retrieval.min_dates={config.min_dates}; hold out fewer dates or set retrieval.per_orbit=false"
         )
+
+
+def _cross(cube: Cube, config: RetrievalConfig) -> Stack | None:
+    """VH, or HV, to find dense forest by."""
+    if config.forest_above_db is None:
+        return None
+    crossed = [name for name in cube.manifest.polarisations if name in ("VH", "HV")]
+    if not crossed:
+        raise DataError("retrieval.forest_above_db needs images in VH; set it to null")
+    return load_stack(cube, config.of_polarisation(crossed[0]))
 
 
 def _angles(cube: Cube, working: WorkingGrid, number: int) -> dict[int, Floats]:
@@ -144,55 +215,20 @@ def _angles(cube: Cube, working: WorkingGrid, number: int) -> dict[int, Floats]:
         if angle is None:
             raise DataError(
                 f"retrieval.incidence_slope=true needs the incidence angle of orbit {orbit}, which the area lacks; "
-                "add its static layer or set it false"
+                "add its static layer or set it false (retrieval.layover_shadow too)"
             )
         found[int(orbit)] = block_mean(whole_blocks(angle, area, blocks), working.factor, 0.01)[0]
     return found
 
 
-@dataclass(frozen=True)
-class _Fitting:
-    """What all areas are fitted with."""
-
-    orbits: npt.NDArray[np.int64]
-    keys: npt.NDArray[np.int64]
-    shared: bool
-    training: npt.NDArray[np.bool_]
-    config: RetrievalConfig
-    masks: DateMasks
-
-    def backscatter(self, area: AreaStack, number: int, times: npt.NDArray[np.int64], rows: slice) -> Floats:
-        """DB of a band of rows, NaN where frozen or snowy."""
-        values = area.backscatter(times, rows, slice(None))
-        if self.masks.any_of(number, times):
-            values[self.masks.of(number, times, rows, slice(None))] = np.nan
-        return values
-
-
-def _fit_area(area: AreaStack, number: int, fitting: _Fitting, angle: dict[int, Floats]) -> AreaRetrieval:
-    slope = _fit_slope(area, number, fitting, angle) if angle else None
-    config = fitting.config
-    references: dict[int, References] = {}
-    for key in np.unique(fitting.keys[fitting.training]):
-        times = np.flatnonzero(fitting.training & (fitting.keys == key))
-        bands = []
-        for rows in row_bands(area.packed.shape[1]):
-            sigma = fitting.backscatter(area, number, times, rows)
-            if slope is not None:
-                angles = np.stack([angle[int(fitting.orbits[time])][rows] for time in times])
-                sigma = normalise_angle(sigma, angles, slope[rows])
-            percentiles = config.dry_percentile, config.wet_percentile
-            bands.append(fit_references(sigma, *percentiles, config.min_dates))
-        references[int(key)] = References.stacked(bands)
-    usable = {key: item.usable(config.min_sensitivity_db, config.water_below_db) for key, item in references.items()}
-    return AreaRetrieval(references, usable, angle, slope, fitting.shared)
-
-
-def _fit_slope(area: AreaStack, number: int, fitting: _Fitting, angle: dict[int, Floats]) -> Floats:
-    times = np.flatnonzero(fitting.training)
-    bands = []
-    for rows in row_bands(area.packed.shape[1]):
-        angles = np.stack([angle[int(fitting.orbits[time])][rows] for time in times])
-        sigma = fitting.backscatter(area, number, times, rows)
-        bands.append(fit_angle_slope(sigma, angles, fitting.config.min_dates))
-    return np.concatenate(bands)
+def _hidden(cube: Cube, working: WorkingGrid, number: int, angle: Mapping[int, Floats]) -> dict[int, Booleans]:
+    """Layover and shadow by orbit, [height, width]."""
+    if "elevation" not in cube.manifest.features:
+        raise DataError("retrieval.layover_shadow=true needs elevation, which the area lacks; set it false")
+    area, blocks = cube.areas[number], working.areas[number].refine(working.factor)
+    heights = block_mean(whole_blocks(cube.static("elevation", area), area, blocks), working.factor, 0.01)[0]
+    found = {}
+    for orbit, degrees in angle.items():
+        early = bool(cube.morning[cube.orbits == orbit].mean() >= 0.5)
+        found[orbit] = layover_or_shadow(heights, degrees, working.grid.pixel, LOOKS_TO[early])
+    return found

@@ -128,7 +128,8 @@ class _Speckle:
     def of(cls, sample: Sample, members: npt.NDArray[np.bool_], all_levels: npt.NDArray[np.bool_]) -> _Speckle:
         """That of the mean squared speckle of a level's labels, in units of the distance between their references."""
         some = members if members.any() else all_levels
-        decibels, sensitivity = speckle_variance_db(sample.looks[some]), sample.sensitivity[some]
+        decibels = sample.squared_weights * speckle_variance_db(sample.looks[some])
+        sensitivity = sample.sensitivity[some]
         mean, relative = float(decibels.mean()), float((decibels / sensitivity**2).mean())
         span = np.sqrt(mean / relative)
         looks = looks_of_variance_db(max(mean, ROUNDING_DB2))

@@ -1,4 +1,4 @@
-"""Frozen and snowy pixels: their backscatter does not speak of moisture.
+"""Frozen and snowy pixels, and where asked wet canopies: their backscatter does not speak of the soil's moisture.
 
 Frost is of the air's temperature when the satellite passed: the day's minimum for a pass before noon, its mean for one
 after it. With the day's course as in Parton & Logan 1981 the air at 6:00 is within 1 K of the minimum, and at 18:00
@@ -20,15 +20,17 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import ImagesConfig
+from mlssm.retrieval.reasons import Flags, Reason, mark
 from mlssm.retrieval.stack import Places, row_bands
 from mlssm.weather.field import MIN_TEMPERATURE, SNOW, TEMPERATURE, WeatherField
-from mlssm.weather.stations import Floats
+from mlssm.weather.stations import VARIABLES, Floats
 from mlssm.weather.windows import antecedent
 
 log = logging.getLogger(__name__)
 
 Booleans = npt.NDArray[np.bool_]
 
+RAIN = VARIABLES.index("precipitation")
 SNOW_DAYS = 7
 """Snow outlives a warm day: its cold is a mean of so many days."""
 SNOW_BELOW_C = 2.0
@@ -40,11 +42,11 @@ class DateMasks:
     """Which pixels are frozen or snowy at which acquisition.
 
     Attributes:
-        masked: By area and time, bool [height, width]; only where some pixel is.
+        masked: By area and time, why, as flags of `Reason`, [height, width]; only where some pixel is.
         shapes: Rows and columns of each area.
     """
 
-    masked: Mapping[tuple[int, int], Booleans]
+    masked: Mapping[tuple[int, int], Flags]
     shapes: tuple[tuple[int, int], ...]
 
     def any_of(self, area: int, times: npt.NDArray[np.int64]) -> bool:
@@ -55,13 +57,19 @@ class DateMasks:
         """SHA-256 of all masks."""
         found = hashlib.sha256(str(self.shapes).encode())
         for place, mask in sorted(self.masked.items()):
-            found.update(str(place).encode() + np.packbits(mask).tobytes())
+            found.update(str(place).encode() + np.packbits(mask != 0).tobytes())
         return found.hexdigest()
 
     def of(self, area: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Booleans:
         """The mask, [time, rows, columns], or [time, ...] of single pixels."""
-        clear = np.zeros(self.shapes[area], bool)
-        return np.stack([self.masked.get((area, int(time)), clear)[rows, cols] for time in times])
+        return np.asarray(self.reasons(area, times, rows, cols) != 0)
+
+    def reasons(self, area: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Flags:
+        """Why they are masked, as `of`: flags of `Reason`, uint16."""
+        clear = np.zeros(self.shapes[area], np.uint16)
+        return np.stack(
+            [np.asarray(self.masked.get((area, int(time)), clear)[rows, cols], np.uint16) for time in times]
+        )
 
 
 @dataclass(frozen=True)
@@ -117,19 +125,23 @@ def frozen_or_snowy(
     return DateMasks(masked, tuple(place.shape for place in field.places))
 
 
-def _mask(field: WeatherField, weather: Weather, area: int, config: ImagesConfig) -> Booleans:
+def _mask(field: WeatherField, weather: Weather, area: int, config: ImagesConfig) -> Flags:
     snowy = bool(weather.snowy(config.snow_above_mm).any())
-    if not snowy and field.coldest(weather.day[0], area) >= config.frozen_below_c:
-        return np.zeros(field.places[area].shape, bool)
+    rainy = bool((weather.day[0, :, RAIN] > (config.wet_canopy_above_mm or np.inf)).any())
+    if not snowy and not rainy and field.coldest(weather.day[0], area) >= config.frozen_below_c:
+        return np.zeros(field.places[area].shape, np.uint16)
     # float32 is not to part a station from itself
     limit = weather.snow_limit(config.snow_above_mm) + 1e-3
     bands = []
     for rows in row_bands(field.places[area].shape[0]):
         temperature, snow = field.at_pixels(weather.day, area, rows, slice(None), ("temperature", "snow_depth"))[0]
-        mask = temperature < config.frozen_below_c
+        mask = np.where(temperature < config.frozen_below_c, Reason.FROZEN, 0).astype(np.uint16)
         if snowy:
             (recent,) = field.at_pixels(weather.recent, area, rows, slice(None), ("temperature",))[0]
             # where no temperature is known, the depth decides alone
-            mask |= (snow > config.snow_above_mm) & ~(recent > limit)
+            mark(mask, (snow > config.snow_above_mm) & ~(recent > limit), Reason.SNOW)
+        if rainy:
+            (rain,) = field.at_pixels(weather.day, area, rows, slice(None), ("precipitation",))[0]
+            mark(mask, rain > (config.wet_canopy_above_mm or np.inf), Reason.WET_CANOPY)
         bands.append(mask)
     return np.concatenate(bands)

@@ -38,11 +38,6 @@ class References:
         """Wet - dry, dB, [height, width]."""
         return self.wet - self.dry
 
-    def usable(self, min_sensitivity_db: float, water_below_db: float) -> npt.NDArray[np.bool_]:
-        """Pixels that respond to moisture and are not water, [height, width]; one that never changes does not."""
-        responds = (self.sensitivity >= min_sensitivity_db) & (self.sensitivity > 0)
-        return responds & (self.mean > water_below_db)
-
 
 def fit_references(backscatter: Floats, dry_percentile: float, wet_percentile: float, min_dates: int) -> References:
     """Fit dry and wet references on training dates.
@@ -58,9 +53,16 @@ def fit_references(backscatter: Floats, dry_percentile: float, wet_percentile: f
     ordered = np.sort(backscatter.astype(float), axis=0)  # NaN goes to the end
     count = np.isfinite(ordered).sum(axis=0)
     dry, wet = (_quantile(ordered, count, percent) for percent in (dry_percentile, wet_percentile))
-    mean = np.divide(np.nansum(ordered, axis=0), count, out=np.full(count.shape, np.nan), where=count > 0)
+    mean = mean_of_dates(ordered)
     enough = count >= min_dates
     return References(np.where(enough, dry, np.nan), np.where(enough, wet, np.nan), mean)
+
+
+def mean_of_dates(backscatter: Floats) -> Floats:
+    """Mean over the dates, dB, [height, width]; NaN where no date has a value."""
+    count = np.isfinite(backscatter).sum(axis=0)
+    total = np.nansum(backscatter, axis=0, dtype=float)
+    return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0))
 
 
 def _quantile(ordered: Floats, count: npt.NDArray[np.int_], percent: float) -> Floats:
@@ -72,8 +74,48 @@ def _quantile(ordered: Floats, count: npt.NDArray[np.int_], percent: float) -> F
     return np.asarray(low * (1 - weight) + high * weight)
 
 
-def fit_angle_slope(backscatter: Floats, angle: Floats, min_dates: int) -> Floats:
-    """Least-squares slope of backscatter on incidence angle of each pixel.
+@dataclass(frozen=True)
+class AngleSlope:
+    """Slope of backscatter with the incidence angle.
+
+    Attributes:
+        value: dB per degree, [height, width]; NaN where unknown. A physical one is negative.
+        error: Its standard error, the same.
+    """
+
+    value: Floats
+    error: Floats
+
+    @classmethod
+    def stacked(cls, bands: Sequence[AngleSlope]) -> AngleSlope:
+        """Put bands of rows below one another."""
+        return cls(np.concatenate([band.value for band in bands]), np.concatenate([band.error for band in bands]))
+
+    def pooled(self) -> AngleSlope:
+        """Each pixel's slope drawn towards the area's, the more so the less sure it is of its own.
+
+        Empirical Bayes: the slopes of an area are normal around its mean with a variance that is theirs less that of
+        their errors (DerSimonian & Laird 1986, doi:10.1016/0197-2456(86)90046-2). A pixel without a slope of its own
+        has the area's. Nothing changes where no pixel has one.
+        """
+        known = np.isfinite(self.value) & np.isfinite(self.error) & (self.error > 0)
+        if not known.any():
+            return self
+        value, precision = self.value[known], self.error[known] ** -2.0
+        mean = float((precision * value).sum() / precision.sum())
+        scale = precision.sum() - (precision**2).sum() / precision.sum()
+        excess = float((precision * (value - mean) ** 2).sum()) - (known.sum() - 1)
+        between = max(excess / scale, 0.0) if scale > 0 else 0.0
+        weight = 1 / (self.error[known] ** 2 + between)
+        mean = float((weight * value).sum() / weight.sum())
+        own = between * weight
+        pooled, error = np.full(self.value.shape, mean), np.full(self.value.shape, np.sqrt(between))
+        pooled[known], error[known] = own * value + (1 - own) * mean, np.sqrt(own) * self.error[known]
+        return AngleSlope(pooled, error)
+
+
+def fit_angle_slope(backscatter: Floats, angle: Floats, min_dates: int) -> AngleSlope:
+    """Least-squares slope of backscatter on incidence angle of each pixel, with its standard error.
 
     Args:
         backscatter: dB, [training date, height, width], NaN where missing.
@@ -81,7 +123,7 @@ def fit_angle_slope(backscatter: Floats, angle: Floats, min_dates: int) -> Float
         min_dates: Pixels with fewer dates get NaN.
 
     Returns:
-        dB per degree, [height, width]; NaN where the angle does not vary. A physical one is negative.
+        NaN where the angle does not vary; the error, of dates as independent samples, also where there are two dates.
     """
     valid = np.isfinite(backscatter) & np.isfinite(angle)
     count = valid.sum(axis=0)
@@ -91,9 +133,11 @@ def fit_angle_slope(backscatter: Floats, angle: Floats, min_dates: int) -> Float
     spread = (angle_off**2).sum(axis=0)
     # below 0.1 degree of standard deviation the slope would be noise
     known = (count >= min_dates) & (spread > count * 0.1**2)
-    slope = np.full(spread.shape, np.nan)
+    slope, error = np.full((2, *spread.shape), np.nan)
     np.divide((angle_off * sigma_off).sum(axis=0), spread, out=slope, where=known)
-    return slope
+    left = ((sigma_off - np.where(known, slope, 0) * angle_off) ** 2).sum(axis=0)
+    np.divide(left, (count - 2) * spread, out=error, where=known & (count > 2))
+    return AngleSlope(slope, np.sqrt(error))
 
 
 def normalise_angle(backscatter: Floats, angle: Floats, slope: Floats) -> Floats:

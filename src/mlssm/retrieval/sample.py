@@ -31,12 +31,14 @@ class Sample:
     Attributes:
         relative: Backscatter between its references, not clipped, float32 [time, pixel]; NaN where there is no label.
         sensitivity: Wet - dry of the references, dB, float32, the same shape.
-        looks: Equivalent number of looks of each value, float32, the same shape.
+        looks: Equivalent number of looks of each value in one polarisation, float32, the same shape.
+        squared_weights: Share of its speckle variance in dB that the channel has.
     """
 
     relative: Floats
     sensitivity: Floats
     looks: Floats
+    squared_weights: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def draw_sample(source: Source) -> Sample:
         rows, cols = np.nonzero(usable)
         taken = np.linspace(0, len(rows) - 1, int(share * len(rows))).astype(np.int64)
         parts.append(_of_area(source, number, rows[taken], cols[taken]))
-    return Sample(*(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
+    relative, sensitivity, looks = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+    return Sample(relative, sensitivity, looks, source.stack.squared_weights)
 
 
 def _of_area(source: Source, number: int, rows: Indices, cols: Indices) -> tuple[Floats, Floats, Floats]:

@@ -5,7 +5,10 @@ The cube's chunks are made for storing; a patch read from them costs a decode. T
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +23,15 @@ from mlssm.progress import track
 from mlssm.retrieval.multilook import multilook_db
 from mlssm.retrieval.working_grid import WorkingGrid, working_grid
 
+log = logging.getLogger(__name__)
+
 Array = npt.NDArray[np.float32]
+Booleans = npt.NDArray[np.bool_]
 # rows or columns of an area: a range, or those of single pixels
 Places = slice | npt.NDArray[np.int64]
 # rows that are worked on at once, so that memory stays bounded by the number of dates
 ROWS = 256
-VERSION = 1  # of the code that multilooks; to be raised where its numbers change
+VERSION = 2  # of the code that multilooks; to be raised where its numbers change
 
 
 @dataclass(frozen=True)
@@ -33,36 +39,64 @@ class AreaStack:
     """One area's backscatter on the working grid.
 
     Attributes:
-        packed: Backscatter as int16 of 0.01 dB, [time, height, width], memory-mapped.
+        packed: Backscatter of the polarisation that weighs most as int16 of 0.01 dB, [time, height, width],
+            memory-mapped.
         count: How many of the cube's pixels each value averages, uint16, [time, height, width], memory-mapped.
+        weight: Of that polarisation in the channel.
+        others: Weight and packed backscatter of the others.
+        offset: Of each time, dB that its platform reads too high, [time]; None: no platform does.
     """
 
     packed: npt.NDArray[np.int16]
     count: npt.NDArray[np.uint16]
+    weight: float = 1.0
+    others: tuple[tuple[float, npt.NDArray[np.int16]], ...] = ()
+    offset: Array | None = None
 
     def backscatter(self, times: npt.NDArray[np.int64] | slice, rows: Places, cols: Places) -> Array:
-        """dB, float32 [time, rows, columns] counted from the area's corner, NaN where missing.
+        """The channel, dB, float32 [time, rows, columns] counted from the area's corner, NaN where a part is missing.
 
         Rows and columns of single pixels, with all times, give [time, ...].
         """
+        sigma = self.leading(times, rows, cols)
+        if self.others:
+            sigma = self.weight * sigma
+            for weight, packed in self.others:
+                sigma += weight * unpack(packed[times, rows, cols], BACKSCATTER_SCALE)
+        if self.offset is not None:
+            sigma -= self.offset[times].reshape(-1, *(1,) * (sigma.ndim - 1))
+        return np.asarray(sigma, np.float32)
+
+    def leading(self, times: npt.NDArray[np.int64] | slice, rows: Places, cols: Places) -> Array:
+        """The polarisation that weighs most, alone; as `backscatter`."""
         return unpack(self.packed[times, rows, cols], BACKSCATTER_SCALE)
 
 
 @dataclass(frozen=True)
 class Stack:
-    """All areas' backscatter in one polarisation.
+    """All areas' backscatter in one channel.
 
     Attributes:
         working: The grid that it lies on.
         areas: The areas, in the cube's order.
+        channel: Weight of each polarisation that there is; they sum to 1.
     """
 
     working: WorkingGrid
     areas: tuple[AreaStack, ...]
+    channel: Mapping[str, float]
+
+    @property
+    def squared_weights(self) -> float:
+        """What is left of one polarisation's speckle variance in dB, as the speckle of each is its own."""
+        return sum(weight**2 for weight in self.channel.values())
 
 
 def load_stack(cube: Cube, config: ImagesConfig) -> Stack:
     """Multilook a cube's backscatter, or find what was multilooked before.
+
+    A channel of several polarisations is that which weighs most alone where the cube lacks another one, or half of its
+    images do; where fewer do, those are left out. A line says so.
 
     Raises:
         ConfigError: The multilook window is not a whole number of pixels.
@@ -71,33 +105,74 @@ def load_stack(cube: Cube, config: ImagesConfig) -> Stack:
     if config.polarisation not in cube.manifest.polarisations:
         known = ", ".join(cube.manifest.polarisations)
         raise DataError(f"retrieval.polarisation={config.polarisation} is not in the images; they have {known}")
-    working, folder = working_grid(cube, config), stack_folder(cube, config)
-    if not folder.is_dir():
-        with whole_or_nothing(folder) as partial:
-            partial.mkdir()
-            for number in range(len(cube.areas)):
-                _multilook_area(cube, config, working, number, partial)
-    return Stack(working, tuple(_open_area(folder, number) for number in range(len(cube.areas))))
+    working = working_grid(cube, config)
+    there = [name for name in config.channel if name in cube.manifest.polarisations]
+    folders = {name: _multilooked(cube, config.of_polarisation(name), working) for name in there}
+    names = _joined(cube, config, folders)
+    weights = [config.channel[name] / sum(config.channel[each] for each in names) for name in names]
+    offset = _offsets(cube, config)
+    chosen = [folders[name] for name in names]
+    areas = tuple(_open_area(chosen, weights, number, offset) for number in range(len(cube.areas)))
+    return Stack(working, areas, dict(zip(names, weights, strict=True)))
 
 
 def stack_folder(cube: Cube, config: ImagesConfig) -> Path:
-    """Where a multilook of a cube is kept, with what is learnt from it."""
+    """Where a multilook of a cube's leading polarisation is kept, with what is learnt from it."""
     pixels = working_grid(cube, config).window_pixels
     kind = f"{config.polarisation}-{pixels}px-{config.multilook}-{config.min_valid_fraction:g}-v{VERSION}"
     return cube.path.with_suffix(".multilook") / kind
 
 
-def _multilook_area(cube: Cube, config: ImagesConfig, working: WorkingGrid, number: int, folder: Path) -> None:
+def _joined(cube: Cube, config: ImagesConfig, folders: Mapping[str, Path]) -> list[str]:
+    """Which polarisations the channel is made of, that which weighs most first."""
+    first = config.polarisation
+    others = [name for name in config.channel if name != first]
+    missing = [name for name in others if name not in folders]
+    measured = {name: np.load(_measured(folder)) for name, folder in folders.items()}
+    whole = np.logical_and.reduce([*measured.values()])
+    images, without = int(measured[first].sum()), int((measured[first] & ~whole).sum())
+    if missing or 2 * without >= max(images, 1):
+        lack = missing or others
+        if lack:
+            text = f"{without} of {images} images lack" if not missing else "the images lack"
+            _say_once(f"{cube.path.name}: {text} {', '.join(lack)}: the labels are of {first} alone")
+        return [first]
+    if without:
+        _say_once(f"{cube.path.name}: {without} of {images} images lack {', '.join(others)} and have no label")
+    return [first, *others]
+
+
+@cache
+def _say_once(text: str) -> None:
+    log.warning("%s", text)
+
+
+def _multilooked(cube: Cube, config: ImagesConfig, working: WorkingGrid) -> Path:
+    """The folder of one polarisation's multilook, which is made where it is not there."""
+    folder = stack_folder(cube, config)
+    if not folder.is_dir():
+        with whole_or_nothing(folder) as partial:
+            partial.mkdir()
+            measured = [_multilook_area(cube, config, working, number, partial) for number in range(len(cube.areas))]
+            np.save(_measured(partial), np.logical_or.reduce(measured))
+    return folder
+
+
+def _multilook_area(cube: Cube, config: ImagesConfig, working: WorkingGrid, number: int, folder: Path) -> Booleans:
+    """Write an area's arrays; which times have a value, [time]."""
     area, window = cube.areas[number], working.areas[number]
     shape = (len(cube.times), *window.shape)
     packed = np.lib.format.open_memmap(_packed(folder, number), "w+", np.int16, shape)
     counts = np.lib.format.open_memmap(_count(folder, number), "w+", np.uint16, shape)
+    measured = np.zeros(shape[0], bool)
     for time in track(range(shape[0]), f"multilook of area {number + 1} of {len(cube.areas)}"):
         values = whole_blocks(cube.backscatter(time, config.polarisation, area), area, window.refine(working.factor))
         mean, count = multilook_db(values, working.window_pixels, config.multilook, config.min_valid_fraction)
         packed[time], counts[time] = pack(mean, BACKSCATTER_SCALE), count
+        measured[time] = np.isfinite(mean).any()
     packed.flush()
     counts.flush()
+    return measured
 
 
 def whole_blocks(values: Array, area: Window, blocks: Window) -> Array:
@@ -122,8 +197,28 @@ def row_bands(height: int) -> list[slice]:
     return [slice(start, min(start + ROWS, height)) for start in range(0, height, ROWS)]
 
 
-def _open_area(folder: Path, number: int) -> AreaStack:
-    return AreaStack(np.load(_packed(folder, number), mmap_mode="r"), np.load(_count(folder, number), mmap_mode="r"))
+def _offsets(cube: Cube, config: ImagesConfig) -> Array | None:
+    """What each time's platform reads too high, dB, [time]; None where nothing is set.
+
+    Raises:
+        DataError: None of the images is of a platform that is set.
+    """
+    offsets = config.platform_offsets_db
+    if not offsets:
+        return None
+    if unknown := set(offsets) - set(cube.platforms):
+        known = ", ".join(sorted(set(cube.platforms) - {""})) or "no platform"
+        raise DataError(
+            f"retrieval.platform_offsets_db names {', '.join(sorted(unknown))}, and the images are of {known}; they "
+            "are read from the images' names, by the group `platform` of datamodule.backscatter.pattern"
+        )
+    return np.array([offsets.get(name, 0.0) for name in cube.platforms], np.float32)
+
+
+def _open_area(folders: Sequence[Path], weights: Sequence[float], number: int, offset: Array | None) -> AreaStack:
+    first, *others = (np.load(_packed(folder, number), mmap_mode="r") for folder in folders)
+    count = np.load(_count(folders[0], number), mmap_mode="r")
+    return AreaStack(first, count, weights[0], tuple(zip(weights[1:], others, strict=True)), offset)
 
 
 def _packed(folder: Path, number: int) -> Path:
@@ -132,3 +227,7 @@ def _packed(folder: Path, number: int) -> Path:
 
 def _count(folder: Path, number: int) -> Path:
     return folder / f"area{number}-count.npy"
+
+
+def _measured(folder: Path) -> Path:
+    return folder / "measured.npy"

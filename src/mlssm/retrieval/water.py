@@ -14,6 +14,8 @@ ROWS = 256
 def open_water(stack: AreaStack, below_db: float) -> npt.NDArray[np.bool_]:
     """Pixels whose backscatter, averaged over all images, is that of water; the labels leave out the same.
 
+    Water is told by the leading polarisation alone, whatever the channel mixes in.
+
     A pixel that no image has measured is not taken for water.
 
     Args:
@@ -27,7 +29,7 @@ def open_water(stack: AreaStack, below_db: float) -> npt.NDArray[np.bool_]:
     water = np.zeros((height, width), bool)
     for start in range(0, height, ROWS):
         rows = slice(start, start + ROWS)
-        sigma = stack.backscatter(slice(None), rows, slice(None))
+        sigma = stack.leading(slice(None), rows, slice(None))
         count = np.isfinite(sigma).sum(axis=0)
         total = np.nansum(sigma, axis=0, dtype=float)
         water[rows] = (count > 0) & (total <= below_db * np.maximum(count, 1))

@@ -16,18 +16,19 @@ from rasterio.errors import CRSError
 from mlssm.config import BackscatterConfig, GridConfig
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid, Window, merge_windows
-from mlssm.sources.checks.backscatter import Units, backscatter_layer, check_loss
-from mlssm.sources.dated import DatedRaster, by_pattern, compile_pattern, index_dated, name_match
+from mlssm.sources.acquired import acquired, tell_other_time
+from mlssm.sources.angles import find_angles
+from mlssm.sources.checks.backscatter import backscatter_layer, check_loss
+from mlssm.sources.checks.header import Layer
+from mlssm.sources.dated import DatedRaster, check_time, tomorrow
 from mlssm.sources.faults import Array, BadFiles
-from mlssm.sources.folder import raster_files
-from mlssm.sources.opening import refuse_too_large
+from mlssm.sources.holdings import holdings
+from mlssm.sources.image_on_grid import SMALLER, image_on_grid
+from mlssm.sources.naming import Names, read_names
+from mlssm.sources.opening import inspect, refuse_too_large
 from mlssm.sources.passes import Image, Pass, derive_orbits, group_passes, newest_processing, without_copies
 from mlssm.sources.raster import read_onto
-
-DATE_FORMATS = ("%Y%m%dT%H%M%S",)
-# tags by which producers state the relative orbit
-ORBIT_TAGS = ("TRACK_NUMBER", "RELATIVE_ORBIT_NUMBER", "RELATIVE_ORBIT")
-SMALLER = "cut the images to the area, or set a coarser datamodule.grid.resolution_m"
+from mlssm.sources.recognised import tell_doubtful_times, tell_lonely_areas, tell_recognised
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,14 @@ class BackscatterIndex:
         areas: The parts of the grid that images cover; they do not overlap.
         passes: In the order of time.
         incidence: Files of incidence angle by relative orbit.
+        angle: How they are read; None where there are none.
     """
 
     grid: Grid
     areas: tuple[Window, ...]
     passes: tuple[Pass, ...]
     incidence: dict[int, tuple[Path, ...]]
+    angle: Layer | None = None
 
     @property
     def polarisations(self) -> tuple[str, ...]:
@@ -69,52 +72,66 @@ def index_backscatter(
         ConfigError: A name pattern lacks a group, or the grid's CRS is unknown.
         DataError: The folder is missing, holds no image, or a file is bad.
     """
-    files = raster_files(root / config.folder, bad)
-    incidence = _incidence_files(files, config)
-    angles = {path for paths in incidence.values() for path in paths}
-    dated = newest_processing(_dated([path for path in files if path not in angles], config, bad, latest))
+    names = read_names(root, config, bad)
+    dated = newest_processing(_dated(names, _known(config), bad, latest))
     dated = [raster for raster in dated if _is_readable(raster, bad)]
     if not dated:
         raise DataError(f"no image in {root / config.folder} can be used; see the warnings above")
-    crs = _grid_crs(dated, grid)
-    pixel = _grid_pixel(dated, crs, grid)
-    # the grid's corner is that of the first image: one with the grid's pixels, so that its like are copied, not warped
-    dated.sort(key=lambda raster: (raster.info.crs != crs, raster.info.pixel != pixel))
-    images = []
-    for raster in dated:
-        with bad.handled(raster.info.path):
-            images.append(_image(raster, crs, pixel))
-    if not images:
-        raise DataError(f"no image in {root / config.folder} lies on the grid; see the warnings above")
-    laid = Grid.covering(crs, [image.bounds for image in images], pixel)
+    laid, images = _laid(root / config.folder, dated, grid, bad)
     areas = merge_windows(laid.window_of(image.bounds) for image in images)
     for area in areas:
         refuse_too_large(root / config.folder, *area.shape, SMALLER)
-    with_burst = {raster.info.path for raster in dated if "burst" in raster.groups}
-    passes = derive_orbits(without_copies(group_passes(images), with_burst, bad))
-    return BackscatterIndex(laid, areas, passes, _usable_incidence(incidence, passes))
+    told_apart = {raster.info.path for raster in dated if raster.groups.keys() & {"burst", "tile"}}
+    passes = derive_orbits(without_copies(group_passes(images), told_apart, bad))
+    angles = find_angles(names, dated, passes, config, bad)
+    tell_recognised(root / config.folder, names, passes, angles.files, bad)
+    tell_doubtful_times(laid, passes, bad)
+    tell_lonely_areas(laid, areas, passes, bad)
+    return BackscatterIndex(laid, areas, passes, angles.files, angles.layer)
 
 
-def _dated(
-    files: Sequence[Path], config: BackscatterConfig, bad: BadFiles, latest: dt.datetime | None
-) -> list[DatedRaster]:
-    pattern = compile_pattern(config.pattern, "backscatter.pattern", ("date", "polarisation"))
-    named = [path for path in files if name_match(pattern, path)]
-    others = sorted(set(files) - set(named))
-    if not named:
+def _laid(folder: Path, dated: Sequence[DatedRaster], grid: GridConfig, bad: BadFiles) -> tuple[Grid, list[Image]]:
+    """The grid that holds the images, and the images on it."""
+    crs = _grid_crs(dated, grid)
+    pixel = _grid_pixel(dated, crs, grid)
+    images = []
+    # the grid's corner is that of the first image: one with the grid's pixels, so that its like are copied, not warped
+    for raster in sorted(dated, key=lambda raster: (raster.info.crs != crs, raster.info.pixel != pixel)):
+        with bad.handled(raster.info.path):
+            images.append(image_on_grid(raster, crs, pixel))
+    if not images:
+        raise DataError(f"no image in {folder} lies on the grid; see the warnings above")
+    return Grid.covering(crs, [image.bounds for image in images], pixel), images
+
+
+def _known(config: BackscatterConfig) -> BackscatterConfig:
+    """The section, with its CRS as GDAL writes it.
+
+    Raises:
+        ConfigError: There is no such CRS.
+    """
+    if config.crs is None:
+        return config
+    return config.model_copy(update={"crs": _crs(config.crs, "backscatter.crs")})
+
+
+def _dated(names: Names, config: BackscatterConfig, bad: BadFiles, latest: dt.datetime | None) -> list[DatedRaster]:
+    """Each polarisation of each image, in the order of time."""
+    found = []
+    for path, named in names.images.items():
+        with bad.handled(path):
+            info = inspect(path, config.crs)
+            time = acquired(info, named, config)
+            check_time(info, time, latest or tomorrow())
+            tell_other_time(info, time, bad)
+            for polarisation, stored in holdings(info, named, config).items():
+                found.append(DatedRaster(info, time, named.groups | {"polarisation": polarisation}, stored))
+    if not found:
         raise DataError(
-            f"no GeoTIFF in {config.folder} matches datamodule.backscatter.pattern {config.pattern!r} "
-            f"(first file: {others[0].name if others else 'an incidence angle'})"
+            f"none of the {len(names.images)} images in {next(iter(names.images)).parent} can be read; see the "
+            "warnings above"
         )
-    if others:
-        bad.say(
-            f"{len(others)} GeoTIFFs in {others[0].parent} do not match datamodule.backscatter.pattern: not used "
-            f"(first: {others[0].name})"
-        )
-    dated = index_dated(named, by_pattern(pattern), DATE_FORMATS, bad, latest)
-    if not dated:
-        raise DataError(f"none of the {len(named)} images in {named[0].parent} can be read; see the warnings above")
-    return dated
+    return sorted(found, key=lambda raster: (raster.time, raster.info.path.name))
 
 
 def _is_readable(raster: DatedRaster, bad: BadFiles) -> bool:
@@ -126,40 +143,17 @@ def _is_readable(raster: DatedRaster, bad: BadFiles) -> bool:
     return False
 
 
-def _usable_incidence(incidence: dict[int, tuple[Path, ...]], passes: Sequence[Pass]) -> dict[int, tuple[Path, ...]]:
-    """The incidence angles, if those without an orbit are of one orbit.
-
-    Raises:
-        DataError: One file is to serve passes of several orbits.
-    """
-    orbits = {overpass.orbit for overpass in passes}
-    if 0 in incidence and 0 not in orbits and len(orbits) > 1:
-        raise DataError(
-            f"{incidence[0][0]} has no orbit number, but the passes are of several orbits; write the relative orbit "
-            "into its name and into those of the images"
-        )
-    return incidence
-
-
-def _incidence_files(files: Sequence[Path], config: BackscatterConfig) -> dict[int, tuple[Path, ...]]:
-    if config.incidence_pattern is None:
-        return {}
-    pattern = compile_pattern(config.incidence_pattern, "backscatter.incidence_pattern", ("orbit",))
-    found: dict[int, tuple[Path, ...]] = {}
-    for path in files:
-        if match := name_match(pattern, path):
-            orbit = int(match["orbit"] or 0)
-            found[orbit] = (*found.get(orbit, ()), path)
-    return found
-
-
 def _grid_crs(dated: Sequence[DatedRaster], grid: GridConfig) -> str:
     if grid.crs is None:
         return Counter(raster.info.crs for raster in dated).most_common(1)[0][0]
+    return _crs(grid.crs, "grid.crs")
+
+
+def _crs(text: str, key: str) -> str:
     try:
-        return str(CRS.from_user_input(grid.crs).to_string())
+        return str(CRS.from_user_input(text).to_string())
     except CRSError:
-        raise ConfigError(f"datamodule.grid.crs={grid.crs} is not known; give e.g. EPSG:32611") from None
+        raise ConfigError(f"datamodule.{key}={text} is not known; give e.g. EPSG:32611") from None
 
 
 def _grid_pixel(dated: Sequence[DatedRaster], crs: str, grid: GridConfig) -> float:
@@ -171,17 +165,7 @@ def _grid_pixel(dated: Sequence[DatedRaster], crs: str, grid: GridConfig) -> flo
     return min(pixels)
 
 
-def _image(raster: DatedRaster, crs: str, pixel: float) -> Image:
-    groups, tags = raster.groups, raster.info.tags
-    stated = [groups.get("orbit"), *(tags.get(tag) for tag in ORBIT_TAGS)]
-    orbit = next((int(number) for number in stated if number and number.isdecimal()), 0)
-    bounds = raster.info.bounds_in(crs)
-    width, height = ((bounds[side + 2] - bounds[side]) / pixel for side in (0, 1))
-    refuse_too_large(raster.info.path, int(height), int(width), SMALLER)
-    return Image(raster.info.path, raster.time, groups["polarisation"], orbit, bounds)
-
-
-def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, units: Units, bad: BadFiles) -> Array | None:
+def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, bad: BadFiles) -> Array | None:
     """One pass in one polarisation on one area; bursts that overlap are averaged in linear power.
 
     Args:
@@ -189,7 +173,6 @@ def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, units
         polarisation: Which images of it.
         grid: The grid.
         area: A window of it.
-        units: "linear" power or "dB", as the files have it.
         bad: Whether a truncated file stops the run or is left out.
 
     Returns:
@@ -198,13 +181,13 @@ def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, units
     Raises:
         DataError: A file cannot be read.
     """
-    layer = backscatter_layer(polarisation, units, bad)
     total, count = np.zeros(area.shape), np.zeros(area.shape, np.int32)
     for image in overpass.images:
         window = grid.window_of(image.bounds).intersection(area)
         if image.polarisation != polarisation or 0 in window.shape:
             continue
         with bad.handled(image.path):
+            layer = backscatter_layer(polarisation, image.stored, bad)
             power = read_onto(image.path, grid, window, Resampling.bilinear, layer)
             check_loss(image.path, power, bad)
             valid = np.isfinite(power)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlssm.errors import ConfigError, DataError
+from mlssm.sources.checks.header import Stored
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.opening import RasterInfo, inspect
 
@@ -32,11 +33,13 @@ class DatedRaster:
         info: The file's header.
         time: As the name has it, UTC.
         groups: The named groups of the pattern that the name has.
+        stored: How it holds what is read from it.
     """
 
     info: RasterInfo
     time: dt.datetime
     groups: dict[str, str]
+    stored: Stored = field(default_factory=Stored)
 
 
 def compile_pattern(pattern: str, key: str, groups: Iterable[str]) -> re.Pattern[str]:
@@ -119,7 +122,7 @@ def index_dated(
     Raises:
         DataError: A file is bad and the policy is "error".
     """
-    latest = latest or dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    latest = latest or tomorrow()
     found = []
     for path in paths:
         with bad.handled(path):
@@ -127,9 +130,14 @@ def index_dated(
             if groups is not None:
                 time = _time(path, groups.get("date", ""), date_formats)
                 info = inspect(path)
-                _check_time(info, time, latest)
+                check_time(info, time, latest)
                 found.append(DatedRaster(info, time, groups))
     return sorted(found, key=lambda raster: (raster.time, raster.info.path.name))
+
+
+def tomorrow() -> dt.datetime:
+    """Later than any image that was taken, wherever."""
+    return dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
 
 
 def _time(path: Path, date: str, date_formats: Sequence[str]) -> dt.datetime:
@@ -144,21 +152,29 @@ def _time(path: Path, date: str, date_formats: Sequence[str]) -> dt.datetime:
     raise DataError(f"{path}: {date!r} in its name is not a date written {' or '.join(date_formats)}; rename it")
 
 
-def _check_time(info: RasterInfo, time: dt.datetime, latest: dt.datetime) -> None:
+def check_time(info: RasterInfo, time: dt.datetime, latest: dt.datetime) -> None:
+    """Refuse a time that is still to come, or that the file contradicts.
+
+    Raises:
+        DataError: It is one.
+    """
     if time > latest:
         raise DataError(f"{info.path}: its name gives the date {time:%Y-%m-%d}, which is still to come; rename it")
-    for tag in SENSING_TAGS:
-        stated = _stated(info.tags.get(tag, ""))
-        if stated is not None and abs(stated - time) > SAME_TIME:
+    for tag, stated in stated_times(info):
+        if abs(stated - time) > SAME_TIME:
             raise DataError(
                 f"{info.path}: its name gives the date {time:%Y-%m-%d}, its tag {tag} {stated:%Y-%m-%d}; rename it, "
                 "or let the pattern's group 'date' take the time of sensing"
             )
 
 
-def _stated(text: str) -> dt.datetime | None:
-    try:
-        stated = dt.datetime.fromisoformat(text.strip()[:19])
-    except ValueError:
-        return None
-    return stated.replace(tzinfo=dt.UTC)
+def stated_times(info: RasterInfo) -> list[tuple[str, dt.datetime]]:
+    """The tags in which a file states when it was sensed, and the times, UTC."""
+    found = []
+    for tag in SENSING_TAGS:
+        try:
+            stated = dt.datetime.fromisoformat(info.tags.get(tag, "").strip()[:19])
+        except ValueError:
+            continue
+        found.append((tag, stated.replace(tzinfo=dt.UTC)))
+    return found

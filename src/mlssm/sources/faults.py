@@ -50,7 +50,7 @@ class BadFiles:
                 raise
             if printable(path.name) not in self.skipped:
                 self.skipped.append(printable(path.name))
-                log.warning("skipped a bad file: %s", error)
+                log.warning("skipped a bad file: %s", str(error).partition("\n")[0])
 
     def correct(self, path: Path, what: str) -> None:
         """Remember that something was corrected in a file; `corrections` has one line a kind."""

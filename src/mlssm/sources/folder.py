@@ -19,7 +19,7 @@ COMPANIONS = (
 CURE = "replace it, or leave it out with on_bad_file=skip"
 
 
-def raster_files(folder: Path, bad: BadFiles) -> list[Path]:
+def raster_files(folder: Path, bad: BadFiles, subfolders: bool | None = False) -> list[Path]:
     """All GeoTIFFs in a folder, sorted by name; or the file itself.
 
     Hidden files, files of other formats and those in subfolders are not used; a line in the log says so.
@@ -27,6 +27,7 @@ def raster_files(folder: Path, bad: BadFiles) -> list[Path]:
     Args:
         folder: The folder, or one file.
         bad: Whether an entry with a raster's name that is no file stops the run or is left out.
+        subfolders: Whether those below the folder count, too; None: where it has none itself.
 
     Raises:
         DataError: The folder is missing or holds no GeoTIFF, or an entry is no file and the policy is "error".
@@ -34,6 +35,9 @@ def raster_files(folder: Path, bad: BadFiles) -> list[Path]:
     if folder.is_file():
         return [folder]
     entries = _entries(folder)
+    if subfolders or (subfolders is None and not any(map(_is_named_raster, entries))):
+        below = {folder / name for path in entries if path.is_dir() for name in _rasters_below(path, folder)}
+        entries = [*(path for path in entries if not path.is_dir() or _is_named_raster(path)), *sorted(below)]
     files = []
     for path in (path for path in entries if _is_named_raster(path)):
         with bad.handled(path):

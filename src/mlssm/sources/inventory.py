@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlssm.config import DatamoduleConfig
+from mlssm.config.area_file import AREA_FILE, FileProvenance
 from mlssm.errors import DataError
 from mlssm.provenance import FileDigests, name_below
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.folder import SUFFIXES, raster_files, refuse_unwritable_name
-from mlssm.sources.stations import station_files
+from mlssm.sources.layers import layer_paths
+from mlssm.sources.weather.files import digested
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ def source_digests(config: DatamoduleConfig, bad: BadFiles, memory: Path | None 
     for path in sorted(_rasters(config, bad)):
         with bad.handled(path):
             found[name_below(config.root, path)] = _digest(path, digests)
-    for path in station_files(config.root / config.weather.folder):
+    for path in digested(config.root, config.weather):
         found[name_below(config.root, path)] = _station_digest(path, digests)
     digests.keep()
     _say_copies(found, bad)
@@ -77,12 +80,35 @@ def _station_digest(path: Path, digests: FileDigests) -> str:
 
 
 def _rasters(config: DatamoduleConfig, bad: BadFiles) -> list[Path]:
-    rasters = raster_files(config.root / config.backscatter.folder, bad)
+    backscatter = config.backscatter
+    rasters = raster_files(config.root / backscatter.folder, bad, backscatter.subfolders)
+    if backscatter.incidence_layer is not None:
+        rasters += raster_files(config.root / backscatter.incidence_layer, bad)
     for source in (config.dem, config.soil, config.ndvi):
         if source is not None:
             rasters += raster_files(config.root / source.folder, bad)
+        table = getattr(source, "table", None)
+        rasters += [] if table is None else [config.root / table.file]
+    rasters += layer_paths(config.root, config.layers, bad)
     beside = (path.with_name(path.name + suffix) for path in rasters for suffix in SIDECARS)
     return [*rasters, *(path for path in beside if path.is_file())]
+
+
+def tell_changed(root: Path, provenance: Sequence[FileProvenance], files: Mapping[str, str], bad: BadFiles) -> None:
+    """Say which files are gone, or are not what `area.yaml` says was fetched.
+
+    Args:
+        root: The area's folder.
+        provenance: What `area.yaml` says.
+        files: SHA-256 of the files that are used, by their path below the folder.
+        bad: Says it.
+    """
+    fetched = [item for item in provenance if item.sha256 is not None]
+    gone = [item.name for item in fetched if item.name not in files and not (root / item.name).exists()]
+    changed = [item.name for item in fetched if files.get(item.name, item.sha256) != item.sha256]
+    for names, what in ((gone, "are not there"), (changed, "do not hold what was fetched")):
+        if names:
+            bad.say(f"{len(names)} files of {root / AREA_FILE} {what} (first: {names[0]}); fetch them again")
 
 
 def tell_left_out(config: DatamoduleConfig) -> None:

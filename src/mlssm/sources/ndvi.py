@@ -1,41 +1,47 @@
-"""A folder of dated NDVI rasters."""
+"""A folder of dated NDVI rasters, scaled as they say, and masked where they have a mask of clouds."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from rasterio.enums import Resampling
 
+from mlssm.config.sources import NdviSource
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
-from mlssm.sources import ndvi_names
 from mlssm.sources.checks.ndvi import disagree, ndvi_layer
-from mlssm.sources.dated import NameReader, by_pattern, compile_pattern, index_dated
 from mlssm.sources.faults import Array, BadFiles
 from mlssm.sources.folder import raster_files
+from mlssm.sources.images import DatedImage, index_images
+from mlssm.sources.ndvi_masks import CloudMask, clear_share, masks_of, own_mask, tell_masks, without_masks
+from mlssm.sources.ndvi_scale import Scale, recognised_scale
 from mlssm.sources.raster import mosaic
-
-DATE_FORMATS = ("%Y%m%d", "%Y-%m-%d", "%Y%j")
 
 
 @dataclass(frozen=True)
-class NdviImage:
+class NdviImage(DatedImage):
     """The NDVI of one day: one raster, or several tiles.
 
     Attributes:
-        paths: The day's files, in the order of their names.
-        day: The day in their names.
+        scale: Of whole numbers whose file states none; None: such are refused.
+        masks: Of a file its mask of clouds.
     """
 
-    paths: tuple[Path, ...]
-    day: dt.date
+    scale: Scale | None = None
+    masks: Mapping[Path, CloudMask] = field(default_factory=dict)
 
 
-def index_ndvi(folder: Path, pattern: str | None, bad: BadFiles, latest: dt.datetime | None = None) -> list[NdviImage]:
+def index_ndvi(
+    folder: Path,
+    pattern: str | None,
+    bad: BadFiles,
+    latest: dt.datetime | None = None,
+    source: NdviSource | None = None,
+) -> list[NdviImage]:
     """All NDVI rasters of a folder by day, in the order of the days.
 
     Args:
@@ -43,47 +49,40 @@ def index_ndvi(folder: Path, pattern: str | None, bad: BadFiles, latest: dt.date
         pattern: Regular expression of whole names with the group `date`; None: names as producers write them.
         bad: Whether a file that cannot be read or dated stops the run or is left out.
         latest: As in `index_dated`.
+        source: What is known of the files.
 
     Raises:
         ConfigError: The pattern is not a regular expression with the group `date`.
-        DataError: The folder is missing, no name matches, or a file is bad.
+        DataError: The folder is missing, no name matches, a file is bad, or the scale of whole numbers is not told.
     """
-    read_name: NameReader = ndvi_names.read_name
-    if pattern is not None:
-        read_name = by_pattern(compile_pattern(pattern, "ndvi_pattern", ("date",)))
     files = raster_files(folder, bad)
-    named = _named(folder, files, pattern, read_name, bad)
-    dated = index_dated(named, read_name, DATE_FORMATS, bad, latest)
-    if not dated:
+    rasters, beside = without_masks(files, bad)
+    images = index_images(rasters, pattern, "ndvi_pattern", bad, latest)
+    if not images:
         raise DataError(f"no NDVI raster in {folder} can be read; replace them, or set datamodule.ndvi=null")
-    by_day = groupby(dated, key=lambda raster: raster.time.date())
-    return [NdviImage(tuple(raster.info.path for raster in rasters), day) for day, rasters in by_day]
-
-
-def _named(
-    folder: Path, files: Sequence[Path], pattern: str | None, read_name: NameReader, bad: BadFiles
-) -> list[Path]:
-    """The files whose names carry a date; the others are said, or refused where there is no other."""
-    named: list[Path] = []
-    others: list[Path] = []
-    for path in files:
-        with bad.handled(path):
-            (others if read_name(path) is None else named).append(path)
-    wanted = repr(pattern) if pattern else "null: a date such as 20230101, 2023-01-01 or 2023001"
-    if not named and others:
-        raise DataError(f"no file in {folder} matches datamodule.ndvi_pattern ({wanted}); first file: {others[0].name}")
-    if others:
-        bad.say(
-            f"{len(others)} GeoTIFFs in {folder} (first: {others[0].name}) do not match datamodule.ndvi_pattern "
-            f"({wanted}): not used"
-        )
-    return named
+    paths = [path for image in images for path in image.paths]
+    stated = None if source is None or source.scale is None else Scale(source.scale, source.offset)
+    scale = stated or recognised_scale(paths, bad)
+    masks = masks_of(paths, beside) | own_mask(paths)
+    tell_masks(paths, beside, masks, bad)
+    return [NdviImage(image.paths, image.day, scale, masks) for image in images]
 
 
 def read_ndvi(image: NdviImage, grid: Grid, area: Window, bad: BadFiles) -> Array:
     """NDVI of an area, float32 [height, width], -1..1, NaN where missing; of two tiles the first that has a value.
 
+    Where a mask of clouds is there, a pixel that is made from any cloudy one is missing.
+
     Raises:
         DataError: A file cannot be read, or its values are not NDVI (-1..1), and the policy is "error".
     """
-    return mosaic(image.paths, grid, area, Resampling.bilinear, bad, ndvi_layer(bad), disagree)
+    layer = ndvi_layer(bad, image.scale)
+    if not image.masks:
+        return mosaic(image.paths, grid, area, Resampling.bilinear, bad, layer, disagree)
+    found = np.full(area.shape, np.nan, np.float32)
+    for path in image.paths:
+        values = mosaic([path], grid, area, Resampling.bilinear, bad, layer)
+        if mask := image.masks.get(path):
+            values = np.where(clear_share(mask, grid, area, bad) == 1, values, np.float32(np.nan))
+        found = np.where(np.isnan(found), values, found)
+    return found

@@ -18,18 +18,28 @@ PRODUCTS = tuple(
     )
 )
 # 20230101, 2023-01-01 (or with _ or . between), 2023001: a day of the year
+# composites that are named by the first day of what they hold: by product, days that follow it
+COMPOSITES = (
+    (re.compile(r"(?:MOD|MYD|VNP|VJ1|VJ2)13(?:Q1|A1|A2|A4|C1)\.", re.IGNORECASE), 15),
+    (re.compile(r"(?:MOD|MYD|VNP|VJ1|VJ2)13(?:A3|C2)\.", re.IGNORECASE), 30),
+    (re.compile(r"(?:MOD|MYD|VNP|VJ1|VJ2)(?:09[AQ]1|15A2H)\.", re.IGNORECASE), 7),
+    (re.compile(r"(?:MCD|VNP|VJ1|VJ2)43\w*\.", re.IGNORECASE), 8),  # named by its middle
+)
 DATE = re.compile(r"(?<!\d)(?:(?:19|20)\d{6}|(?:19|20)\d{5}|(?:19|20)\d\d([-_.])\d\d\1\d\d)(?!\d)")
 
 
 def read_name(path: Path) -> dict[str, str] | None:
     """What a name says: `date` as YYYYMMDD, or as it stands where it is no day; None where it has none.
 
+    The date of a composite that is named by its first day, or by its middle, is its last one, on which it is known;
+    `composite` is what stands in the name then.
+
     Raises:
         DataError: The name has several days, and is of no product that is known.
     """
     for product in PRODUCTS:
         if match := product.fullmatch(path.stem):
-            return {"date": _day(match["date"]) or match["date"]}
+            return _known(path.stem, _day(match["date"]) or match["date"])
     written = [match[0] for match in DATE.finditer(path.stem)]
     days = sorted({day for text in written if (day := _day(text))})
     if len(days) > 1:
@@ -38,6 +48,14 @@ def read_name(path: Path) -> dict[str, str] | None:
             r"its last) with datamodule.ndvi_pattern, e.g. 'x_(?P<date>\d{8})_(?P<other>\d{8})\.tif'"
         )
     return {"date": (days or written)[0]} if written else None
+
+
+def _known(stem: str, date: str) -> dict[str, str]:
+    days = next((days for product, days in COMPOSITES if product.match(stem)), 0)
+    if not days or _day(date) is None:
+        return {"date": date}
+    last = dt.datetime.strptime(date, "%Y%m%d") + dt.timedelta(days=days)
+    return {"date": last.strftime("%Y%m%d"), "composite": date}
 
 
 def _day(text: str) -> str | None:

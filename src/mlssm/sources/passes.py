@@ -6,13 +6,14 @@ import datetime as dt
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
 from mlssm.errors import DataError
 from mlssm.grid import Bounds
+from mlssm.sources.checks.header import Stored
 from mlssm.sources.dated import DatedRaster
 from mlssm.sources.faults import BadFiles
 
@@ -39,6 +40,9 @@ class Image:
         polarisation: VV, VH, HH or HV.
         orbit: Relative orbit (track) number; 0 where nothing tells, from 1001 on where the time of day told.
         bounds: West, south, east, north in the grid's CRS.
+        platform: S1A to S1D; empty where nothing tells.
+        direction: ascending or descending; empty where nothing tells.
+        stored: How the file holds it.
     """
 
     path: Path
@@ -46,6 +50,9 @@ class Image:
     polarisation: str
     orbit: int
     bounds: Bounds
+    platform: str = ""
+    direction: str = ""
+    stored: Stored = field(default_factory=Stored)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,16 @@ class Pass:
     def polarisations(self) -> set[str]:
         """The polarisations that it has."""
         return {image.polarisation for image in self.images}
+
+    @property
+    def platform(self) -> str:
+        """The satellite, S1A to S1D; empty where nothing tells."""
+        return next((image.platform for image in self.images if image.platform), "")
+
+    @property
+    def direction(self) -> str:
+        """Ascending or descending; empty where nothing tells."""
+        return next((image.direction for image in self.images if image.direction), "")
 
 
 def newest_processing(dated: Iterable[DatedRaster]) -> list[DatedRaster]:
@@ -89,9 +106,12 @@ def newest_processing(dated: Iterable[DatedRaster]) -> list[DatedRaster]:
 
 
 def _scene(raster: DatedRaster) -> str:
-    """What stays the same when a scene is processed anew: its burst, or else its orbit; without either, its name."""
+    """What stays the same when a scene is processed anew: its burst or tile, or else its orbit; else, its name."""
     groups = raster.groups
-    return groups.get("burst") or (groups.get("orbit", "") if "processed" in groups else raster.info.path.name)
+    if "burst" in groups:
+        return groups["burst"]
+    orbit = groups.get("orbit", "") + groups.get("tile", "")
+    return orbit if "processed" in groups else raster.info.path.name
 
 
 def _runs(rasters: Sequence[DatedRaster]) -> list[list[DatedRaster]]:
@@ -120,16 +140,21 @@ def _is_same(first: DatedRaster, second: DatedRaster) -> bool:
 
 
 def group_passes(images: Iterable[Image]) -> tuple[Pass, ...]:
-    """Put the images of one overpass together: the same relative orbit, minutes apart."""
+    """Put the images of one overpass together: the same satellite and relative orbit, minutes apart."""
     groups: list[list[Image]] = []
     for image in sorted(images, key=lambda item: (item.orbit, item.acquired, item.path.name)):
         last = groups[-1][-1] if groups else None
-        if last and last.orbit == image.orbit and image.acquired - last.acquired <= SAME_PASS:
+        if last and _of_one_pass(last, image):
             groups[-1].append(image)
         else:
             groups.append([image])
     passes = [Pass(group[0].acquired, group[0].orbit, tuple(group)) for group in groups]
     return tuple(sorted(passes, key=lambda overpass: (overpass.acquired, overpass.orbit)))
+
+
+def _of_one_pass(first: Image, second: Image) -> bool:
+    satellites = {first.platform, second.platform} - {""}
+    return first.orbit == second.orbit and len(satellites) < 2 and second.acquired - first.acquired <= SAME_PASS
 
 
 def derive_orbits(passes: Sequence[Pass]) -> tuple[Pass, ...]:
@@ -139,7 +164,9 @@ def derive_orbits(passes: Sequence[Pass]) -> tuple[Pass, ...]:
     by decibels, and they must not share references.
     """
     unknown = [overpass for overpass in passes if overpass.orbit == 0]
-    orbits = _by_time_of_day(unknown)
+    directions = sorted({overpass.direction for overpass in unknown})
+    each = ([overpass for overpass in unknown if overpass.direction == way] for way in directions)
+    orbits = [orbit for overpasses in each for orbit in _by_time_of_day(overpasses)]
     if len(orbits) < 2:
         if 0 < len(unknown) < len(passes):
             log.warning(
@@ -195,7 +222,7 @@ def _without_copies(overpass: Pass, named: set[Path], bad: BadFiles) -> Pass:
     for image in overpass.images:
         with bad.handled(image.path):
             for other in () if image.path in named else kept:
-                if other.polarisation == image.polarisation and _shared(other.bounds, image.bounds) > SAME_GROUND:
+                if other.polarisation == image.polarisation and _within(other.bounds, image.bounds) > SAME_GROUND:
                     raise DataError(
                         f"{image.path} shows the ground of {other.path.name} in the same pass: they would be averaged; "
                         "keep one, or let the pattern's groups 'burst' and 'processed' tell them apart"
@@ -204,11 +231,21 @@ def _without_copies(overpass: Pass, named: set[Path], bad: BadFiles) -> Pass:
     return replace(overpass, images=tuple(kept))
 
 
-def _shared(first: Bounds, second: Bounds) -> float:
-    """Share of the two boxes' union that is in both."""
+def _within(first: Bounds, second: Bounds) -> float:
+    """Share of the smaller box that is in the other: a scene and what was cut from it are one image, too."""
+    both = _both(first, second)
+    return both / min(_size(first), _size(second))
+
+
+def _both(first: Bounds, second: Bounds) -> float:
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])
-    both = max(width, 0) * max(height, 0)
+    return max(width, 0) * max(height, 0)
+
+
+def _shared(first: Bounds, second: Bounds) -> float:
+    """Share of the two boxes' union that is in both."""
+    both = _both(first, second)
     return both / (_size(first) + _size(second) - both)
 
 

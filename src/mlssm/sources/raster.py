@@ -17,7 +17,7 @@ from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
 from mlssm.sources.checks.header import Band, Kind, Layer, find_band
 from mlssm.sources.faults import Array, BadFiles
-from mlssm.sources.opening import known_crs, opened, projected, refuse_too_large
+from mlssm.sources.opening import Placement, known_crs, opened, placement, projected, refuse_too_large
 
 # pixels read around the wanted window, so that bilinear resampling has its neighbours
 MARGIN = 2
@@ -54,25 +54,36 @@ def read_onto(path: Path, grid: Grid, window: Window, resampling: Resampling, la
         float32 [height, width] of the window; NaN where the raster has no data or does not reach.
 
     Raises:
-        DataError: The file cannot be read, is truncated, too large, has no CRS, is not north-up, or fails the checks.
+        DataError: The file cannot be read, is truncated, too large, has no CRS, is rotated, or fails the checks.
     """
     target = grid.crop(window)
-    with opened(path) as source:
+    with opened(path, layer.crs) as source:
         band = layer.band(path, source)
-        part = _part_covering(source, target)
+        place = placement(source, layer.crs)
+        part = _part_covering(place, target)
         if part is None:
             return np.full(window.shape, np.nan, np.float32)
         refuse_too_large(path, *part.shape, COARSER)
-        values = _stored(source, band, part)
-        transform, crs = _shifted(source.transform, part), source.crs
-    return _warped(layer.values(path, values, band), transform, crs, target, resampling)
+        values = read_stored(source, band, place.stored(part))[place.axes]
+    return _warped(layer.values(path, values, band), _shifted(place.transform, part), place.crs, target, resampling)
 
 
-def _stored(source: Any, band: Band, part: Window) -> Array:
-    """A part of a band, scaled, float32 with NaN where the file declares it missing."""
+def read_stored(source: Any, band: Band, part: Window) -> Array:
+    """A part of a band, scaled, float32 with NaN where it is missing; at full resolution, whatever overviews there are.
+
+    Args:
+        source: The open file.
+        band: Which band; its missing values, masks and bands of validity count all together, as one hides the others
+            from GDAL.
+        part: In the file's own rows and columns.
+    """
     number, pixels = band.number, rasterio.windows.Window.from_slices(*part.slices)
+    read = source.read(number, window=pixels, masked=True)
     with np.errstate(over="ignore"):  # what passes float32 becomes infinite, and no quantity is
-        values = source.read(number, window=pixels, masked=True).astype(np.float32).filled(np.nan)
+        values = read.astype(np.float32).filled(np.nan)
+    for missing in (source.nodatavals[number - 1], band.missing):
+        if missing is not None:
+            values[read.data == float(missing)] = np.nan
     for validity in band.validity:
         values[source.read(validity, window=pixels) == 0] = np.nan
     return np.asarray(values * np.float32(source.scales[number - 1]) + np.float32(source.offsets[number - 1]))
@@ -168,17 +179,17 @@ def _copy(values: Array, transform: Affine, target: Grid, result: Array) -> None
     result[shared.slices] = values[shared.within(here).slices]
 
 
-def _part_covering(source: Any, target: Grid) -> Window | None:
+def _part_covering(place: Placement, target: Grid) -> Window | None:
     """The raster's pixels that the target needs; None where they do not meet."""
-    bounds = projected(target.crs, source.crs.to_string(), target.bounds)
+    bounds = projected(target.crs, place.crs.to_string(), target.bounds)
     if bounds is None:
         return None
     west, south, east, north = bounds
-    corner, right, bottom = source.transform, source.transform.a, source.transform.e
+    corner, right, bottom = place.transform, place.transform.a, place.transform.e
     col, row = int((west - corner.c) // right) - MARGIN, int((north - corner.f) // bottom) - MARGIN
     end_col, end_row = int(-((corner.c - east) // right)) + MARGIN, int(-((corner.f - south) // bottom)) + MARGIN
     wanted = Window(row, col, end_row - row, end_col - col)
-    part = wanted.intersection(Window(0, 0, source.height, source.width))
+    part = wanted.intersection(Window(0, 0, *place.shape))
     return None if 0 in part.shape else part
 
 

@@ -56,16 +56,17 @@ def pyfunc() -> ModuleType:
 
 
 def signature(spec: FeatureSpec, steps: int) -> ModelSignature:
-    """Names, types and shapes of the model's inputs and output; -1 is any."""
+    """Names, types and shapes of the model's inputs, output and parameters; -1 is any."""
     import numpy as np
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema, TensorSpec
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
     number = np.dtype("float32")
     inputs: list[ColSpec | TensorSpec] = [TensorSpec(number, (-1, steps, len(spec.dynamic), -1, -1), "dynamic")]
     if spec.static:
         inputs.append(TensorSpec(number, (-1, len(spec.static), -1, -1), "static"))
-    return ModelSignature(Schema(inputs), Schema([TensorSpec(number, (-1, -1, -1))]))
+    params = [ParamSpec("level", DataType.double, 0.0), ParamSpec("thresholds", DataType.double, [], shape=(-1,))]
+    return ModelSignature(Schema(inputs), Schema([TensorSpec(number, (-1, -1, -1))]), ParamSchema(params))
 
 
 def requirements() -> list[str]:

@@ -21,7 +21,7 @@ class BatchLoss(NamedTuple):
 
     Attributes:
         total: Sum of the losses of the labelled pixels, each times its patch's weight if reweighted; a scalar.
-        size: Number of labelled pixels; of patches if reweighted; a scalar.
+        size: Number of labelled pixels, or the sum of their weights; of patches if reweighted; a scalar.
     """
 
     total: Tensor
@@ -51,6 +51,8 @@ class TrainingLoss(nn.Module):
     - `balanced_mse`: see `BalancedMSE`;
     - `nll`: (log v + e^2 / v) / 2, v the label's squared standard error plus the squared spread of the network
       (Kendall and Gal 2017, arXiv:1703.04977).
+
+    With `weigh_labels` each label weighs as much as it is reliable, and the mean is that of the weighted labels.
 
     Pixels without a label count for nothing, whatever stands there. The batch's loss is the mean over its labelled
     pixels; reweighted it is the mean over patches of weight x (sum over labelled pixels), which estimates the natural
@@ -89,10 +91,14 @@ class TrainingLoss(nn.Module):
             batch: What it is fed with.
         """
         pixels = self.pixels(network, batch)
+        labels = batch.valid
+        if self.config.weigh_labels:
+            labels = torch.where(batch.valid, batch.reliability, 0.0)
+            pixels = pixels * labels
         if self.reweighted:
             patches = torch.full((), len(batch.weight), device=pixels.device)
             return BatchLoss((batch.weight * pixels.flatten(1).sum(dim=1)).sum(), patches)
-        return BatchLoss(pixels.sum(), batch.valid.sum())
+        return BatchLoss(pixels.sum(), labels.sum())
 
     def pixels(self, network: nn.Module, batch: Batch) -> Tensor:
         """The loss of each pixel, 0 where there is no label, [B, 1, H, W].

@@ -91,9 +91,14 @@ def vapour_pressure(max_temperature: Floats, min_temperature: Floats, relative_h
     return np.asarray(relative_humidity / 100 * saturation, dtype=np.float64)
 
 
-def wind_at_2m(wind: Floats) -> Floats:
-    """Wind speed at 2 m above grass from one at 10 m, where anemometers of airports stand, m/s (FAO-56 eq. 47)."""
-    return np.asarray(wind * (4.87 / np.log(67.8 * ANEMOMETER_M - 5.42)))
+def wind_at_2m(wind: Floats, height_m: float = ANEMOMETER_M) -> Floats:
+    """Wind speed at 2 m above grass from one at another height, m/s (FAO-56 eq. 47).
+
+    Args:
+        wind: Wind speed, m/s.
+        height_m: Height of the anemometer above ground; that of airports by default.
+    """
+    return np.asarray(wind * (4.87 / np.log(67.8 * height_m - 5.42)))
 
 
 def estimated_radiation(days: Days, max_temperature: Floats, min_temperature: Floats, latitude: float) -> Floats:

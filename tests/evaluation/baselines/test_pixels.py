@@ -20,7 +20,7 @@ def _batch() -> Batch:
     target = torch.where(valid, torch.rand(valid.shape), torch.nan)
     none = torch.zeros_like(target)
     date, weight = torch.zeros(2, dtype=torch.int64), torch.ones(2)
-    return Batch(dynamic, static, target, valid, none, date, weight, target)
+    return Batch(dynamic, static, target, valid, none, date, weight, target, target)
 
 
 def test_a_row_holds_the_weather_oldest_step_first_and_then_the_static_inputs() -> None:

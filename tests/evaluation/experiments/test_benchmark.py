@@ -25,7 +25,9 @@ def scores(network: str, r2: float) -> pd.DataFrame:
 
 def run(network: str, r2: float, *, scale: float = 150, nowcast: bool = False, seeds: int = 1) -> BenchmarkRun:
     spread = pd.DataFrame({"model": [network], "split": "test", "distribution": "natural", "r2_sd": 0.03})
-    return BenchmarkRun(scale, 2, nowcast, seeds, 100, 5.0, 60, scores(network, r2), spread if seeds > 1 else None)
+    return BenchmarkRun(
+        scale, 2, "VV", nowcast, seeds, 100, 5.0, 60, scores(network, r2), spread if seeds > 1 else None
+    )
 
 
 def test_a_row_a_model_and_setting_with_baselines_once() -> None:

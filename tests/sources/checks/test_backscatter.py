@@ -10,9 +10,11 @@ import pytest
 import rasterio
 from rasterio.enums import Resampling
 
+from mlssm.config.backscatter import Units
 from mlssm.errors import DataError
 from mlssm.grid import Grid
-from mlssm.sources.checks.backscatter import Units, backscatter_layer, check_loss, check_polarisations
+from mlssm.sources.checks.backscatter import backscatter_layer, check_loss, check_polarisations
+from mlssm.sources.checks.header import Stored
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.raster import read_onto
 
@@ -30,9 +32,8 @@ def decibels() -> Floats:
 def read(small_grid: Grid) -> Callable[..., tuple[Floats, BadFiles]]:
     def read_image(path: Path, units: Units = "dB", polarisation: str = "VV") -> tuple[Floats, BadFiles]:
         bad = BadFiles("error")
-        power = read_onto(
-            path, small_grid, small_grid.full, Resampling.bilinear, backscatter_layer(polarisation, units, bad)
-        )
+        layer = backscatter_layer(polarisation, Stored(units), bad)
+        power = read_onto(path, small_grid, small_grid.full, Resampling.bilinear, layer)
         return 10 * np.log10(power.astype(float)), bad
 
     return read_image
@@ -45,6 +46,24 @@ def written(area_files: Any, values: Any, dtype: str = "float32", nodata: float 
 
 def power(decibels: Floats) -> Floats:
     return np.asarray(10 ** (decibels / 10))
+
+
+@pytest.mark.parametrize(("units", "fill"), [("dB", -40.0), ("dB", -49.99), ("dB", 9.0), ("linear", 2e-5)])
+def test_a_constant_apart_from_all_others_is_missing(
+    area_files: Any, read: Any, decibels: Floats, units: Units, fill: float
+) -> None:
+    values = decibels if units == "dB" else power(decibels)
+    values[BORDER] = fill
+    found, bad = read(written(area_files, values), units)
+    assert np.isnan(found[BORDER]).all()
+    assert np.isfinite(found).sum() == 24 * 19
+    assert f"exactly {fill:g}, a constant apart" in bad.corrections()[0]
+
+
+def test_values_that_were_clipped_are_kept(area_files: Any, read: Any, decibels: Floats) -> None:
+    found, bad = read(written(area_files, np.maximum(decibels, -12)))
+    assert np.isfinite(found).all()
+    assert not bad.corrected
 
 
 OTHER_UNITS: dict[str, tuple[Units, Callable[[Floats], Floats], str]] = {
@@ -74,7 +93,9 @@ def test_values_in_another_unit_are_refused(area_files: Any, read: Any, decibels
 
 
 @pytest.mark.parametrize("units", ["dB", "linear"])
-@pytest.mark.parametrize("fill", [-9999.0, -32768.0, -99.0, 255.0, 9999.0, 65535.0, 3.4028235e38, -3.4028235e38])
+@pytest.mark.parametrize(
+    "fill", [-9999.0, -32768.0, -327.68, -99.0, 255.0, 9999.0, 65535.0, 3.4028235e38, -3.4028235e38]
+)
 @pytest.mark.parametrize("where", [BORDER, np.s_[7, 8]])
 def test_a_missing_value_that_is_not_declared_is_refused(
     area_files: Any, read: Any, decibels: Floats, units: Units, fill: float, where: Any
@@ -238,7 +259,7 @@ def test_what_noise_leaves_below_zero_averages_to_the_truth(area_files: Any, sma
     fine = (0.02 + rng.normal(0, 0.02, (72, 72))).astype(np.float32)
     path = area_files.raster("a_VH.tif", fine, pixel=10)
     bad = BadFiles("error")
-    layer = backscatter_layer("VH", "linear", bad)
+    layer = backscatter_layer("VH", Stored("linear"), bad)
     found = read_onto(path, small_grid, small_grid.full, Resampling.bilinear, layer)
     np.testing.assert_allclose(found, fine.reshape(24, 3, 24, 3).mean(axis=(1, 3)), atol=1e-6)
     check_loss(path, found, bad)

@@ -64,6 +64,18 @@ def test_more_than_30_classes_are_refused_with_the_cure(area_files: Any, small_g
         read(small_grid, soil(area_files, many + 3300000, "uint32"))
 
 
+def test_measured_values_that_meet_a_fill_are_told_as_too_many(area_files: Any, small_grid: Grid) -> None:
+    with pytest.raises(DataError, match=r"holds \d+ classes .*measured values are a layer, datamodule\.layers"):
+        read(small_grid, soil(area_files, 100 + np.arange(24 * 24).reshape(24, 24) % 300, "int16"))
+
+
+def test_a_code_far_from_all_others_is_told(area_files: Any, small_grid: Grid) -> None:
+    values, bad = CLASSES.copy(), BadFiles("error")
+    values[:3] = 254
+    assert 254 in read(small_grid, soil(area_files, values), bad=bad)
+    assert bad.corrections()[0].startswith("code 254, far from all others (1..12), is a class")
+
+
 def test_zero_beside_map_unit_keys_is_missing_and_beside_classes_is_told(area_files: Any, small_grid: Grid) -> None:
     values = CLASSES.copy()
     values[:3] = 0

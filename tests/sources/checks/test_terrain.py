@@ -11,7 +11,7 @@ from mlssm.errors import DataError
 from mlssm.grid import Grid
 from mlssm.sources.checks.terrain import check_stations, elevation_files
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.static import elevation_at, read_terrain
+from mlssm.sources.terrain import elevation_at, read_terrain
 
 ERROR = BadFiles("error")
 HILLS = np.add.outer(np.arange(24.0), np.arange(24.0)) * 4 + 100  # slopes of 10 degrees
@@ -43,6 +43,17 @@ def test_zeros_inland_are_holes_and_at_a_shore_the_sea(area_files: Any, read: An
         read(dem(area_files, holes))
     elevation, _ = read(dem(area_files, shore))
     assert (elevation == 0).sum() == (shore == 0).sum()
+
+
+@pytest.mark.parametrize(("void", "said"), [(-99, "-99 beside 1"), (-1, "-1 beside 1"), (8888, "8888 beside 1")])
+def test_holes_of_a_value_that_could_be_land_are_refused(area_files: Any, read: Any, void: int, said: str) -> None:
+    holes = HILLS.copy()
+    holes[8:11, 8:11] = void
+    with pytest.raises(DataError, match=rf"holds {said}\d\d: holes, and no land; declare {void}"):
+        read(dem(area_files, holes))
+    lake = HILLS.copy()
+    lake[lake < np.quantile(lake, 0.2)] = np.quantile(lake, 0.2)  # the lowest land lies under water
+    assert np.isfinite(read(dem(area_files, lake))[0]).all()
 
 
 @pytest.mark.parametrize(

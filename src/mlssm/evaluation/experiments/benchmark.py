@@ -13,7 +13,7 @@ from mlssm.markdown import markdown
 if TYPE_CHECKING:
     import pandas as pd
 
-PLACE: Final = ["scale_m", "mask_db"]
+PLACE: Final = ["scale_m", "mask_db", "channel"]
 SCORED: Final = ["n", "r2", "r2_low", "r2_high", "rmse", "skill", "best_baseline"]
 COST: Final = ["parameters", "flops_per_pixel", "seconds"]
 COLUMNS: Final = (*PLACE, "inputs", "model", "kind", "seeds", *SCORED, "r2_sd", *COST)
@@ -32,6 +32,7 @@ class BenchmarkRun:
     Attributes:
         scale_m: Window of the multilook, metres; 0: single pixels.
         mask_db: Least distance between the references, dB.
+        channel: What the labels are made of, e.g. VV, or 0.7 VV + 0.3 VH.
         nowcast: Whether earlier images were seen.
         seeds: Number of trainings with a seed each.
         parameters: Of the network.
@@ -43,6 +44,7 @@ class BenchmarkRun:
 
     scale_m: float
     mask_db: float
+    channel: str
     nowcast: bool
     seeds: int
     parameters: float
@@ -62,7 +64,7 @@ def benchmark_table(runs: Sequence[BenchmarkRun]) -> pd.DataFrame:
     of_networks = table["kind"] == "network"
     others = table[~of_networks].drop_duplicates(alike)  # they are of the labels, and not of the run
     ordered = pd.concat([table[of_networks], others])
-    return ordered.sort_values([*PLACE, "r2"], ascending=[True, True, False], ignore_index=True)
+    return ordered.sort_values([*PLACE, "r2"], ascending=[True, True, True, False], ignore_index=True)
 
 
 def benchmark(runs: Sequence[BenchmarkRun], failed: Sequence[str]) -> Artifacts:
@@ -89,8 +91,9 @@ def benchmark(runs: Sequence[BenchmarkRun], failed: Sequence[str]) -> Artifacts:
 
 def _title(place: object) -> str:
     assert isinstance(place, tuple)
-    scale, mask = place
-    return f"{scale:g} m, references at least {mask:g} dB apart" if scale else f"single pixels, {mask:g} dB"
+    scale, mask, channel = place
+    support = f"{scale:g} m, references at least {mask:g} dB apart" if scale else f"single pixels, {mask:g} dB"
+    return f"{channel}, {support}"
 
 
 def _rows(run: BenchmarkRun) -> list[dict[str, object]]:
@@ -101,7 +104,7 @@ def _rows(run: BenchmarkRun) -> list[dict[str, object]]:
         nowcast = run.nowcast if network else str(row["model"]).endswith("nowcast")
         if row["kind"] == "control" and not str(row["model"]).startswith("response"):
             continue
-        place: dict[str, object] = {"scale_m": run.scale_m, "mask_db": run.mask_db}
+        place: dict[str, object] = {"scale_m": run.scale_m, "mask_db": run.mask_db, "channel": run.channel}
         named = {"inputs": "nowcast" if nowcast else "forecast", "model": row["model"], "kind": row["kind"]}
         cost = {name: getattr(run, name) if network else float("nan") for name in COST}
         scored = {name: row[name] for name in SCORED}

@@ -4,6 +4,7 @@ from mlssm.evaluation.figures.density import density
 from mlssm.evaluation.figures.detection import detection
 from mlssm.evaluation.figures.errors import by_bin, by_date, decomposition
 from mlssm.evaluation.figures.experiments import leakage_figure, paper_figure, two_by_two
+from mlssm.evaluation.figures.intervals import calibration
 from mlssm.evaluation.figures.lags import scores_by_lag
 from mlssm.evaluation.figures.maps import AreaCorrelation, AreaMaps, map_triplet, temporal_correlation_map
 from mlssm.evaluation.figures.skill import seeds, skill_bars
@@ -14,6 +15,7 @@ __all__ = [
     "AreaMaps",
     "by_bin",
     "by_date",
+    "calibration",
     "decomposition",
     "density",
     "detection",

@@ -12,6 +12,7 @@ from rasterio.enums import ColorInterp
 
 from mlssm.errors import DataError
 from mlssm.sources.faults import Array
+from mlssm.sources.snap_names import band_names
 
 # a band that says by 0 where the others have no value
 VALIDITY = re.compile(r"alpha|valid", re.IGNORECASE)
@@ -28,17 +29,36 @@ class Band:
         dtype: How it is stored, e.g. "uint8".
         scaled: Whether the file states a scale or an offset for it.
         validity: Numbers of the bands that are 0 where it is missing.
+        missing: A stored value that is missing besides the declared one.
     """
 
     number: int
     dtype: str
     scaled: bool = False
     validity: tuple[int, ...] = ()
+    missing: float | None = None
 
     @property
     def is_whole(self) -> bool:
         """Whether its values are whole numbers: stored as such, and not scaled."""
         return "int" in self.dtype and not self.scaled
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How a file holds a quantity, as far as it is known before it is opened.
+
+    Attributes:
+        units: Of its values, with the band's scale and offset applied.
+        band: Number of its band, counted from 1; None: the only one, or as the descriptions tell.
+        nodata: A stored value that is missing besides the declared one.
+        crs: What stands in place of its own CRS.
+    """
+
+    units: str = ""
+    band: int | None = None
+    nodata: float | None = None
+    crs: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,10 +85,12 @@ class Layer:
     Attributes:
         band: Finds the band in an open file; raises DataError where the header contradicts the quantity.
         values: Checks and converts a file's values, float32 with NaN where missing, before they are warped.
+        crs: What stands in place of the file's own CRS.
     """
 
     band: Callable[[Path, Any], Band]
     values: Callable[[Path, Array, Band], Array] = lambda path, values, band: values
+    crs: str | None = None
 
 
 def data_bands(source: Any) -> list[int]:
@@ -86,30 +108,44 @@ def _validity_bands(source: Any) -> tuple[int, ...]:
     )
 
 
-def find_band(path: Path, source: Any, kind: Kind) -> Band:
-    """The band that holds a quantity: the only one, or the one whose description names it.
+def find_band(path: Path, source: Any, kind: Kind, number: int | None = None, missing: float | None = None) -> Band:
+    """The band that holds a quantity: the one that is given, the only one, or the one whose description names it.
+
+    Args:
+        path: The file.
+        source: It, open.
+        kind: The quantity.
+        number: The band, counted from 1, where it is known.
+        missing: A stored value that is missing besides the declared one.
 
     Raises:
-        DataError: Several bands, and none or more than one is described so; or unit, scale or colours contradict.
+        DataError: There is no such band; of several none or more than one is described so; or unit, scale or colours
+            contradict.
     """
-    numbers = data_bands(source)
-    if len(numbers) > 1:
-        names = {number: source.descriptions[number - 1] or "" for number in numbers}
-        named = [number for number, name in names.items() if re.search(kind.band_name, name, re.IGNORECASE)]
-        if len(named) != 1:
-            told = ", ".join(name or "no description" for name in names.values())
-            raise DataError(
-                f"{path} has {len(numbers)} bands ({told}): which one is {kind.quantity} is not told; "
-                "write that one alone, e.g. `gdal_translate -b 1`"
-            )
-        numbers = named
-    number = numbers[0]
+    number = _described_band(path, source, kind) if number is None else number
+    if number > source.count:
+        raise DataError(f"{path} has {source.count} bands, and band {number} is to be {kind.quantity}; correct `bands`")
     _check_colours(path, source, number, kind)
     check_unit(path, unit_of(source, number), kind)
     _check_scale_tags(path, source, number)
     scaled = (source.scales[number - 1], source.offsets[number - 1]) != (1, 0)
     validity = tuple(other for other in _validity_bands(source) if other != number)
-    return Band(number, source.dtypes[number - 1], scaled, validity)
+    return Band(number, source.dtypes[number - 1], scaled, validity, missing)
+
+
+def _described_band(path: Path, source: Any, kind: Kind) -> int:
+    numbers = data_bands(source)
+    if len(numbers) == 1:
+        return numbers[0]
+    told = band_names(path, source)
+    named = [number for number in numbers if re.search(kind.band_name, told[number - 1], re.IGNORECASE)]
+    if len(named) != 1:
+        names = ", ".join(told[number - 1] or "no description" for number in numbers)
+        raise DataError(
+            f"{path} has {len(numbers)} bands ({names}): which one is {kind.quantity} is not told; "
+            "write that one alone, e.g. `gdal_translate -b 1`"
+        )
+    return named[0]
 
 
 def unit_of(source: Any, number: int) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,26 +12,52 @@ from typing import Any
 import numpy as np
 
 from mlssm.errors import DataError
-from mlssm.sources.checks.header import Band, Kind, Layer, find_band
+from mlssm.sources.checks.header import Band, Kind, Layer, Stored, find_band
 from mlssm.sources.faults import Array, BadFiles, Limits
+from mlssm.sources.snap_names import band_names
 
 INCIDENCE = Limits("the incidence angle", 0, 90, "declare its nodata value, or convert it to degrees")
-RADIANS = "convert it to degrees (radians times 57.2958)"
+RADIANS = "convert it to degrees (radians times 57.2958), or set datamodule.backscatter.incidence_units=radians"
+RADIAN = Limits("the incidence angle in radians", 0, 1.5708, "set datamodule.backscatter.incidence_units=degrees")
 KIND = Kind("the incidence angle", r"incidence|angle|theta", ((r"rad|radians?", RADIANS), (r"cos.*", RADIANS)))
 # radar satellites look at the ground under such angles in the middle of an image, degrees; Sentinel-1 under 29..46
 MIDDLE = (10.0, 70.0)
 
 
-def _band(path: Path, source: Any) -> Band:
-    return find_band(path, source, KIND)
+# of several angles in a file, that of the ellipsoid: the terrain's is taken out of terrain-corrected backscatter
+OF_ELLIPSOID = re.compile(r"angle|.*ellipsoid.*|(?!.*local).*incidence.*", re.IGNORECASE)
 
 
-def incidence_layer(bad: BadFiles) -> Layer:
-    """How incidence angles are read; `bad` takes note of what is corrected."""
-    return Layer(_band, partial(_values, bad=bad))
+def angle_band(names: Sequence[str]) -> int | None:
+    """Number of the band of incidence angles among others, by what bands are called; None where there is none."""
+    found = [number for number, name in enumerate(names, 1) if OF_ELLIPSOID.fullmatch(name.strip())]
+    best = [number for number in found if "ellipsoid" in names[number - 1].lower()] or found
+    return best[0] if len(best) == 1 else None
 
 
-def _values(path: Path, values: Array, band: Band, bad: BadFiles) -> Array:
+def _band(path: Path, source: Any, stored: Stored) -> Band:
+    kind = KIND if stored.units != "radians" else replace(KIND, other_units=())
+    return find_band(path, source, kind, stored.band or angle_band(band_names(path, source)), stored.nodata)
+
+
+def incidence_layer(bad: BadFiles, stored: Stored | None = None) -> Layer:
+    """How incidence angles are read.
+
+    Args:
+        bad: Takes note of what is corrected.
+        stored: How files hold them, in degrees or radians; None: as the only band, or the one that is described so, in
+            degrees.
+    """
+    stored = stored or Stored("degrees")
+    return Layer(
+        partial(_band, stored=stored), partial(_values, radians=stored.units == "radians", bad=bad), stored.crs
+    )
+
+
+def _values(path: Path, values: Array, band: Band, radians: bool, bad: BadFiles) -> Array:
+    if radians:
+        bad.correct(path, "incidence angles in radians were taken to degrees")
+        values = np.degrees(RADIAN.checked(path, values))
     values = INCIDENCE.checked(path, values)
     if (values == 0).any():
         bad.correct(path, "an incidence angle of exactly 0, under which no radar looks, was taken as missing")

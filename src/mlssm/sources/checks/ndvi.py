@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,19 +28,32 @@ DISTINCT = 20
 FLAT = 0.02
 
 
-def ndvi_layer(bad: BadFiles) -> Layer:
-    """How NDVI is read; `bad` takes note of what is corrected."""
-    return Layer(_band, partial(_values, bad=bad))
+class Scaling(Protocol):
+    """How stored whole numbers become NDVI, see `mlssm.sources.ndvi_scale`."""
+
+    def applied(self, stored: Array) -> Array:
+        """NDVI, float32, NaN where missing."""
+
+
+def ndvi_layer(bad: BadFiles, scale: Scaling | None = None) -> Layer:
+    """How NDVI is read; `bad` takes note of what is corrected; `scale` is of whole numbers whose file states none."""
+    return Layer(_band, partial(_values, bad=bad, scale=scale))
 
 
 def _band(path: Path, source: Any) -> Band:
     return find_band(path, source, KIND)
 
 
-def _values(path: Path, values: Array, band: Band, bad: BadFiles) -> Array:
+def _values(path: Path, values: Array, band: Band, bad: BadFiles, scale: Scaling | None) -> Array:
+    if scale is not None and band.is_whole:
+        values = scale.applied(values)
+        outside = np.abs(values) > NDVI.high
+        if outside.any():
+            bad.correct(path, "NDVI outside of -1..1 of scaled whole numbers was taken as missing")
+            values = np.where(outside, np.nan, values).astype(np.float32)
     values = NDVI.checked(path, values)
     known = values[np.isfinite(values)]
-    if known.size and band.is_whole:
+    if known.size and band.is_whole and scale is None:
         raise DataError(
             f"{path} holds NDVI as {band.dtype} without a scale: {known.min():g}..{known.max():g}; {NDVI.cure}"
         )

@@ -38,6 +38,8 @@ DERIVED = re.compile(
 )
 # zeros beside land this high are no sea, metres
 CLIFF = 50.0
+# as many pixels of the very same height, lowest or highest, are holes where they lie between cliffs
+FLAT_PIXELS = 4
 # half of an area is nowhere as steep as this, degrees
 STEEPEST_MEDIAN = 55.0
 # what elevation is mistaken for, by its ratio to metres
@@ -75,15 +77,24 @@ def _band(path: Path, source: Any) -> Band:
 
 def _values(path: Path, values: Array, band: Band) -> Array:
     values = ELEVATION.checked(path, values)
-    sea = values == 0
-    if sea.any():
-        shore = values[ndimage.binary_dilation(sea) & ~sea & np.isfinite(values)]
-        if shore.size and np.median(shore) > CLIFF:
-            raise DataError(
-                f"{path} holds 0 beside {np.median(shore):g}: holes, and no sea; "
-                "declare 0 as its missing value (`rio edit-info --nodata 0`), or fill them (`gdal_fillnodata.py`)"
-            )
+    known = values[np.isfinite(values)]
+    for level in dict.fromkeys((0.0, *((known.min(), known.max()) if known.size else ()))):
+        _refuse_holes(path, values, np.float32(level))
     return values
+
+
+def _refuse_holes(path: Path, values: Array, level: np.float32) -> None:
+    """Refuse pixels of one value whose shores are all cliffs: 0, or the value of holes that nothing declares."""
+    flat = values == level
+    if flat.sum() < (1 if level == 0 else FLAT_PIXELS):
+        return
+    shore = values[ndimage.binary_dilation(flat) & ~flat & np.isfinite(values)]
+    if shore.size and abs(np.median(shore) - level) > CLIFF:
+        what = "no sea" if level == 0 else "no land"
+        raise DataError(
+            f"{path} holds {level:g} beside {np.median(shore):g}: holes, and {what}; declare {level:g} as its missing "
+            f"value (`rio edit-info --nodata {level:g}`), or fill them (`gdal_fillnodata.py`)"
+        )
 
 
 LAYER = Layer(_band, _values)

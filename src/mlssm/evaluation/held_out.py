@@ -1,0 +1,140 @@
+"""Predictions of dates that the model had not seen, as maps: what intervals are calibrated and tallied on."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from mlssm.config import TrainConfig
+from mlssm.data.assemble import Experiment
+from mlssm.data.controls import apply_control
+from mlssm.data.moment import PrefitMaps
+from mlssm.data.place import PatchPlace
+from mlssm.data.prefit import BASE, LEVERAGE
+from mlssm.evaluation.evaluate import regular_grid
+from mlssm.evaluation.stream import batches
+from mlssm.inference.prefit import span_map
+from mlssm.models.prediction import predict
+from mlssm.uncertainty.held_out import HeldOutMap
+
+log = logging.getLogger(__name__)
+Array = npt.NDArray[np.float32]
+Part = tuple[slice, slice]
+EVERYTHING = slice(None)
+SPAN = "span"
+# pixels of all dates together that are kept: 20 bytes each
+MOST_PIXELS = 20_000_000
+
+
+def predicted_maps(experiment: Experiment, network: nn.Module, split: str, config: TrainConfig) -> list[HeldOutMap]:
+    """A network's predictions on the regular grid of a split, beside the labels; of large areas of their middle alone.
+
+    Args:
+        experiment: Which the network was trained on.
+        network: On the device that it is to run on.
+        split: val or test.
+        config: How many patches are predicted at once, and under which control.
+    """
+    dataset = regular_grid(experiment.datasets[split])
+    if not len(dataset):
+        return []
+    canvas = _Canvas.of(experiment, len(dataset.times))
+    for batch, places in batches(dataset, config.optimiser.batch_size):
+        inputs = apply_control(config.control, batch, places, experiment.spec)
+        said = predict(network, inputs.dynamic, inputs.static).middle(batch.target)
+        labels = np.where(batch.valid.numpy(), batch.target.numpy(), np.nan)[:, 0]
+        spreads = np.full_like(labels, np.nan) if said.spread is None else said.spread.numpy()[:, 0]
+        for place, *values in zip(places, said.ssm.numpy()[:, 0], labels, spreads, strict=True):
+            canvas.put(place, values)
+    found = []
+    for (time, area), (mean, label, spread) in sorted(canvas.maps.items()):
+        known = covariates(experiment, time, area, canvas.parts[area])
+        found.append(HeldOutMap(time, area, mean, label, *known, spread if np.isfinite(spread).any() else None))
+    return found
+
+
+def out_of_fold_maps(experiment: Experiment) -> list[HeldOutMap]:
+    """The closed form's predictions of training dates, each made without its season, beside labels of the others."""
+    return list(_out_of_fold(experiment))
+
+
+def covariates(experiment: Experiment, time: int, area: int, part: Part) -> tuple[Array, Array]:
+    """Span, dB, and the driver's leverage of a part of an area on a date, both [h, w]; NaN where not known."""
+    maps = _maps(experiment, time, area)
+    span = maps[SPAN] if SPAN in maps else span_map(experiment.retrieval.areas[area])
+    leverage = maps.get(LEVERAGE, np.broadcast_to(np.float32(np.nan), experiment.field.places[area].shape))
+    return span[part], leverage[part]
+
+
+@dataclass(frozen=True)
+class _Canvas:
+    """Maps that patches are put into.
+
+    Attributes:
+        parts: Rows and columns of each area that are kept.
+        maps: Prediction, label and spread [3, h, w] by time and area; NaN where no patch lies.
+    """
+
+    parts: Sequence[Part]
+    maps: dict[tuple[int, int], Array]
+
+    @classmethod
+    def of(cls, experiment: Experiment, dates: int) -> _Canvas:
+        shapes = [place.shape for place in experiment.field.places]
+        return cls(middles(shapes, dates), {})
+
+    def put(self, place: PatchPlace, values: Sequence[Array]) -> None:
+        """Put a patch's values [h, w] in, as far as it lies in what is kept."""
+        part, patch = self.parts[place.area], (place.rows, place.cols)
+        # a patch may reach past its area, and so past what is kept of it
+        common = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(part, patch, strict=True)]
+        if any(each.start >= each.stop for each in common):
+            return
+        size = tuple(each.stop - each.start for each in part)
+        maps = self.maps.setdefault((place.time, place.area), np.full((3, *size), np.nan, np.float32))
+        for target, source in zip(maps, values, strict=True):
+            target[_within(common, part)] = source[_within(common, patch)]
+
+
+def middles(shapes: Sequence[tuple[int, int]], dates: int) -> list[Part]:
+    """Rows and columns of each area's middle, as large as memory allows; the whole where it does, else it is logged."""
+    pixels = dates * sum(math.prod(shape) for shape in shapes)
+    share = math.sqrt(min(1.0, MOST_PIXELS / max(1, pixels)))
+    if share < 1:
+        text = "intervals rest on the middle %.0f %% of each area: %d pixels and dates would take too much memory"
+        log.info(text, 100 * share**2, pixels)
+    return [(_middle(height, share), _middle(width, share)) for height, width in shapes]
+
+
+def _middle(side: int, share: float) -> slice:
+    kept = max(1, int(side * share))
+    return slice((side - kept) // 2, (side - kept) // 2 + kept)
+
+
+def _within(common: Sequence[slice], whole: Sequence[slice]) -> Part:
+    """Rows and columns counted from the first of others."""
+    rows, cols = (slice(each.start - own.start, each.stop - own.start) for each, own in zip(common, whole, strict=True))
+    return rows, cols
+
+
+def _maps(experiment: Experiment, time: int, area: int) -> PrefitMaps:
+    moment = experiment.moments[time]
+    return moment.maps[area] if moment.maps else {}
+
+
+def _out_of_fold(experiment: Experiment) -> Iterator[HeldOutMap]:
+    targets = {} if experiment.prefit is None else experiment.prefit.targets
+    parts = middles([place.shape for place in experiment.field.places], len(targets))
+    for time, areas in sorted(targets.items()):
+        for area, target in enumerate(areas):
+            own = experiment.retrieval.labels(area, np.array([time]), EVERYTHING, EVERYTHING).ssm[0]
+            usable = experiment.features.usable(area, experiment.moments[time])
+            label = np.where(np.isfinite(own) & usable, target, np.float32(np.nan))
+            mean, part = _maps(experiment, time, area)[BASE], parts[area]
+            yield HeldOutMap(time, area, mean[part], label[part], *covariates(experiment, time, area, part))

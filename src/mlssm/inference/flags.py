@@ -1,0 +1,56 @@
+"""Flags of a map: what its values rest on, and why there is none; bits of one number a pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Booleans = npt.NDArray[np.bool_]
+Array = npt.NDArray[np.float32]
+
+FORECAST, WEATHER_GAP, OUTSIDE, NO_IMAGE, WATER, FROZEN, MISSING = 1, 2, 4, 8, 16, 32, 64
+MEANING = {
+    FORECAST: "later than the last image",
+    WEATHER_GAP: "weather missing on a day of the window",
+    OUTSIDE: "inputs unlike those of training (area of applicability)",
+    NO_IMAGE: "nowcast without an earlier image of the season",
+    WATER: "masked: open water",
+    FROZEN: "masked: frozen or snowy",
+    MISSING: "masked: an input is missing",
+}
+LEGEND = "; ".join(f"{bit} {text}" for bit, text in MEANING.items())
+
+
+@dataclass(frozen=True)
+class DayFlags:
+    """What holds for all pixels of a day.
+
+    Attributes:
+        forecast: Whether it is later than the last image.
+        weather_gap: Whether a day of its window has no weather of some kind.
+    """
+
+    forecast: bool
+    weather_gap: bool
+
+    @property
+    def bits(self) -> int:
+        """Their sum."""
+        return FORECAST * self.forecast + WEATHER_GAP * self.weather_gap
+
+
+def flags(day: DayFlags, masked: dict[int, Booleans], ssm: Array, said: dict[int, Booleans]) -> Array:
+    """Sum of the bits that hold for each pixel, float32 [height, width].
+
+    Args:
+        day: For all pixels.
+        masked: By bit of the mask, where it holds [height, width].
+        ssm: The map before it was masked, NaN where an input is missing [height, width].
+        said: By bit, where it holds of pixels that have a value [height, width].
+    """
+    whole = np.full(ssm.shape, day.bits, np.int64)
+    for bit, where in {**masked, **said, MISSING: np.isnan(ssm)}.items():
+        whole += bit * where
+    return whole.astype(np.float32)

@@ -1,0 +1,75 @@
+"""What was retrieved from the images of the area that is mapped, by the references that the model was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlssm.cube import Cube
+from mlssm.response.forecaster import corner, same_place
+from mlssm.retrieval.labels import AreaRetrieval
+from mlssm.retrieval.masks import DateMasks
+from mlssm.retrieval.stack import Stack
+from mlssm.retrieval.working_grid import WorkingGrid
+
+EVERYTHING = slice(None)
+Floats = npt.NDArray[np.float32]
+
+
+def known_retrievals(state: Mapping[str, Any] | None, working: WorkingGrid) -> list[AreaRetrieval | None]:
+    """The references of each area; None for one that the model was not trained on, or whose bundle keeps none.
+
+    Args:
+        state: Of `mlssm.inference.prefit.fitted_state`.
+        working: The grid of the area that is mapped.
+    """
+    if state is None or not state["retrieval"]:
+        return [None for _ in working.areas]
+    pairs = list(zip(state["labelled"], state["retrieval"], strict=True))
+    found: list[AreaRetrieval | None] = []
+    for window in working.areas:
+        here = corner(working.grid, window)
+        own = next((area for known, area in pairs if _is_there(known, here, window.shape)), None)
+        found.append(None if own is None else AreaRetrieval.restored(own))
+    return found
+
+
+def _is_there(known: Mapping[str, Any], here: Any, shape: tuple[int, int]) -> bool:
+    return same_place(known["corner"], here) and known["pixels"].shape == shape
+
+
+def retrieved_days(
+    cube: Cube, stack: Stack, retrievals: Sequence[AreaRetrieval | None], masks: DateMasks, first: Any, last: Any
+) -> Iterator[tuple[np.datetime64, list[Floats]]]:
+    """SSM retrieved from each image of a span of days.
+
+    Args:
+        cube: The area.
+        stack: Its multilooked backscatter.
+        retrievals: Of `known_retrievals`.
+        masks: Frozen and snowy pixels.
+        first: First local day.
+        last: Last one, included.
+
+    Yields:
+        The local day, and for each area SSM float32 [height, width] on the working grid, NaN where there is none; of
+        two images of a day the later one.
+    """
+    times = np.flatnonzero((cube.local_days >= first) & (cube.local_days <= last))
+    for time in (time for time in times if not (cube.local_days[times[times > time]] == cube.local_days[time]).any()):
+        yield cube.local_days[time], [_of(cube, stack, each, masks, n, time) for n, each in enumerate(retrievals)]
+
+
+def _of(
+    cube: Cube, stack: Stack, retrieval: AreaRetrieval | None, masks: DateMasks, area: int, time: np.int64
+) -> Floats:
+    if retrieval is None:
+        return np.full(stack.working.areas[area].shape, np.nan, np.float32)
+    only = np.array([time])
+    sigma = stack.areas[area].backscatter(only, EVERYTHING, EVERYTHING)
+    if masks.any_of(area, only):
+        sigma[masks.of(area, only, EVERYTHING, EVERYTHING)] = np.nan
+    return np.asarray(retrieval.retrieve(sigma, cube.orbits[only], EVERYTHING, EVERYTHING)[0][0], np.float32)

@@ -1,0 +1,73 @@
+"""What `predict.py` writes beside its maps: each from the files, a day at a time."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlssm.config import PredictConfig
+from mlssm.inference.mapper import Mapper
+from mlssm.jobs.viewer import write_viewer
+from mlssm.mapping.list import DayMap, list_maps
+from mlssm.mapping.products.style import write_style
+
+log = logging.getLogger(__name__)
+
+ZONES, NETCDF, LHASA = "zones", "ssm.nc", "lhasa"
+
+
+def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig) -> None:
+    """Write the products that were asked for, and say where they are.
+
+    Args:
+        mapper: What made the maps.
+        paths: The maps.
+        config: Which products.
+
+    Raises:
+        DataError: One cannot be made; the maps stay.
+    """
+    maps, folder, wanted, polygons = list_maps(paths), config.output, config.products, None
+    place = mapper.cube.path.stem.rpartition("-")[0]
+    for each in maps:
+        write_style(each.path)
+    if wanted.stac:
+        from mlssm.mapping.products.stac import write_stac
+
+        _say(write_stac(maps, folder, f"Soil moisture, {place}"))
+    if wanted.netcdf:
+        from mlssm.mapping.products.netcdf import write_netcdf
+
+        _say(write_netcdf(maps, folder / NETCDF))
+    if wanted.lhasa:
+        from mlssm.mapping.products.lhasa import write_lhasa
+
+        (folder / LHASA).mkdir(exist_ok=True)
+        _say(*(write_lhasa(each.path, folder / LHASA / each.path.name) for each in maps))
+    if wanted.root_zone_days is not None:
+        from mlssm.mapping.products.root_zone import write_root_zone
+
+        cube = mapper.cube
+        _say(*write_root_zone(maps, cube.grid, cube.areas, folder, wanted.root_zone_days))
+    if wanted.zones is not None:
+        polygons = _write_zones(maps, config, wanted.zones)
+    if wanted.viewer:
+        write_viewer(mapper, paths, folder, f"Soil moisture, {place}", polygons)
+
+
+def _write_zones(maps: Sequence[DayMap], config: PredictConfig, path: Path) -> dict[str, object]:
+    """Write the statistics of zones, and return their outlines as GeoJSON."""
+    from mlssm.mapping.products.zones import read_zones, zonal_statistics
+
+    folder, zones = config.output, read_zones(path, config.products.road_width_m)
+    table = zonal_statistics(maps, zones, config.thresholds)
+    table.drop(columns="geometry").to_csv(folder / f"{ZONES}.csv", index=False)
+    table.to_parquet(folder / f"{ZONES}.parquet")
+    _say(folder / f"{ZONES}.csv", folder / f"{ZONES}.parquet")
+    return dict(json.loads(zones.geometry.to_json()))
+
+
+def _say(*paths: Path) -> None:
+    log.info("wrote %s%s", paths[0], f" and {len(paths) - 1} more" if len(paths) > 1 else "")

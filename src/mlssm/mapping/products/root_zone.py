@@ -1,0 +1,107 @@
+"""Soil water index of the root zone: what lies deeper follows the surface slowly.
+
+The exponential filter (Wagner, Lemoine and Rott 1999, Remote Sens. Environ. 70, 191-207), in the recursive form of
+Albergel et al. 2008 (Hydrol. Earth Syst. Sci. 12, 1323-1337, eqs. 4 and 5):
+
+    SWI_n = SWI_(n-1) + K_n (SSM_n - SWI_(n-1)),    K_n = K_(n-1) / (K_(n-1) + exp(-(t_n - t_(n-1)) / T))
+
+which begins with SWI = SSM and K = 1. T is the time, in days, in which the layer takes up most of a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+
+from mlssm.grid import Grid, Window
+from mlssm.mapping.geotiff import write_cog
+from mlssm.mapping.list import DayMap
+from mlssm.progress import track
+
+Floats = npt.NDArray[np.float64]
+# the weight of the beginning after these many T is below 5 %
+WARM_UP = 3
+
+
+@dataclass
+class SoilWaterIndex:
+    """The filter's state at some pixels.
+
+    Attributes:
+        days: T, days, > 0.
+        index: SWI after the last day, NaN before the first value [...].
+        gain: K after the last day [...].
+        last: Day of the last value, days since 1970-01-01 [...].
+    """
+
+    days: float
+    index: Floats
+    gain: Floats
+    last: Floats
+
+    @classmethod
+    def start(cls, shape: tuple[int, ...], days: float) -> SoilWaterIndex:
+        """Before the first day."""
+        return cls(days, np.full(shape, np.nan), np.ones(shape), np.full(shape, np.nan))
+
+    def add(self, ssm: npt.NDArray[np.floating], day: int) -> Floats:
+        """Take a day's SSM, NaN where it has none: there the index stays as it was.
+
+        Args:
+            ssm: 0..1, [...].
+            day: Days since 1970-01-01, later than those before.
+
+        Returns:
+            SWI, 0..1, [...]; NaN where there was no value yet.
+        """
+        known, begun = np.isfinite(ssm), np.isfinite(self.index)
+        gain = self.gain / (self.gain + np.exp(-(day - self.last) / self.days))
+        moved = self.index + gain * (ssm - self.index)
+        self.gain = np.where(known & begun, gain, self.gain)
+        self.index = np.where(known, np.where(begun, moved, ssm), self.index)
+        self.last = np.where(known, float(day), self.last)
+        return self.index
+
+
+def write_root_zone(
+    maps: Sequence[DayMap], grid: Grid, areas: Sequence[Window], folder: Path, days: float
+) -> list[Path]:
+    """Write the soil water index of each day as `swi_<day>.tif`.
+
+    Args:
+        maps: On one grid, in the order of days.
+        grid: Theirs.
+        areas: Windows of it that have values.
+        folder: Where the files go.
+        days: T.
+
+    Returns:
+        The files. The first `WARM_UP` times T days still follow the first map; each file's tag `warmed_up` tells.
+    """
+    states = [SoilWaterIndex.start(area.shape, days) for area in areas]
+    written = []
+    first = np.datetime64(maps[0].day, "D").astype(int)
+    for each in track(maps, "root zone"):
+        day = int(np.datetime64(each.day, "D").astype(int))
+        with rasterio.open(each.path) as source:
+            found = [
+                state.add(
+                    source.read(1, window=rasterio.windows.Window(area.col, area.row, area.width, area.height)), day
+                )
+                for state, area in zip(states, areas, strict=True)
+            ]
+        blocks = [(area, values.astype(np.float32)) for area, values in zip(areas, found, strict=True)]
+        about = {
+            "date": each.day,
+            "filter": f"exponential, T = {days:g} days",
+            "warmed_up": "yes" if day - first >= WARM_UP * days else f"no: {day - first} days since the first map",
+        }
+        path = folder / f"swi_{each.day.replace('-', '')}.tif"
+        write_cog(path, blocks, grid, {**each.tags, **about}, f"soil water index of the root zone, {each.day}")
+        written.append(path)
+    return written

@@ -1,0 +1,125 @@
+"""Statistics of zones: polygons, or roads as lines with a width, of each day's map."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlssm.errors import DataError
+from mlssm.mapping.list import DayMap
+from mlssm.progress import track
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+log = logging.getLogger(__name__)
+
+QUANTILES = (0.1, 0.5, 0.9)
+ZONE = "zone"
+DEGREES = "EPSG:4326"
+LINES = ("LineString", "MultiLineString")
+NEEDS = "zonal statistics need the extra 'products': pip install 'mlssm[products]'"
+
+
+def read_zones(path: Path, width_m: float) -> gpd.GeoDataFrame:
+    """Zones of a GeoJSON file, longitude and latitude, with their own attributes.
+
+    Args:
+        path: The file.
+        width_m: That lines are given, half of it on each side, metres.
+
+    Raises:
+        DataError: The file cannot be read, holds points or no geometry at all, or a polygon crosses itself.
+    """
+    try:
+        import geopandas as gpd
+    except ImportError as error:
+        raise DataError(NEEDS) from error
+    try:
+        zones = gpd.read_file(path)
+    except Exception as error:  # of pyogrio and GDAL, in many classes
+        raise DataError(f"zones={path} cannot be read ({error}); give a GeoJSON file") from error
+    kinds = set(zones.geometry.geom_type.dropna())
+    if zones.empty or zones.geometry.isna().any() or kinds & {"Point", "MultiPoint"}:
+        raise DataError(f"zones={path} holds {', '.join(sorted(kinds)) or 'no geometry'}; give polygons or lines")
+    zones = zones.set_crs(DEGREES) if zones.crs is None else zones.to_crs(DEGREES)
+    west, south, east, north = zones.total_bounds
+    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
+        raise DataError(f"zones={path} lies at {west:g}..{east:g}, {south:g}..{north:g}: no longitudes and latitudes")
+    if not zones.geometry.is_valid.all():
+        number = int((~zones.geometry.is_valid).idxmax())
+        raise DataError(f"zones={path}: feature {number} crosses itself; mend it, e.g. with QGIS' Fix geometries")
+    return _widened(zones, width_m)
+
+
+def _widened(zones: gpd.GeoDataFrame, width_m: float) -> gpd.GeoDataFrame:
+    """Lines as polygons of a width, which is measured on the UTM zone of their place."""
+    lines = zones.geometry.geom_type.isin(LINES)
+    if lines.any():
+        metric = zones.estimate_utm_crs()
+        wide = zones.geometry[lines].to_crs(metric).buffer(width_m / 2).to_crs(DEGREES)
+        zones = zones.assign(geometry=zones.geometry.where(~lines, wide))
+        log.info("%d lines are zones of %g m width", int(lines.sum()), width_m)
+    return zones
+
+
+def zonal_statistics(maps: Sequence[DayMap], zones: gpd.GeoDataFrame, thresholds: Sequence[float]) -> gpd.GeoDataFrame:
+    """Statistics of soil moisture, a row a zone and day; a pixel counts by the share of it that the zone covers.
+
+    Args:
+        maps: The days' maps.
+        zones: Of `read_zones`.
+        thresholds: SSM above which a pixel's ground counts for `share_above_<threshold>`.
+
+    Returns:
+        `zone` (number in the file), the zone's own attributes, `date`, `mean`, `q10`, `q50`, `q90`, the shares,
+        `pixels` (those with a value that it covers, in whole pixels) and the geometry; NaN where it covers none.
+
+    Raises:
+        DataError: exactextract is not installed, or no zone meets the maps.
+    """
+    try:
+        import exactextract
+    except ImportError as error:
+        raise DataError(NEEDS) from error
+    import geopandas as gpd
+    import pandas as pd
+    import rasterio
+
+    operations = ["mean", "count", *(f"quantile(q={q})" for q in QUANTILES)]
+    shares = [_share_above(threshold) for threshold in thresholds]
+    numbered = zones.reset_index(drop=True)
+    numbered[ZONE] = numbered.index
+    tables = []
+    for each in track(maps, "statistics of zones"):
+        with rasterio.open(each.path) as source:
+            here = numbered[[ZONE, "geometry"]].to_crs(source.crs)
+            soil_moisture = exactextract.raster.RasterioRasterSource(source, 1)
+            found = exactextract.exact_extract(
+                soil_moisture, here, [*operations, *shares], include_cols=[ZONE], output="pandas"
+            )
+        tables.append(found.assign(date=each.day))
+    table = pd.concat(tables, ignore_index=True)
+    names = {f"quantile_{round(100 * q)}": f"q{round(100 * q)}" for q in QUANTILES}
+    table = table.rename(columns={**names, "count": "pixels"})
+    if not (table["pixels"] > 0).any():
+        raise DataError("no zone meets a mapped pixel; give zones of the maps' place, in longitude and latitude")
+    own = numbered.drop(columns=[name for name in numbered.columns if name in table.columns and name != ZONE])
+    return gpd.GeoDataFrame(table.merge(own, on=ZONE), geometry="geometry", crs=DEGREES)
+
+
+def _share_above(threshold: float) -> Callable[[Any, Any], float]:
+    """The share of a zone's mapped ground that is above a threshold, as exactextract asks for it."""
+
+    def share(values: Any, coverage: Any) -> float:
+        known = np.ma.filled(np.ma.asarray(values), np.nan)
+        weight = np.where(np.isfinite(known), coverage, 0)
+        return float(weight[known > threshold].sum() / weight.sum()) if weight.sum() else math.nan
+
+    share.__name__ = f"share_above_{threshold:g}"
+    return share

@@ -1,0 +1,1 @@
+"""The viewer: one page that shows a folder's maps day by day, offline."""

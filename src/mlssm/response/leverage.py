@@ -1,0 +1,62 @@
+"""Leverage: how far a day's driver lies from those that a response was fitted on.
+
+h = 1 / n + (g - mean g)^2 / sum (g_i - mean g)^2, the weight of an observation at g in its own fit by simple regression
+(Hoaglin & Welsch 1978, The American Statistician 32). Between 1 / n and 1 at dates that were fitted on; larger beyond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from mlssm.grid import Floats
+from mlssm.response.base import LEAST_SPREAD, Booleans
+
+
+@dataclass(frozen=True)
+class Leverage:
+    """The drivers that a response was fitted on.
+
+    Attributes:
+        count: Number of dates.
+        centre: Their mean [h, w] or [1, 1].
+        spread: Their sum of squares around it, likewise.
+    """
+
+    count: int
+    centre: Floats
+    spread: Floats
+
+    @classmethod
+    def of(cls, driver: Floats, training: Booleans) -> Leverage:
+        """From a driver at all times [T, h, w] or [T, 1, 1], and which of them are training dates [T], one at least."""
+        known = driver[training]
+        centre = known.mean(axis=0)
+        return cls(len(known), centre, ((known - centre) ** 2).sum(axis=0))
+
+    @classmethod
+    def usual(cls, parts: list[Leverage]) -> Leverage:
+        """Of the mean area [1, 1]."""
+        count = round(float(np.mean([part.count for part in parts])))
+        centre, spread = (
+            np.full((1, 1), np.mean([getattr(part, name).mean() for part in parts])) for name in ("centre", "spread")
+        )
+        return cls(count, centre, spread)
+
+    def at(self, driver: Floats) -> Floats:
+        """Leverage of a driver [..., h, w] or [..., 1, 1]; of one that never varied only 1 / n is known."""
+        square = (driver - self.centre) ** 2
+        varies = np.broadcast_to(self.spread > LEAST_SPREAD, square.shape)
+        return 1 / self.count + np.divide(square, self.spread, out=np.zeros_like(square), where=varies)
+
+    def state(self) -> dict[str, Any]:
+        """Arrays and numbers."""
+        return asdict(self)
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Leverage:
+        """From its state."""
+        return cls(int(state["count"]), state["centre"], state["spread"])

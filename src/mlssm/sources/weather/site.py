@@ -1,0 +1,34 @@
+"""Where and when weather is wanted: what its readers know of the areas and their images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from mlssm.grid import Bounds
+from mlssm.sources.weather.places import LonLat
+from mlssm.weather.clock import MIDNIGHT
+
+UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True)
+class Site:
+    """The areas and the day of their images.
+
+    Attributes:
+        boxes: West, south, east and north of each area, degrees; without any, no station is far.
+        zone: The areas' time zone.
+        hour: Local hour at which the days of hourly weather end, 1..24; see `mlssm.weather.clock`.
+        lines: What is to be said of that hour where there is hourly weather.
+    """
+
+    boxes: tuple[Bounds, ...] = ()
+    zone: ZoneInfo = UTC
+    hour: int = MIDNIGHT
+    lines: tuple[str, ...] = ()
+
+    @property
+    def middles(self) -> list[LonLat]:
+        """Longitude and latitude of the areas' middles."""
+        return [((west + east) / 2, (south + north) / 2) for west, south, east, north in self.boxes]
