@@ -100,7 +100,7 @@ wanted = {"datamodule": ["datamodule.root=DIR"]}
 with initialize_config_dir(str(CONF), version_base="1.3"):
     one_each = {path.parent.name: path for path in sorted(CONF.glob("*/*.yaml"))}
     for group, path in one_each.items():
-        added = "+" if group in ("experiment", "search") else ""
+        added = "+" if group in ("experiment", "report", "search") else ""
         config = compose("train", [f"{added}{group}={path.stem}", *wanted.get(group, [])])
         parse(TrainConfig, OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
         print(group)

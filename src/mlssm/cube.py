@@ -21,10 +21,12 @@ was measured are not written. Each chunk carries a checksum, and the attributes 
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +41,7 @@ FILL = np.int16(-32768)
 BACKSCATTER_SCALE = 0.01
 ANGLE_SCALE = 0.01
 NDVI_SCALE = 0.0001
+NOON = 12  # local hour
 PLATFORMS = ("", "S1A", "S1B", "S1C", "S1D")
 
 Array = npt.NDArray[np.float32]
@@ -95,8 +98,10 @@ class Cube:
 
     @property
     def morning(self) -> npt.NDArray[np.bool_]:
-        """Which acquisitions were made before noon, local time: their window ends with the day before [time]."""
-        return np.asarray(self.window_ends < self.local_days)
+        """Which acquisitions were made before noon, local time [time]."""
+        zone = ZoneInfo(self.manifest.time_zone)
+        seconds = self.times.astype("datetime64[s]").astype(np.int64)
+        return np.array([dt.datetime.fromtimestamp(int(each), zone).hour < NOON for each in seconds], bool)
 
     @cached_property
     def orbits(self) -> npt.NDArray[np.int64]:

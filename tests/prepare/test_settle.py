@@ -65,6 +65,13 @@ def test_an_area_file_counts_and_what_is_set_counts_more(geotiff: Any, caplog: p
     assert second.startswith("datamodule.soil.folder=radar counts, not the classes of ")
 
 
+def test_a_time_zone_that_is_set_counts_more(geotiff: Any, caplog: pytest.LogCaptureFixture) -> None:
+    (geotiff().root / "area.yaml").write_text(AREA)
+    config, _ = settle(geotiff("datamodule.time_zone=America/Chicago"))
+    assert config.time_zone == "America/Chicago"
+    assert caplog.messages[0].startswith("datamodule.time_zone=America/Chicago counts, not the America/Denver of ")
+
+
 def test_an_area_file_may_leave_a_folder_open(geotiff: Any) -> None:
     (geotiff().root / "area.yaml").write_text(UNITS)
     config, _ = settle(geotiff())

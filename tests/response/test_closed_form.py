@@ -138,6 +138,25 @@ def test_one_season_with_labels_is_too_few_to_choose_by(made_up: Any) -> None:
         ClosedForm.fit([Area(retrieve, area.area.driven, 150)], area.dates, area.seasons < 2022, Settings())
 
 
+def test_where_one_season_alone_can_be_held_out_the_base_stands_without_correction(made_up: Any, caplog: Any) -> None:
+    """References of 2021 alone mask all pixels, as few dates do, so that 2020 has no label when it is held out."""
+    area = made_up()
+
+    def retrieve(training: np.ndarray) -> Any:
+        found = area.retrieve(training)
+        alone = set(area.seasons[training]) == {2021}
+        return dataclasses.replace(found, relative=np.full_like(found.relative, np.nan)) if alone else found
+
+    few = Area(retrieve, area.area.driven, 150)
+    training = area.seasons < 2022
+    found = ClosedForm.fit([few], area.dates, training, Settings())
+    assert "one training season alone has labels when it is held out: no correction" in caplog.text
+    assert found.inner.penalty is None
+    plain = ClosedForm.fit([few], area.dates, training, Settings(penalties=()))
+    np.testing.assert_array_equal(found.forecasts(0), plain.forecasts(0))
+    assert np.isfinite(found.forecasts(0)[~training]).all()
+
+
 def test_the_choice_is_the_candidate_with_the_least_error(made_up: Any) -> None:
     area = made_up()
     found = ClosedForm.fit([area.area], area.dates, area.seasons < 2023, Settings())

@@ -138,8 +138,8 @@ def test_many_sums_are_scored_at_once(distribution: Distribution) -> None:
     sums = _sums(_pixels(40))
     found = score_values(sums, distribution)
     assert found.shape == (DATES, len(SCORES))
-    for of_date, values in zip(per_date(sums, distribution), found.tolist(), strict=True):
-        assert values == [getattr(of_date, name) for name in SCORES]
+    for of_date, values in zip(sums, found.tolist(), strict=True):
+        assert values == [getattr(scores(of_date, distribution), name) for name in SCORES]
 
 
 def test_weights_of_pixels_take_part() -> None:

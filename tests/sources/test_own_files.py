@@ -177,9 +177,16 @@ def test_power_and_amplitude_are_not_told_apart_by_guess(folder: Path, values: A
     np.testing.assert_allclose(levels(index(folder, units=units))["VV"], DECIBELS, atol=1e-4)
 
 
-def test_values_that_are_neither_are_not_asked_about(folder: Path) -> None:
-    write(folder / "site_20230101T015902_VV.tif", np.round(POWER * 10000).astype(np.uint16))
-    with pytest.raises(DataError, match="no calibrated backscatter: digital numbers"):
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.round(POWER * 10000).astype(np.uint16), "no calibrated backscatter: digital numbers"),
+        (DECIBELS / 20, "neither decibels nor power"),
+    ],
+)
+def test_values_that_are_neither_are_not_asked_about(folder: Path, values: Any, said: str) -> None:
+    write(folder / "site_20230101T015902_VV.tif", values)
+    with pytest.raises(DataError, match=said):
         index(folder)
 
 

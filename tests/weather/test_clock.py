@@ -4,8 +4,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mlssm.weather.clock import closing_hour, day_of, lengths
+from mlssm.weather.clock import closing_hour, day_of, last_closed, lengths
 from mlssm.weather.windows import window_end
 
 ZONE = ZoneInfo("America/Los_Angeles")
@@ -37,10 +39,10 @@ def test_of_orbits_at_several_hours_most_images_count_and_the_others_are_told() 
     )
     assert hour == 17
     assert len(lines) == 2
-    assert lines[1] == "the 2 images of orbit 71 are taken at 6.1 h: their windows end 13 h before them"
+    assert lines[1] == "the 2 images of orbit 71 are taken at 6.1 h: their windows end 13 h before"
     hour, lines = closing_hour({71: passes("06:05", "06:05"), 137: passes("17:58")})
     assert hour == 6
-    assert lines[1] == "the 1 images of orbit 137 are taken at 18.0 h: their windows end 12 h after them"
+    assert lines[1] == "the 1 images of orbit 137 are taken at 18.0 h: their windows end 12 h before"
 
 
 @pytest.mark.parametrize("clock", ["06:05", "11:59", "12:00", "18:00", "23:10"])
@@ -51,6 +53,15 @@ def test_the_last_hour_before_an_image_is_of_the_day_that_its_window_ends_with(c
     days = day_of(pd.DatetimeIndex([closing, closing - pd.Timedelta(hours=23), closing + pd.Timedelta(hours=1)]), hour)
     assert days[0].astype(object) == days[1].astype(object) == window_end(image)
     assert days[2].astype(object) == window_end(image) + dt.timedelta(days=1)
+
+
+@given(st.integers(1, 24), st.datetimes(dt.datetime(2022, 1, 1), dt.datetime(2022, 12, 31)))
+def test_no_hour_after_an_image_is_of_a_day_that_had_closed(hour: int, image: dt.datetime) -> None:
+    ends = pd.date_range(pd.Timestamp(image).floor("D") - pd.Timedelta(days=2), periods=96, freq="h")
+    closed = day_of(ends, hour) <= np.datetime64(last_closed(image, hour))
+    assert (ends[closed] <= image).all()
+    # and no day that had closed is left out
+    assert image - ends[closed][-1] < pd.Timedelta(days=1)
 
 
 def test_days_have_the_hours_that_clocks_leave_them() -> None:

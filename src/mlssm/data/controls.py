@@ -7,7 +7,7 @@ too.
 
 `shuffle_space` puts the pixels of a patch into a random order, dynamic and static channels together, so that each set
 of inputs stays whole but loses its place; what lies around the patch (margin, padding) takes part. The order is drawn
-from the seed and the patch's place alone: not from the batch it is in, nor from what was drawn before.
+from a fixed seed and the patch's place alone: not from the batch it is in, nor from what was drawn before.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from mlssm.errors import ConfigError
 if TYPE_CHECKING:
     from mlssm.data.place import PatchPlace
 
+SEED = 0  # of the order of pixels
 
-def apply_control(name: str, batch: Batch, places: Sequence[PatchPlace], spec: FeatureSpec, seed: int = 0) -> Batch:
+
+def apply_control(name: str, batch: Batch, places: Sequence[PatchPlace], spec: FeatureSpec) -> Batch:
     """A batch under a control; `none` gives it back as it is.
 
     Args:
@@ -37,7 +39,6 @@ def apply_control(name: str, batch: Batch, places: Sequence[PatchPlace], spec: F
         batch: Patches stacked along the first dimension, on any device; it is not changed.
         places: Where and when each of them lies.
         spec: The channels.
-        seed: Of the order of pixels, 0 or above.
 
     Raises:
         ConfigError: There is no such control.
@@ -48,7 +49,7 @@ def apply_control(name: str, batch: Batch, places: Sequence[PatchPlace], spec: F
     if name == "no_weather":
         return no_weather(batch, spec)
     if name == "shuffle_space":
-        return shuffle_space(batch, places, seed)
+        return shuffle_space(batch, places)
     raise ConfigError(f"control={name} is not allowed: set none, no_weather or shuffle_space")
 
 
@@ -62,19 +63,19 @@ def no_weather(batch: Batch, spec: FeatureSpec) -> Batch:
     return without._replace(static=static)
 
 
-def shuffle_space(batch: Batch, places: Sequence[PatchPlace], seed: int = 0) -> Batch:
+def shuffle_space(batch: Batch, places: Sequence[PatchPlace]) -> Batch:
     """The batch with the inputs' pixels in an order of each patch's own; arguments as in `apply_control`."""
     dynamic = weather_at_pixels(batch)
     pixels = dynamic.shape[-2] * dynamic.shape[-1]
     if len(places) != len(batch.dynamic):
         raise ValueError(f"{len(places)} places for {len(batch.dynamic)} patches")
-    orders = np.stack([_order(place, pixels, seed) for place in places])
+    orders = np.stack([_order(place, pixels) for place in places])
     order = torch.from_numpy(orders).to(batch.dynamic.device)
     return batch._replace(dynamic=_reordered(dynamic, order), static=_reordered(batch.static, order))
 
 
-def _order(place: PatchPlace, pixels: int, seed: int) -> npt.NDArray[np.int64]:
-    key = [seed, place.area, place.time, place.rows.start, place.cols.start]
+def _order(place: PatchPlace, pixels: int) -> npt.NDArray[np.int64]:
+    key = [SEED, place.area, place.time, place.rows.start, place.cols.start]
     return np.random.default_rng(key).permutation(pixels)
 
 

@@ -54,6 +54,7 @@ class PatchDataset(Dataset[Batch]):
         self.control, self.plan, self.targets, self.margin = control, plan, targets or {}, margin
         self._places = self.patches[["area", "time", "row", "col"]].to_numpy(np.int64)
         self.times = np.unique(self._places[:, 1])
+        self._whole = slice(0, size)
 
     def __len__(self) -> int:
         """Number of patches."""
@@ -75,7 +76,7 @@ class PatchDataset(Dataset[Batch]):
             dynamic=torch.from_numpy(np.ascontiguousarray(inputs.dynamic)),
             static=torch.from_numpy(np.ascontiguousarray(inputs.static)),
             target=self._tensor(np.where(valid, labels.ssm, np.nan)),
-            valid=self._tensor(valid),
+            valid=torch.from_numpy(np.ascontiguousarray(cut_off(valid, self._whole, self._whole))),
             standard_error=self._tensor(np.where(valid, labels.standard_error, np.nan)),
             date=torch.tensor(int(np.searchsorted(self.times, time))),
             weight=torch.tensor(1.0 if self.plan is None else self.plan.weight[position], dtype=torch.float32),
@@ -95,8 +96,6 @@ class PatchDataset(Dataset[Batch]):
     def _around(self, part: slice) -> slice:
         return slice(part.start - self.margin, part.stop + self.margin)
 
-    def _tensor(self, values: npt.NDArray[np.generic]) -> torch.Tensor:
-        """Labels as a tensor, padded below and to the right to the patch size, by edge values; the mask by False."""
-        part = slice(0, self.size)
-        whole = cut_off(values.astype(bool), part, part) if values.dtype == bool else carried_on(values, part, part)
-        return torch.from_numpy(np.ascontiguousarray(whole))
+    def _tensor(self, values: npt.NDArray[np.float32]) -> torch.Tensor:
+        """Labels as a tensor, padded below and to the right to the patch size, by edge values."""
+        return torch.from_numpy(np.ascontiguousarray(carried_on(values, self._whole, self._whole)))

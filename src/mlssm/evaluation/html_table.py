@@ -1,4 +1,9 @@
-"""A pandas table laid out for HTML: decimals, spanning headings, and notes on what is missing."""
+"""A pandas table laid out for HTML: decimals, spanning headings, and notes on what is missing.
+
+pandas' own `Styler` spans no heading over both rows, gives headings no scope for screen readers, and puts the reason of
+a missing cell into its text (a title of its own from pandas 3 on); `DataFrame.to_html` leaves columns no class to align
+them by.
+"""
 
 from __future__ import annotations
 

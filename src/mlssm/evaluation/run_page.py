@@ -89,7 +89,7 @@ def run_page(
     """
     drawn = tuple(FigureBlock(item.title, item.png, item.how_to_read) for item in figures)
     sections = (
-        Section("What it comes to", _outcome(config, evaluation, days)),
+        Section("What it comes to", _outcome(evaluation, days)),
         Section("The 2 x 2: training set or test set", (_square(config, evaluation),)),
         Section("Where the error lies", _where(evaluation, tables, where)),
         *(() if sure is None else (sure,)),
@@ -110,7 +110,7 @@ def run_title(config: TrainConfig) -> tuple[str, str]:
     return f"{config.model.title} on {config.datamodule.root.name}", subtitle
 
 
-def _outcome(config: TrainConfig, evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> tuple[Block, ...]:
+def _outcome(evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> tuple[Block, ...]:
     frame = pd.read_csv(io.StringIO(as_csv(evaluation.rows)), keep_default_na=True)
     dates = "; ".join(f"{split} {_dates(days[list(part.times)])}" for split, part in evaluation.splits.items())
     if evaluation.rows[0].reason:

@@ -16,7 +16,6 @@ from torch import Tensor
 from mlssm.errors import RunError
 from mlssm.evaluation.evaluate import SplitEvaluation
 from mlssm.scores.bootstrap import Intervals, Resampling, difference, resample
-from mlssm.scores.sums import Distribution
 
 FILE = "sums.npz"
 MODEL = "model:"  # begins the name of a model's array
@@ -75,16 +74,14 @@ def compare_runs(
     a: SavedSums,
     b: SavedSums,
     resampling: Resampling,
-    distribution: Distribution = "natural",
     model: str | None = None,
 ) -> Intervals:
-    """Intervals of the scores of run `a` less those of run `b`, on the same draws of dates and blocks.
+    """Intervals of the natural scores of run `a` less those of run `b`, on the same draws of dates and blocks.
 
     Args:
         a: A run.
         b: Another one.
         resampling: How dates and blocks are drawn.
-        distribution: Of the scores.
         model: One that both have; None compares their networks, of whatever family.
 
     Raises:
@@ -96,7 +93,7 @@ def compare_runs(
             "runs are compared under the same area, retrieval, split, patches and evaluation.block_m"
         )
     first, second = (resample(_sums_of(run, model), resampling) for run in (a, b))
-    return difference(first, second, distribution)
+    return difference(first, second)
 
 
 def _sums_of(run: SavedSums, model: str | None) -> Tensor:

@@ -112,7 +112,7 @@ def _write(
     if config.dem is not None:
         heights = elevation_files(raster_files(config.root / config.dem.folder, bad), bad)
         check_heights(heights, weather, index.grid, bad)
-    write_times(writer, write_backscatter(writer, config, index, bad), zone)
+    write_times(writer, write_backscatter(writer, config, index, bad), zone, report.closing_hour)
     write_incidence(writer, index, bad)
     write_ndvi(writer, ndvi, index, bad)
     dated = write_dated_layers(writer, layers, index, bad)

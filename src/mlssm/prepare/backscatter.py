@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from mlssm.sources.checks.backscatter import check_polarisations
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.passes import Pass
 from mlssm.sources.static import read_incidence
+from mlssm.weather.clock import last_closed
 from mlssm.weather.windows import window_end
 
 log = logging.getLogger(__name__)
@@ -71,19 +73,31 @@ def _packed(layer: Array | None, area: Window, scale: float) -> cube.Packed:
     return np.full(area.shape, cube.FILL) if layer is None else cube.pack(layer, scale)
 
 
-def write_times(writer: CubeWriter, passes: Sequence[Pass], zone: ZoneInfo) -> None:
-    """Write when, and on which relative orbit, each pass was acquired."""
+def write_times(writer: CubeWriter, passes: Sequence[Pass], zone: ZoneInfo, closing_hour: int | None = None) -> None:
+    """Write when, and on which relative orbit, each pass was acquired.
+
+    Args:
+        writer: Of the cube.
+        passes: In the order of time.
+        zone: The area's.
+        closing_hour: At which days of hourly weather end: no window ends after its image. None: without any.
+    """
     local = [overpass.acquired.astimezone(zone) for overpass in passes]
     seconds = np.array([int(overpass.acquired.timestamp()) for overpass in passes], np.int64)
     meaning = {"units": "seconds since 1970-01-01", "long_name": "acquisition, UTC"}
     writer.array("time", seconds, ("time",), meaning)
     writer.days("local_day", (moment.date() for moment in local), "time")
-    writer.days("window_end", (window_end(moment) for moment in local), "time")
+    writer.days("window_end", (_window_end(moment, closing_hour) for moment in local), "time")
     writer.array("orbit", np.array([overpass.orbit for overpass in passes], np.int64), ("time",))
     platforms = [overpass.platform for overpass in passes]
     codes = np.array([cube.PLATFORMS.index(name) if name in cube.PLATFORMS else 0 for name in platforms], np.int8)
     flags = {"flag_values": [*range(len(cube.PLATFORMS))], "flag_meanings": " ".join(["unknown", *cube.PLATFORMS[1:]])}
     writer.array("platform", codes, ("time",), flags)
+
+
+def _window_end(acquired_local: dt.datetime, closing_hour: int | None) -> dt.date:
+    end = window_end(acquired_local)
+    return end if closing_hour is None else min(end, last_closed(acquired_local, closing_hour))
 
 
 def write_incidence(writer: CubeWriter, index: BackscatterIndex, bad: BadFiles) -> None:

@@ -14,6 +14,7 @@ from mlssm.sources.folder import SUFFIXES
 
 log = logging.getLogger(__name__)
 
+OVERRULED = "datamodule.%s=%s counts, not the %s of %s"
 HERE = "."
 # where a source is looked for that nobody names, in this order
 USUAL = {
@@ -38,8 +39,9 @@ def settle(config: DatamoduleConfig) -> tuple[DatamoduleConfig, AreaFile | None]
     area = read_area_file(config.root)
     said: dict[str, Any] = {} if area is None else area.model_dump(exclude_none=True)
     sections: dict[str, Any] = {name: _section(config, said.get(name, {}), name) for name in USUAL}
-    if area is not None and config.time_zone is None:
-        sections["time_zone"] = area.time_zone
+    sections["time_zone"] = config.time_zone or said.get("time_zone")
+    if sections["time_zone"] != said.get("time_zone", sections["time_zone"]):
+        log.warning(OVERRULED, "time_zone", config.time_zone, said["time_zone"], config.root / AREA_FILE)
     # dumped and parsed again, so that a section that is put together is checked as one that is written
     return parse(DatamoduleConfig, config.model_dump() | sections), area
 
@@ -55,10 +57,7 @@ def _section(config: DatamoduleConfig, said: dict[str, Any], name: str) -> dict[
     said = {key: value for key, value in said.items() if value != AUTO}
     for key in sorted(given.keys() & said.keys()):
         if given[key] != said[key]:
-            log.warning(
-                "datamodule.%s.%s=%s counts, not the %s of %s",
-                *(name, key, given[key], said[key], config.root / AREA_FILE),
-            )
+            log.warning(OVERRULED, f"{name}.{key}", given[key], said[key], config.root / AREA_FILE)
     section = said | given
     if "folder" not in section:
         folder = _usual_folder(config.root, name)

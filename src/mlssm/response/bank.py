@@ -104,22 +104,20 @@ class SquaredErrors:
         return SquaredErrors(self.total + other.total, self.count + other.count)
 
 
-def bank_weights(errors: SquaredErrors, dates: float = EVIDENCE_DATES, own_share: float = OWN_SHARE) -> Floats:
+def bank_weights(errors: SquaredErrors) -> Floats:
     """Weights of the drivers at each pixel, which sum to 1 [driver, h, w].
 
     A pixel without labels gets its area's weights, an area without labels equal ones.
 
     Args:
         errors: Of held-out seasons.
-        dates: T.
-        own_share: Of a pixel's own log e, 0..1; the rest is its area's mean.
     """
     known = errors.count > 0
     if not known.any():
         return np.full(errors.total.shape, 1 / len(errors.total))
     own = np.log(np.maximum(errors.total / np.where(known, errors.count, 1), LEAST_ERROR))
     area = own[:, known].mean(axis=1)[:, None, None]
-    evidence = -dates / 2 * (area + own_share * np.where(known, own - area, 0.0))
+    evidence = -EVIDENCE_DATES / 2 * (area + OWN_SHARE * np.where(known, own - area, 0.0))
     weights = np.exp(evidence - evidence.max(axis=0))
     return np.asarray(weights / weights.sum(axis=0))
 

@@ -95,7 +95,7 @@ class ClosedForm:
         fitted = [Fitted.of(area, training, None, dates.seasons, settings.correlation) for area in areas]
         forms = []
         for each, response in zip(fitted, responses(fitted, inner.own_share.value), strict=True):
-            traits = traits_of(each, response, dates.seasons) if settings.penalties else None
+            traits = traits_of(each, response, dates.seasons) if inner.penalty else None
             forms.append(AreaForm(response, traits, inner.weights))
         chosen = inner.own_share.value, inner.penalty.value if inner.penalty else "none", inner.phi
         log.info("held-out training seasons chose own share %g, penalty %s, phi %.2f", *chosen)

@@ -7,7 +7,6 @@ the few stations once, and at pixels by one small matrix product a date.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -149,9 +148,9 @@ def bucket_driver(forcing: Forcing, capacity_mm: float, drainage_days: float, fi
     return Driver(f"bucket {capacity_mm:g} mm {drainage_days:g} d {field_capacity:g}", stored, "share")
 
 
-def bank(forcing: Forcing, *, buckets: bool = True, decays: Sequence[float] = BANK_DECAYS) -> list[Driver]:
+def bank(forcing: Forcing, *, buckets: bool = True) -> list[Driver]:
     """Many drivers to weigh: log(1 + API) and sqrt(API) of every decay, and buckets where there is a demand."""
-    drivers = [index_driver(forcing, decay, shape) for shape in ("log", "root") for decay in decays]
+    drivers = [index_driver(forcing, decay, shape) for shape in ("log", "root") for decay in BANK_DECAYS]
     if not buckets or forcing.demand is None:
         return drivers
     cases = ((c, k, f) for c in CAPACITIES_MM for k in DRAINAGE_DAYS for f in FIELD_CAPACITIES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +18,8 @@ from mlssm.response.folds import Fold, Retrieve, Retrieved, season_folds
 from mlssm.response.nowcast import Earlier, Moment, Persistence
 from mlssm.response.traits import Traits
 from mlssm.weather.stations import Days
+
+log = logging.getLogger(__name__)
 
 OWN_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
 
@@ -216,6 +219,10 @@ def choose(areas: Sequence[Area], dates: Dates, training: Booleans, settings: Se
     fitted = _fit_folds(folds, areas, dates.seasons, settings)
     share = _own_share(folds, fitted, settings.own_shares)
     held = {fold.season: _hold(fold, fitted[fold.season], dates, share.value, settings) for fold in folds}
+    if settings.penalties and sum(any(area.moments.count for area in areas) for areas in held.values()) < 2:
+        log.warning("one training season alone has labels when it is held out: no correction is learnt beside the base")
+        settings = replace(settings, penalties=())
+        held = {season: [replace(each, traits=None) for each in areas] for season, areas in held.items()}
     penalty = _penalty(held, settings.penalties) if settings.penalties else None
     forecasts = {season: _forecasts(held, season, penalty) for season in held}
     weights = ridge(_moments(held, None), penalty.value) if penalty else np.empty(0)

@@ -260,9 +260,9 @@ def _explained(x: Tensor, y: Tensor, xx: Tensor, yy: Tensor, xy: Tensor) -> Tens
     return torch.where(flat, 0.0, found)
 
 
-def per_date(sums: Tensor, distribution: Distribution = "natural") -> tuple[Scores, ...]:
-    """Scores of each date; `sums` is [dates, ..., bins, len(SUMS)]."""
-    return tuple(scores(of_date, distribution) for of_date in sums)
+def per_date(sums: Tensor) -> tuple[Scores, ...]:
+    """Natural scores of each date; `sums` is [dates, ..., bins, len(SUMS)]."""
+    return tuple(scores(of_date) for of_date in sums)
 
 
 def per_bin(sums: Tensor) -> tuple[Scores, ...]:
@@ -270,16 +270,15 @@ def per_bin(sums: Tensor) -> tuple[Scores, ...]:
     return tuple(scores(of_bin) for of_bin in sums.movedim(-2, 0).unsqueeze(-2))
 
 
-def per_area(sums: Tensor, areas: Sequence[int], distribution: Distribution = "natural") -> tuple[Scores, ...]:
-    """Scores of each area.
+def per_area(sums: Tensor, areas: Sequence[int]) -> tuple[Scores, ...]:
+    """Natural scores of each area.
 
     Args:
         sums: [dates, blocks, bins, len(SUMS)].
         areas: Area of each block, numbered from 0.
-        distribution: As in `scores`.
     """
     of_block = torch.as_tensor(areas)
-    return tuple(scores(sums[:, of_block == area], distribution) for area in range(int(of_block.max()) + 1))
+    return tuple(scores(sums[:, of_block == area]) for area in range(int(of_block.max()) + 1))
 
 
 def _spread(variance: Tensor, mean_square: Tensor) -> Tensor:

@@ -136,6 +136,11 @@ def _units_by_values(info: RasterInfo, named: Named, config: BackscatterConfig, 
     text = info.bands[(stored.band or 1) - 1]
     if named.positive and polarisation(text) == text.strip().upper():
         return named.positive
+    if np.median(values) < 0:
+        raise DataError(
+            f"{info.path} holds values around {np.median(values):.3g}, neither decibels nor power: decibels that were "
+            "divided? Give them as they are, or declare their scale"
+        )
     if np.median(values) > NO_BACKSCATTER_ABOVE:
         raise DataError(
             f"{info.path} holds values around {np.median(values):.3g}, no calibrated backscatter: digital numbers, or "

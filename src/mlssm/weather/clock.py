@@ -25,8 +25,8 @@ def closing_hour(passes: Mapping[int, Sequence[dt.datetime]]) -> tuple[int, tupl
     """The local hour at which the days of hourly weather end: that of the passes, rounded down.
 
     There is one record for all images. Where relative orbits pass at hours more than one apart, the orbit with most
-    images gives the hour, and a line says how far the windows of the others end from their images. The latest full hour
-    that no pass of the orbit precedes is taken, so that no rain of after the image counts.
+    images gives the hour, and a line says how long before their images the windows of the others end. The latest full
+    hour that no pass of the orbit precedes is taken, so that no rain of after the image counts.
 
     Args:
         passes: Local acquisition times of each relative orbit.
@@ -49,9 +49,10 @@ def closing_hour(passes: Mapping[int, Sequence[dt.datetime]]) -> tuple[int, tupl
 def _told(orbit: int, hours: Floats, hour: int) -> str:
     """How far the windows of an orbit end from its images."""
     middle = _circular_mean(hours)
-    late = middle + (24 if middle < NOON else 0) - (hour + (24 if hour < NOON else 0))
-    where = f"{late:.0f} h before" if late > 0 else f"{-late:.0f} h after"
-    return f"the {len(hours)} images of orbit {orbit} are taken at {middle:.1f} h: their windows end {where} them"
+    early = (middle - hour) % 24
+    return (
+        f"the {len(hours)} images of orbit {orbit} are taken at {middle:.1f} h: their windows end {early:.0f} h before"
+    )
 
 
 def _hours(time: dt.datetime) -> float:
@@ -84,6 +85,17 @@ def day_of(ends_local: pd.DatetimeIndex, hour: int) -> Days:
     shifted = ends_local - pd.Timedelta(hours=hour)
     days = shifted.ceil("D").to_numpy().astype("datetime64[D]")
     return np.asarray(days if hour >= NOON else days - np.timedelta64(1, "D"), "datetime64[D]")
+
+
+def last_closed(acquired_local: dt.datetime, hour: int) -> dt.date:
+    """The last day of hourly weather that had closed when an image was taken, named as by `day_of`.
+
+    Args:
+        acquired_local: Acquisition in the area's local time.
+        hour: At which days close, 1..24.
+    """
+    day = (acquired_local.replace(tzinfo=None) - dt.timedelta(hours=hour)).date()
+    return day if hour >= NOON else day - dt.timedelta(days=1)
 
 
 def lengths(days: Days, hour: int, zone: ZoneInfo) -> Floats:

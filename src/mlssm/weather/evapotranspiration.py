@@ -17,6 +17,7 @@ from mlssm.weather.stations import Days, Floats
 
 RADIATION_COEFFICIENT = 0.16  # FAO-56 eq. 50's kRs for interior places, degC^-0.5
 MIN_CALIBRATION_DAYS = 30
+ANEMOMETER_M = 10.0  # height above ground
 
 
 class Method(IntEnum):
@@ -90,12 +91,12 @@ def vapour_pressure(max_temperature: Floats, min_temperature: Floats, relative_h
     return np.asarray(relative_humidity / 100 * saturation, dtype=np.float64)
 
 
-def wind_at_2m(wind: Floats, height_m: float = 10.0) -> Floats:
+def wind_at_2m(wind: Floats, height_m: float = ANEMOMETER_M) -> Floats:
     """Wind speed at 2 m above grass from one at another height, m/s (FAO-56 eq. 47).
 
     Args:
         wind: Wind speed, m/s.
-        height_m: Height of the anemometer above ground; 10 m at airports.
+        height_m: Height of the anemometer above ground; that of airports by default.
     """
     return np.asarray(wind * (4.87 / np.log(67.8 * height_m - 5.42)))
 

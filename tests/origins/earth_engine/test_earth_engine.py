@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
-from tests.conftest import compose_plain
-from tests.origins.earth_engine.conftest import Engine
 
 from mlssm.config import DatamoduleConfig, parse
 from mlssm.config.area_file import read_area_file
@@ -57,29 +56,36 @@ def pixels(text: str, band: str, shape: tuple[int, int]) -> npt.NDArray[np.float
 
 
 @pytest.fixture
-def filled(engine: Engine) -> Engine:
+def filled(engine: Any) -> Any:
     engine.rows = {S2: [sentinel2("20220105", 5), sentinel2("20220107", 50)], S1: [scene(day) for day in DAYS]}
     engine.bands = ("VV", "VH", "angle", "DEM", "ndvi")
     engine.values = pixels
     return engine
 
 
-def area(root: Path, *overrides: str) -> DatamoduleConfig:
-    values = compose_plain(
-        "train",
-        "datamodule=earth_engine",
-        f"datamodule.root={root}",
-        f"area={PLACE}",
-        "dates=2022-01-01/2022-01-31",
-        "datamodule.origin.download.backoff_s=0",
-        "datamodule.origin.download.retries=2",
-        *overrides,
-    )
-    return parse(DatamoduleConfig, values["datamodule"])
+Area = Callable[..., DatamoduleConfig]
 
 
-def test_an_area_is_filled_and_read(filled: Engine, tmp_path: Path) -> None:
-    config = area(tmp_path / "area")
+@pytest.fixture
+def area(composed: Callable[..., dict[str, Any]], tmp_path: Path) -> Area:
+    def made(*overrides: str) -> DatamoduleConfig:
+        values = composed(
+            "train",
+            "datamodule=earth_engine",
+            f"datamodule.root={tmp_path / 'area'}",
+            f"area={PLACE}",
+            "dates=2022-01-01/2022-01-31",
+            "datamodule.origin.download.backoff_s=0",
+            "datamodule.origin.download.retries=2",
+            *overrides,
+        )
+        return parse(DatamoduleConfig, values["datamodule"])
+
+    return made
+
+
+def test_an_area_is_filled_and_read(filled: Any, area: Area) -> None:
+    config = area()
     fill(config)
     names = [f"backscatter/S1A_{day}T230000_106_ascending.tif" for day in DAYS]
     found = sorted(path.relative_to(config.root).as_posix() for path in config.root.rglob("*.tif"))
@@ -104,8 +110,8 @@ def test_an_area_is_filled_and_read(filled: Engine, tmp_path: Path) -> None:
     assert list(index.incidence) == [106]
 
 
-def test_all_pixels_are_asked_for_on_the_stated_grid_in_tiles(filled: Engine, tmp_path: Path) -> None:
-    config = area(tmp_path / "area", *(f"datamodule.origin.{each}=null" for each in ("dem", "ndvi")))
+def test_all_pixels_are_asked_for_on_the_stated_grid_in_tiles(filled: Any, area: Area) -> None:
+    config = area(*(f"datamodule.origin.{each}=null" for each in ("dem", "ndvi")))
     config.origin.backscatter.__dict__["tile"] = 64  # type: ignore[union-attr]
     fill(config)
     with rasterio.open(next(config.root.rglob("*.tif"))) as dataset:
@@ -120,8 +126,8 @@ def test_all_pixels_are_asked_for_on_the_stated_grid_in_tiles(filled: Engine, tm
     assert max(grid["dimensions"]["width"] for grid in filled.grids) == 64
 
 
-def test_the_search_is_of_the_place_the_days_the_mode_and_polarisations(filled: Engine, tmp_path: Path) -> None:
-    fill(area(tmp_path / "area", *(f"datamodule.origin.{each}=null" for each in ("dem", "ndvi"))))
+def test_the_search_is_of_the_place_the_days_the_mode_and_polarisations(filled: Any, area: Area) -> None:
+    fill(area(*(f"datamodule.origin.{each}=null" for each in ("dem", "ndvi"))))
     search = filled.asked[0]
     assert f'"id": {{"constantValue": "{S1}"}}' in search
     for constant in ("2021-12-31", "2022-02-02", "instrumentMode", "IW", "transmitterReceiverPolarisation", "VV", "VH"):
@@ -131,13 +137,13 @@ def test_the_search_is_of_the_place_the_days_the_mode_and_polarisations(filled: 
 
 
 def test_a_scene_that_was_processed_twice_is_taken_once_and_days_are_local(
-    filled: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    filled: Any, area: Area, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     # 1 January 2022, 1 h UTC is 31 December there
     before = ["S1A_IW_GRDH_1SDV_20220101T010000_x_1", milliseconds("20220101", 1), 4, "DESCENDING", 1]
     filled.rows[S1] = [before, scene(DAYS[0], "NEW1", 9), scene(DAYS[0], "ZOLD", 5), scene(DAYS[1], "0000", None)]
-    config = area(tmp_path / "area", *(f"datamodule.origin.{each}=null" for each in ("dem", "ndvi")))
+    config = area(*(f"datamodule.origin.{each}=null" for each in ("dem", "ndvi")))
     fill(config)
     stated = read_area_file(config.root)
     assert stated is not None
@@ -145,11 +151,10 @@ def test_a_scene_that_was_processed_twice_is_taken_once_and_days_are_local(
     assert "1 scenes are there in an older processing" in caplog.text
 
 
-def test_a_killed_fill_goes_on_scene_by_scene(filled: Engine, tmp_path: Path) -> None:
+def test_a_killed_fill_goes_on_scene_by_scene(filled: Any, area: Area) -> None:
     import ee
 
     config = area(
-        tmp_path / "area",
         *(f"datamodule.origin.{each}=null" for each in ("dem", "ndvi")),
         "datamodule.origin.download.threads=1",
     )
@@ -175,7 +180,7 @@ def nodes(image: Any) -> str:
     return json.dumps(serializer.encode(image, is_compound=False, for_cloud_api=True))
 
 
-def test_coarser_backscatter_is_a_mean_of_power(engine: Engine) -> None:
+def test_coarser_backscatter_is_a_mean_of_power(engine: Any) -> None:
     coarse, fine = (
         nodes(scene_image(f"{S1}/x", ("VV", "VH"), Grid(GRID.crs, GRID.origin, pixel, 6, 8))) for pixel in (20.0, 10.0)
     )
@@ -187,7 +192,7 @@ def test_coarser_backscatter_is_a_mean_of_power(engine: Engine) -> None:
     assert "Image.exp" not in fine
 
 
-def test_ndvi_masks_clouds_by_classes_or_by_probability(engine: Engine) -> None:
+def test_ndvi_masks_clouds_by_classes_or_by_probability(engine: Any) -> None:
     assets = [f"{S2}/{sentinel2(day, 5)[0]}" for day in ("20220105", "20220105")]
     classes = nodes(ndvi_image(assets, EarthEngineNdvi(service="earth_engine")))
     chosen = EarthEngineNdvi(service="earth_engine", clouds="probability", most_probable=33)
@@ -202,7 +207,7 @@ def test_ndvi_masks_clouds_by_classes_or_by_probability(engine: Engine) -> None:
     assert '"constantValue": "2022-01-06"' in probability  # the day's end
 
 
-def test_elevation_is_of_either_model(engine: Engine) -> None:
+def test_elevation_is_of_either_model(engine: Any) -> None:
     copernicus, nasadem = (nodes(elevation_image(MODELS[name], GRID)) for name in ("copernicus", "nasadem"))
     assert "COPERNICUS/DEM/GLO30" in copernicus
     assert '"ImageCollection.mosaic"' in copernicus
@@ -210,16 +215,16 @@ def test_elevation_is_of_either_model(engine: Engine) -> None:
     assert all('"constantValue": "bilinear"' in text for text in (copernicus, nasadem))
 
 
-def test_values_that_no_ndvi_has_are_refused(filled: Engine, tmp_path: Path) -> None:
+def test_values_that_no_ndvi_has_are_refused(filled: Any, area: Area) -> None:
     filled.values = lambda text, band, shape: np.full(shape, 5000.0)
     with pytest.raises(DataError, match=r"an NDVI of 5000, outside -1\.\.1"):
-        fill(area(tmp_path / "area", *(f"datamodule.origin.{each}=null" for each in ("dem", "backscatter"))))
+        fill(area(*(f"datamodule.origin.{each}=null" for each in ("dem", "backscatter"))))
 
 
-def test_no_scene_is_told(filled: Engine, tmp_path: Path) -> None:
+def test_no_scene_is_told(filled: Any, area: Area) -> None:
     filled.rows[S1] = []
     with pytest.raises(DataError, match=r"no IW scene with VV and VH .* \(relative orbits: all\)"):
-        fill(area(tmp_path / "area"))
+        fill(area())
 
 
 def session() -> Session:
@@ -244,7 +249,7 @@ def failing(error: Exception) -> Any:
         ("Image.select: Band pattern 'VH' did not match any bands.", "Band pattern"),
     ],
 )
-def test_what_is_refused_for_good_is_asked_once_and_told_with_its_cure(engine: Engine, said: str, cure: str) -> None:
+def test_what_is_refused_for_good_is_asked_once_and_told_with_its_cure(engine: Any, said: str, cure: str) -> None:
     import ee
 
     asked: list[int] = []
@@ -265,7 +270,7 @@ def test_what_is_refused_for_good_is_asked_once_and_told_with_its_cure(engine: E
         ("An internal error has occurred", "smaller"),
     ],
 )
-def test_what_fails_for_now_is_asked_again(engine: Engine, said: str, word: str) -> None:
+def test_what_fails_for_now_is_asked_again(engine: Any, said: str, word: str) -> None:
     import ee
 
     answers: list[Exception] = [ee.EEException(said)] * 2
@@ -274,7 +279,7 @@ def test_what_fails_for_now_is_asked_again(engine: Engine, said: str, word: str)
         session().ask(lambda: failing(ee.EEException(said)), "pixels")
 
 
-def test_an_expired_login_and_a_broken_connection_are_told_apart(engine: Engine) -> None:
+def test_an_expired_login_and_a_broken_connection_are_told_apart(engine: Any) -> None:
     from google.auth.exceptions import RefreshError, TransportError
 
     with pytest.raises(DataError, match="run `earthengine authenticate`"):
@@ -285,7 +290,7 @@ def test_an_expired_login_and_a_broken_connection_are_told_apart(engine: Engine)
         session().ask(lambda: 1 // 0, "the login")
 
 
-def test_without_a_login_the_cure_is_told(engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_login_the_cure_is_told(engine: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import ee
 
     ee.Reset()

@@ -12,8 +12,6 @@ import pytest
 import rasterio
 from rasterio.transform import from_bounds
 from rasterio.warp import transform_bounds
-from tests.origins.catalogue import CRS, NORTH, WEST, cog
-from tests.origins.conftest import Faulty
 
 from mlssm.config.soil_services import PolarisSoil, SoilGridsSoil, SsurgoSoil
 from mlssm.config.sources import SoilSource
@@ -28,6 +26,7 @@ from mlssm.sources.classes import classes_of
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.static import read_soil
 
+CRS, WEST, NORTH = "EPSG:32618", 330000.0, 4300000.0
 GRID = Grid(CRS, (WEST, NORTH), 20.0, 20, 30)
 BOX = transform_bounds(CRS, "EPSG:4326", *GRID.bounds)
 QUERY = "/tabular/post.rest"
@@ -67,7 +66,7 @@ def rectangle(west: float, east: float) -> str:
     return f"POLYGON (({', '.join(f'{x} {y}' for x, y in zip(xs, ys, strict=True))}))"
 
 
-def survey(server: Faulty, table: list[list[str | None]]) -> list[str]:
+def survey(server: Any, table: list[list[str | None]]) -> list[str]:
     """Let Soil Data Access answer: three map units from west to east, and a table of their classes."""
     asked: list[str] = []
     polygons = [["101", rectangle(0, 0.5)], ["102", rectangle(0.5, 0.8)], ["103", rectangle(0.8, 1)]]
@@ -83,7 +82,7 @@ def survey(server: Faulty, table: list[list[str | None]]) -> list[str]:
     return asked
 
 
-def test_ssurgo_burns_hydrologic_groups(server: Faulty, downloads: Downloads, request_: Request) -> None:
+def test_ssurgo_burns_hydrologic_groups(server: Any, downloads: Downloads, request_: Request) -> None:
     asked = survey(server, [["101", "B/D", "100"], ["102", "A", "100"], ["103", None, "100"]])
     fetched = filled(SsurgoFetcher(SsurgoSoil(service="ssurgo", api=server.url), downloads), request_)
     found = classes(fetched, request_)
@@ -98,7 +97,7 @@ def test_ssurgo_burns_hydrologic_groups(server: Faulty, downloads: Downloads, re
     assert "public domain" in fetched.files[0].licence
 
 
-def test_ssurgo_takes_the_texture_of_the_largest_share(server: Faulty, downloads: Downloads, request_: Request) -> None:
+def test_ssurgo_takes_the_texture_of_the_largest_share(server: Any, downloads: Downloads, request_: Request) -> None:
     table: list[list[str | None]] = [
         ["101", "Silt loam", "40"],
         ["101", "Fine sandy loam", "30"],
@@ -114,7 +113,7 @@ def test_ssurgo_takes_the_texture_of_the_largest_share(server: Faulty, downloads
     assert found[5, 28] == ""
 
 
-def test_ssurgo_goes_on_after_faults_for_now(server: Faulty, downloads: Downloads, request_: Request) -> None:
+def test_ssurgo_goes_on_after_faults_for_now(server: Any, downloads: Downloads, request_: Request) -> None:
     survey(server, [["101", "B", "100"], ["102", "A", "100"]])
     server.faults[QUERY] = [503, 500]
     fetched = filled(SsurgoFetcher(SsurgoSoil(service="ssurgo", api=server.url), downloads), request_)
@@ -126,7 +125,7 @@ def test_ssurgo_goes_on_after_faults_for_now(server: Faulty, downloads: Download
 
 
 def test_ssurgo_says_where_it_has_nothing_or_something_unknown(
-    server: Faulty, downloads: Downloads, request_: Request
+    server: Any, downloads: Downloads, request_: Request
 ) -> None:
     fetcher = SsurgoFetcher(SsurgoSoil(service="ssurgo", api=server.url), downloads)
     server.answers[QUERY] = lambda query, body: {}
@@ -161,9 +160,7 @@ def coverage(value: float, nodata: float | None = -32768, dtype: Any = np.int16)
 
 
 @pytest.mark.parametrize("nodata", [-32768, None])
-def test_soilgrids_becomes_texture(
-    server: Faulty, downloads: Downloads, request_: Request, nodata: float | None
-) -> None:
+def test_soilgrids_becomes_texture(server: Any, downloads: Downloads, request_: Request, nodata: float | None) -> None:
     server.by_query = {"clay_5-15cm_mean": coverage(150, nodata), "sand_5-15cm_mean": coverage(200, nodata)}
     settings = SoilGridsSoil(service="soilgrids", api=f"{server.url}/mapserv", depth="5-15cm")
     fetched = filled(SoilGridsFetcher(settings, downloads), request_)
@@ -178,7 +175,7 @@ def test_soilgrids_becomes_texture(
     assert len(server.seen) == before  # it is there
 
 
-def test_soilgrids_that_answers_otherwise_is_refused(server: Faulty, downloads: Downloads, request_: Request) -> None:
+def test_soilgrids_that_answers_otherwise_is_refused(server: Any, downloads: Downloads, request_: Request) -> None:
     fetcher = SoilGridsFetcher(SoilGridsSoil(service="soilgrids", api=f"{server.url}/mapserv"), downloads)
     server.by_query = {"clay": b"<ows:ExceptionReport>msWCSGetCoverage20(): no such coverage"}
     with pytest.raises(DataError, match="answers with no GeoTIFF: <ows:ExceptionReport>"):
@@ -191,23 +188,25 @@ def test_soilgrids_that_answers_otherwise_is_refused(server: Faulty, downloads: 
         filled(fetcher, request_)
 
 
-def polaris(server: Faulty, clay: float, sand: float) -> PolarisFetcher:
+def polaris(server: Any, made: Any, clay: float, sand: float) -> PolarisFetcher:
     (name,) = tile_names(GRID)
     for part, value in (("clay", clay), ("sand", sand)):
         values = np.full((60, 60), value, np.float32)
         values[:, 15:] = -9999
-        server.files[f"/v1.0/{part}/mean/0_5/{name}.tif"] = cog(values, 30, -9999, north=NORTH + 300, west=WEST - 150)
+        server.files[f"/v1.0/{part}/mean/0_5/{name}.tif"] = made.cog(
+            values, 30, -9999, north=NORTH + 300, west=WEST - 150
+        )
     return PolarisFetcher(PolarisSoil(service="polaris", api=f"{server.url}/v1.0"), Downloads(settings_of(server)))
 
 
-def settings_of(server: Faulty) -> Any:
+def settings_of(server: Any) -> Any:
     from mlssm.config.origins import DownloadConfig
 
     return DownloadConfig(cache=None, retries=2, backoff_s=0.001, timeout_s=1)
 
 
-def test_polaris_becomes_texture_by_windows(server: Faulty, request_: Request) -> None:
-    fetched = filled(polaris(server, 60, 20), request_)
+def test_polaris_becomes_texture_by_windows(server: Any, made: Any, request_: Request) -> None:
+    fetched = filled(polaris(server, made, 60, 20), request_)
     found = classes(fetched, request_)
     assert found[10, 5] == "clay"
     assert found[10, 25] == ""
@@ -217,9 +216,9 @@ def test_polaris_becomes_texture_by_windows(server: Faulty, request_: Request) -
         assert dataset.nodata == 0
 
 
-def test_polaris_says_where_it_has_nothing_or_no_percent(server: Faulty, request_: Request) -> None:
+def test_polaris_says_where_it_has_nothing_or_no_percent(server: Any, made: Any, request_: Request) -> None:
     with pytest.raises(DataError, match="holds 600 to 600, which are no percent"):
-        filled(polaris(server, 600, 20), request_)
+        filled(polaris(server, made, 600, 20), request_)
     server.files.clear()
     fetcher = PolarisFetcher(PolarisSoil(service="polaris", api=f"{server.url}/v1.0"), Downloads(settings_of(server)))
     with pytest.raises(DataError, match="POLARIS has nothing on area"):

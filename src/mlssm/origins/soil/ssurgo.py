@@ -31,7 +31,8 @@ from mlssm.secrets import without_password
 log = logging.getLogger(__name__)
 
 LICENCE = "SSURGO of USDA-NRCS, public domain"
-SIDE_M = 8000.0  # of a tile; Soil Data Access answers with 32 MB at most
+SIDE_M = 5000.0  # of a tile; Soil Data Access answers with 32 MB at most, and cuts
+MOST_ROWS = 100_000
 WGS84 = "EPSG:4326"
 # a dual group is D while it is not drained
 GROUPS = {1: "A", 2: "A/D", 3: "B", 4: "B/D", 5: "C", 6: "C/D", 7: "D"}
@@ -167,6 +168,8 @@ class SsurgoFetcher:
                 if FOR_NOW.search(said):
                     raise FaultForNow(said) from error
                 raise DataError(f"Soil Data Access refuses a query: {said}") from error
+            if len(answer.data) >= MOST_ROWS:
+                raise DataError(f"Soil Data Access cuts its answer at {MOST_ROWS} rows; set a smaller area")
             return [dict(zip(answer.columns, row, strict=True)) for row in answer.data]
 
         return patiently(attempt, self.settings.api, self._downloads.config, self._downloads.stop)

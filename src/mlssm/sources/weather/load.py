@@ -39,6 +39,7 @@ class WeatherReport:
         notes: What was corrected, moved or left out of the stations that were read, a line each.
         skipped: Names of the files that could not be read.
         last_observed: The last day of the record; what follows is forecast.
+        closing_hour: Local hour at which the days of hourly stations end, 1..24; None where no station is hourly.
     """
 
     quality: tuple[StationQuality, ...]
@@ -47,6 +48,7 @@ class WeatherReport:
     notes: tuple[str, ...]
     skipped: tuple[str, ...]
     last_observed: dt.date
+    closing_hour: int | None = None
 
 
 def load_weather(
@@ -69,7 +71,8 @@ def load_weather(
     site = site or Site()
     bad = BadFiles(on_bad_file)
     records, far = read_folder(root, source, site, bad)
-    if any(record.hourly for record in records):
+    hourly = any(record.hourly for record in records)
+    if hourly:
         far = (*far, *site.lines)
         for line in site.lines:
             log.warning(line)
@@ -91,6 +94,7 @@ def load_weather(
         notes=(*_notes(checked), *far, *_told(calibration)),
         skipped=tuple(bad.skipped),
         last_observed=last.date(),
+        closing_hour=site.hour if hourly else None,
     )
     groups = {record.group for record in checked}
     for quality in report.quality:
