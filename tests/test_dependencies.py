@@ -14,7 +14,7 @@ OWN = {"mlssm", "hydra_plugins"}
 # libraries import these where they are told to: Optuna (CMA-ES), pandas (Parquet, Markdown)
 BY_OTHERS = {"cmaes", "pyarrow", "tabulate"}
 # of several distributions that ship a module, the one that is asked for
-CHOSEN = {"mlflow": "mlflow"}
+CHOSEN = {"mlflow": "mlflow", "google": "google-auth"}
 
 
 def normal(name: str) -> str:

@@ -37,6 +37,14 @@ def test_the_paper_s_area_is_one_command(tmp_path: Path, server: Any, composed: 
     assert config.origin.weather is not None
 
 
+def test_the_paper_s_area_comes_from_earth_engine_too(composed: Any) -> None:
+    config = parse(TrainConfig, composed("train", COUNTY, "datamodule=earth_engine")).datamodule
+    assert config.origin is not None
+    services = {name: getattr(config.origin, name).service for name in ("backscatter", "ndvi", "soil", "weather")}
+    assert services == {"backscatter": "earth_engine", "ndvi": "earth_engine", "soil": "ssurgo", "weather": "noaa"}
+    assert (config.area, config.time_zone) == ("prince_georges", "America/New_York")
+
+
 def test_scenes_bytes_and_requests_are_said(
     server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, composed: Any, made: Any
 ) -> None:

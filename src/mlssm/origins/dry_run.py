@@ -69,10 +69,10 @@ def _lines(source: str, settings: Strict, downloads: Downloads, request: Request
 
 def _told(plan: Plan) -> Iterable[str]:
     sizes = [item.size for item in plan.wanted]
-    total = sum(size for size in sizes if size is not None)
-    unknown = sum(size is None for size in sizes)
-    also = f" and {unknown} files of unknown size" if unknown else ""
-    counts = f"{len(plan.wanted)} files, {_megabytes(total)}{also}, {plan.requests} requests"
+    known = [size for size in sizes if size is not None]
+    total = [_megabytes(sum(known))] if known else []
+    total += [f"{len(sizes) - len(known)} of unknown size"] if len(known) < len(sizes) else []
+    counts = f"{len(plan.wanted)} files, {' and '.join(total)}, {plan.requests} requests"
     yield f"{plan.source}: {counts}; {plan.service}"
     yield from (f"  {note}" for note in plan.notes)
 
