@@ -95,10 +95,9 @@ def meant(error: Exception, what: str) -> Exception:
     """What an error of Earth Engine, of its login or of the connection means; any other stays as it is."""
     import ee
     from google.auth.exceptions import GoogleAuthError, TransportError
-    from httplib2 import HttpLib2Error
 
     said = without_password(" ".join(str(error).split()))[:300]
-    if isinstance(error, TransportError | HttpLib2Error | OSError):
+    if isinstance(error, TransportError | OSError):
         return FaultForNow(f"the connection broke ({said})")
     if not isinstance(error, ee.EEException | GoogleAuthError):
         return error
