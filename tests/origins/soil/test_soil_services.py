@@ -21,7 +21,7 @@ from mlssm.origins.contract import Fetched, Fetcher, Place, Request
 from mlssm.origins.download import Downloads
 from mlssm.origins.soil.polaris import PolarisFetcher, tile_names
 from mlssm.origins.soil.soilgrids import SoilGridsFetcher
-from mlssm.origins.soil.ssurgo import SsurgoFetcher, tiles
+from mlssm.origins.soil.ssurgo import SsurgoFetcher, met, tiles
 from mlssm.sources.classes import classes_of
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.static import read_soil
@@ -35,7 +35,9 @@ METADATA = "ColumnOrdinal=0,ColumnSize=30,NumericPrecision=255,NumericScale=255,
 
 @pytest.fixture
 def request_(tmp_path: Path) -> Request:
-    place = Place({"type": "Polygon", "coordinates": []}, BOX)
+    west, south, east, north = BOX
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    place = Place({"type": "Polygon", "coordinates": [ring]}, BOX)
     return Request(place, dt.date(2022, 1, 1), dt.date(2022, 1, 31), GRID, tmp_path / "area", "soil")
 
 
@@ -142,6 +144,14 @@ def test_tiles_cover_a_grid_once() -> None:
     for tile in tiles(grid):
         count[tile.window.slices] += 1
     assert (count == 1).all()
+
+
+def test_only_tiles_that_the_place_meets_are_asked_for(request_: Request) -> None:
+    grid = Grid(CRS, (WEST, NORTH), 20.0, 900, 500)
+    place = Place({"type": "Polygon", "coordinates": [[[*BOX[:2]], [BOX[2], BOX[1]], [*BOX[2:]], [*BOX[:2]]]]}, BOX)
+    wide = Request(place, request_.first, request_.last, grid, request_.root, "soil")
+    assert [tile.name for tile in met(wide)] == ["ssurgo_00000_00000.tif"]
+    assert len(list(tiles(grid))) == 8
 
 
 def coverage(value: float, nodata: float | None = -32768, dtype: Any = np.int16) -> bytes:

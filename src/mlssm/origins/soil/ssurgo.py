@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 LICENCE = "SSURGO of USDA-NRCS, public domain"
 SIDE_M = 5000.0  # of a tile; Soil Data Access answers with 32 MB at most, and cuts
 MOST_ROWS = 100_000
+TILE_BYTES = 2_000_000  # where soils are mapped finely
 WGS84 = "EPSG:4326"
 # a dual group is D while it is not drained
 GROUPS = {1: "A", 2: "A/D", 3: "B", 4: "B/D", 5: "C", 6: "C/D", 7: "D"}
@@ -75,10 +76,10 @@ class SsurgoFetcher:
     def plan(self, request: Request) -> Plan:
         """Cut the grid into tiles; see `mlssm.origins.contract.Fetcher`. It asks nothing."""
         wanted = tuple(
-            Wanted(f"{request.folder}/{tile.name}", f"{self.settings.api}/tabular/post.rest", None, LICENCE)
-            for tile in tiles(request.grid)
+            Wanted(f"{request.folder}/{tile.name}", f"{self.settings.api}/tabular/post.rest", TILE_BYTES, LICENCE)
+            for tile in met(request)
         )
-        notes = (f"{self.settings.classes.replace('_', ' ')} of map units",)
+        notes = (f"{self.settings.classes.replace('_', ' ')} of map units; bytes are estimated",)
         return Plan("soil", "SSURGO (Soil Data Access)", wanted, 2 * len(wanted), notes)
 
     def fetch(self, request: Request, plan: Plan) -> Fetched:
@@ -87,7 +88,7 @@ class SsurgoFetcher:
         Raises:
             DataError: The survey has nothing there.
         """
-        parts = {f"{request.folder}/{tile.name}": tile for tile in tiles(request.grid)}
+        parts = {f"{request.folder}/{tile.name}": tile for tile in met(request)}
         missing = [item for item in plan.wanted if not (request.root / item.name).is_file()]
         with transfer(request.folder, len(missing)) as shown:
             self._downloads.each(lambda item: self._write(item, parts[item.name], request), missing, shown)
@@ -156,7 +157,8 @@ class SsurgoFetcher:
 
         async def ask() -> Any:
             timeout = self._downloads.config.timeout_s
-            async with soildb.SDAClient(base_url=self.settings.api, timeout=timeout, max_retries=0) as client:
+            client = soildb.SDAClient(base_url=self.settings.api, timeout=timeout, max_retries=0)
+            async with client:
                 return await client.execute_sql(sql)
 
         def attempt() -> list[dict[str, Any]]:
@@ -187,6 +189,17 @@ def tiles(grid: Grid) -> Iterator[Tile]:
         for col in range(0, grid.width, side):
             window = Window(row, col, min(side, grid.height - row), min(side, grid.width - col))
             yield Tile(f"ssurgo_{row:05d}_{col:05d}.tif", window)
+
+
+def met(request: Request) -> Iterator[Tile]:
+    """The tiles that the place meets."""
+    from shapely.geometry import box, shape
+
+    place = shape(dict(request.place.geometry))
+    for tile in tiles(request.grid):
+        bounds = request.grid.crop(tile.window).bounds
+        if place.intersects(box(*transform_bounds(request.grid.crs, WGS84, *bounds))):
+            yield tile
 
 
 def _box(bounds: Bounds) -> str:
