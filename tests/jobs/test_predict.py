@@ -98,3 +98,12 @@ def test_earlier_images_that_lack_a_part_of_the_models_channel_are_refused(water
     assert not _has_channel(stack, mix, {"retrieval": [{}], "nowcast": False})
     assert "nothing is retrieved from them" in caplog.text
     assert _has_channel(stack, {"VV": 1.0}, {"retrieval": [{}], "nowcast": True})
+
+
+def test_a_model_fetches_nothing(composed: Any, told: Any) -> None:
+    """Its files are there; what is asked for and written is not for a model to choose."""
+    plain = composed("train", "datamodule=stac", "area=[-77,38,-76,39]", "dates=2022-01-01/2022-02-01")["datamodule"]
+    trained = parse(DatamoduleConfig, plain | {"root": "/somewhere/else"})
+    for given in (told(), told("root=.")):
+        found = _area_config(trained, given)
+        assert (found.origin, found.area, found.dates) == (None, None, None)
