@@ -33,7 +33,7 @@ def run(tmp_path: Path) -> Run:
         (["model.lag.x=3"], "unknown configuration key 'model.lag.x'"),
         (["nosuch=1"], "unknown configuration key 'nosuch'"),
         (["split=by_yeer"], "unknown choice split=by_yeer; choose one of by_block, by_date, by_season,"),
-        (["datamodule=sentinel"], "unknown choice datamodule=sentinel; choose one of geotiff, opera_rtc, simulated"),
+        (["datamodule=sentinel"], "unknown choice datamodule=sentinel; choose one of earth_engine, geotiff, opera"),
         (["datamodule=opera_rtc"], "datamodule.root is not set; give it on the command line: datamodule.root=VALUE"),
         (["seed=${nope}"], "seed: Interpolation key 'nope' not found"),
         (["model.lag"], "Error parsing override 'model.lag'"),

@@ -96,7 +96,7 @@ from hydra import compose, initialize_config_dir
 from mlssm.cli import CONF
 from mlssm.config import PredictConfig, TrainConfig, parse
 from omegaconf import OmegaConf
-wanted = {"datamodule": ["datamodule.root=DIR"]}
+wanted = {"datamodule": ["area=AREA.geojson", "dates=2021-09-01/2024-08-31"]}
 with initialize_config_dir(str(CONF), version_base="1.3"):
     one_each = {path.parent.name: path for path in sorted(CONF.glob("*/*.yaml"))}
     for group, path in one_each.items():

@@ -18,7 +18,18 @@ from mlssm.errors import RunError
 from mlssm.evaluation.held_out import middles, out_of_fold_maps, predicted_maps
 from mlssm.inference.area import AreaMap, map_whole
 from mlssm.inference.certainty import AreaCertainty, Wanted
-from mlssm.inference.flags import FORECAST, FROZEN, MISSING, OUTSIDE, WATER, WEATHER_GAP, DayFlags, flags
+from mlssm.inference.flags import (
+    FORECAST,
+    FROZEN,
+    MISSING,
+    OUTSIDE,
+    WATER,
+    WEATHER_AHEAD,
+    WEATHER_GAP,
+    DayFlags,
+    flags,
+    forecast_days,
+)
 from mlssm.inference.likeness import feature_names
 from mlssm.inference.prefit import fitted_state
 from mlssm.jobs.calibrate import IN_TURN, OUT_OF_FOLD, VALIDATION, Certainty, calibrate, tally
@@ -191,6 +202,14 @@ def test_flags_add_up() -> None:
     found = flags(DayFlags(forecast=True, weather_gap=False), masked, ssm, said)
     assert found.tolist() == [[FORECAST + WATER + FROZEN, FORECAST + OUTSIDE, FORECAST + MISSING]]
     assert DayFlags(forecast=False, weather_gap=True).bits == WEATHER_GAP
+    assert DayFlags(forecast=False, weather_gap=False, weather_ahead=True).bits == WEATHER_AHEAD
+
+
+def test_days_of_a_window_that_are_forecast_are_counted() -> None:
+    days = np.datetime64("2023-01-01") + np.arange(10)
+    ahead = np.arange(10) >= 7  # from the 8th
+    counts = [forecast_days(days, ahead, np.datetime64(f"2023-01-{day:02}"), 3) for day in (7, 8, 9, 10, 12)]
+    assert counts == [0, 1, 2, 3, 1]
 
 
 def test_of_large_areas_the_middle_is_kept(

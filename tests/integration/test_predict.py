@@ -46,8 +46,13 @@ def maps(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_map_is_a_valid_cog_with_a_preview_and_nothing_else(maps: Path) -> None:
-    assert sorted(path.name for path in maps.iterdir()) == ["ssm_20201202.png", "ssm_20201202.tif"]
+def test_a_map_is_a_valid_cog_with_a_preview_a_catalogue_and_a_viewer(maps: Path) -> None:
+    endings = ("json", "png", "qml", "tif")
+    assert {path.name for path in maps.iterdir()} == {
+        "collection.json",
+        "index.html",
+        *(f"ssm_20201202.{ending}" for ending in endings),
+    }
     valid, errors, warnings = cog_validate(maps / "ssm_20201202.tif", quiet=True)
     assert (valid, errors, warnings) == (True, [], [])
     assert (maps / "ssm_20201202.png").read_bytes().startswith(PNG)

@@ -104,9 +104,15 @@ def test_a_map_marks_pixels_that_never_carried_a_label(response: Any, tmp_path: 
     done = project.run("predict", f"run={outcome.run_id}", "dates=2023-12-02", f"output={tmp_path}")
     assert done.code == 0, done.stderr
     with rasterio.open(tmp_path / "ssm_20231202.tif") as source:
-        ssm, labelled = source.read()
+        ssm, labelled = source.read([1, 2])
+        rest = {source.tags(number)["name"]: source.read(number) for number in source.indexes[2:]}
         assert source.descriptions[1].startswith("1 where the pixel carried labels in training")
     known = np.isfinite(ssm)
     assert np.array_equal(known, np.isfinite(labelled))
     assert set(np.unique(labelled[known])) == {0, 1}
     assert 0.5 < labelled[known].mean() < 1
+    assert {"lower", "upper", "standard_error", "image_age", "flags"} <= rest.keys()
+    assert (rest["lower"] <= rest["upper"])[known].all()
+    assert np.isfinite(rest["standard_error"][known]).all()  # where no label was, too
+    without = np.isnan(rest["image_age"]) & known
+    assert ((rest["flags"].astype(int) & 8 > 0) == without)[known].all()

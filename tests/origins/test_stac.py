@@ -15,6 +15,7 @@ from rasterio.warp import transform_bounds
 from mlssm.config import DatamoduleConfig, parse
 from mlssm.config.area_file import read_area_file
 from mlssm.errors import ConfigError, DataError
+from mlssm.jobs.area import open_area
 from mlssm.origins.fill import fill
 from mlssm.origins.stac.backscatter import relative_orbit
 from mlssm.origins.stac.catalogue import Item
@@ -262,3 +263,23 @@ def test_ndvi_of_darkness_is_missing_and_packs_exactly() -> None:
 )
 def test_the_relative_orbit_is_stated_or_follows(properties: dict[str, Any], orbit: int | None) -> None:
     assert relative_orbit(stated(**properties)) == orbit
+
+
+def test_a_filled_area_becomes_a_cube_that_knows_where_its_files_come_from(area: Any, api: Any, tmp_path: Path) -> None:
+    config = area("area", "datamodule.time_zone=America/New_York", f"datamodule.cubes={tmp_path / 'cubes'}")
+    (config.root / "weather").mkdir(parents=True)
+    random = np.random.default_rng(3)
+    lines = ["STATION,DATE,LATITUDE,LONGITUDE,ELEVATION,PRCP,TMAX,TMIN"]
+    for day in range(120):
+        date, warm = dt.date(2021, 10, 15) + dt.timedelta(days=day), 80 + random.integers(-60, 60)
+        rain = random.integers(0, 200) if random.random() < 0.3 else 0
+        lines.append(f"USC00180001,{date},38.82,-76.95,42.0,{rain},{warm + 55},{warm - 38}")
+    (config.root / "weather" / "USC00180001.csv").write_text("\n".join(lines) + "\n")
+    cube = open_area(config, "error")
+    assert [str(day) for day in cube.local_days] == ["2022-01-01", "2022-01-13", "2022-01-25"]
+    assert cube.grid.crs == "EPSG:32618"
+    assert {item.licence for item in cube.manifest.provenance} == {"CC-BY-4.0"}
+    # nothing is asked the second time, and the same cube is found
+    asked = len(api.seen)
+    assert open_area(config, "error").manifest.digest == cube.manifest.digest
+    assert len(api.seen) == asked

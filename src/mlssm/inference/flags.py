@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 Booleans = npt.NDArray[np.bool_]
+Days = npt.NDArray[np.datetime64]
 Array = npt.NDArray[np.float32]
 
-FORECAST, WEATHER_GAP, OUTSIDE, NO_IMAGE, WATER, FROZEN, MISSING = 1, 2, 4, 8, 16, 32, 64
+FORECAST, WEATHER_GAP, OUTSIDE, NO_IMAGE, WATER, FROZEN, MISSING, WEATHER_AHEAD = 1, 2, 4, 8, 16, 32, 64, 128
 MEANING = {
     FORECAST: "later than the last image",
     WEATHER_GAP: "weather missing on a day of the window",
@@ -19,6 +20,7 @@ MEANING = {
     WATER: "masked: open water",
     FROZEN: "masked: frozen or snowy",
     MISSING: "masked: an input is missing",
+    WEATHER_AHEAD: "weather of the window is forecast",
 }
 LEGEND = "; ".join(f"{bit} {text}" for bit, text in MEANING.items())
 
@@ -30,15 +32,29 @@ class DayFlags:
     Attributes:
         forecast: Whether it is later than the last image.
         weather_gap: Whether a day of its window has no weather of some kind.
+        weather_ahead: Whether the weather of a day of its window is forecast.
     """
 
     forecast: bool
     weather_gap: bool
+    weather_ahead: bool = False
 
     @property
     def bits(self) -> int:
         """Their sum."""
-        return FORECAST * self.forecast + WEATHER_GAP * self.weather_gap
+        return FORECAST * self.forecast + WEATHER_GAP * self.weather_gap + WEATHER_AHEAD * self.weather_ahead
+
+
+def forecast_days(days: Days, ahead: Booleans, end: np.datetime64, lag: int) -> int:
+    """How many days of a window are forecast.
+
+    Args:
+        days: Of the weather's record.
+        ahead: Which of them are forecast.
+        end: Last day of the window.
+        lag: Its days.
+    """
+    return int((ahead & (days <= end) & (days > end - np.timedelta64(lag, "D"))).sum())
 
 
 def flags(day: DayFlags, masked: dict[int, Booleans], ssm: Array, said: dict[int, Booleans]) -> Array:

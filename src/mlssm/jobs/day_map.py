@@ -13,7 +13,17 @@ from mlssm.data.moment import Moment
 from mlssm.grid import Window
 from mlssm.inference.area import AreaMap, map_whole
 from mlssm.inference.certainty import Sure, Wanted
-from mlssm.inference.flags import FROZEN, LEGEND, MEANING, NO_IMAGE, OUTSIDE, WATER, DayFlags, flags
+from mlssm.inference.flags import (
+    FROZEN,
+    LEGEND,
+    MEANING,
+    NO_IMAGE,
+    OUTSIDE,
+    WATER,
+    DayFlags,
+    flags,
+    forecast_days,
+)
 from mlssm.inference.mapper import Booleans, Mapper
 from mlssm.mapping.geotiff import Band, Block
 from mlssm.weather.stations import VARIABLES
@@ -63,7 +73,7 @@ def map_day(
         water: Open water of each area.
     """
     found, frozen = DayMap(), mapper.frozen(day)
-    of_day = DayFlags(_is_forecast(mapper, day), _has_gap(mapper, moment))
+    of_day = DayFlags(_is_forecast(mapper, day), _has_gap(mapper, moment), _days_ahead(mapper, day) > 0)
     for area in range(len(mapper.stack.working.areas)):
         certainty, margin = mapper.certainty, mapper.bundle.model.margin
         applicability = None if certainty is None else certainty.applicability
@@ -98,12 +108,13 @@ def bands(found: DayMap, mapper: Mapper, config: PredictConfig) -> list[Band]:
     ]
 
 
-def certainty_tags(found: DayMap, mapper: Mapper, config: PredictConfig) -> dict[str, str]:
+def certainty_tags(found: DayMap, mapper: Mapper, config: PredictConfig, day: np.datetime64) -> dict[str, str]:
     """What the intervals rest on, what the map knew, and its means."""
     cube, certainty = mapper.cube, mapper.certainty
     tags = {
         "last_image": str(cube.local_days[-1]),
         "weather_until": str(cube.weather.days[-1]),
+        "forecast_weather_days": str(_days_ahead(mapper, day)),
         "ssm_mean": f"{found.mean('ssm'):.3f}",
         "flags": LEGEND,
     }
@@ -197,6 +208,13 @@ def _masked(values: Array, masked: Mapping[int, Booleans]) -> Array:
 
 def _is_forecast(mapper: Mapper, day: np.datetime64) -> bool:
     return bool(day > mapper.cube.local_days[-1])
+
+
+def _days_ahead(mapper: Mapper, day: np.datetime64) -> int:
+    """How many days of a day's window have forecast weather."""
+    cube, bundle = mapper.cube, mapper.bundle
+    end = day if bundle.knows_the_day else day - np.timedelta64(1, "D")
+    return forecast_days(cube.weather.days, cube.forecast_days, end, bundle.window.lag)
 
 
 def _has_gap(mapper: Mapper, moment: Moment) -> bool:

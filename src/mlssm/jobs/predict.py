@@ -113,7 +113,7 @@ def _write_map(
     path = config.output / f"ssm_{date:%Y%m%d}.tif"
     blocks, more = blocks_of(found.values["ssm"], mapper), bands(found, mapper, config)
     description = f"surface soil moisture, relative, {date}"
-    tags = {**_tags(mapper, date, moment), **certainty_tags(found, mapper, config)}
+    tags = {**_tags(mapper, date, moment), **certainty_tags(found, mapper, config, day)}
     write_cog(path, blocks, mapper.cube.grid, tags, description, more)
     write_preview(path.with_suffix(".png"), panels, date, "Surface soil moisture")
     return path
