@@ -25,7 +25,8 @@ from mlssm.progress import transfer
 
 log = logging.getLogger(__name__)
 
-LICENCE = "POLARIS (Chaney et al. 2019, https://doi.org/10.1029/2018WR022797), CC-BY-NC-4.0"
+# its files state none
+LICENCE = "not stated; ask the authors of POLARIS (Chaney et al. 2019, https://doi.org/10.1029/2018WR022797)"
 NATIVE_M, BYTES = 30.0, 4
 LARGEST = 100.5  # percent, and what rounding adds
 
@@ -46,7 +47,7 @@ class PolarisFetcher:
             Wanted(f"{request.folder}/polaris_{name}.tif", " ".join(self._addresses(name)), size, LICENCE)
             for name in names
         )
-        notes = (f"texture of {self.settings.depth} cm by clay and sand; not for commercial use",)
+        notes = (f"texture of {self.settings.depth} cm by clay and sand; its files state no licence",)
         return Plan("soil", "POLARIS", wanted, 6 * len(wanted), notes)
 
     def fetch(self, request: Request, plan: Plan) -> Fetched:
