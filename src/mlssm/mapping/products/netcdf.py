@@ -27,12 +27,10 @@ def write_netcdf(maps: Sequence[DayMap], path: Path) -> Path:
         path: The file.
 
     Raises:
-        DataError: netCDF4 is not installed, or the file cannot be written.
+        DataError: The file cannot be written.
     """
-    try:
-        import netCDF4
-    except ImportError as error:
-        raise DataError("NetCDF needs the extra 'products': pip install 'mlssm[products]'") from error
+    import netCDF4  # slow, and few ask for it
+
     partial = path.with_name(f".{path.name}.partial")
     try:
         with netCDF4.Dataset(partial, "w") as file:
