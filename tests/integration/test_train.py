@@ -29,6 +29,7 @@ TABLES += ("variance_parts", "worst_dates")
 FIGURES = (
     *("skill", "maps_test", "density_test", "density_val", "loss", "by_date", "by_bin", "detection", "decomposition"),
     "temporal_correlation",
+    "calibration",
 )
 
 

@@ -55,7 +55,7 @@ class Service:
                 service.asked.append({"path": parts.path} | query)
                 status, body, headers = service.answer(parts.path, query)
                 self.send_response(status)
-                for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                for name, value in ({"Content-Length": str(len(body)), "Connection": "close"} | headers).items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)

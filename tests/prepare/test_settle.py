@@ -46,6 +46,7 @@ def test_without_an_area_file_the_usual_folders_count(geotiff: Any, caplog: pyte
 
 
 def test_an_area_file_counts_and_what_is_set_counts_more(geotiff: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
     (geotiff().root / "area.yaml").write_text(AREA)
     config, area = settle(geotiff())
     assert area is not None
@@ -66,6 +67,7 @@ def test_an_area_file_counts_and_what_is_set_counts_more(geotiff: Any, caplog: p
 
 
 def test_a_time_zone_that_is_set_counts_more(geotiff: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
     (geotiff().root / "area.yaml").write_text(AREA)
     config, _ = settle(geotiff("datamodule.time_zone=America/Chicago"))
     assert config.time_zone == "America/Chicago"

@@ -77,6 +77,7 @@ def area(composed: Callable[..., dict[str, Any]], tmp_path: Path) -> Area:
             "dates=2022-01-01/2022-01-31",
             "datamodule.origin.download.backoff_s=0",
             "datamodule.origin.download.retries=2",
+            "datamodule.origin.weather=null",
             *overrides,
         )
         return parse(DatamoduleConfig, values["datamodule"])
