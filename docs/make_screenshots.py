@@ -131,12 +131,12 @@ def take(browser: Browser, address: str, experiment: str, view: View) -> bytes:
     return browser.picture()
 
 
-def shrink(png: bytes) -> bytes:
+def shrink(png: bytes, colors: int = COLORS) -> bytes:
     """The picture with a palette: a page has few colours."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(COLORS).save(buffer, "PNG", optimize=True)
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(colors).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 

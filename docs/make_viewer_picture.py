@@ -39,7 +39,7 @@ def main() -> None:
                     browser.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
             _wait(browser, CHART)
             time.sleep(STILL)
-            arguments.picture.write_bytes(shrink(browser.picture()))
+            arguments.picture.write_bytes(shrink(browser.picture(), 256))
         finally:
             browser.close()
 
