@@ -125,6 +125,19 @@ def test_the_page_is_used_as_a_reader_uses_it(opened: Page) -> None:
     opened.key("Escape")
     opened.wait("document.getElementById('series').hidden")
 
+    # the middle of the map lies between the two areas: the nearest one's middle counts
+    opened.key("Enter")
+    opened.wait("document.getElementById('series-title').textContent.startsWith('area ')")
+    opened.wait("!document.getElementById('series').hidden")
+    opened.key("Escape")
+    opened.wait("document.getElementById('series').hidden")
+
+    # an area alone
+    width = "document.querySelector('#left .leaflet-moisture-pane img').getBoundingClientRect().width"
+    before = opened.value(width)
+    opened.value("(s => { s.value = 0; s.dispatchEvent(new Event('change')) })(document.getElementById('area'))")
+    opened.wait(f"{width} > {before}")
+
     # nothing of what others wrote ran, and nothing went wrong
     assert opened.value("window.attacked") is None
     assert opened.value("wrong") == []

@@ -204,6 +204,14 @@
     return null;
   }
 
+  // a place itself where an area has it, else the middle of the nearest area
+  function nearest(place) {
+    const boxes = data.frames.map((frame) => L.latLngBounds(corners(frame)));
+    if (boxes.some((box) => box.contains(place))) return place;
+    const middles = boxes.map((box) => box.getCenter());
+    return middles.reduce((best, middle) => (left.distance(place, middle) < left.distance(place, best) ? middle : best));
+  }
+
   async function valuesOf(band, pixel) {
     const width = data.frames[pixel.number].shape[1];
     const pictures = await Promise.all(band.pictures[pixel.number].map((picture) => decoded(picture, width)));
@@ -304,6 +312,16 @@
     option.value = number;
     $("band").append(option);
   });
+  for (const [number, frame] of [{ name: "all" }, ...data.frames].entries()) {
+    const option = text("option", frame.name);
+    option.value = number - 1;
+    $("area").append(option);
+  }
+  $("areas").hidden = data.frames.length < 2;
+  $("area").addEventListener("change", (event) => {
+    const frame = data.frames[+event.target.value];
+    left.fitBounds(frame ? corners(frame) : everything.pad(0.02));
+  });
   $("slider").max = days.length - 1;
   $("ends").textContent = days.length > 1 ? days[0] + " to " + days[days.length - 1] : days[0];
   $("beside").hidden = !data.retrieved;
@@ -332,7 +350,7 @@
     r: () => compare($("right-pane").hidden),
     "+": () => left.zoomIn(),
     "-": () => left.zoomOut(),
-    Enter: () => showSeries(left.getCenter()),
+    Enter: () => showSeries(nearest(left.getCenter())),
     Escape: closeSeries,
   };
   document.addEventListener("keydown", (event) => {
