@@ -54,7 +54,7 @@ def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig)
     if wanted.zones is not None:
         polygons = _write_zones(maps, config, wanted.zones)
     if wanted.viewer:
-        write_viewer(mapper, paths, folder, f"Soil moisture, {place}", polygons)
+        write_viewer(mapper, maps, folder, f"Soil moisture, {place}", polygons)
 
 
 def _write_zones(maps: Sequence[DayMap], config: PredictConfig, path: Path) -> dict[str, object]:

@@ -12,7 +12,7 @@ from matplotlib.colors import LightSource
 
 from mlssm.inference.mapper import Mapper
 from mlssm.inference.retrieved import retrieved_days
-from mlssm.mapping.list import DayMap, list_maps
+from mlssm.mapping.list import DayMap
 from mlssm.mapping.viewer.content import Bytes, Content, Frame, Pictures, Rain, Station
 from mlssm.mapping.viewer.page import write_page
 from mlssm.mapping.viewer.reading import pictures_of
@@ -34,13 +34,13 @@ MEGABYTE = 1_000_000
 
 
 def write_viewer(
-    mapper: Mapper, maps: Sequence[Path], folder: Path, title: str, polygons: Mapping[str, Any] | None = None
+    mapper: Mapper, maps: Sequence[DayMap], folder: Path, title: str, polygons: Mapping[str, Any] | None = None
 ) -> Path:
     """Write the page that shows maps day by day.
 
     Args:
         mapper: What made the maps.
-        maps: Their files.
+        maps: In the order of days.
         folder: Where the page goes.
         title: Its title.
         polygons: GeoJSON features to draw on the map, longitude and latitude.
@@ -52,13 +52,12 @@ def write_viewer(
         DataError: A file cannot be read, or the page not be written.
     """
     cube = mapper.cube
-    shown = list_maps(maps)
-    frames, bands = pictures_of(shown, cube.grid, cube.areas)
-    days = np.array([each.day for each in shown], "datetime64[D]")
+    frames, bands = pictures_of(maps, cube.grid, cube.areas)
+    days = np.array([each.day for each in maps], "datetime64[D]")
     content = Content(
         title=title,
-        about=_about(shown[-1], len(maps)),
-        notes={each.day: FORECAST for each in shown if each.day > each.tags.get("last_image", each.day)},
+        about=_about(maps[-1], len(maps)),
+        notes={each.day: FORECAST for each in maps if each.day > each.tags.get("last_image", each.day)},
         frames=frames,
         bands=bands,
         retrieved=_retrieved(mapper, frames, days),

@@ -15,7 +15,6 @@ from typing import Any
 
 import requests
 
-from mlssm.config.area_file import FileProvenance
 from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.origins import DownloadConfig, OperaBackscatter
 from mlssm.errors import DataError
@@ -23,6 +22,7 @@ from mlssm.origins.contract import Fetched, Plan, Request, Wanted
 from mlssm.origins.download import Downloads, Remote
 from mlssm.origins.earthdata import CREDENTIAL, earthdata_session
 from mlssm.origins.services import needs
+from mlssm.origins.written import provenance
 
 log = logging.getLogger(__name__)
 
@@ -109,24 +109,12 @@ class OperaFetcher:
         remotes = [
             Remote(each.address, request.root / each.name, each.size, credential=CREDENTIAL) for each in plan.wanted
         ]
-        received = self._downloads.files(remotes, "OPERA bursts")
-        now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-        files = tuple(
-            FileProvenance(
-                name=each.path.relative_to(request.root).as_posix(),
-                licence=LICENCE,
-                address=each.address,
-                sha256=each.sha256,
-                size=each.size,
-                retrieved=now,
-            )
-            for each in received
-        )
+        self._downloads.files(remotes, "OPERA bursts")
         angles = any(each.name.startswith(f"{ANGLES}/") for each in plan.wanted)
         section = BackscatterConfig(
             folder=request.folder, units="linear", incidence_layer=ANGLES if angles else None, looks=None
         )
-        return Fetched(section, files)
+        return Fetched(section, provenance(request.root, plan.wanted))
 
     def _is_wanted(self, granule: Granule) -> bool:
         orbits = self._settings.orbits

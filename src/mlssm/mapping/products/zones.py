@@ -36,13 +36,11 @@ def read_zones(path: Path, width_m: float) -> gpd.GeoDataFrame:
     Raises:
         DataError: The file cannot be read, holds points or no geometry at all, or a polygon crosses itself.
     """
-    try:
-        import geopandas as gpd
-    except ImportError as error:
-        raise DataError(NEEDS) from error
+    import geopandas as gpd  # slow, and few ask for it
+
     try:
         zones = gpd.read_file(path)
-    except Exception as error:  # of pyogrio and GDAL, in many classes
+    except (OSError, RuntimeError, ValueError) as error:  # pyogrio's faults of files are runtime errors
         raise DataError(f"zones={path} cannot be read ({error}); give a GeoJSON file") from error
     kinds = set(zones.geometry.geom_type.dropna())
     if zones.empty or zones.geometry.isna().any() or kinds & {"Point", "MultiPoint"}:
