@@ -79,3 +79,13 @@ def test_an_estimate_is_revisit_times_area_times_bytes(server: Any, composed: An
     assert files == 2 * 2 * 92
     assert size == files * 3342 * 1876 * 4 * 4
     assert estimate("dem", request)[0] == 4  # tiles of a degree that the county touches
+
+
+def test_opera_fetches_whole_bursts_of_any_small_place(composed: Any) -> None:
+    place = ("datamodule=opera", "area=[-76.9,38.7,-76.88,38.72]", "dates=2022-01-01/2022-01-12")
+    config = parse(TrainConfig, composed("train", *place)).datamodule
+    request = request_of(config)
+    files, size, _ = estimate("backscatter", request, "opera")
+    assert files == 4  # two tracks and two polarisations of one burst
+    assert size == pytest.approx(files * 20e3 * 85e3 / 900 * 4)
+    assert size > 10 * estimate("backscatter", request, "stac")[1]

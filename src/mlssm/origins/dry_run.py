@@ -24,6 +24,9 @@ ESTIMATE = "ESTIMATE"
 # Sentinel-1: a satellite returns after 12 days; most land lies on an ascending and a descending track
 REVISIT_DAYS, TRACKS = 12, 2
 RADAR_M, RADAR_BYTES = 10.0, 4
+# a burst of OPERA: kilometres along the track and across it; of its pixels of 30 m, without compression
+BURST_KM = (20.0, 85.0)
+BURST_BYTES = 4 * BURST_KM[0] * BURST_KM[1] * 1e6 / 30**2
 # Sentinel-2: two bands of 16 bits at 10 m and classes at 20 m
 OPTICAL_M, OPTICAL_BYTES, OPTICAL_DAYS = 10.0, 4.25, 5
 DEM_M, DEM_BYTES = 30.0, 4
@@ -78,17 +81,25 @@ def _told(plan: Plan) -> Iterable[str]:
 
 
 def _estimated(source: str, service: str, request: Request) -> str:
-    files, size, requests = estimate(source, request)
+    files, size, requests = estimate(source, request, service)
     counts = f"{files} files, {_megabytes(size)}, {requests} requests"
     return f"{source}: {ESTIMATE} of about {counts}; {service} cannot be asked"
 
 
-def estimate(source: str, request: Request) -> tuple[int, float, int]:
-    """Files, bytes and requests of a source without asking any service: revisit x area x bytes of a pixel."""
+def estimate(source: str, request: Request, service: str = "") -> tuple[int, float, int]:
+    """Files, bytes and requests of a source without asking any service: revisit x area x bytes of a pixel.
+
+    OPERA's bursts are fetched whole, however small the area is.
+    """
     days = (request.last - request.first).days + 1
     ground = request.grid.height * request.grid.width * request.grid.pixel**2
     if source == "backscatter":
         files = 2 * TRACKS * -(-days // REVISIT_DAYS)  # two polarisations
+        if service == "opera":
+            sides = (request.grid.height, request.grid.width)
+            down, across = (side * request.grid.pixel / 1000 for side in sides)
+            files *= round((1 + down / BURST_KM[0]) * (1 + across / BURST_KM[1]))
+            return files, files * BURST_BYTES, 2 + files
         return files, files * ground / RADAR_M**2 * RADAR_BYTES, 2 + 3 * files
     if source == "ndvi":
         files = -(-days // (2 * OPTICAL_DAYS))  # half of the passes are cloudy
