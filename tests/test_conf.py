@@ -20,6 +20,7 @@ GLOBAL = {"protocol": "", "experiment": "+", "search": "+", "report": "+"}
 NEEDED = {"opera_rtc": ("datamodule.root=DIR",), "geotiff": ("datamodule.root=DIR",)}
 NEEDED |= dict.fromkeys(("stac", "opera", "earth_engine"), ("area=AREA.geojson", "dates=2021-09-01/2024-08-31"))
 NEEDED["points"] = ("datamodule.root=DIR", "task=tracks")
+NEEDED["cluster"] = ("dask.address=tcp://host:8786",)
 
 
 def composed(primary: str, *overrides: str) -> Any:

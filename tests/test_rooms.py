@@ -22,6 +22,7 @@ ROOMS = (
         "variables",
     ),
     ("checksums", "config", "grid"),
+    ("workers",),
     ("weather",),
     ("sources", "origins"),
     ("manifest",),

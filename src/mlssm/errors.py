@@ -23,6 +23,10 @@ class RunError(MlssmError):
     """A run or a model bundle that cannot be found or does not fit the data."""
 
 
+class WorkerError(MlssmError):
+    """Workers that died while they worked on a part of an area."""
+
+
 class Pruned(MlssmError):
     """A trial that its search stopped early, after the epoch (counted from 1) that `epoch` names."""
 

@@ -2,6 +2,7 @@
 
 from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Strict, parse
+from mlssm.config.dask import DaskConfig
 from mlssm.config.data import FeaturesConfig, SamplerConfig
 from mlssm.config.datamodule import DatamoduleConfig, GridConfig, SimulationConfig
 from mlssm.config.evaluation import EvaluationConfig
@@ -19,6 +20,7 @@ from mlssm.config.weather import WeatherConfig
 __all__ = [
     "BackscatterConfig",
     "Channels",
+    "DaskConfig",
     "DatamoduleConfig",
     "EvaluationConfig",
     "FeaturesConfig",

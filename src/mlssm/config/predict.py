@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from mlssm.config.base import Positive, Strict
+from mlssm.config.dask import DaskConfig
 from mlssm.config.tracking import TrackingConfig
 
 
@@ -50,6 +51,7 @@ class PredictConfig(Strict):
     overlap: int = Field(ge=0)
     accelerator: str
     tracking: TrackingConfig
+    dask: DaskConfig = DaskConfig()
     on_bad_file: Literal["error", "skip"]
 
     @field_validator("layers", mode="before")

@@ -10,6 +10,7 @@ from pydantic import AliasPath, Field, SerializeAsAny, ValidationInfo, field_val
 
 from mlssm.config.area_file import area_layers
 from mlssm.config.base import Strict
+from mlssm.config.dask import DaskConfig
 from mlssm.config.data import FeaturesConfig, SamplerConfig
 from mlssm.config.datamodule import DatamoduleConfig, DayRange
 from mlssm.config.evaluation import EvaluationConfig
@@ -57,6 +58,7 @@ class TrainConfig(Strict):
     evaluation: EvaluationConfig
     tracks: TracksConfig = Field(default=TracksConfig())
     tracking: TrackingConfig
+    dask: DaskConfig = DaskConfig()
     sweep: SweepConfig
     resume: str | None
     fork: str | None

@@ -1,0 +1,116 @@
+"""Where blocks of an area are worked on: threads, processes or a cluster, all of them dask's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mlssm.config.dask import DaskConfig
+from mlssm.errors import ConfigError, WorkerError
+from mlssm.progress import progress
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Workers:
+    """Runs one task for each of many items."""
+
+    def __init__(self, threads: int, client: Client | None = None) -> None:
+        """Run on threads of this process, or on a client's workers.
+
+        Args:
+            threads: How many.
+            client: Of a dask cluster; None: threads.
+        """
+        self._threads, self._client = threads, client
+
+    @property
+    def here(self) -> bool:
+        """Whether tasks run in this process, and see what it has in memory."""
+        return self._client is None
+
+    def run(self, task: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]:
+        """The results of a task, in the order of the items; a bar tells how many are done.
+
+        A task should write large results itself and return little. Where it does not run in this process, task, items
+        and results are pickled: a module's function or a `functools.partial` of one, with paths rather than arrays.
+
+        Raises:
+            WorkerError: The processes that worked on an item died, several times.
+            Exception: What the first task that failed raised; tasks that had not begun are not begun any more.
+        """
+        if not items:
+            return []
+        with progress() as display:
+            bar = display.add_task(description, total=len(items))
+            done = self._on_threads if self._client is None else self._on_cluster
+            return done(task, items, lambda: display.advance(bar))
+
+    def _on_threads(
+        self, task: Callable[[Item], Result], items: Sequence[Item], tell: Callable[[], None]
+    ) -> list[Result]:
+        from dask.base import compute
+        from dask.callbacks import Callback
+        from dask.delayed import delayed
+
+        apply = delayed(task, pure=False, traverse=False)
+        with Callback(posttask=lambda *_: tell()):
+            return list(compute(*map(apply, items), scheduler="threads", num_workers=self._threads))
+
+    def _on_cluster(
+        self, task: Callable[[Item], Result], items: Sequence[Item], tell: Callable[[], None]
+    ) -> list[Result]:
+        from distributed import KilledWorker, as_completed
+
+        assert self._client is not None
+        futures: list[Any] = self._client.map(task, items, pure=False)
+        try:
+            for future in as_completed(futures):
+                future.result()  # raises what the task raised
+                tell()
+            return list(self._client.gather(futures))
+        except KilledWorker as error:
+            raise WorkerError(
+                f"workers that ran '{getattr(task, '__name__', task)}' died, each time that it was begun anew "
+                f"({error}); most often memory ran out: set fewer dask.workers, and start the same command again: "
+                "it goes on from what is done"
+            ) from error
+        finally:
+            self._client.cancel(futures)
+
+
+@contextmanager
+def open_workers(config: DaskConfig) -> Iterator[Workers]:
+    """The workers that a configuration names, for as long as they are needed.
+
+    Raises:
+        ConfigError: They need a package that is not installed, or no scheduler answers at the address.
+    """
+    count = config.workers or len(os.sched_getaffinity(0))
+    if config.name == "threads":
+        yield Workers(count)
+        return
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise ConfigError(f"dask={config.name} needs the package 'distributed': pip install 'mlssm[dask]'") from None
+    if config.address is None:
+        local = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None, protocol="tcp")
+        with local, Client(local) as client:
+            yield Workers(count, client)
+        return
+    try:
+        client = Client(config.address, timeout=10)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ConfigError(
+            f"no dask scheduler answers at dask.address={config.address} ({error}); start one with `dask scheduler`, "
+            "and workers with `dask worker ADDRESS`"
+        ) from error
+    with client:
+        yield Workers(count, client)

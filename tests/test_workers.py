@@ -1,0 +1,74 @@
+"""Threads, processes and a cluster of dask run the same tasks."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from mlssm.config import DaskConfig, parse
+from mlssm.errors import ConfigError, DataError, WorkerError
+from mlssm.workers import open_workers
+
+
+def squared(add: int, number: int) -> int:
+    return number**2 + add
+
+
+def process_id(_: int) -> int:
+    return os.getpid()
+
+
+def bad(number: int) -> int:
+    raise DataError(f"item {number}")
+
+
+def die(_: int) -> int:
+    os._exit(1)
+
+
+def die_once(folder: Path, number: int) -> int:
+    seen = folder / str(number)
+    if number == 2 and not seen.exists():
+        seen.touch()
+        os._exit(1)
+    return number
+
+
+def test_threads_run_each_item_once_in_order() -> None:
+    with open_workers(DaskConfig()) as workers:
+        assert workers.here
+        assert workers.run(partial(squared, 1), [3, 1, 2], "squares") == [10, 2, 5]
+        assert workers.run(partial(squared, 1), [], "squares") == []
+
+
+def test_an_error_of_a_task_is_the_callers() -> None:
+    with open_workers(DaskConfig()) as workers, pytest.raises(DataError, match="item 7"):
+        workers.run(bad, [7], "bad")
+
+
+@pytest.mark.slow
+def test_processes_are_others_and_a_killed_one_is_replaced(tmp_path: Path) -> None:
+    with open_workers(DaskConfig(name="processes", workers=2)) as workers:
+        assert not workers.here
+        assert os.getpid() not in workers.run(process_id, [1, 2], "ids")
+        assert workers.run(partial(die_once, tmp_path), [1, 2, 3], "dying") == [1, 2, 3]
+        with pytest.raises(DataError, match="item 7"):
+            workers.run(bad, [7], "bad")
+        with pytest.raises(WorkerError, match="set fewer dask"):
+            workers.run(die, [1], "dying")
+
+
+def test_no_scheduler_at_the_address_is_said() -> None:
+    config = DaskConfig(name="cluster", address="tcp://127.0.0.1:9")
+    with (
+        pytest.raises(ConfigError, match=r"no dask scheduler answers at dask.address=tcp"),
+        open_workers(config),
+    ):
+        pass
+
+
+def test_an_address_goes_with_a_cluster_alone() -> None:
+    for values in ({"name": "cluster"}, {"name": "threads", "address": "tcp://a:1"}):
+        with pytest.raises(ConfigError, match="goes with dask=cluster"):
+            parse(DaskConfig, values)
