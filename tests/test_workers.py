@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mlssm import workers
 from mlssm.config import DaskConfig, parse
 from mlssm.errors import ConfigError, DataError, WorkerError
 from mlssm.workers import open_workers
@@ -36,30 +37,31 @@ def die_once(folder: Path, number: int) -> int:
 
 
 def test_threads_run_each_item_once_in_order() -> None:
-    with open_workers(DaskConfig()) as workers:
-        assert workers.here
-        assert workers.run(partial(squared, 1), [3, 1, 2], "squares") == [10, 2, 5]
-        assert workers.run(partial(squared, 1), [], "squares") == []
+    with open_workers(DaskConfig()) as pool:
+        assert pool.here
+        assert pool.run(partial(squared, 1), [3, 1, 2], "squares") == [10, 2, 5]
+        assert pool.run(partial(squared, 1), [], "squares") == []
 
 
 def test_an_error_of_a_task_is_the_callers() -> None:
-    with open_workers(DaskConfig()) as workers, pytest.raises(DataError, match="item 7"):
-        workers.run(bad, [7], "bad")
+    with open_workers(DaskConfig()) as pool, pytest.raises(DataError, match="item 7"):
+        pool.run(bad, [7], "bad")
 
 
 @pytest.mark.slow
 def test_processes_are_others_and_a_killed_one_is_replaced(tmp_path: Path) -> None:
-    with open_workers(DaskConfig(name="processes", workers=2)) as workers:
-        assert not workers.here
-        assert os.getpid() not in workers.run(process_id, [1, 2], "ids")
-        assert workers.run(partial(die_once, tmp_path), [1, 2, 3], "dying") == [1, 2, 3]
+    with open_workers(DaskConfig(name="processes", workers=2)) as pool:
+        assert not pool.here
+        assert os.getpid() not in pool.run(process_id, [1, 2], "ids")
+        assert pool.run(partial(die_once, tmp_path), [1, 2, 3], "dying") == [1, 2, 3]
         with pytest.raises(DataError, match="item 7"):
-            workers.run(bad, [7], "bad")
+            pool.run(bad, [7], "bad")
         with pytest.raises(WorkerError, match="set fewer dask"):
-            workers.run(die, [1], "dying")
+            pool.run(die, [1], "dying")
 
 
-def test_no_scheduler_at_the_address_is_said() -> None:
+def test_no_scheduler_at_the_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "PATIENCE", 0.5)
     config = DaskConfig(name="cluster", address="tcp://127.0.0.1:9")
     with (
         pytest.raises(ConfigError, match=r"no dask scheduler answers at dask.address=tcp"),

@@ -14,6 +14,7 @@ from mlssm.progress import progress
 if TYPE_CHECKING:
     from distributed import Client
 
+PATIENCE = 10  # seconds for a scheduler to answer
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -106,7 +107,7 @@ def open_workers(config: DaskConfig) -> Iterator[Workers]:
             yield Workers(count, client)
         return
     try:
-        client = Client(config.address, timeout=10)
+        client = Client(config.address, timeout=PATIENCE)
     except (OSError, TimeoutError, ValueError) as error:
         raise ConfigError(
             f"no dask scheduler answers at dask.address={config.address} ({error}); start one with `dask scheduler`, "
