@@ -23,12 +23,13 @@ from mlssm.evaluation.run_figures import run_figures
 from mlssm.evaluation.run_intervals import calibration_figure, intervals_section
 from mlssm.evaluation.run_page import run_page
 from mlssm.evaluation.sums_file import FILE, save_sums
-from mlssm.evaluation.table import ScoreRow, as_csv, as_markdown
+from mlssm.evaluation.table import LEGEND, ScoreRow, as_csv, as_markdown, natural_test
 from mlssm.evaluation.where import doubts, sentences
 from mlssm.patches.dates import seasons
 from mlssm.scores.detection import detections
 from mlssm.scores.epoch import EpochPoint
 from mlssm.tracking.run import TrackedRun
+from mlssm.tracking.tags import NOTE, VERDICT, WARNINGS
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ def report(
     days = experiment.cube.local_days
     run.log_metrics(final_metrics(evaluation))
     log_scores(run, evaluation)
+    keep_verdict(run, evaluation, experiment.cube)
     tables = Breakdown.of(evaluation, experiment.cube, config.window)
     found = where_the_error_lies(evaluation, tables, experiment.cube)
     log_breakdown(run, tables)
@@ -94,7 +96,23 @@ def log_intervals(run: TrackedRun, tables: IntervalTables | None) -> None:
 def log_scores(run: TrackedRun, evaluation: Evaluation) -> None:
     """Log the table of scores, as `scores.csv` and, with the verdict, as `scores.md`."""
     run.log_text(as_csv(evaluation.rows), "scores.csv")
-    run.log_text(f"{as_markdown(evaluation.rows)}\n{evaluation.verdict}\n", "scores.md")
+    run.log_text(f"{as_markdown(evaluation.rows)}\n{evaluation.verdict.sentence}\n", "scores.md")
+
+
+def keep_verdict(run: TrackedRun, evaluation: Evaluation, cube: Cube) -> None:
+    """Tag the run with what it comes to and what to beware of, and write its description."""
+    found = evaluation.verdict
+    warnings = (*found.cautions, *doubts(cube))
+    note = _description(run, evaluation, warnings)
+    run.set_tags({VERDICT: found.sentence, WARNINGS: "\n".join(warnings), NOTE: note})
+
+
+def _description(run: TrackedRun, evaluation: Evaluation, warnings: Sequence[str]) -> str:
+    """Markdown: the verdict, the short table, and where the report is."""
+    beware = "".join(f"- {line}\n" for line in warnings)
+    table = as_markdown(natural_test(evaluation.rows))
+    parts = (f"**{evaluation.verdict.sentence}**", beware, f"[report.html]({run.artifact_link('report.html')})", table)
+    return "\n\n".join(part for part in (*parts, LEGEND) if part)
 
 
 def log_breakdown(run: TrackedRun, tables: Breakdown) -> None:

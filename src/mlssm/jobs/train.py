@@ -17,9 +17,9 @@ from mlssm.distributed.group import check_processes
 from mlssm.errors import Pruned
 from mlssm.evaluation.evaluate import Evaluation
 from mlssm.jobs.area import open_area
-from mlssm.jobs.artifacts import print_scores
 from mlssm.jobs.continuation import FOLDS, TrainingJob, find_job
 from mlssm.jobs.each_season import train_each_season
+from mlssm.jobs.ending import print_ending
 from mlssm.jobs.labels import report_labels
 from mlssm.jobs.outcome import Outcome
 from mlssm.jobs.seeds import train_seeds
@@ -89,7 +89,7 @@ def output_folder() -> Path:
 def _train(cube: Cube, job: TrainingJob, run: TrackedRun | None) -> Outcome:
     outcome, evaluation = _outcome(cube, job, run)
     if run is not None and evaluation is not None:
-        print_scores(evaluation, run)
+        print_ending(evaluation, run, cube, job.config)
     return outcome
 
 

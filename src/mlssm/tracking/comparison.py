@@ -14,7 +14,7 @@ from mlssm.tracking.lifecycle import mark_dead
 from mlssm.tracking.parent import FAILED_JOB, STUDY, SUPERSEDED
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
-from mlssm.tracking.tags import DIED, PRUNED
+from mlssm.tracking.tags import DIED, NOTE, PRUNED
 from mlssm.tracking.writer import is_alive
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ Summary = Callable[[TrackedRun, Sequence[Run]], None]
 COMPARED = tuple(f"{split}/natural/{score}" for split in ("val", "test") for score in ("r2", "rmse", "r2_cap"))
 SELECTED_BY = "val/natural/rmse"
 BEST = "mlssm.best_run"
-NOTE = "mlflow.note.content"  # what MLflow shows as the run's description
 MOST_SHOWN = 20  # runs in the description, which MLflow limits to 8000 characters
 BOOKKEEPING_PARAMETERS = ("tracking.", "trial", "resume", "sweep.")  # parameters that say nothing of what was trained
 
