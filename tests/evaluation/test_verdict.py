@@ -50,11 +50,15 @@ def test_a_constant_loss_is_worse_and_not_to_be_used() -> None:
 
 
 def test_the_interval_is_that_of_dates_drawn_together() -> None:
-    found = _verdict(_sums(0.10, noise=0.3), _sums(0.12))
+    net = _sums(0.10, noise=0.3)
+    found = _verdict(net, _sums(0.2))
+    squares = net[..., SUMS.index("(prediction - target)^2")].sum((1, 2)).numpy() / (BLOCKS * PIXELS)
+    drawn = squares[np.random.default_rng(7).integers(DATES, size=(4000, DATES))].mean(1)
+    expected = np.quantile(0.2 - np.sqrt(drawn), [0.025, 0.975])
     low, high = (float(word) for word in found.sentence.rpartition("(")[2].rstrip(")").split(" to "))
     assert found.side == "better"
-    assert low < 0.12 - 0.10 < high or math.isclose(low, 0.02, abs_tol=0.01)
-    assert high - low > 0.005
+    assert (low, high) == pytest.approx(expected, abs=0.006)
+    assert high - low > 0.02
 
 
 def test_what_is_not_shown_is_not_claimed() -> None:
