@@ -74,7 +74,7 @@ def test_a_run_keeps_metrics_tables_sums_figures_and_a_report(
     assert run.metrics == pytest.approx(final_metrics(evaluation), nan_ok=True)
     assert {f"figures/{name}.png" for name in ("loss", "density_val", "density_test", "maps_test")} <= set(run.figures)
     day = experiment.cube.local_days[median_date(evaluation)]
-    assert len(drawn) == len(run.figures) == 10  # each once, for the artifact and the report
+    assert len(drawn) == len(run.figures) == 11  # each once, for the artifact and the report
     assert any(str(day) in title for title in drawn)
     assert set(run.texts) == {"scores.csv", "scores.md", "report.html"}
     verdict = evaluation.verdict.sentence
@@ -84,11 +84,12 @@ def test_a_run_keeps_metrics_tables_sums_figures_and_a_report(
     for caution in evaluation.verdict.cautions:
         assert caution in run.tags["mlssm.warnings"].splitlines()
     names = {"scores_by_date", "scores_by_bin", "scores_by_area", "detection", "decomposition", "correlation"}
-    names |= {"variance_parts", "worst_dates"}
+    names |= {"variance_parts", "worst_dates", "why_permutation"}
     assert set(run.tables) == names
     for begin in ("the squared error of ConvLSTM on the test split: ", "most of it: "):
         assert any(message.startswith(begin) for message in caplog.messages)
-    assert "Where the error lies" in run.texts["report.html"]
+    for title in ("Where the error lies", "Why", "closed form" if experiment.prefit else "precipitation"):
+        assert title in run.texts["report.html"]
     assert all(len(table) for table in run.tables.values())
     assert run.files["sums.npz"].digest == evaluation.splits["test"].digest
 

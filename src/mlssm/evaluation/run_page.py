@@ -74,7 +74,7 @@ def run_page(
     days: npt.NDArray[np.datetime64],
     figures: Sequence[RunFigure],
     where: Sequence[str],
-    sure: Section | None = None,
+    more: Sequence[Section] = (),
 ) -> Page:
     """The report of a run.
 
@@ -85,14 +85,14 @@ def run_page(
         days: Local day of each acquisition in the cube.
         figures: Its figures.
         where: Sentences on where the error lies.
-        sure: How sure it is; None where nothing was calibrated.
+        more: Sections on how sure it is, and why it says so.
     """
     drawn = tuple(FigureBlock(item.title, item.png, item.how_to_read) for item in figures)
     sections = (
         Section("What it comes to", _outcome(evaluation, days)),
         Section("The 2 x 2: training set or test set", (_square(config, evaluation),)),
         Section("Where the error lies", _where(evaluation, tables, where)),
-        *(() if sure is None else (sure,)),
+        *more,
         Section("Figures", drawn),
         Section("Tables of the test split", _tables(evaluation, tables)),
     )

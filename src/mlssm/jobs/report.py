@@ -18,13 +18,14 @@ from mlssm.data.assemble import Experiment
 from mlssm.evaluation.breakdown import Breakdown, spatial_correlation
 from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation
 from mlssm.evaluation.interval_tables import IntervalTables
-from mlssm.evaluation.page import render
+from mlssm.evaluation.page import Section, render
 from mlssm.evaluation.run_figures import run_figures
 from mlssm.evaluation.run_intervals import calibration_figure, intervals_section
 from mlssm.evaluation.run_page import run_page
 from mlssm.evaluation.sums_file import FILE, save_sums
 from mlssm.evaluation.table import LEGEND, ScoreRow, as_csv, as_markdown, natural_test
 from mlssm.evaluation.where import doubts, sentences
+from mlssm.evaluation.why.section import Why, explain
 from mlssm.patches.dates import seasons
 from mlssm.scores.detection import detections
 from mlssm.scores.epoch import EpochPoint
@@ -69,8 +70,8 @@ def report(
         run.log_image(item.png, f"figures/{item.stem}.png")
     intervals = interval_tables(evaluation, experiment.cube, config)
     log_intervals(run, intervals)
-    sure = intervals_section(intervals)
-    run.log_text(render(run_page(config, evaluation, tables, days, figures, found, sure)), "report.html")
+    more = (*intervals_section(intervals), *log_why(run, explain(experiment, network, config, evaluation)))
+    run.log_text(render(run_page(config, evaluation, tables, days, figures, found, more)), "report.html")
 
 
 def interval_tables(evaluation: Evaluation, cube: Cube, config: TrainConfig) -> IntervalTables | None:
@@ -91,6 +92,17 @@ def log_intervals(run: TrackedRun, tables: IntervalTables | None) -> None:
     figure = calibration_figure(tables)
     run.log_image(figure.png, f"figures/{figure.stem}.png")
     log.info("%s", tables.sentence)
+
+
+def log_why(run: TrackedRun, found: Why | None) -> tuple[Section, ...]:
+    """Log which inputs the network goes by, and return the section of the report; none where it was not asked."""
+    if found is None:
+        return ()
+    for stem, table in found.tables.items():
+        run.log_table(table, stem)
+    for figure in found.figures:
+        run.log_image(figure.png, f"figures/{figure.stem}.png")
+    return (found.section,)
 
 
 def log_scores(run: TrackedRun, evaluation: Evaluation) -> None:
