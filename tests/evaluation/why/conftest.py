@@ -54,7 +54,7 @@ class ToyPatches(Dataset[Batch]):
 
     def __post_init__(self) -> None:
         rows = [(0, date, 0, SIDE * place) for date in range(len(self.weather)) for place in range(len(self.land))]
-        self.patches = pd.DataFrame(rows, columns=["area", "time", "row", "col"])
+        self.patches = pd.DataFrame(rows, columns=["extent", "time", "row", "col"])
         self.times = np.arange(len(self.weather))
         self.moments = dict(enumerate(self.weather))
         self.features: Any = self

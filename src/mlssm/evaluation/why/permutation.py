@@ -52,7 +52,7 @@ class Shuffle:
     @classmethod
     def drawn(cls, dataset: PatchDataset, generator: np.random.Generator) -> Shuffle:
         """A random cycle through the dates, and one through the places: none keeps its own, unless it is the only."""
-        rows = dataset.patches[["area", "row", "col"]].drop_duplicates().to_numpy(np.int64)
+        rows = dataset.patches[["extent", "row", "col"]].drop_duplicates().to_numpy(np.int64)
         places = [(int(extent), int(row), int(col)) for extent, row, col in rows]
         return cls(_cycle([int(time) for time in dataset.times], generator), _cycle(places, generator))
 
@@ -60,7 +60,7 @@ class Shuffle:
         """Where a patch takes inputs from."""
         if axis == "dates":
             return place._replace(time=self.times[place.time])
-        extent, row, col = self.places[place.area, place.rows.start, place.cols.start]
+        extent, row, col = self.places[place.extent, place.rows.start, place.cols.start]
         height, width = (part.stop - part.start for part in (place.rows, place.cols))
         return PatchPlace(extent, place.time, slice(row, row + height), slice(col, col + width))
 
@@ -137,7 +137,7 @@ def _inputs(dataset: PatchDataset, places: Sequence[PatchPlace]) -> tuple[Tensor
     margin = dataset.margin
     found = [
         dataset.features.patch(
-            place.area, dataset.moments[place.time], _around(place.rows, margin), _around(place.cols, margin)
+            place.extent, dataset.moments[place.time], _around(place.rows, margin), _around(place.cols, margin)
         )
         for place in places
     ]
