@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,10 @@ class AreaCertainty:
         if found.calibration is None:
             log.warning(NO_INTERVALS)
         return found
+
+    def part(self, area: int, rows: slice, cols: slice) -> AreaCertainty:
+        """The same of a part of one area's pixels."""
+        return replace(self, spans=[self.spans[area][rows, cols]])
 
     def of(self, found: AreaMap, area: int, moment: Moment, wanted: Wanted) -> Sure | None:
         """Intervals and probabilities of an area's map; None without a calibration."""

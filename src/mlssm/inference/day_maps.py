@@ -279,14 +279,18 @@ class DayMaps:
         return retrieval.retrieve(sigma, images.cube.orbits[times], part.rows, part.cols)[0].astype(float)
 
 
-def of_all(parts: Sequence[FeatureSums], ends: Sequence[Day]) -> AreaMeans:
-    """An area's means of the features from the sums of its parts, one at least."""
+def with_features(parts: Sequence[FeatureSums], ends: Sequence[Day]) -> AreaMeans:
+    """An area's means of the features from the sums of its parts; none of an area without a correction."""
+    if not parts:
+        return AreaMeans()
     first, *others = parts
     return AreaMeans(dict(zip(ends, sum(others, first).mean, strict=True)))
 
 
 def with_residuals(means: AreaMeans, parts: Sequence[ResidualSums], times: Times) -> AreaMeans:
-    """The same with what images left."""
+    """The same with what images left; as it is where no image is read."""
+    if not parts:
+        return means
     first, *others = parts
     found = sum(others, first)
     mean = np.divide(found.total, found.count, out=np.full(len(times), np.nan), where=found.count > 0)

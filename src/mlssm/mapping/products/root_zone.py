@@ -19,7 +19,7 @@ import numpy.typing as npt
 import rasterio
 
 from mlssm.grid import Grid, Window
-from mlssm.mapping.geotiff import write_cog
+from mlssm.mapping.geotiff import read_values, write_cog
 from mlssm.mapping.list import DayMap
 from mlssm.progress import track
 
@@ -89,12 +89,8 @@ def write_root_zone(
     for each in track(maps, "root zone"):
         day = int(np.datetime64(each.day, "D").astype(int))
         with rasterio.open(each.path) as source:
-            found = [
-                state.add(
-                    source.read(1, window=rasterio.windows.Window(area.col, area.row, area.width, area.height)), day
-                )
-                for state, area in zip(states, areas, strict=True)
-            ]
+            pairs = zip(states, areas, strict=True)
+            found = [state.add(read_values(source, 1, area), day) for state, area in pairs]
         blocks = [(area, values.astype(np.float32)) for area, values in zip(areas, found, strict=True)]
         about = {
             "date": each.day,
