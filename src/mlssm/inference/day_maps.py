@@ -222,7 +222,7 @@ class DayMaps:
     def _driver(self, number: int, end: Day) -> Floats:
         area = self.areas[number]
         (driver,) = self._drivers.driving(area.bank, area.station, number, np.array([end], "datetime64[D]"))
-        return driver
+        return np.asarray(driver)
 
     def _forecast(self, number: int, end: Day) -> tuple[Floats, Floats]:
         """Forecast 0..1 [h, w] and driver [h, w] or [1, 1]."""
@@ -252,7 +252,8 @@ class DayMaps:
         """An area's images of a season; None where there is none, or no reference to read it by."""
         if (number, season) not in self._found:
             times = self.earlier_times(number, season)
-            self._found[number, season] = self._read_earlier(number, season, times) if times.size else None
+            own = self._read_earlier(number, season, times) if times.size else None
+            self._found[number, season] = own
         return self._found[number, season]
 
     def _read_earlier(self, number: int, season: int, times: Times) -> Earlier:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class Place:
         return _open(self)
 
 
-@cache
+@lru_cache(maxsize=1)
 def _open(place: Place) -> Opened:
     restored, cube = restore(place.bundle), Cube.open(place.cube)
     stack = load_stack(cube, restored.bundle.images)

@@ -74,7 +74,6 @@ def part_maps(
         here = window.within(place.inner).slices
         for date, moment in enumerate(moments):
             maps.put(date, here, *square.map(moment, applicability))
-        square.check()
     return maps.each()
 
 
@@ -91,12 +90,12 @@ class _Maps:
         ssm, spread = (np.full((dates, *shape), np.nan, np.float32) for _ in range(2))
         return cls(ssm, spread, np.full((dates, *shape), np.nan, np.float32) if compared else None)
 
-    def put(self, date: int, here: tuple[slice, ...], ssm: Array, spread: Array | None, unlike: Array | None) -> None:
-        self.ssm[date, *here] = ssm
+    def put(self, date: int, here: tuple[slice, slice], ssm: Array, spread: Array | None, unlike: Array | None) -> None:
+        self.ssm[date][here] = ssm
         if spread is not None:
-            self.spread[date, *here] = spread
+            self.spread[date][here] = spread
         if unlike is not None and self.unlike is not None:
-            self.unlike[date, *here] = unlike
+            self.unlike[date][here] = unlike
 
     def each(self) -> list[AreaMap]:
         states = bool(np.isfinite(self.spread).any())
@@ -131,10 +130,6 @@ class _Square:
             inputs = Inputs(np.stack([frame for frame, _ in days]), static, usable)
             unlike = np.where(known, _index(features, inputs, inner, applicability), np.float32(np.nan))
         return *self._inner(found, known), unlike
-
-    def check(self) -> None:
-        """Forget the days."""
-        self._days.clear()
 
     def _window(self, moment: Moment, network: Series) -> list[tuple[Array, torch.Tensor]]:
         """The window's days, each made once while a window holds it; what stations said of a day tells it."""
@@ -194,5 +189,5 @@ def _blend(
             new = np.isnan(unlike[here.slices])
             unlike[here.slices][new] = index[new]
     inner = place.inner.within(whole).slices
-    parts = (each.result()[inner] for each in (ssm, spread))
-    maps.put(date, (slice(None), slice(None)), *parts, unlike[inner])
+    everything = slice(None), slice(None)
+    maps.put(date, everything, ssm.result()[inner], spread.result()[inner], unlike[inner])

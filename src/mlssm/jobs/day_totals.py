@@ -61,10 +61,9 @@ class DayTotals:
         if not there.size:
             return "no earlier image"
         running = np.cumsum(self.ages)
-        middle = [
-            int(np.searchsorted(running, rank, side="right")) for rank in ((running[-1] - 1) // 2, running[-1] // 2)
-        ]
-        return f"{sum(middle) / 2:g} (median; {there[0]} to {there[-1]})"
+        ranks = np.array([running[-1] - 1, running[-1]]) // 2
+        median = np.searchsorted(running, ranks, side="right").mean()
+        return f"{median:g} (median; {there[0]} to {there[-1]})"
 
 
 class Panel:
@@ -90,7 +89,7 @@ class Panel:
     def values(self) -> Array:
         """The means, NaN without a value."""
         mean = np.full(self._total.shape, np.nan)
-        return np.divide(self._total, self._count, out=mean, where=self._count > 0).astype(np.float32)
+        return np.asarray(np.divide(self._total, self._count, out=mean, where=self._count > 0), np.float32)
 
     def _cells(self, start: int, size: int) -> tuple[npt.NDArray[np.int64], int]:
         """Where cells begin in a tile, and the first cell's number."""

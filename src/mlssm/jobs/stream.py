@@ -18,13 +18,14 @@ import numpy as np
 from mlssm.config import PredictConfig
 from mlssm.errors import DataError
 from mlssm.files import disk_fault
+from mlssm.grid import Window
 from mlssm.inference.mapper import Days
 from mlssm.inference.means import AreaPart, area_means
 from mlssm.inference.opened import Opened, Place
 from mlssm.inference.surround import side_by_side
 from mlssm.jobs.day_file import map_path, write_day
 from mlssm.jobs.settings_of_maps import INPUT, SETTINGS, input_digest, settings_digest, shown, tags_of
-from mlssm.jobs.tile import TileJob, whole_of, write_tile
+from mlssm.jobs.tile import TileJob, write_tile
 from mlssm.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -150,5 +151,5 @@ def _moved(place: Place, folder: Path) -> Place:
 
 def all_parts(opened: Opened) -> list[AreaPart]:
     """The tiles of all areas."""
-    areas = range(len(opened.shapes))
-    return [AreaPart(area, window) for area in areas for window in side_by_side(whole_of(opened, area), TILE)]
+    wholes = enumerate(Window(0, 0, *shape) for shape in opened.shapes)
+    return [AreaPart(area, window) for area, whole in wholes for window in side_by_side(whole, TILE)]

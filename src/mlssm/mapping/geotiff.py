@@ -256,7 +256,7 @@ def _packed(values: npt.NDArray[np.float32], band: Band) -> npt.NDArray[np.uint8
 def _digest(stored: npt.NDArray[Any]) -> int:
     """A checksum of values; all kinds of NaN are one."""
     same = stored if stored.dtype == np.uint8 else np.where(np.isnan(stored), np.float32(-1), stored)
-    return zlib.crc32(np.ascontiguousarray(same))
+    return zlib.crc32(np.ascontiguousarray(same).data)
 
 
 def _check(block: Block, grid: Grid, band: Band) -> None:
