@@ -1,4 +1,4 @@
-"""What parts of an area have to know of the whole: means of the closed form, summed over all parts first."""
+"""What parts of an extent have to know of the whole: means of the closed form, summed over all parts first."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from mlssm.grid import Window
 from mlssm.inference.day_maps import (
-    AreaMeans,
     DayMaps,
+    ExtentMeans,
     ResidualSums,
     Times,
     with_features,
@@ -27,24 +27,24 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class AreaPart:
-    """A window of an area, counted from its corner."""
+class ExtentPart:
+    """A window of an extent, counted from its corner."""
 
-    area: int
+    extent: int
     window: Window
 
 
-def area_means(place: Place, parts: Sequence[AreaPart], days: Days, workers: Workers) -> list[AreaMeans]:
-    """The means of each area.
+def extent_means(place: Place, parts: Sequence[ExtentPart], days: Days, workers: Workers) -> list[ExtentMeans]:
+    """The means of each extent.
 
     Args:
-        place: The trained run and the area.
-        parts: That cover all areas side by side.
+        place: The trained run and the extent.
+        parts: That cover all extents side by side.
         days: That are mapped.
         workers: That sum over parts.
     """
     opened = place.opened()
-    nothing = [AreaMeans() for _ in opened.shapes]
+    nothing = [ExtentMeans() for _ in opened.shapes]
     if opened.form is None or not (opened.form.nowcast or _corrects(opened)):
         return nothing
     times = _images(opened, days)
@@ -52,16 +52,16 @@ def area_means(place: Place, parts: Sequence[AreaPart], days: Days, workers: Wor
     means = nothing
     if _corrects(opened):
         sums = workers.run(partial(_feature_sums, place, days, ends), parts, "closed form")
-        means = [with_features(found, ends) for found in _by_area(opened, parts, sums)]
+        means = [with_features(found, ends) for found in _by_extent(opened, parts, sums)]
     if not len(times):
         return means
     left = workers.run(partial(_residual_sums, place, days, means, times), parts, "earlier images")
-    pairs = zip(means, _by_area(opened, parts, left), strict=True)
+    pairs = zip(means, _by_extent(opened, parts, left), strict=True)
     return [with_residuals(mean, found, times) for mean, found in pairs]
 
 
 def _corrects(opened: Opened) -> bool:
-    return opened.form is not None and any(area.form.traits is not None for area in opened.form.areas)
+    return opened.form is not None and any(extent.form.traits is not None for extent in opened.form.extents)
 
 
 def _images(opened: Opened, days: Days) -> Times:
@@ -82,29 +82,30 @@ def _ends(opened: Opened, days: Days, times: Times) -> list[np.datetime64]:
     return list(np.unique(np.concatenate([of_days, opened.window_ends[times]])))
 
 
-def _feature_sums(place: Place, days: Days, ends: Sequence[np.datetime64], part: AreaPart) -> FeatureSums | None:
+def _feature_sums(place: Place, days: Days, ends: Sequence[np.datetime64], part: ExtentPart) -> FeatureSums | None:
     maps = _maps(place.opened(), part, days, None)
     return maps.feature_sums(0, ends) if maps.corrects(0) else None
 
 
 def _residual_sums(
-    place: Place, days: Days, means: Sequence[AreaMeans], times: Times, part: AreaPart
+    place: Place, days: Days, means: Sequence[ExtentMeans], times: Times, part: ExtentPart
 ) -> ResidualSums | None:
     opened = place.opened()
-    if opened.form is None or opened.form.retrieval[part.area] is None:
+    if opened.form is None or opened.form.retrieval[part.extent] is None:
         return None
-    return _maps(opened, part, days, means[part.area]).residual_sums(0, times)
+    return _maps(opened, part, days, means[part.extent]).residual_sums(0, times)
 
 
-def _maps(opened: Opened, part: AreaPart, days: Days, means: AreaMeans | None) -> DayMaps:
-    maps = opened.form_of(part.area, part.window, days, means)
+def _maps(opened: Opened, part: ExtentPart, days: Days, means: ExtentMeans | None) -> DayMaps:
+    maps = opened.form_of(part.extent, part.window, days, means)
     assert maps is not None
     return maps
 
 
-def _by_area(opened: Opened, parts: Sequence[AreaPart], found: Sequence[Found | None]) -> list[list[Found]]:
-    """What was found of each area, without what was not."""
+def _by_extent(opened: Opened, parts: Sequence[ExtentPart], found: Sequence[Found | None]) -> list[list[Found]]:
+    """What was found of each extent, without what was not."""
     pairs = list(zip(parts, found, strict=True))
     return [
-        [each for part, each in pairs if part.area == area and each is not None] for area in range(len(opened.shapes))
+        [each for part, each in pairs if part.extent == extent and each is not None]
+        for extent in range(len(opened.shapes))
     ]

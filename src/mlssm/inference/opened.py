@@ -1,4 +1,4 @@
-"""A trained run, opened on the area that is to be mapped; nothing of the area is read before a part is asked for."""
+"""A trained run, opened on the area that is to be mapped; nothing of the extent is read before a part is asked for."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from mlssm.bundle import Bundle
 from mlssm.cube import Cube
 from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
-from mlssm.data.layers import AreaLayers, area_places, known_classes, part_layers, part_place
+from mlssm.data.layers import ExtentLayers, extent_places, known_classes, part_layers, part_place
 from mlssm.data.moment import Moment
 from mlssm.grid import Window
-from mlssm.inference.certainty import AreaCertainty
-from mlssm.inference.day_maps import AreaMeans, DayMaps, FittedForm, Images, Part
+from mlssm.inference.certainty import ExtentCertainty
+from mlssm.inference.day_maps import DayMaps, ExtentMeans, FittedForm, Images, Part
 from mlssm.inference.mapper import Booleans, Days, Mapper, choose_device, fitting_layers, weather_of, window_end
 from mlssm.inference.prefit import labelled_pixels
 from mlssm.inference.restore import restore
 from mlssm.inference.retrieved import known_retrievals
-from mlssm.response.areas import Drivers
-from mlssm.retrieval.labels import AreaRetrieval
+from mlssm.response.extents import Drivers
+from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
-from mlssm.weather.field import AreaPixels, WeatherField
+from mlssm.weather.field import ExtentPixels, WeatherField
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a trained run and the area that it maps are; a worker opens them from there.
+    """Where a trained run and the extent that it maps are; a worker opens them from there.
 
     Attributes:
         run_id: The run.
@@ -65,13 +65,13 @@ def _open(place: Place) -> Opened:
     restored, cube = restore(place.bundle), Cube.open(place.cube)
     stack = load_stack(cube, restored.bundle.images)
     network = restored.network.to(choose_device(place.accelerator)).eval()
-    certainty = AreaCertainty.restored(restored.fitted, stack.working) if place.certain else None
+    certainty = ExtentCertainty.restored(restored.fitted, stack.working) if place.certain else None
     return Opened(place.run_id, restored.bundle, cube, stack, network, restored.fitted, certainty)
 
 
 @dataclass(frozen=True)
 class Opened:
-    """All that maps need, whatever the date and the part of the area.
+    """All that maps need, whatever the date and the part of the extent.
 
     Attributes:
         run_id: The run that the model comes from.
@@ -89,21 +89,21 @@ class Opened:
     stack: Stack
     network: nn.Module
     fitted: Any
-    certainty: AreaCertainty | None
+    certainty: ExtentCertainty | None
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
-        """Rows and columns of each area on the working grid."""
-        return [window.shape for window in self.stack.working.areas]
+        """Rows and columns of each extent on the working grid."""
+        return [window.shape for window in self.stack.working.extents]
 
     @cached_property
     def features(self) -> FeatureSource:
         """The model's inputs at one pixel: all that does not depend on the pixel can be asked of it.
 
         Raises:
-            RunError: The area's channels are not the model's.
+            RunError: The extent's channels are not the model's.
         """
-        row, col = self.stack.working.areas[0].row, self.stack.working.areas[0].col
+        row, col = self.stack.working.extents[0].row, self.stack.working.extents[0].col
         return self._features(0, Window(row, col, 1, 1), None)
 
     @cached_property
@@ -115,20 +115,20 @@ class Opened:
 
     @cached_property
     def labelled(self) -> list[Booleans] | None:
-        """Pixels of each area that carried labels in training, [height, width]; None where that is not known."""
+        """Pixels of each extent that carried labels in training, [height, width]; None where that is not known."""
         return labelled_pixels(self.fitted, self.stack.working)
 
     @cached_property
-    def retrievals(self) -> Sequence[AreaRetrieval | None]:
-        """References of each area; None for one that the model does not know, or with images of another channel."""
+    def retrievals(self) -> Sequence[ExtentRetrieval | None]:
+        """References of each extent; None for one that the model does not know, or with images of another channel."""
         found = known_retrievals(self.fitted, self.stack.working)
         same = dict(self.stack.channel) == dict(self.bundle.images.channel)
         return found if same else [None for _ in found]
 
     @cached_property
     def field(self) -> WeatherField:
-        """The weather at all pixels; reads the elevation of the whole area."""
-        return self._field(area_places(self.cube, self.stack.working))
+        """The weather at all pixels; reads the elevation of the whole extent."""
+        return self._field(extent_places(self.cube, self.stack.working))
 
     @cached_property
     def drivers(self) -> Drivers:
@@ -142,63 +142,63 @@ class Opened:
             return None  # the closed form needs the rain of the very last day
         return moment
 
-    def part(self, area: int, window: Window, days: Days, means: AreaMeans | None = None) -> Mapper:
-        """The model on a window of one area.
+    def part(self, extent: int, window: Window, days: Days, means: ExtentMeans | None = None) -> Mapper:
+        """The model on a window of one extent.
 
         Args:
-            area: Which.
-            window: Counted from the area's corner, on the working grid.
+            extent: Which.
+            window: Counted from the extent's corner, on the working grid.
             days: That will be asked for.
-            means: Over the whole area, which the closed form needs.
+            means: Over the whole extent, which the closed form needs.
         """
         rows, cols = window.slices
-        placed, stack = self._placed(area, window)
-        features = self._features(area, placed, days.min())
-        prefit = self._form_on(features.field, area, window, days, means)
-        labelled = None if self.labelled is None else [self.labelled[area][rows, cols]]
-        certainty = None if self.certainty is None else self.certainty.part(area, rows, cols)
-        own = prefit, labelled, [self.retrievals[area]], certainty
+        placed, stack = self._placed(extent, window)
+        features = self._features(extent, placed, days.min())
+        prefit = self._form_on(features.field, extent, window, days, means)
+        labelled = None if self.labelled is None else [self.labelled[extent][rows, cols]]
+        certainty = None if self.certainty is None else self.certainty.part(extent, rows, cols)
+        own = prefit, labelled, [self.retrievals[extent]], certainty
         return Mapper(self.run_id, self.bundle, self.cube, stack, features, self.network, *own)
 
-    def form_of(self, area: int, window: Window, days: Days, means: AreaMeans | None) -> DayMaps | None:
+    def form_of(self, extent: int, window: Window, days: Days, means: ExtentMeans | None) -> DayMaps | None:
         """The closed form alone, arguments as of `part`; None where there is none."""
-        placed, _ = self._placed(area, window)
-        field = self._field((part_place(self.cube, self.stack.working, area, placed),))
-        return self._form_on(field, area, window, days, means)
+        placed, _ = self._placed(extent, window)
+        field = self._field((part_place(self.cube, self.stack.working, extent, placed),))
+        return self._form_on(field, extent, window, days, means)
 
     @cached_property
     def window_ends(self) -> Days:
         """Last day of the antecedent window of each image [time]."""
         return window_ends(self.cube, self.bundle.window)
 
-    def _placed(self, area: int, window: Window) -> tuple[Window, Stack]:
+    def _placed(self, extent: int, window: Window) -> tuple[Window, Stack]:
         """A window on the working grid, and the images there."""
-        whole, (rows, cols) = self.stack.working.areas[area], window.slices
+        whole, (rows, cols) = self.stack.working.extents[extent], window.slices
         placed = Window(whole.row + window.row, whole.col + window.col, *window.shape)
-        working = replace(self.stack.working, areas=(placed,))
-        return placed, replace(self.stack, working=working, areas=(self.stack.areas[area].part(rows, cols),))
+        working = replace(self.stack.working, extents=(placed,))
+        return placed, replace(self.stack, working=working, extents=(self.stack.extents[extent].part(rows, cols),))
 
     def _form_on(
-        self, field: WeatherField, area: int, window: Window, days: Days, means: AreaMeans | None
+        self, field: WeatherField, extent: int, window: Window, days: Days, means: ExtentMeans | None
     ) -> DayMaps | None:
         if self.form is None:
             return None
-        images = Images(self.cube, self._placed(area, window)[1], self._masks(field, days), self.window_ends)
-        part = Part(area, *window.slices)
+        images = Images(self.cube, self._placed(extent, window)[1], self._masks(field, days), self.window_ends)
+        part = Part(extent, *window.slices)
         return DayMaps(self.form, images, self.drivers.on(field), [part], None if means is None else [means])
 
-    def _features(self, area: int, placed: Window, since: np.datetime64 | None) -> FeatureSource:
+    def _features(self, extent: int, placed: Window, since: np.datetime64 | None) -> FeatureSource:
         model, cube, working = self.bundle, self.cube, self.stack.working
-        layers = part_layers(cube, working, area, placed, model.features.static, self._classes, since)
-        filled: tuple[AreaLayers, ...] = fitting_layers(model.channels, (layers,), model.features)
-        field = self._field((part_place(cube, working, area, placed),))
+        layers = part_layers(cube, working, extent, placed, model.features.static, self._classes, since)
+        filled: tuple[ExtentLayers, ...] = fitting_layers(model.channels, (layers,), model.features)
+        field = self._field((part_place(cube, working, extent, placed),))
         return FeatureSource(field, filled, model.channels, model.model.weather_ratio)
 
     @cached_property
     def _classes(self) -> dict[str, dict[int, str]]:
         return known_classes(self.cube, self.bundle.features.static)
 
-    def _field(self, places: tuple[AreaPixels, ...]) -> WeatherField:
+    def _field(self, places: tuple[ExtentPixels, ...]) -> WeatherField:
         return WeatherField(self.cube.weather, self.cube.station_xy, places, self.bundle.weather)
 
     def _masks(self, field: WeatherField, days: Days) -> DateMasks:
@@ -211,5 +211,5 @@ class Opened:
             seen = np.flatnonzero(np.isin(of_image, list(seasons)))
         local, morning = self.cube.local_days[seen], self.cube.morning[seen]
         found = frozen_or_snowy(field, local, self.bundle.images, morning)
-        masked = {(area, int(seen[time])): mask for (area, time), mask in found.masked.items()}
+        masked = {(extent, int(seen[time])): mask for (extent, time), mask in found.masked.items()}
         return replace(found, masked=masked)

@@ -1,4 +1,4 @@
-"""The maps of a part of an area on many dates: what the dates share is made once."""
+"""The maps of a part of an extent on many dates: what the dates share is made once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from mlssm.data.features import FeatureSource, Inputs
 from mlssm.data.moment import Moment
 from mlssm.grid import Window
-from mlssm.inference.area import AreaMap
+from mlssm.inference.extent import ExtentMap
 from mlssm.inference.likeness import vectors
 from mlssm.inference.mapper import Mapper
 from mlssm.inference.surround import Shape, Surround, side_by_side
@@ -31,9 +31,9 @@ class PartPlace:
     """Where a part lies.
 
     Attributes:
-        inner: The part, counted from the area's corner.
-        around: What was opened, likewise; it holds what the network sees of the area.
-        shape: Rows and columns of the area.
+        inner: The part, counted from the extent's corner.
+        around: What was opened, likewise; it holds what the network sees of the extent.
+        shape: Rows and columns of the extent.
     """
 
     inner: Window
@@ -46,14 +46,14 @@ class PartPlace:
         return self.inner.within(self.around).slices
 
     def local(self, rows: slice, cols: slice) -> tuple[slice, slice]:
-        """Rows and columns of the area, counted from the corner of what was opened."""
+        """Rows and columns of the extent, counted from the corner of what was opened."""
         top, left = self.around.row, self.around.col
         return slice(rows.start - top, rows.stop - top), slice(cols.start - left, cols.stop - left)
 
 
 def part_maps(
     mapper: Mapper, place: PartPlace, moments: Sequence[Moment], surround: Surround, applicability: Applicability | None
-) -> list[AreaMap]:
+) -> list[ExtentMap]:
     """Map a part on each date.
 
     Args:
@@ -97,11 +97,11 @@ class _Maps:
         if unlike is not None and self.unlike is not None:
             self.unlike[date][here] = unlike
 
-    def each(self) -> list[AreaMap]:
+    def each(self) -> list[ExtentMap]:
         states = bool(np.isfinite(self.spread).any())
         unlike = [None] * len(self.ssm) if self.unlike is None else list(self.unlike)
         pairs = zip(self.ssm, self.spread, unlike, strict=True)
-        return [AreaMap(ssm, spread if states else None, index) for ssm, spread, index in pairs]
+        return [ExtentMap(ssm, spread if states else None, index) for ssm, spread, index in pairs]
 
 
 class _Square:

@@ -1,6 +1,6 @@
-"""What a network has to see around a part of an area so that the part's map is the whole area's.
+"""What a network has to see around a part of an extent so that the part's map is the whole extent's.
 
-Where the network's reach is known, a part sees so much around it, and at the area's edge as much of its outermost
+Where the network's reach is known, a part sees so much around it, and at the extent's edge as much of its outermost
 values: then parts side by side are the map of the whole, to rounding. Cells of the weather lie as they would in the
 whole. Where the reach is not bounded, overlapping tiles are blended, and a part needs the tiles that touch it.
 """
@@ -41,15 +41,15 @@ class Surround:
         return cls(model.reach(steps), model.weather_ratio, model.margin, tile, overlap)
 
     def tiles(self, shape: Shape, part: Window) -> tuple[Window, ...]:
-        """The blended tiles of an area that touch a part of it."""
+        """The blended tiles of an extent that touch a part of it."""
         return tuple(each for each in plan_tiles(*shape, self.tile, self.overlap) if each.intersects(part))
 
     def seen(self, window: Window, shape: Shape) -> tuple[slice, slice]:
-        """Rows and columns that the network is fed with, which may lie beyond the area's edge.
+        """Rows and columns that the network is fed with, which may lie beyond the extent's edge.
 
         Args:
             window: Of the area's pixels; a blended tile where the reach is not bounded.
-            shape: Rows and columns of the area.
+            shape: Rows and columns of the extent.
         """
         (rows, cols), (height, width) = window.slices, shape
         if self.reach is not None:
@@ -67,12 +67,12 @@ class Surround:
         return found
 
     def _exact(self, part: slice) -> slice:
-        """Begins with a whole cell, counted from the area's corner."""
+        """Begins with a whole cell, counted from the extent's corner."""
         assert self.reach is not None
         return slice((part.start - self.reach) // self.cell * self.cell, part.stop + self.reach)
 
     def _blended(self, part: slice, side: int) -> slice:
-        """More where the tile ends with the area: a network that fills what lies outside would draw a frame there."""
+        """More where the tile ends with the extent: a network that fills what lies outside would draw a frame there."""
         at_edge = max(self.margin, self.overlap // 2)
         before, after = at_edge if part.start == 0 else self.margin, at_edge if part.stop == side else self.margin
         return slice(part.start - before, part.stop + after)

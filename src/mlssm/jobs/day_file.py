@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mlssm.grid import Window
-from mlssm.inference.means import AreaPart
+from mlssm.inference.means import ExtentPart
 from mlssm.inference.opened import Opened
 from mlssm.jobs.day_map import about_bands, band_names, onto_grid
 from mlssm.jobs.day_tags import day_tags
@@ -28,7 +28,7 @@ def map_path(folder: Path, day: np.datetime64) -> Path:
     return folder / f"ssm_{str(day).replace('-', '')}.tif"
 
 
-def write_day(job: TileJob, parts: Sequence[AreaPart], number: int) -> bool:
+def write_day(job: TileJob, parts: Sequence[ExtentPart], number: int) -> bool:
     """Write the map of one of the job's days and its preview.
 
     Returns:
@@ -45,7 +45,7 @@ def write_day(job: TileJob, parts: Sequence[AreaPart], number: int) -> bool:
         for part in parts:
             tile = np.array(np.load(tile_file(job.folder, part), mmap_mode="r")[number])
             totals.add(dict(zip(names, tile, strict=True)))
-            panels[part.area].add(part.window, tile[0])
+            panels[part.extent].add(part.window, tile[0])
             for band, values in enumerate(tile, 1):
                 target.write(band, *onto_grid(values, *_placed(opened, part)))
         made = {SETTINGS: settings_digest(opened, config), INPUT: input_digest(opened, day)}
@@ -54,19 +54,19 @@ def write_day(job: TileJob, parts: Sequence[AreaPart], number: int) -> bool:
     return bool(totals.counts["ssm"])
 
 
-def _placed(opened: Opened, part: AreaPart) -> tuple[Window, int, Window]:
-    """A tile's window on the working grid, the grid's factor, and the area on the cube's own grid."""
+def _placed(opened: Opened, part: ExtentPart) -> tuple[Window, int, Window]:
+    """A tile's window on the working grid, the grid's factor, and the extent on the cube's own grid."""
     working = opened.stack.working
-    area, window = working.areas[part.area], part.window
-    placed = Window(area.row + window.row, area.col + window.col, *window.shape)
-    return placed, working.factor, opened.cube.areas[part.area]
+    extent, window = working.extents[part.extent], part.window
+    placed = Window(extent.row + window.row, extent.col + window.col, *window.shape)
+    return placed, working.factor, opened.cube.extents[part.extent]
 
 
 def _preview(opened: Opened, panels: Sequence[Panel], path: Path, day: np.datetime64) -> None:
     working, date = opened.stack.working, dt.date.fromisoformat(str(day))
     shown = []
-    for number, (panel, window) in enumerate(zip(panels, working.areas, strict=True), 1):
+    for number, (panel, window) in enumerate(zip(panels, working.extents, strict=True), 1):
         whole = Window(window.row, window.col, *(size * panel.factor for size in panel.values.shape))
         grid = working.grid.crop(whole).coarsen(panel.factor)
-        shown.append(MapPanel(f"area {number}", panel.values, grid))
+        shown.append(MapPanel(f"extent {number}", panel.values, grid))
     write_preview(path.with_suffix(".png"), shown, date, "Surface soil moisture")

@@ -1,4 +1,4 @@
-"""The bands of a day's map, on a part of an area."""
+"""The bands of a day's map, on a part of an extent."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy.typing as npt
 from mlssm.config import PredictConfig
 from mlssm.data.moment import Moment, PrefitMaps
 from mlssm.grid import Window
-from mlssm.inference.area import AreaMap
 from mlssm.inference.certainty import Sure, Wanted
+from mlssm.inference.extent import ExtentMap
 from mlssm.inference.flags import (
     FROZEN,
     LEGEND,
@@ -60,9 +60,9 @@ def band_names(opened: Opened, config: PredictConfig) -> tuple[str, ...]:
 
 
 def day_map(
-    mapper: Mapper, config: PredictConfig, moment: Moment, found: AreaMap, water: Booleans, inner: tuple[slice, slice]
+    mapper: Mapper, config: PredictConfig, moment: Moment, found: ExtentMap, water: Booleans, inner: tuple[slice, slice]
 ) -> DayMap:
-    """The bands of a day on a part of an area.
+    """The bands of a day on a part of an extent.
 
     Args:
         mapper: The model, opened on the part and what is around it.
@@ -101,23 +101,23 @@ def about_bands(names: Sequence[str], config: PredictConfig, day: str) -> list[B
     return [Band(name, *about[name], (), highest.get(name, 1.0), steps.get(name, STEP)) for name in names]
 
 
-def onto_grid(values: Array, window: Window, factor: int, area: Window) -> Block:
-    """A map on the working grid brought onto the area's own pixels: each block's value stands on all its pixels.
+def onto_grid(values: Array, window: Window, factor: int, extent: Window) -> Block:
+    """A map on the working grid brought onto the extent's own pixels: each block's value stands on all its pixels.
 
     Args:
         values: [height, width] of `window`.
         window: On the working grid.
-        factor: Area pixels along a working pixel.
-        area: The area on its own grid; what reaches past it is cut.
+        factor: Extent pixels along a working pixel.
+        extent: The extent on its own grid; what reaches past it is cut.
 
     Returns:
-        A window of the area's grid and its values.
+        A window of the extent's grid and its values.
     """
     fine = window.refine(factor)
     whole = np.repeat(np.repeat(values, factor, axis=0), factor, axis=1)
-    row, col = max(fine.row, area.row), max(fine.col, area.col)
-    bottom = min(fine.row + fine.height, area.row + area.height)
-    right = min(fine.col + fine.width, area.col + area.width)
+    row, col = max(fine.row, extent.row), max(fine.col, extent.col)
+    bottom = min(fine.row + fine.height, extent.row + extent.height)
+    right = min(fine.col + fine.width, extent.col + extent.width)
     common = Window(row, col, bottom - row, right - col)
     return common, np.ascontiguousarray(whole[common.within(fine).slices])
 
@@ -152,7 +152,7 @@ def _add_sure(found: DayMap, sure: Sure | None, thresholds: Sequence[float], mas
         found.add(threshold_name(threshold), _masked(values, masked))
 
 
-def _said(mapper: Mapper, maps: PrefitMaps, found: AreaMap) -> dict[int, Booleans]:
+def _said(mapper: Mapper, maps: PrefitMaps, found: ExtentMap) -> dict[int, Booleans]:
     """Bits of pixels that have a value."""
     said: dict[int, Booleans] = {}
     applicability = None if mapper.certainty is None else mapper.certainty.applicability

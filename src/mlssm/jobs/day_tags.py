@@ -62,9 +62,9 @@ def _form_tags(opened: Opened, totals: DayTotals) -> dict[str, str]:
     form = opened.form
     if form is None:
         return {}
-    known = sum(not area.is_population for area in form.areas)
-    elsewhere = "" if known == len(form.areas) else "; elsewhere the mean area's response"
-    memory = f"in {known} of {len(form.areas)} areas{elsewhere}" if known else "none: the mean area's response"
+    known = sum(not extent.is_population for extent in form.extents)
+    elsewhere = "" if known == len(form.extents) else "; elsewhere the mean extent's response"
+    memory = f"in {known} of {len(form.extents)} extents{elsewhere}" if known else "none: the mean extent's response"
     tags = {"pixel_memory": memory}
     return {**tags, "kind": "nowcast", "previous_image_age_days": totals.age} if form.nowcast else tags
 

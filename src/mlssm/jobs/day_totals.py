@@ -13,7 +13,7 @@ from mlssm.inference.flags import OUTSIDE
 from mlssm.jobs.day_map import OLDEST
 
 Array = npt.NDArray[np.float32]
-# pixels along the longer side of an area in the preview
+# pixels along the longer side of an extent in the preview
 MOST_SHOWN = 1500
 
 
@@ -67,16 +67,16 @@ class DayTotals:
 
 
 class Panel:
-    """An area's map as coarsely as a preview shows it."""
+    """An extent's map as coarsely as a preview shows it."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        """Of an area of so many rows and columns."""
+        """Of an extent of so many rows and columns."""
         self.factor = max(1, -(-max(shape) // MOST_SHOWN))
         coarse = tuple(-(-side // self.factor) for side in shape)
         self._total, self._count = np.zeros(coarse), np.zeros(coarse)
 
     def add(self, window: Window, values: Array) -> None:
-        """Add a tile, counted from the area's corner."""
+        """Add a tile, counted from the extent's corner."""
         known = np.isfinite(values)
         (rows, first), (cols, left) = (
             self._cells(start, size) for start, size in zip((window.row, window.col), window.shape, strict=True)

@@ -1,4 +1,4 @@
-"""Which trained run is used, and the area that it maps."""
+"""Which trained run is used, and the extent that it maps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def find_place(config: PredictConfig, folder: Path) -> Place:
     """Fetch a run's model and prepare the area to map.
 
     Args:
-        config: Which run and area.
+        config: Which run and extent.
         folder: Where the model goes.
 
     Raises:
@@ -55,7 +55,7 @@ def find_place(config: PredictConfig, folder: Path) -> Place:
 
 
 def check_fit(opened: Opened) -> None:
-    """Refuse an area that the model cannot map.
+    """Refuse an extent that the model cannot map.
 
     Raises:
         RunError: Channels of inputs or images are not the model's.

@@ -53,7 +53,7 @@ def settle_days(opened: Opened, asked: Days | None) -> Days:
     """The days that are mapped, sorted.
 
     Args:
-        opened: The model and the area.
+        opened: The model and the extent.
         asked: None: the last day that the weather reaches.
 
     Raises:

@@ -33,7 +33,7 @@ def settings_digest(opened: Opened, config: PredictConfig) -> str:
             "labels": model.label_digest,
             "asked": [config.level, config.intervals, config.thresholds, config.products.uint8],
             "tiles": [config.tile, config.overlap] if blended else None,
-            "grid": [cube.grid.crs, cube.grid.origin, cube.grid.pixel, cube.grid.shape, cube.manifest.areas],
+            "grid": [cube.grid.crs, cube.grid.origin, cube.grid.pixel, cube.grid.shape, cube.manifest.extents],
             "fixed": fixed,
         }
     )

@@ -20,7 +20,7 @@ from mlssm.errors import DataError
 from mlssm.files import disk_fault
 from mlssm.grid import Window
 from mlssm.inference.mapper import Days
-from mlssm.inference.means import AreaPart, area_means
+from mlssm.inference.means import ExtentPart, extent_means
 from mlssm.inference.opened import Opened, Place
 from mlssm.inference.surround import side_by_side
 from mlssm.jobs.day_file import map_path, write_day
@@ -69,13 +69,13 @@ def stream(place: Place, config: PredictConfig, days: Days, workers: Workers) ->
     """Map days.
 
     Args:
-        place: The trained run and the area.
+        place: The trained run and the extent.
         config: What is asked.
         days: Sorted; all can be mapped.
         workers: That map tiles and write maps.
 
     Raises:
-        DataError: A file of the area is bad, or one cannot be written.
+        DataError: A file of the extent is bad, or one cannot be written.
     """
     opened = place.opened()
     folder = config.output / f"{UNFINISHED}{settings_digest(opened, config)}"
@@ -132,7 +132,7 @@ def _map_block(place: Place, config: PredictConfig, block: Block, workers: Worke
     block.folder.mkdir(parents=True, exist_ok=True)
     of_tiles = {str(day): input_digest(opened, day) for day in days}
     (block.folder / RECORD).write_text(json.dumps(of_tiles), encoding="utf-8")
-    job = TileJob(place, config, days, area_means(place, parts, days, workers), block.folder)
+    job = TileJob(place, config, days, extent_means(place, parts, days, workers), block.folder)
     workers.run(partial(write_tile, job), parts, f"tiles of {len(days)} days{which}")
     numbers = [int(number) for number in np.flatnonzero(np.isin(days, block.wanted))]
     valued = workers.run(partial(write_day, job, parts), numbers, f"maps{which}")
@@ -149,7 +149,7 @@ def _moved(place: Place, folder: Path) -> Place:
     return replace(place, bundle=folder.absolute(), cube=place.cube.absolute())
 
 
-def all_parts(opened: Opened) -> list[AreaPart]:
-    """The tiles of all areas."""
+def all_parts(opened: Opened) -> list[ExtentPart]:
+    """The tiles of all extents."""
     wholes = enumerate(Window(0, 0, *shape) for shape in opened.shapes)
-    return [AreaPart(area, window) for area, whole in wholes for window in side_by_side(whole, TILE)]
+    return [ExtentPart(extent, window) for extent, whole in wholes for window in side_by_side(whole, TILE)]

@@ -14,9 +14,9 @@ from mlssm.config import PredictConfig
 from mlssm.data.moment import Moment
 from mlssm.errors import DataError
 from mlssm.files import naming
-from mlssm.inference.day_maps import AreaMeans
+from mlssm.inference.day_maps import ExtentMeans
 from mlssm.inference.mapper import Days, Mapper
-from mlssm.inference.means import AreaPart
+from mlssm.inference.means import ExtentPart
 from mlssm.inference.opened import Opened, Place
 from mlssm.inference.part_maps import PartPlace, part_maps
 from mlssm.inference.surround import Surround
@@ -30,30 +30,30 @@ class TileJob:
     """What tiles are mapped for.
 
     Attributes:
-        place: The trained run and the area.
+        place: The trained run and the extent.
         config: What is asked.
         days: That are mapped, sorted.
-        means: Of each area, which the closed form needs.
+        means: Of each extent, which the closed form needs.
         folder: Where the tiles go.
     """
 
     place: Place
     config: PredictConfig
     days: Days
-    means: Sequence[AreaMeans]
+    means: Sequence[ExtentMeans]
     folder: Path
 
 
-def tile_file(folder: Path, part: AreaPart) -> Path:
+def tile_file(folder: Path, part: ExtentPart) -> Path:
     """A tile's file, float32 [date, band, height, width] on the working grid."""
-    return folder / f"{part.area}-{part.window.row}-{part.window.col}.npy"
+    return folder / f"{part.extent}-{part.window.row}-{part.window.col}.npy"
 
 
-def write_tile(job: TileJob, part: AreaPart) -> None:
+def write_tile(job: TileJob, part: ExtentPart) -> None:
     """Map a tile, unless its file is there.
 
     Raises:
-        DataError: A file of the area is bad.
+        DataError: A file of the extent is bad.
         OSError: The tile cannot be written.
     """
     path = tile_file(job.folder, part)
@@ -72,13 +72,13 @@ def write_tile(job: TileJob, part: AreaPart) -> None:
         partial.replace(path)
 
 
-def tile_bands(opened: Opened, job: TileJob, part: AreaPart) -> Iterator[dict[str, Array]]:
+def tile_bands(opened: Opened, job: TileJob, part: ExtentPart) -> Iterator[dict[str, Array]]:
     """The bands of each day by name [height, width]."""
-    shape, window = opened.shapes[part.area], part.window
+    shape, window = opened.shapes[part.extent], part.window
     model, config = opened.bundle, job.config
     surround = Surround.of(model.model, model.window.steps, config.tile, config.overlap)
     around = surround.needed(window, shape)
-    mapper, place = opened.part(part.area, around, job.days, job.means[part.area]), PartPlace(window, around, shape)
+    mapper, place = opened.part(part.extent, around, job.days, job.means[part.extent]), PartPlace(window, around, shape)
     moments = [_known(mapper, day) for day in job.days]
     applicability = None if opened.certainty is None else opened.certainty.applicability
     found, inner = part_maps(mapper, place, moments, surround, applicability), place.within

@@ -69,29 +69,29 @@ class SoilWaterIndex:
 
 
 def write_root_zone(
-    maps: Sequence[DayMap], grid: Grid, areas: Sequence[Window], folder: Path, days: float
+    maps: Sequence[DayMap], grid: Grid, extents: Sequence[Window], folder: Path, days: float
 ) -> list[Path]:
     """Write the soil water index of each day as `swi_<day>.tif`.
 
     Args:
         maps: On one grid, in the order of days.
         grid: Theirs.
-        areas: Windows of it that have values.
+        extents: Windows of it that have values.
         folder: Where the files go.
         days: T.
 
     Returns:
         The files. The first `WARM_UP` times T days still follow the first map; each file's tag `warmed_up` tells.
     """
-    states = [SoilWaterIndex.start(area.shape, days) for area in areas]
+    states = [SoilWaterIndex.start(extent.shape, days) for extent in extents]
     written = []
     first = np.datetime64(maps[0].day, "D").astype(int)
     for each in track(maps, "root zone"):
         day = int(np.datetime64(each.day, "D").astype(int))
         with rasterio.open(each.path) as source:
-            pairs = zip(states, areas, strict=True)
-            found = [state.add(read_values(source, 1, area), day) for state, area in pairs]
-        blocks = [(area, values.astype(np.float32)) for area, values in zip(areas, found, strict=True)]
+            pairs = zip(states, extents, strict=True)
+            found = [state.add(read_values(source, 1, extent), day) for state, extent in pairs]
+        blocks = [(extent, values.astype(np.float32)) for extent, values in zip(extents, found, strict=True)]
         about = {
             "date": each.day,
             "filter": f"exponential, T = {days:g} days",
