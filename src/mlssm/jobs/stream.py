@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,6 +33,10 @@ log = logging.getLogger(__name__)
 TILE = 512  # pixels along a tile
 BLOCK = 16  # days
 UNFINISHED, RECORD = "unfinished-", "record.json"
+# what this command writes into a folder of maps
+OWN = re.compile(
+    r"(ssm|swi)_\d{8}\.(tif|png|json|qml|csv)|collection\.json|index\.html|zones\.\w+|ssm\.nc|lhasa|warning.*|unfinished-\w+"
+)
 
 
 def days_to_map(opened: Opened, config: PredictConfig, days: Days) -> Days:
@@ -41,6 +46,7 @@ def days_to_map(opened: Opened, config: PredictConfig, days: Days) -> Days:
         DataError: Another run or other settings made a map that is there, or what is there is no map; and
             `overwrite` is not set.
     """
+    _check_folder(config.output, map_path(config.output, days[0]))
     settings, kept, changed, others = settings_digest(opened, config), [], [], []
     for day in days:
         path = map_path(config.output, day)
@@ -63,6 +69,21 @@ def days_to_map(opened: Opened, config: PredictConfig, days: Days) -> Days:
     if changed:
         log.info("made anew, as weather or images are others now: %s", shown(changed))
     return days[~np.isin(days, np.array(kept, "datetime64[D]"))]
+
+
+def _check_folder(folder: Path, first: Path) -> None:
+    """Say what is left alone in the folder.
+
+    Raises:
+        DataError: It is a file.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise DataError(f"{first} cannot be written, as {folder} is a file; choose another folder")
+    foreign = sorted(each.name for each in folder.iterdir() if not OWN.fullmatch(each.name))
+    if foreign:
+        log.info("%s holds other files, which are left alone: %s", folder, shown(foreign))
 
 
 def stream(place: Place, config: PredictConfig, days: Days, workers: Workers) -> None:
