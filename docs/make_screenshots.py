@@ -180,7 +180,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from mlssm.config import TrackingConfig
-    from mlssm.tracking.find import children, find_run
+    from mlssm.tracking.find import children, download, find_run
     from mlssm.tracking.opening import open_store
 
     if not (arguments.mlruns / "mlflow.db").is_file():
@@ -189,6 +189,9 @@ def main() -> None:
     store = open_store(TrackingConfig(experiment=arguments.experiment, folder=arguments.mlruns, uri=uri, run_name=None))
     sweep = find_run(store, arguments.sweep or newest_sweep(store))
     arguments.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        lags = download(store, sweep.run_id, "figures/lags.png", Path(folder))
+        shutil.copy(lags, arguments.output / "first_lags.png")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, user_interface(uri) as address:
         browser = Browser(arguments.chromium, Path(profile), *arguments.size)
         try:
