@@ -183,7 +183,7 @@ def _tell_of_other_formats(wanted: Wanted) -> None:
 def _write(build: Build, wanted: Wanted, sources: Sources, workers: Workers, beside: Beside | None) -> Path:
     """Make the cube in its build, or go on with it, and put it into its place."""
     config, index, bad = wanted.config, sources.index, wanted.bad
-    places = Places(index.grid, index.areas, index.polarisations, len(index.passes))
+    places = Places(index.grid, index.extents, index.polarisations, len(index.passes))
     build.begin(lambda folder: create_backscatter(CubeWriter(folder / CUBE, index.grid), places))
     if beside is not None:
         beside.start(build.folder, places)
@@ -283,7 +283,7 @@ def _manifest(wanted: Wanted, sources: Sources, static: Static, dated: tuple[str
         origin=index.grid.origin,
         pixel=index.grid.pixel,
         shape=index.grid.shape,
-        areas=tuple((area.row, area.col, *area.shape) for area in index.areas),
+        extents=tuple((extent.row, extent.col, *extent.shape) for extent in index.extents),
         time_zone=sources.zone.key,
         polarisations=index.polarisations,
         features=static.features,

@@ -187,6 +187,6 @@ def write_incidence(writer: CubeWriter, index: BackscatterIndex, bad: BadFiles) 
     lead = (len(index.incidence),)
     array = writer.raster("incidence", ("incidence_orbit",), lead, cube.ANGLE_SCALE, "degrees")
     for position, orbit in enumerate(sorted(index.incidence)):
-        for area in index.areas:
-            angle = read_incidence(index.incidence[orbit], index.grid, area, bad, index.angle)
-            array[position, *area.slices] = cube.pack(angle, cube.ANGLE_SCALE)
+        for extent in index.extents:
+            angle = read_incidence(index.incidence[orbit], index.grid, extent, bad, index.angle)
+            array[position, *extent.slices] = cube.pack(angle, cube.ANGLE_SCALE)

@@ -12,7 +12,7 @@ from mlssm.sources.checks.decibels import Decibels
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.passes import Pass
 
-# weather moves the median of an area by less, dB
+# weather moves the median of an extent by less, dB
 FAR = 5.0
 # and its spread, which is mostly speckle and relief, by less: amplitude that is taken for power has half of it
 NARROW, WIDE = 0.65, 1.6

@@ -26,7 +26,7 @@ from mlssm.sources.naming import Names, read_names
 from mlssm.sources.opening import inspect, refuse_too_large
 from mlssm.sources.pass_reader import read_judged
 from mlssm.sources.passes import Image, Pass, derive_orbits, group_passes, newest_processing, without_copies
-from mlssm.sources.recognised import tell_doubtful_times, tell_lonely_areas, tell_recognised
+from mlssm.sources.recognised import tell_doubtful_times, tell_lonely_extents, tell_recognised
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class BackscatterIndex:
 
     Attributes:
         grid: The grid.
-        areas: The parts of the grid that images cover; they do not overlap.
+        extents: The parts of the grid that images cover; they do not overlap.
         passes: In the order of time.
         incidence: Files of incidence angle by relative orbit.
         angle: How they are read; None where there are none.
     """
 
     grid: Grid
-    areas: tuple[Window, ...]
+    extents: tuple[Window, ...]
     passes: tuple[Pass, ...]
     incidence: dict[int, tuple[Path, ...]]
     angle: Layer | None = None
@@ -76,16 +76,16 @@ def index_backscatter(
     if not dated:
         raise DataError(f"no image in {root / config.folder} can be used; see the warnings above")
     laid, images = _laid(root / config.folder, dated, grid, bad)
-    areas = merge_windows(laid.window_of(image.bounds) for image in images)
-    for area in areas:
-        refuse_too_large(root / config.folder, *area.shape, SMALLER)
+    extents = merge_windows(laid.window_of(image.bounds) for image in images)
+    for extent in extents:
+        refuse_too_large(root / config.folder, *extent.shape, SMALLER)
     told_apart = {raster.info.path for raster in dated if raster.groups.keys() & {"burst", "tile"}}
     passes = derive_orbits(without_copies(group_passes(images), told_apart, bad))
     angles = find_angles(names, dated, passes, config, bad)
     tell_recognised(root / config.folder, names, passes, angles.files, bad)
     tell_doubtful_times(laid, passes, bad)
-    tell_lonely_areas(laid, areas, passes, bad)
-    return BackscatterIndex(laid, areas, passes, angles.files, angles.layer)
+    tell_lonely_extents(laid, extents, passes, bad)
+    return BackscatterIndex(laid, extents, passes, angles.files, angles.layer)
 
 
 def _laid(folder: Path, dated: Sequence[DatedRaster], grid: GridConfig, bad: BadFiles) -> tuple[Grid, list[Image]]:
@@ -163,14 +163,14 @@ def _grid_pixel(dated: Sequence[DatedRaster], crs: str, grid: GridConfig) -> flo
     return min(pixels)
 
 
-def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, bad: BadFiles) -> Array | None:
-    """One pass in one polarisation on one area; bursts that overlap are averaged in linear power.
+def read_pass(overpass: Pass, polarisation: str, grid: Grid, extent: Window, bad: BadFiles) -> Array | None:
+    """One pass in one polarisation on one extent; bursts that overlap are averaged in linear power.
 
     Args:
         overpass: The pass.
         polarisation: Which images of it.
         grid: The grid.
-        area: A window of it.
+        extent: A window of it.
         bad: Whether a truncated file stops the run or is left out.
 
     Returns:
@@ -179,7 +179,7 @@ def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, bad: 
     Raises:
         DataError: A file cannot be read.
     """
-    power = read_judged(overpass, grid, bad, lambda reader: reader.power(polarisation, area))
+    power = read_judged(overpass, grid, bad, lambda reader: reader.power(polarisation, extent))
     # noise that was subtracted may leave a mean below zero: no decibels
     if power is None or not (power > 0).any():
         return None
