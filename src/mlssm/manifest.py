@@ -12,8 +12,8 @@ from mlssm.checksums import damaged, files_below, value_checksum
 from mlssm.config.area_file import FileProvenance
 from mlssm.errors import DataError
 
-# 4: shards of one date, lz4, xxh3
-FORMAT = 4
+# 4: the rectangles that images cover are called extents; 5: shards of one date, lz4, xxh3
+FORMAT = 5
 OWN = "checksum"  # the attribute that has the checksum of the others
 
 
