@@ -31,6 +31,7 @@ from mlssm.jobs.area import open_area
 from mlssm.jobs.day_map import AGE, bands, blocks_of, certainty_tags, map_day
 from mlssm.jobs.layers import layers_to_read
 from mlssm.jobs.products import write_products
+from mlssm.jobs.warning import check_warning
 from mlssm.mapping.days import parse_days
 from mlssm.mapping.geotiff import write_cog
 from mlssm.mapping.preview import MapPanel, write_preview
@@ -60,6 +61,7 @@ def predict(config: PredictConfig) -> list[Path]:
     days = parse_days(config.dates)
     plan_tiles(config.tile, config.tile, config.tile, config.overlap)  # refuses what does not fit before any work
     mapper = load_mapper(config)
+    check_warning(mapper, config)
     moments = known_moments(mapper, days)
     water = mapper.water()
     written = []

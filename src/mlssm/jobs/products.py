@@ -30,6 +30,7 @@ def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig)
         DataError: One cannot be made; the maps stay.
     """
     maps, folder, wanted, polygons = list_maps(paths), config.output, config.products, None
+    warnings: Sequence[Path] = ()
     place = mapper.cube.path.stem.rpartition("-")[0]
     for each in maps:
         write_style(each.path)
@@ -51,10 +52,15 @@ def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig)
 
         cube = mapper.cube
         _say(*write_root_zone(maps, cube.grid, cube.areas, folder, wanted.root_zone_days))
+    if wanted.warning is not None:
+        from mlssm.jobs.warning import write_warning_layer
+
+        warnings = write_warning_layer(mapper, maps, wanted.warning)
+        _say(*warnings)
     if wanted.zones is not None:
         polygons = _write_zones(maps, config, wanted.zones)
     if wanted.viewer:
-        write_viewer(mapper, maps, folder, f"Soil moisture, {place}", polygons)
+        write_viewer(mapper, maps, folder, f"Soil moisture, {place}", polygons, warnings)
 
 
 def _write_zones(maps: Sequence[DayMap], config: PredictConfig, path: Path) -> dict[str, object]:

@@ -1,0 +1,83 @@
+"""The warning layer of a run's maps: slope and rain come from the area's cube."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mlssm.config import PredictConfig, WarningConfig
+from mlssm.errors import DataError, RunError
+from mlssm.grid import Window
+from mlssm.inference.certainty import NO_INTERVALS
+from mlssm.inference.mapper import Mapper
+from mlssm.jobs.day_map import threshold_name
+from mlssm.mapping.list import DayMap
+from mlssm.mapping.products.warning import write_warnings
+from mlssm.weather.windows import antecedent
+
+Array = npt.NDArray[np.float32]
+SLOPE = "slope"
+
+
+def check_warning(mapper: Mapper, config: PredictConfig) -> None:
+    """Refuse a warning layer that the model or the area has not what it takes for, before anything is mapped.
+
+    Raises:
+        RunError: The model has no probabilities.
+        DataError: The area has no slope.
+    """
+    if config.products.warning is None:
+        return
+    if mapper.certainty is None or mapper.certainty.calibration is None:
+        raise RunError(f"products.warning needs probabilities: {NO_INTERVALS}")
+    if SLOPE not in mapper.cube.manifest.features:
+        raise DataError("products.warning needs the slope, and the area has no elevation; add a DEM in its folder dem")
+
+
+def write_warning_layer(mapper: Mapper, maps: Sequence[DayMap], rules: WarningConfig) -> list[Path]:
+    """Write the levels of each map beside it; returns their files."""
+    cube, of_day = mapper.cube, RainOfDay(mapper, rules.rain_days)
+    return write_warnings(
+        maps,
+        cube.grid,
+        cube.areas,
+        rules,
+        threshold_name(rules.ssm),
+        lambda window: cube.static(SLOPE, window),
+        of_day.on,
+    )
+
+
+class RainOfDay:
+    """Rain of the days that end with a map's own, as the map knows it.
+
+    A station counts that has rain on each of the days; where none has, the rain is not known.
+    """
+
+    def __init__(self, mapper: Mapper, days: int) -> None:
+        """For sums over so many days."""
+        self._mapper, self._days = mapper, days
+
+    def on(self, day: str, extent: int, window: Window) -> Array:
+        """Rain, mm, float32 of the window's shape.
+
+        Args:
+            day: ISO day of the map.
+            extent: Number of the part of the grid that the window lies in.
+            window: Of the area's own grid.
+        """
+        mapper, working = self._mapper, self._mapper.stack.working
+        date = np.datetime64(day, "D")
+        end = date if mapper.bundle.knows_the_day else date - np.timedelta64(1, "D")
+        (total,) = antecedent(mapper.cube.weather, np.array([end]), self._days, "aggregate", min_coverage=1.0)
+        factor, corner = working.factor, working.areas[extent]
+        coarse = window.coarsen(factor)
+        within = coarse.within(corner)
+        rows = slice(within.row, within.row + within.height)
+        cols = slice(within.col, within.col + within.width)
+        rain = mapper.features.field.at_pixels(total, extent, rows, cols, ("precipitation",))[0, 0]
+        fine = np.repeat(np.repeat(rain, factor, axis=0), factor, axis=1)
+        return np.ascontiguousarray(fine[window.within(coarse.refine(factor)).slices])
