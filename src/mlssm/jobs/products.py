@@ -58,17 +58,21 @@ def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig)
         warnings = write_warning_layer(mapper, maps, wanted.warning)
         _say(*warnings)
     if wanted.zones is not None:
-        polygons = _write_zones(maps, config, wanted.zones)
+        polygons = _write_zones(mapper, maps, config, wanted.zones)
     if wanted.viewer:
         write_viewer(mapper, maps, folder, f"Soil moisture, {place}", polygons, warnings)
 
 
-def _write_zones(maps: Sequence[DayMap], config: PredictConfig, path: Path) -> dict[str, object]:
+def _write_zones(mapper: Mapper, maps: Sequence[DayMap], config: PredictConfig, path: Path) -> dict[str, object]:
     """Write the statistics of zones, and return their outlines as GeoJSON."""
-    from mlssm.mapping.products.zones import read_zones, zonal_statistics
+    from mlssm.mapping.products.zones import ZoneRule, read_zones, zonal_statistics
 
+    calibration, rule = None if mapper.certainty is None else mapper.certainty.calibration, None
+    if calibration is not None:
+        in_one = float(mapper.stack.working.factor**2)
+        rule = ZoneRule(calibration, config.level, config.intervals == "conservative", in_one)
     folder, zones = config.output, read_zones(path, config.products.road_width_m)
-    table = zonal_statistics(maps, zones, config.thresholds)
+    table = zonal_statistics(maps, zones, config.thresholds, rule)
     table.drop(columns="geometry").to_csv(folder / f"{ZONES}.csv", index=False)
     table.to_parquet(folder / f"{ZONES}.parquet")
     _say(folder / f"{ZONES}.csv", folder / f"{ZONES}.parquet")
