@@ -39,8 +39,8 @@ from mlssm.jobs.area import open_area
 from mlssm.mapping.products.levels import levels
 from mlssm.origins.simulation.scene import build_scene, daily_moisture
 from mlssm.patches.dates import seasons
-from mlssm.response.areas import Drivers
-from mlssm.response.forecaster import AreaForecaster, Forecaster, forecast
+from mlssm.response.extents import Drivers
+from mlssm.response.forecaster import ExtentForecaster, Forecaster, forecast
 from mlssm.retrieval.multilook import block_mean
 from mlssm.uncertainty.calibration import Calibration
 from mlssm.weather.field import WeatherField
@@ -107,13 +107,13 @@ class Issued:
         self.field, working = experiment.field, experiment.stack.working
         self.drivers = Drivers(self.field)
         forecaster: Forecaster = experiment.prefit.forecaster
-        self.area: AreaForecaster = forecaster.on(working.grid, working.areas)[0]
+        self.extent: ExtentForecaster = forecaster.on(working.grid, working.extents)[0]
         self.calibration = Calibration.fit(out_of_fold_maps(experiment), [], "seasons held out in turn")
-        self.span, self.steep = span_map(experiment.retrieval.areas[0]), steep
+        self.span, self.steep = span_map(experiment.retrieval.extents[0]), steep
         self.forecast_rain = self._made_up(np.random.default_rng([seed, 14]))
 
     def _made_up(self, rng: np.random.Generator) -> Floats:
-        """A forecast of each day's rain at the stations; its errors are those of the whole area."""
+        """A forecast of each day's rain at the stations; its errors are those of the whole extent."""
         rain = self.field.weather.values[:, :, RAIN]
         total = np.nan_to_num(np.nanmean(np.where(np.isnan(rain).all(axis=1)[:, None], 0, rain), axis=1))
         wet, draw = total >= WET_MM, rng.random(len(total))
@@ -139,8 +139,8 @@ class Issued:
             told = dataclasses.replace(weather, days=weather.days[start : last + 1], values=values)
             field = dataclasses.replace(self.field, weather=told)
             drivers = Drivers(field)
-        mean, driver = forecast(self.area, drivers, 0, day)
-        leverage = np.full(mean.shape, np.nan) if self.area.leverage is None else self.area.leverage.at(driver)
+        mean, driver = forecast(self.extent, drivers, 0, day)
+        leverage = np.full(mean.shape, np.nan) if self.extent.leverage is None else self.extent.leverage.at(driver)
         deviation = self.calibration.scale.deviation(mean, self.span, np.broadcast_to(leverage, mean.shape), None)
         above = [self.calibration.exceedance(mean, deviation, each)[self.steep] for each in SSM]
         sums = [_rain(field, day, number)[self.steep] for number in RAIN_DAYS]
@@ -159,7 +159,7 @@ def watershed(config: TrainConfig) -> Watershed:
     assert simulation is not None
     experiment = assemble(open_area(config.datamodule, config.on_bad_file), config)
     slope = _on_working(experiment, experiment.cube.static("slope", experiment.cube.grid.full))
-    labelled = experiment.retrieval.areas[0].labelled & np.isfinite(slope)
+    labelled = experiment.retrieval.extents[0].labelled & np.isfinite(slope)
     steep = labelled & (slope >= np.quantile(slope[labelled], STEEPEST))
     days, truth = _truth(experiment, simulation, steep)
     held_out = np.isin(seasons(days, config.split.start_month), config.split.test or ())
@@ -172,7 +172,7 @@ def watershed(config: TrainConfig) -> Watershed:
 
 def _on_working(experiment: Experiment, values: npt.NDArray[np.float32]) -> Floats:
     working = experiment.stack.working
-    window = working.areas[0].refine(working.factor)
+    window = working.extents[0].refine(working.factor)
     return block_mean(values[window.slices], working.factor, 0.5)[0].astype(float)
 
 

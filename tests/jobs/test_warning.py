@@ -35,7 +35,7 @@ def wettest(opened) -> int:
 
 def test_rain_is_the_stations_sum_by_inverse_distance(opened, shepard) -> None:
     day = wettest(opened)
-    weather, (window,) = opened.cube.weather, opened.cube.areas
+    weather, (window,) = opened.cube.weather, opened.cube.extents
     found = RainOfDay(opened, 3).on(str(weather.days[day]), 0, window)
     assert found.shape == window.shape
     total = weather.values[day - 2 : day + 1, :, RAIN].sum(axis=0)
@@ -54,7 +54,7 @@ def test_rain_is_the_stations_sum_by_inverse_distance(opened, shepard) -> None:
 
 
 def test_a_model_of_mornings_counts_the_days_before(opened) -> None:
-    day, (window,) = wettest(opened), opened.cube.areas
+    day, (window,) = wettest(opened), opened.cube.extents
     evening = RainOfDay(opened, 2).on(str(opened.cube.weather.days[day]), 0, window)
     morning = SimpleNamespace(**{**vars(opened), "bundle": SimpleNamespace(knows_the_day=False)})
     later = RainOfDay(morning, 2).on(str(opened.cube.weather.days[day] + 1), 0, window)
@@ -62,7 +62,7 @@ def test_a_model_of_mornings_counts_the_days_before(opened) -> None:
 
 
 def test_rain_beyond_the_record_is_not_known(opened) -> None:
-    last, (window,) = opened.cube.weather.days[-1], opened.cube.areas
+    last, (window,) = opened.cube.weather.days[-1], opened.cube.extents
     assert np.isnan(RainOfDay(opened, 3).on(str(last + 1), 0, window)).all()
 
 
@@ -84,5 +84,5 @@ def test_what_lacks_is_said_before_anything_is_mapped(opened, composed) -> None:
     sure = SimpleNamespace(calibration=object())
     flat = SimpleNamespace(manifest=SimpleNamespace(features=("soil",)))
     check_warning(SimpleNamespace(certainty=sure, cube=opened.cube), config)
-    with pytest.raises(DataError, match="the area has no elevation; add a DEM"):
+    with pytest.raises(DataError, match="the extent has no elevation; add a DEM"):
         check_warning(SimpleNamespace(certainty=sure, cube=flat), config)

@@ -51,7 +51,7 @@ def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig)
         from mlssm.mapping.products.root_zone import write_root_zone
 
         cube = mapper.cube
-        _say(*write_root_zone(maps, cube.grid, cube.areas, folder, wanted.root_zone_days))
+        _say(*write_root_zone(maps, cube.grid, cube.extents, folder, wanted.root_zone_days))
     if wanted.warning is not None:
         from mlssm.jobs.warning import write_warning_layer
 

@@ -23,18 +23,20 @@ SLOPE = "slope"
 
 
 def check_warning(mapper: Mapper, config: PredictConfig) -> None:
-    """Refuse a warning layer that the model or the area has not what it takes for, before anything is mapped.
+    """Refuse a warning layer that the model or the extent has not what it takes for, before anything is mapped.
 
     Raises:
         RunError: The model has no probabilities.
-        DataError: The area has no slope.
+        DataError: The extent has no slope.
     """
     if config.products.warning is None:
         return
     if mapper.certainty is None or mapper.certainty.calibration is None:
         raise RunError(f"products.warning needs probabilities: {NO_INTERVALS}")
     if SLOPE not in mapper.cube.manifest.features:
-        raise DataError("products.warning needs the slope, and the area has no elevation; add a DEM in its folder dem")
+        raise DataError(
+            "products.warning needs the slope, and the extent has no elevation; add a DEM in its folder dem"
+        )
 
 
 def write_warning_layer(mapper: Mapper, maps: Sequence[DayMap], rules: WarningConfig) -> list[Path]:
@@ -43,7 +45,7 @@ def write_warning_layer(mapper: Mapper, maps: Sequence[DayMap], rules: WarningCo
     return write_warnings(
         maps,
         cube.grid,
-        cube.areas,
+        cube.extents,
         rules,
         threshold_name(rules.ssm),
         lambda window: cube.static(SLOPE, window),
@@ -67,13 +69,13 @@ class RainOfDay:
         Args:
             day: ISO day of the map.
             extent: Number of the part of the grid that the window lies in.
-            window: Of the area's own grid.
+            window: Of the extent's own grid.
         """
         mapper, working = self._mapper, self._mapper.stack.working
         date = np.datetime64(day, "D")
         end = date if mapper.bundle.knows_the_day else date - np.timedelta64(1, "D")
         (total,) = antecedent(mapper.cube.weather, np.array([end]), self._days, "aggregate", min_coverage=1.0)
-        factor, corner = working.factor, working.areas[extent]
+        factor, corner = working.factor, working.extents[extent]
         coarse = window.coarsen(factor)
         within = coarse.within(corner)
         rows = slice(within.row, within.row + within.height)
