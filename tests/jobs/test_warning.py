@@ -21,7 +21,7 @@ def opened(watershed) -> Any:
     experiment = watershed.experiment("model.hidden=[4]", "retrieval.multilook_m=90", "patches.size=10")
     bundle = SimpleNamespace(knows_the_day=True)
     return SimpleNamespace(
-        cube=experiment.cube, stack=experiment.stack, features=experiment.features, bundle=bundle, certainty=None
+        cube=experiment.cube, stack=experiment.stack, field=experiment.field, bundle=bundle, certainty=None
     )
 
 
@@ -39,7 +39,7 @@ def test_rain_is_the_stations_sum_by_inverse_distance(opened, shepard) -> None:
     found = RainOfDay(opened, 3).on(str(weather.days[day]), 0, window)
     assert found.shape == window.shape
     total = weather.values[day - 2 : day + 1, :, RAIN].sum(axis=0)
-    places = opened.features.field.places[0]
+    places = opened.field.places[0]
     stations = (*opened.cube.station_xy.T, weather.elevation_m)
     expected = shepard(
         total[None, :, None], ("precipitation",), stations, places.x[:3], places.y[:3], places.elevation[:3, :3]

@@ -12,7 +12,8 @@ from mlssm.config import PredictConfig, WarningConfig
 from mlssm.errors import DataError, RunError
 from mlssm.grid import Window
 from mlssm.inference.certainty import NO_INTERVALS
-from mlssm.inference.mapper import Mapper
+from mlssm.inference.mapper import window_end
+from mlssm.inference.opened import Opened
 from mlssm.jobs.day_map import threshold_name
 from mlssm.mapping.list import DayMap
 from mlssm.mapping.products.warning import write_warnings
@@ -22,7 +23,7 @@ Array = npt.NDArray[np.float32]
 SLOPE = "slope"
 
 
-def check_warning(mapper: Mapper, config: PredictConfig) -> None:
+def check_warning(opened: Opened, config: PredictConfig) -> None:
     """Refuse a warning layer that the model or the extent has not what it takes for, before anything is mapped.
 
     Raises:
@@ -31,17 +32,17 @@ def check_warning(mapper: Mapper, config: PredictConfig) -> None:
     """
     if config.products.warning is None:
         return
-    if mapper.certainty is None or mapper.certainty.calibration is None:
+    if opened.certainty is None or opened.certainty.calibration is None:
         raise RunError(f"products.warning needs probabilities: {NO_INTERVALS}")
-    if SLOPE not in mapper.cube.manifest.features:
+    if SLOPE not in opened.cube.manifest.features:
         raise DataError(
             "products.warning needs the slope, and the extent has no elevation; add a DEM in its folder dem"
         )
 
 
-def write_warning_layer(mapper: Mapper, maps: Sequence[DayMap], rules: WarningConfig) -> list[Path]:
+def write_warning_layer(opened: Opened, maps: Sequence[DayMap], rules: WarningConfig) -> list[Path]:
     """Write the levels of each map beside it; returns their files."""
-    cube, of_day = mapper.cube, RainOfDay(mapper, rules.rain_days)
+    cube, of_day = opened.cube, RainOfDay(opened, rules.rain_days)
     return write_warnings(
         maps,
         cube.grid,
@@ -59,9 +60,9 @@ class RainOfDay:
     A station counts that has rain on each of the days; where none has, the rain is not known.
     """
 
-    def __init__(self, mapper: Mapper, days: int) -> None:
+    def __init__(self, opened: Opened, days: int) -> None:
         """For sums over so many days."""
-        self._mapper, self._days = mapper, days
+        self._opened, self._days = opened, days
 
     def on(self, day: str, extent: int, window: Window) -> Array:
         """Rain, mm, float32 of the window's shape.
@@ -71,15 +72,14 @@ class RainOfDay:
             extent: Number of the part of the grid that the window lies in.
             window: Of the extent's own grid.
         """
-        mapper, working = self._mapper, self._mapper.stack.working
-        date = np.datetime64(day, "D")
-        end = date if mapper.bundle.knows_the_day else date - np.timedelta64(1, "D")
-        (total,) = antecedent(mapper.cube.weather, np.array([end]), self._days, "aggregate", min_coverage=1.0)
+        opened, working = self._opened, self._opened.stack.working
+        end = window_end(opened.bundle, np.datetime64(day, "D"))
+        (total,) = antecedent(opened.cube.weather, np.array([end]), self._days, "aggregate", min_coverage=1.0)
         factor, corner = working.factor, working.extents[extent]
         coarse = window.coarsen(factor)
         within = coarse.within(corner)
         rows = slice(within.row, within.row + within.height)
         cols = slice(within.col, within.col + within.width)
-        rain = mapper.features.field.at_pixels(total, extent, rows, cols, ("precipitation",))[0, 0]
+        rain = opened.field.at_pixels(total, extent, rows, cols, ("precipitation",))[0, 0]
         fine = np.repeat(np.repeat(rain, factor, axis=0), factor, axis=1)
         return np.ascontiguousarray(fine[window.within(coarse.refine(factor)).slices])

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import rasterio
-import rasterio.windows
 
 from mlssm.config import WarningConfig
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
+from mlssm.mapping.geotiff import read_values
 from mlssm.mapping.list import DayMap
 from mlssm.mapping.products.levels import COLOURS, NAMES, Levels, levels
 from mlssm.mapping.products.palette import write_classes, write_classes_style
@@ -69,8 +69,7 @@ def _write(
 
     def blocks(source: rasterio.DatasetReader) -> Iterator[tuple[Window, Levels]]:
         for extent, window in parts(extents):
-            place = rasterio.windows.Window(window.col, window.row, window.width, window.height)
-            probability = np.asarray(source.read(number, window=place), np.float32)
+            probability = read_values(source, number, window)
             yield window, levels(rules, probability, slope(window), rain(each.day, extent, window))
 
     with rasterio.open(each.path) as source:
