@@ -18,6 +18,7 @@ from mlssm.jobs.day_file import map_path
 from mlssm.jobs.open_run import check_fit, find_place
 from mlssm.jobs.products import write_products
 from mlssm.jobs.stream import days_to_map, stream
+from mlssm.jobs.warning import check_warning
 from mlssm.mapping.days import parse_days
 from mlssm.workers import open_workers
 
@@ -39,6 +40,7 @@ def predict(config: PredictConfig) -> list[Path]:
         place = find_place(config, Path(folder))
         opened = place.opened()
         check_fit(opened)
+        check_warning(opened, config)
         days = settle_days(opened, asked)
         left = days_to_map(opened, config, days)
         if len(left):
