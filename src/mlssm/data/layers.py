@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -12,9 +13,10 @@ import numpy.typing as npt
 from mlssm.cube import NDVI_SCALE, Cube, pack
 from mlssm.data.dated import DatedLayer, filled_from_the_past
 from mlssm.grid import Window
-from mlssm.retrieval.multilook import block_mean
-from mlssm.retrieval.stack import whole_blocks
+from mlssm.retrieval.averaged import averaged
+from mlssm.retrieval.bands import bands
 from mlssm.retrieval.working_grid import WorkingGrid
+from mlssm.scratch import scratch
 from mlssm.variables import AGE, of_kind
 from mlssm.weather.field import AreaPixels
 
@@ -85,16 +87,15 @@ class _Area:
     def window(self) -> Window:
         return self.working.areas[self.number]
 
-    def averaged(self, values: Array) -> Array:
-        factor = self.working.factor
-        return block_mean(whole_blocks(values, self.fine, self.window.refine(factor)), factor, MIN_VALID_FRACTION)[0]
+    def averaged(self, read: Callable[[Window], Array]) -> Array:
+        return averaged(read, self.fine, self.window, self.working.factor, MIN_VALID_FRACTION)
 
 
 def _place(area: _Area) -> AreaPixels:
     x, y = area.working.grid.centres(area.window)
     if "elevation" not in area.cube.manifest.features:
         return AreaPixels(x, y, np.full(area.window.shape, np.nan, np.float32))
-    return AreaPixels(x, y, area.averaged(area.cube.static("elevation", area.fine)))
+    return AreaPixels(x, y, area.averaged(partial(area.cube.static, "elevation")))
 
 
 def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classes"]) -> list[str]:
@@ -103,32 +104,37 @@ def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classe
 
 
 def _layers(area: _Area, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]]) -> AreaLayers:
-    cube, fine = area.cube, area.fine
-    fixed = {name: area.averaged(cube.static(name, fine)) for name in _there(cube, features, "fixed")}
+    cube = area.cube
+    fixed = {name: area.averaged(partial(cube.static, name)) for name in _there(cube, features, "fixed")}
     for source, names in classes.items():
-        codes = cube.static(source, fine)
         for code, name in names.items():
-            share = np.where(np.isnan(codes), np.nan, (codes == code).astype(np.float32))
-            fixed[f"{source}_{name}"] = area.averaged(share)
+            fixed[f"{source}_{name}"] = area.averaged(partial(_share, cube, source, code))
     wanted = [item.name for item in of_kind("dated") if {item.name, item.name + AGE} & set(features)]
     dated = {name: _dated(area, name) for name in wanted if len(cube.dated_days(name))}
     channels = (channel for name in dated for channel in (name, name + AGE) if channel in features)
     return AreaLayers(fixed, dated, tuple(channels))
 
 
+def _share(cube: Cube, source: str, code: int, part: Window) -> Array:
+    """1 where a class is, 0 where another one is."""
+    codes = cube.static(source, part)
+    return np.where(np.isnan(codes), np.float32(np.nan), (codes == code).astype(np.float32))
+
+
 def _dated(area: _Area, name: str) -> DatedLayer:
     days, scale = area.cube.dated_days(name), NDVI_SCALE if name == NDVI else None
-    images = (area.averaged(area.cube.dated(name, image, area.fine)) for image in range(len(days)))
-    if scale is None:
-        layer = DatedLayer(days, np.stack(list(images)))
-    else:
-        layer = DatedLayer(days, np.stack([pack(values, scale) for values in images]), scale)
+    stored = scratch((len(days), *area.window.shape), np.float32 if scale is None else np.int16)
+    for image, kept in enumerate(stored):
+        values = area.averaged(partial(area.cube.dated, name, image))
+        kept[...] = values if scale is None else pack(values, scale)
+    layer = DatedLayer(days, stored, scale)
     return filled_from_the_past(layer, area.cube.manifest.gap_days.get(name, 0))
 
 
 def _classes(cube: Cube, name: str) -> dict[int, str]:
     """The classes that a cube has of a source: of each code its name, or the code itself."""
-    codes = [np.unique(cube.static(name, area)) for area in cube.areas]
-    found = np.unique(np.concatenate(codes))
+    parts = ((area, rows) for area in cube.areas for rows in bands(area.shape))
+    windows = (Window(area.row + rows.start, area.col, rows.stop - rows.start, area.width) for area, rows in parts)
+    found = np.unique(np.concatenate([np.unique(cube.static(name, window)) for window in windows]))
     names = cube.manifest.classes.get(name, {})
     return {int(code): names.get(int(code), str(int(code))) for code in found[np.isfinite(found)]}

@@ -277,8 +277,8 @@ def per_area(sums: Tensor, areas: Sequence[int]) -> tuple[Scores, ...]:
         sums: [dates, blocks, bins, len(SUMS)].
         areas: Area of each block, numbered from 0.
     """
-    of_block = torch.as_tensor(areas)
-    return tuple(scores(sums[:, of_block == area]) for area in range(int(of_block.max()) + 1))
+    of_block, all_dates = torch.as_tensor(areas), sums.sum(0)
+    return tuple(scores(all_dates[of_block == area]) for area in range(int(of_block.max()) + 1))
 
 
 def _spread(variance: Tensor, mean_square: Tensor) -> Tensor:

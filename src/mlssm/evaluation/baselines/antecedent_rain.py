@@ -108,5 +108,8 @@ def precipitation_indices(experiment: Experiment) -> Floats:
 def _slope(sums: PixelLabels) -> Floats:
     """0.7 of the area's mean slope and 0.3 of the pixel's own least-squares slope, SSM per unit of wetness [h, w]."""
     own, known = sums.slope(LEAST_SPREAD)
-    area = float(own[known].mean()) if known.any() else 0.0
-    return AREA_SHARE * area + (1 - AREA_SHARE) * np.where(known, own, area)
+    area = float(own.mean(where=known)) if known.any() else 0.0
+    own[~known] = area
+    own *= 1 - AREA_SHARE
+    own += AREA_SHARE * area
+    return own
