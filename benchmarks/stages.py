@@ -1,4 +1,4 @@
-"""What an area costs between its multilooked images and its scores: seconds and memory of each stage.
+"""What an extent costs between its multilooked images and its scores: seconds and memory of each stage.
 
     python benchmarks/stages.py FOLDER [--megapixels 4] [--dates 50] [--stages masks fit prefit index evaluation]
 
@@ -90,21 +90,21 @@ class SyntheticCube(Cube):
 
     @property
     def station_xy(self) -> npt.NDArray[np.float64]:
-        """Along a diagonal of the area."""
+        """Along a diagonal of the extent."""
         height, width = self.manifest.shape
         share = (np.arange(STATIONS) + 0.5) / STATIONS * PIXEL
         return np.column_stack([share * width, 4_000_000 - share[::-1] * height])
 
-    def backscatter(self, time: int, polarisation: str, area: Window) -> npt.NDArray[np.float32]:
+    def backscatter(self, time: int, polarisation: str, extent: Window) -> npt.NDArray[np.float32]:
         """From the files."""
         from mlssm.cube import BACKSCATTER_SCALE, unpack
 
-        return unpack(self.images[polarisation][time][area.slices], BACKSCATTER_SCALE)
+        return unpack(self.images[polarisation][time][extent.slices], BACKSCATTER_SCALE)
 
-    def static(self, feature: str, area: Window) -> npt.NDArray[np.float32]:
+    def static(self, feature: str, extent: Window) -> npt.NDArray[np.float32]:
         """A ramp."""
-        rows = np.arange(area.row, area.row + area.height, dtype=np.float32)[:, None]
-        return np.broadcast_to(rows, area.shape) + np.zeros(area.shape, np.float32)
+        rows = np.arange(extent.row, extent.row + extent.height, dtype=np.float32)[:, None]
+        return np.broadcast_to(rows, extent.shape) + np.zeros(extent.shape, np.float32)
 
     def dated_days(self, name: str) -> npt.NDArray[np.datetime64]:
         """None."""
@@ -112,11 +112,11 @@ class SyntheticCube(Cube):
 
 
 def synthetic(folder: Path, megapixels: float, dates: int) -> SyntheticCube:
-    """An area, whose images are written into a folder unless they are there."""
+    """An extent, whose images are written into a folder unless they are there."""
     side = round(math.sqrt(megapixels * 1e6) / 64) * 64
     manifest = Manifest(
         format=FORMAT, mlssm="benchmark", digest="0", files={}, skipped=(), crs="EPSG:32611", origin=(0, 4_000_000),
-        pixel=PIXEL, shape=(side, side), areas=((0, 0, side, side),), time_zone="America/Los_Angeles",
+        pixel=PIXEL, shape=(side, side), extents=((0, 0, side, side),), time_zone="America/Los_Angeles",
         polarisations=("VV", "VH"), features=("elevation", "slope"), orbits=(), looks=10,
         stations=tuple(f"S{number}" for number in range(STATIONS)), variables=VARIABLES, left_out=(), weather_notes=(),
     )  # fmt: skip
@@ -144,7 +144,7 @@ def _write(paths: dict[str, Path], shape: tuple[int, int, int]) -> None:
 
 @dataclass(frozen=True)
 class Bench:
-    """A synthetic area and what the stages share."""
+    """A synthetic extent and what the stages share."""
 
     cube: SyntheticCube
     config: TrainConfig
@@ -171,20 +171,20 @@ class Bench:
 
     def stack(self) -> Any:
         """The images as a stack."""
-        from mlssm.retrieval.stack import AreaStack, Stack
+        from mlssm.retrieval.stack import ExtentStack, Stack
         from mlssm.retrieval.working_grid import working_grid
 
         images = self.cube.images
-        area = AreaStack(images["VV"], self.count, 0.7, ((0.3, images["VH"]),))
-        return Stack(working_grid(self.cube, self.config.retrieval), (area,), {"VV": 0.7, "VH": 0.3})
+        extent = ExtentStack(images["VV"], self.count, 0.7, ((0.3, images["VH"]),))
+        return Stack(working_grid(self.cube, self.config.retrieval), (extent,), {"VV": 0.7, "VH": 0.3})
 
     def field(self) -> Any:
         """The weather at pixels."""
-        from mlssm.data.layers import area_places
+        from mlssm.data.layers import extent_places
         from mlssm.retrieval.working_grid import working_grid
         from mlssm.weather.field import WeatherField
 
-        places = area_places(self.cube, working_grid(self.cube, self.config.retrieval))
+        places = extent_places(self.cube, working_grid(self.cube, self.config.retrieval))
         return WeatherField(self.cube.weather, self.cube.station_xy, places, self.config.weather)
 
     def clear(self) -> Any:
@@ -223,7 +223,7 @@ def prefit(bench: Bench) -> Callable[[], Any]:
     """The closed-form response, and the maps that a network is fed with."""
     from mlssm.data.prefit import Told, fit_prefit
     from mlssm.patches.dates import seasons
-    from mlssm.response.areas import Backscatter, Drivers
+    from mlssm.response.extents import Backscatter, Drivers
 
     cube, stack = bench.cube, bench.stack()
     source = Backscatter(cube, stack, None, bench.clear(), bench.config.retrieval)
@@ -236,12 +236,12 @@ def _features(bench: Bench) -> tuple[Any, Any]:
     """What makes inputs, and the weather of all dates."""
     from mlssm.data.assemble import all_moments
     from mlssm.data.features import FeatureSource
-    from mlssm.data.layers import area_layers
+    from mlssm.data.layers import extent_layers
     from mlssm.data.scaling import fit_spec
 
     cube, config, field = bench.cube, bench.config, bench.field()
     moments = all_moments(field, cube.window_ends, cube.local_days, config.window)
-    layers = area_layers(cube, bench.stack().working, ("elevation", "slope"))
+    layers = extent_layers(cube, bench.stack().working, ("elevation", "slope"))
     spec = fit_spec(field, layers, moments, bench.training, config.features)
     return FeatureSource(field, layers, spec, 1), dict(enumerate(moments))
 

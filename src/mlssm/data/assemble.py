@@ -14,7 +14,7 @@ from mlssm.config import FeaturesConfig, TrainConfig, WeatherConfig, WindowConfi
 from mlssm.cube import Cube
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.features import RAIN, FeatureSource
-from mlssm.data.layers import area_layers, area_places
+from mlssm.data.layers import extent_layers, extent_places
 from mlssm.data.moment import Moment
 from mlssm.data.plan import SamplingPlan
 from mlssm.data.prefit import Prefit, Told, fit_prefit, wanted_maps
@@ -26,7 +26,7 @@ from mlssm.patches.dates import seasons, split_dates
 from mlssm.patches.inclusion import lattice_pixels
 from mlssm.patches.index import LabelMap, build_index
 from mlssm.patches.membership import Membership
-from mlssm.response.areas import Backscatter, Drivers
+from mlssm.response.extents import Backscatter, Drivers
 from mlssm.retrieval.bands import bands
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy
@@ -90,7 +90,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
 
 def _assembled(cube: Cube, config: TrainConfig, workers: Workers) -> Experiment:
     stack = load_stack(cube, config.retrieval)
-    field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
+    field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     usable = _usable(moments, cube, config)
     date_split = np.full(len(cube.times), "none", dtype="<U5")
@@ -99,7 +99,7 @@ def _assembled(cube: Cube, config: TrainConfig, workers: Workers) -> Experiment:
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
     retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks, workers)
     membership = Membership.of(stack.working, date_split, config.patches, config.split)
-    layers = area_layers(cube, stack.working, config.features.static)
+    layers = extent_layers(cube, stack.working, config.features.static)
     known, prefit = Known(cube, stack, field, membership, retrieval), None
     if names := prefit_names(config):
         prefit = _fit_prefit(known, config, training & usable)
@@ -164,7 +164,7 @@ def usable_days(cube: Cube, config: TrainConfig) -> npt.NDArray[np.datetime64]:
         SplitError: None has.
     """
     stack = load_stack(cube, config.retrieval)
-    field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
+    field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     return np.asarray(cube.local_days[_usable(moments, cube, config)])
 
@@ -186,13 +186,13 @@ def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:
 
 
 def label_map(retrieval: Retrieval, features: FeatureSource, moments: Mapping[int, Moment]) -> LabelMap:
-    """SSM of an area at a time where it has all inputs too, NaN elsewhere, [height, width]."""
+    """SSM of an extent at a time where it has all inputs too, NaN elsewhere, [height, width]."""
 
-    def ssm(area: int, time: int) -> npt.NDArray[np.float32]:
-        usable = features.usable(area, moments[time])
+    def ssm(extent: int, time: int) -> npt.NDArray[np.float32]:
+        usable = features.usable(extent, moments[time])
         found = np.empty(usable.shape, np.float32)
         for rows in bands((len(usable), usable[0].size)):
-            found[rows] = retrieval.ssm(area, np.array([time]), rows, slice(None))[0]
+            found[rows] = retrieval.ssm(extent, np.array([time]), rows, slice(None))[0]
         found[~usable] = np.nan
         return found
 

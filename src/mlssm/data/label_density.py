@@ -28,18 +28,18 @@ def label_histograms(patches: pd.DataFrame, size: int, labels: LabelMap) -> Coun
     Args:
         patches: Rows of the patch index.
         size: Pixels along a patch.
-        labels: SSM of an area at a time, NaN where there is no label, [height, width]; read once each.
+        labels: SSM of an extent at a time, NaN where there is no label, [height, width]; read once each.
 
     Returns:
         Labelled pixels, [patch, bin].
     """
     found: Counts = scratch((len(patches), BINS), np.uint32)
     rows, cols = (patches[name].to_numpy(np.int64) for name in ("row", "col"))
-    places, place = np.unique(patches[["area", "time"]].to_numpy(np.int64), axis=0, return_inverse=True)
+    places, place = np.unique(patches[["extent", "time"]].to_numpy(np.int64), axis=0, return_inverse=True)
     ordered = np.argsort(place.ravel(), kind="stable")
     ends = np.searchsorted(place.ravel()[ordered], np.arange(1, len(places)))
-    for (area, time), here in zip(places.tolist(), np.split(ordered, ends), strict=True):
-        bins = _bins(labels(area, time))
+    for (extent, time), here in zip(places.tolist(), np.split(ordered, ends), strict=True):
+        bins = _bins(labels(extent, time))
         for i in here.tolist():
             patch = bins[rows[i] : rows[i] + size, cols[i] : cols[i] + size]
             found[i] = np.bincount(patch.ravel(), minlength=BINS + 1)[:BINS]

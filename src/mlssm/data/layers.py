@@ -1,4 +1,4 @@
-"""Terrain, soil, NDVI and further layers of each area on the working grid."""
+"""Terrain, soil, NDVI and further layers of each extent on the working grid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlssm.retrieval.bands import bands
 from mlssm.retrieval.working_grid import WorkingGrid
 from mlssm.scratch import scratch
 from mlssm.variables import AGE, of_kind
-from mlssm.weather.field import AreaPixels
+from mlssm.weather.field import ExtentPixels
 
 Array = npt.NDArray[np.float32]
 # a block with a value in this share of its pixels has one
@@ -27,7 +27,7 @@ NDVI = "ndvi"
 
 
 @dataclass(frozen=True)
-class AreaLayers:
+class ExtentLayers:
     """What does not come from the weather.
 
     Attributes:
@@ -53,27 +53,27 @@ class AreaLayers:
         return self.dated[channel.removesuffix(AGE)].age(day, rows, cols)
 
 
-def area_places(cube: Cube, working: WorkingGrid) -> tuple[AreaPixels, ...]:
-    """Coordinates and elevation of each area's pixels on the working grid."""
-    return tuple(_place(_Area(cube, working, number)) for number in range(len(cube.areas)))
+def extent_places(cube: Cube, working: WorkingGrid) -> tuple[ExtentPixels, ...]:
+    """Coordinates and elevation of each extent's pixels on the working grid."""
+    return tuple(_place(_Extent(cube, working, number)) for number in range(len(cube.extents)))
 
 
-def area_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -> tuple[AreaLayers, ...]:
-    """The wanted features of each area, as far as the cube has them.
+def extent_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -> tuple[ExtentLayers, ...]:
+    """The wanted features of each extent, as far as the cube has them.
 
     Args:
         cube: The cube.
         working: The grid that they are averaged onto.
         features: Wanted features; one whose source was left out is left out here too.
     """
-    of_areas = (_Area(cube, working, number) for number in range(len(cube.areas)))
+    of_extents = (_Extent(cube, working, number) for number in range(len(cube.extents)))
     classes = {name: _classes(cube, name) for name in _there(cube, features, "classes")}
-    return tuple(_layers(area, features, classes) for area in of_areas)
+    return tuple(_layers(extent, features, classes) for extent in of_extents)
 
 
 @dataclass(frozen=True)
-class _Area:
-    """One area of the cube, averaged onto the working grid's blocks."""
+class _Extent:
+    """One extent of the cube, averaged onto the working grid's blocks."""
 
     cube: Cube
     working: WorkingGrid
@@ -81,21 +81,21 @@ class _Area:
 
     @property
     def fine(self) -> Window:
-        return self.cube.areas[self.number]
+        return self.cube.extents[self.number]
 
     @property
     def window(self) -> Window:
-        return self.working.areas[self.number]
+        return self.working.extents[self.number]
 
     def averaged(self, read: Callable[[Window], Array]) -> Array:
         return averaged(read, self.fine, self.window, self.working.factor, MIN_VALID_FRACTION)
 
 
-def _place(area: _Area) -> AreaPixels:
-    x, y = area.working.grid.centres(area.window)
-    if "elevation" not in area.cube.manifest.features:
-        return AreaPixels(x, y, np.full(area.window.shape, np.nan, np.float32))
-    return AreaPixels(x, y, area.averaged(partial(area.cube.static, "elevation")))
+def _place(extent: _Extent) -> ExtentPixels:
+    x, y = extent.working.grid.centres(extent.window)
+    if "elevation" not in extent.cube.manifest.features:
+        return ExtentPixels(x, y, np.full(extent.window.shape, np.nan, np.float32))
+    return ExtentPixels(x, y, extent.averaged(partial(extent.cube.static, "elevation")))
 
 
 def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classes"]) -> list[str]:
@@ -103,16 +103,16 @@ def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classe
     return [item.name for item in of_kind(kind) if item.name in features and item.name in cube.manifest.features]
 
 
-def _layers(area: _Area, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]]) -> AreaLayers:
-    cube = area.cube
-    fixed = {name: area.averaged(partial(cube.static, name)) for name in _there(cube, features, "fixed")}
+def _layers(extent: _Extent, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]]) -> ExtentLayers:
+    cube = extent.cube
+    fixed = {name: extent.averaged(partial(cube.static, name)) for name in _there(cube, features, "fixed")}
     for source, names in classes.items():
         for code, name in names.items():
-            fixed[f"{source}_{name}"] = area.averaged(partial(_share, cube, source, code))
+            fixed[f"{source}_{name}"] = extent.averaged(partial(_share, cube, source, code))
     wanted = [item.name for item in of_kind("dated") if {item.name, item.name + AGE} & set(features)]
-    dated = {name: _dated(area, name) for name in wanted if len(cube.dated_days(name))}
+    dated = {name: _dated(extent, name) for name in wanted if len(cube.dated_days(name))}
     channels = (channel for name in dated for channel in (name, name + AGE) if channel in features)
-    return AreaLayers(fixed, dated, tuple(channels))
+    return ExtentLayers(fixed, dated, tuple(channels))
 
 
 def _share(cube: Cube, source: str, code: int, part: Window) -> Array:
@@ -121,20 +121,22 @@ def _share(cube: Cube, source: str, code: int, part: Window) -> Array:
     return np.where(np.isnan(codes), np.float32(np.nan), (codes == code).astype(np.float32))
 
 
-def _dated(area: _Area, name: str) -> DatedLayer:
-    days, scale = area.cube.dated_days(name), NDVI_SCALE if name == NDVI else None
-    stored = scratch((len(days), *area.window.shape), np.float32 if scale is None else np.int16)
+def _dated(extent: _Extent, name: str) -> DatedLayer:
+    days, scale = extent.cube.dated_days(name), NDVI_SCALE if name == NDVI else None
+    stored = scratch((len(days), *extent.window.shape), np.float32 if scale is None else np.int16)
     for image, kept in enumerate(stored):
-        values = area.averaged(partial(area.cube.dated, name, image))
+        values = extent.averaged(partial(extent.cube.dated, name, image))
         kept[...] = values if scale is None else pack(values, scale)
     layer = DatedLayer(days, stored, scale)
-    return filled_from_the_past(layer, area.cube.manifest.gap_days.get(name, 0))
+    return filled_from_the_past(layer, extent.cube.manifest.gap_days.get(name, 0))
 
 
 def _classes(cube: Cube, name: str) -> dict[int, str]:
     """The classes that a cube has of a source: of each code its name, or the code itself."""
-    parts = ((area, rows) for area in cube.areas for rows in bands(area.shape))
-    windows = (Window(area.row + rows.start, area.col, rows.stop - rows.start, area.width) for area, rows in parts)
+    parts = ((extent, rows) for extent in cube.extents for rows in bands(extent.shape))
+    windows = (
+        Window(extent.row + rows.start, extent.col, rows.stop - rows.start, extent.width) for extent, rows in parts
+    )
     found = np.unique(np.concatenate([np.unique(cube.static(name, window)) for window in windows]))
     names = cube.manifest.classes.get(name, {})
     return {int(code): names.get(int(code), str(int(code))) for code in found[np.isfinite(found)]}

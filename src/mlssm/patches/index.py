@@ -1,10 +1,10 @@
 """The patch index: where each patch lies, when, in which split, and how wet it is.
 
-One row a patch: area, time, row, col (of its upper-left pixel, counted from the area's corner), split, pass (1: the
+One row a patch: extent, time, row, col (of its upper-left pixel, counted from the extent's corner), split, pass (1: the
 regular grid; 2: the denser one, where it is wet), inclusion (probability that a patch like it is in the index, see
 `mlssm.patches.inclusion`; of training patches under a sampler that draws by chance, the expected number of times that
 an epoch draws it), pixels (those with a label and all inputs), valid_fraction (their share of the patch's pixels in the
-area), mean_ssm, high_fraction (share of the labelled pixels above `patches.high_ssm`).
+extent), mean_ssm, high_fraction (share of the labelled pixels above `patches.high_ssm`).
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def build_index(
     """Find all patches that have labels enough, and the split of each.
 
     Args:
-        labels: SSM of an area at a time, NaN where there is no label or an input is missing, [height, width].
+        labels: SSM of an extent at a time, NaN where there is no label or an input is missing, [height, width].
         times: Those that can be used.
-        working: The areas.
+        working: The extents.
         membership: The splits.
         patches: Size, strides and thresholds.
         two_pass_everywhere: Whether the second pass is kept for validation and test too, to be scored on; only training
@@ -61,13 +61,13 @@ def build_index(
     Raises:
         SplitError: A split has no patch left; the message names the threshold that removed them.
     """
-    grids = [Grids.of(window, patches, offset) for window in working.areas]
+    grids = [Grids.of(window, patches, offset) for window in working.extents]
 
     def found(place: tuple[int, int]) -> pd.DataFrame:
-        area, time = place
-        return _patches_of(labels(area, time), grids[area], patches).assign(area=area, time=time)
+        extent, time = place
+        return _patches_of(labels(extent, time), grids[extent], patches).assign(extent=extent, time=time)
 
-    places = [(area, time) for area in range(len(grids)) for time in times.tolist()]
+    places = [(extent, time) for extent in range(len(grids)) for time in times.tolist()]
     near = workers if workers is not None and workers.here else None
     parts = list(over(near, found, places, "patch index"))
     index = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -95,7 +95,7 @@ def save_index(index: pd.DataFrame, path: Path) -> None:
 
 
 def _patches_of(ssm: npt.NDArray[np.float32], grids: Grids, patches: PatchesConfig) -> pd.DataFrame:
-    """The patches of both passes of an area at a time."""
+    """The patches of both passes of an extent at a time."""
     dense = grids.dense()
     tables = patch_tables(ssm, (grids.regular(), dense), patches.size, patches.high_ssm)
     first, second = (table.assign(**{"pass": number}) for number, table in enumerate(tables, 1))
@@ -110,9 +110,9 @@ def _inclusion(
     patches: PatchesConfig,
     second_pass: tuple[str, ...],
 ) -> npt.NDArray[np.float64]:
-    heights, widths = np.array([window.shape for window in working.areas]).T
-    area, row, col = (index[name].to_numpy() for name in ("area", "row", "col"))
-    inside = (row + patches.size <= heights[area]) & (col + patches.size <= widths[area]) & (row >= 0) & (col >= 0)
+    heights, widths = np.array([window.shape for window in working.extents]).T
+    extent, row, col = (index[name].to_numpy() for name in ("extent", "row", "col"))
+    inside = (row + patches.size <= heights[extent]) & (col + patches.size <= widths[extent]) & (row >= 0) & (col >= 0)
     second = (index["high_fraction"] >= patches.min_high_fraction).to_numpy() & inside
     found = np.empty(len(index))
     for split in membership.names:

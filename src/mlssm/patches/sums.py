@@ -1,4 +1,4 @@
-"""What the labels of patches come to, band by band: the tables of a whole area would be large."""
+"""What the labels of patches come to, band by band: the tables of a whole extent would be large."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def patch_tables(
     """One row a patch: row, col, valid_fraction, mean_ssm, high_fraction and pixels, see `mlssm.patches.index`.
 
     Args:
-        ssm: Of an area at a time, NaN where there is no label, [height, width].
+        ssm: Of an extent at a time, NaN where there is no label, [height, width].
         many: Patches of one or more grids, each row by row.
         size: Pixels along a patch.
         high_ssm: Above which a pixel is wet.
@@ -43,7 +43,7 @@ def patch_tables(
 
 @dataclass(frozen=True)
 class LabelSums:
-    """Summed-area tables of rows of an area at a time, so that a patch's sum costs four look-ups.
+    """Summed-area tables of rows of an extent at a time, so that a patch's sum costs four look-ups.
 
     Attributes:
         shape: Rows and columns of pixels.
@@ -71,7 +71,7 @@ class LabelSums:
         height, width = self.shape
         top, left = np.maximum(origins.rows, 0), np.maximum(origins.cols, 0)
         bottom, right = np.minimum(origins.rows + size, height), np.minimum(origins.cols + size, width)
-        # the last cells end with the area, within or at a patch's end
+        # the last cells end with the extent, within or at a patch's end
         above, below, before, behind = (-(-side // self.cell) for side in (top, bottom, left, right))
 
         def total(table: Floats) -> Floats:

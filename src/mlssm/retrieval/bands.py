@@ -1,4 +1,4 @@
-"""An area in bands of rows, few enough that what is worked on at once is small whatever its width and dates."""
+"""An extent in bands of rows, few enough that what is worked on at once is small whatever its width and dates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.retrieval.stack import AreaStack
+from mlssm.retrieval.stack import ExtentStack
 from mlssm.workers import Workers
 
 VALUES = 4_000_000  # pixels x dates at once
@@ -44,14 +44,14 @@ def over(
 
 @dataclass(frozen=True)
 class StackFiles:
-    """Where the arrays of an area's backscatter lie, by which another process opens them.
+    """Where the arrays of an extent's backscatter lie, by which another process opens them.
 
     Attributes:
         packed: File of the polarisation that weighs most.
         count: File of how many pixels each value averages.
-        weight: See `AreaStack`.
+        weight: See `ExtentStack`.
         others: Weight and file of the other polarisations.
-        offset: See `AreaStack`.
+        offset: See `ExtentStack`.
     """
 
     packed: Path
@@ -61,19 +61,19 @@ class StackFiles:
     offset: tuple[float, ...] | None
 
     @classmethod
-    def of(cls, area: AreaStack) -> StackFiles:
-        """Those of an area whose arrays are memory-mapped."""
-        others = tuple((weight, _file(packed)) for weight, packed in area.others)
-        offset = None if area.offset is None else tuple(area.offset.tolist())
-        return cls(_file(area.packed), _file(area.count), area.weight, others, offset)
+    def of(cls, extent: ExtentStack) -> StackFiles:
+        """Those of an extent whose arrays are memory-mapped."""
+        others = tuple((weight, _file(packed)) for weight, packed in extent.others)
+        offset = None if extent.offset is None else tuple(extent.offset.tolist())
+        return cls(_file(extent.packed), _file(extent.count), extent.weight, others, offset)
 
     @cache  # noqa: B019 - a worker process opens the few that it is given once
-    def opened(self) -> AreaStack:
-        """The area."""
+    def opened(self) -> ExtentStack:
+        """The extent."""
         others = tuple((weight, np.load(packed, mmap_mode="r")) for weight, packed in self.others)
         offset = None if self.offset is None else np.array(self.offset, np.float32)
         packed, count = (np.load(path, mmap_mode="r") for path in (self.packed, self.count))
-        return AreaStack(packed, count, self.weight, others, offset)
+        return ExtentStack(packed, count, self.weight, others, offset)
 
 
 def _file(array: npt.NDArray[np.generic]) -> Path:

@@ -19,10 +19,10 @@ from mlssm.errors import ConfigError, DataError, SplitError
 from mlssm.grid import Window
 from mlssm.retrieval.averaged import averaged
 from mlssm.retrieval.bands import bands
-from mlssm.retrieval.fit_area import Fitting, fit_area
+from mlssm.retrieval.fit_extent import Fitting, fit_extent
 from mlssm.retrieval.geometry import LOOKS_TO, layover_or_shadow
 from mlssm.retrieval.label_error import LabelError, fit_label_error
-from mlssm.retrieval.labels import AreaRetrieval, Labels, reliability
+from mlssm.retrieval.labels import ExtentRetrieval, Labels, reliability
 from mlssm.retrieval.looks import cube_speckle
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.noise import Speckle, speckle_variance_db
@@ -48,33 +48,33 @@ class Retrieval:
         stack: The backscatter.
         orbits: Relative orbit of each time.
         speckle: Of the cube's pixels.
-        areas: The fitted areas, in the stack's order.
-        masks: Frozen and snowy pixels by area and time, where there are any.
+        extents: The fitted extents, in the stack's order.
+        masks: Frozen and snowy pixels by extent and time, where there are any.
         error: How far labels are off.
     """
 
     stack: Stack
     orbits: npt.NDArray[np.int64]
     speckle: Speckle
-    areas: tuple[AreaRetrieval, ...]
+    extents: tuple[ExtentRetrieval, ...]
     masks: DateMasks
     error: LabelError
 
-    def ssm(self, area: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> npt.NDArray[np.float32]:
+    def ssm(self, extent: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> npt.NDArray[np.float32]:
         """SSM alone, as `labels` has it."""
-        backscatter = self.stack.areas[area].backscatter(times, rows, cols)
-        found, _ = self.areas[area].retrieve(backscatter, self.orbits[times], rows, cols)
-        if self.masks.any_of(area, times):
-            found[self.masks.of(area, times, rows, cols)] = np.nan
+        backscatter = self.stack.extents[extent].backscatter(times, rows, cols)
+        found, _ = self.extents[extent].retrieve(backscatter, self.orbits[times], rows, cols)
+        if self.masks.any_of(extent, times):
+            found[self.masks.of(extent, times, rows, cols)] = np.nan
         return np.asarray(found, np.float32)
 
-    def labels(self, area: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> Labels:
-        """SSM and its standard error, [time, rows, columns] counted from the area's corner, NaN where masked."""
-        backscatter = self.stack.areas[area].backscatter(times, rows, cols)
-        ssm, sensitivity = self.areas[area].retrieve(backscatter, self.orbits[times], rows, cols)
+    def labels(self, extent: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> Labels:
+        """SSM and its standard error, [time, rows, columns] counted from the extent's corner, NaN where masked."""
+        backscatter = self.stack.extents[extent].backscatter(times, rows, cols)
+        ssm, sensitivity = self.extents[extent].retrieve(backscatter, self.orbits[times], rows, cols)
         attainable, error = self.error.of(times, ssm, sensitivity)
         found = Labels(ssm, error, attainable, reliability(self._spread, np.where(np.isnan(ssm), np.nan, sensitivity)))
-        return found.without(self.masks.of(area, times, rows, cols)) if self.masks.any_of(area, times) else found
+        return found.without(self.masks.of(extent, times, rows, cols)) if self.masks.any_of(extent, times) else found
 
     @cached_property
     def _spread(self) -> float:
@@ -83,23 +83,23 @@ class Retrieval:
         variance = speckle_variance_db(self.speckle.sample_looks(window, window**2))
         return math.sqrt(self.stack.squared_weights * float(variance))
 
-    def masked(self, area: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> Flags:
+    def masked(self, extent: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> Flags:
         """Why there is no label, flags of `Reason`, uint16 of the labels' shape; 0 where there is one."""
-        backscatter = self.stack.areas[area].backscatter(times, rows, cols)
-        found = self.areas[area].masked(backscatter, self.orbits[times], rows, cols)
-        return found | self.masks.reasons(area, times, rows, cols)
+        backscatter = self.stack.extents[extent].backscatter(times, rows, cols)
+        found = self.extents[extent].masked(backscatter, self.orbits[times], rows, cols)
+        return found | self.masks.reasons(extent, times, rows, cols)
 
     def digest(self) -> str:
         """SHA-256 of all fitted references, slopes and masks, by which a run's labels are recognised."""
         found = hashlib.sha256()
-        for area in self.areas:
-            for orbit, references in sorted(area.references.items()):
+        for extent in self.extents:
+            for orbit, references in sorted(extent.references.items()):
                 found.update(f"{orbit} {references.mean.shape}".encode())
                 for part in (references.dry, references.wet):
                     found.update(part.astype("<f8").tobytes())
-                found.update(np.packbits(area.usable[orbit]).tobytes())
-            if area.slope is not None:
-                found.update(area.slope.astype("<f8").tobytes())
+                found.update(np.packbits(extent.usable[orbit]).tobytes())
+            if extent.slope is not None:
+                found.update(extent.slope.astype("<f8").tobytes())
         return found.hexdigest()
 
 
@@ -119,18 +119,18 @@ def fit_retrieval(
         config: Percentiles, masks and how angles are treated.
         training: Which times are training dates, [time].
         masks: Frozen and snowy pixels, which are neither fitted on nor labelled.
-        workers: Where bands of an area are fitted; None: here, one after the other.
+        workers: Where bands of an extent are fitted; None: here, one after the other.
 
     Raises:
         ConfigError: An angle slope is wanted with references per orbit.
-        DataError: An angle slope is wanted but the area has no incidence angles.
+        DataError: An angle slope is wanted but the extent has no incidence angles.
         SplitError: Fewer training dates than references need.
     """
     speckle = known_speckle(cube, config, training)
-    areas = fit_areas(cube, stack, config, training, masks, speckle, workers)
-    sample = draw_sample(Source(cube, stack, areas, masks, speckle, config, training))
+    extents = fit_extents(cube, stack, config, training, masks, speckle, workers)
+    sample = draw_sample(Source(cube, stack, extents, masks, speckle, config, training))
     error = fit_label_error(sample, training)
-    return Retrieval(stack, cube.orbits, speckle, areas, masks, error)
+    return Retrieval(stack, cube.orbits, speckle, extents, masks, error)
 
 
 def known_speckle(cube: Cube, config: RetrievalConfig, training: npt.NDArray[np.bool_]) -> Speckle:
@@ -143,7 +143,7 @@ def known_speckle(cube: Cube, config: RetrievalConfig, training: npt.NDArray[np.
     return Speckle(looks) if looks is not None else cube_speckle(cube, config.polarisation, training)
 
 
-def fit_areas(
+def fit_extents(
     cube: Cube,
     stack: Stack,
     config: RetrievalConfig,
@@ -151,7 +151,7 @@ def fit_areas(
     masks: DateMasks,
     speckle: Speckle | None = None,
     workers: Workers | None = None,
-) -> tuple[AreaRetrieval, ...]:
+) -> tuple[ExtentRetrieval, ...]:
     """Fit references (and angle slopes) alone, which takes a moment: labels of other training dates come from it.
 
     Arguments and errors are those of `fit_retrieval`; the speckle decides which pixels are too insensitive; it is found
@@ -166,14 +166,14 @@ def fit_areas(
     fitting = Fitting(cube.orbits, keys, training, config, masks, least)
     angled = config.incidence_slope or config.layover_shadow
     cross = _cross(cube, config)
-    areas = []
-    for number, area in enumerate(stack.areas):
+    extents = []
+    for number, extent in enumerate(stack.extents):
         angle = _angles(cube, stack.working, number) if angled else {}
         hidden = _hidden(cube, stack.working, number, angle) if config.layover_shadow else {}
         slanted = angle if config.incidence_slope else {}
-        crossed = None if cross is None else cross.areas[number]
-        areas.append(fit_area(area, number, fitting, slanted, hidden, crossed, workers))
-    return tuple(areas)
+        crossed = None if cross is None else cross.extents[number]
+        extents.append(fit_extent(extent, number, fitting, slanted, hidden, crossed, workers))
+    return tuple(extents)
 
 
 def _check_keys(config: RetrievalConfig) -> None:
@@ -238,7 +238,7 @@ def _angles(cube: Cube, working: WorkingGrid, number: int) -> dict[int, Floats]:
             )
         return angle
 
-    place = cube.areas[number], working.areas[number], working.factor, LEAST_SHARE
+    place = cube.extents[number], working.extents[number], working.factor, LEAST_SHARE
     return {int(orbit): averaged(partial(of, int(orbit)), *place) for orbit in np.unique(cube.orbits)}
 
 
@@ -246,12 +246,12 @@ def _hidden(cube: Cube, working: WorkingGrid, number: int, angle: Mapping[int, F
     """Layover and shadow by orbit, [height, width]."""
     if "elevation" not in cube.manifest.features:
         raise DataError("retrieval.layover_shadow=true needs elevation, which the area lacks; set it false")
-    place = cube.areas[number], working.areas[number], working.factor, LEAST_SHARE
+    place = cube.extents[number], working.extents[number], working.factor, LEAST_SHARE
     heights, found = averaged(partial(cube.static, "elevation"), *place), {}
     for orbit, degrees in angle.items():
         looks_to = LOOKS_TO[bool(cube.morning[cube.orbits == orbit].mean() >= 0.5)]
         found[orbit] = np.zeros(heights.shape, bool)
-        for rows in bands(working.areas[number].shape):  # a row more on either side, for the slope
+        for rows in bands(working.extents[number].shape):  # a row more on either side, for the slope
             first, last = max(rows.start - 1, 0), min(rows.stop + 1, len(heights))
             parts = heights[first:last], degrees[first:last]
             hidden = layover_or_shadow(*parts, working.grid.pixel, looks_to)

@@ -46,16 +46,16 @@ class DateMasks:
     """Which pixels are frozen or snowy at which acquisition.
 
     Attributes:
-        masked: By area and time, why, as flags of `Reason`, [height, width]; only where some pixel is.
-        shapes: Rows and columns of each area.
+        masked: By extent and time, why, as flags of `Reason`, [height, width]; only where some pixel is.
+        shapes: Rows and columns of each extent.
     """
 
     masked: Mapping[tuple[int, int], Flags]
     shapes: tuple[tuple[int, int], ...]
 
-    def any_of(self, area: int, times: npt.NDArray[np.int64]) -> bool:
-        """Whether a pixel of the area is masked at one of the times."""
-        return any((area, int(time)) in self.masked for time in times)
+    def any_of(self, extent: int, times: npt.NDArray[np.int64]) -> bool:
+        """Whether a pixel of the extent is masked at one of the times."""
+        return any((extent, int(time)) in self.masked for time in times)
 
     def digest(self) -> str:
         """SHA-256 of all masks."""
@@ -64,21 +64,21 @@ class DateMasks:
             found.update(str(place).encode() + np.packbits(mask != 0).tobytes())
         return found.hexdigest()
 
-    def cropped(self, area: int, rows: slice) -> DateMasks:
-        """Those of some rows of an area, as area 0."""
-        start, stop, _ = rows.indices(self.shapes[area][0])
-        here = {(0, time): mask[rows] for (number, time), mask in self.masked.items() if number == area}
-        return DateMasks(here, ((stop - start, self.shapes[area][1]),))
+    def cropped(self, extent: int, rows: slice) -> DateMasks:
+        """Those of some rows of an extent, as extent 0."""
+        start, stop, _ = rows.indices(self.shapes[extent][0])
+        here = {(0, time): mask[rows] for (number, time), mask in self.masked.items() if number == extent}
+        return DateMasks(here, ((stop - start, self.shapes[extent][1]),))
 
-    def of(self, area: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Booleans:
+    def of(self, extent: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Booleans:
         """The mask, [time, rows, columns], or [time, ...] of single pixels."""
-        return np.asarray(self.reasons(area, times, rows, cols) != 0)
+        return np.asarray(self.reasons(extent, times, rows, cols) != 0)
 
-    def reasons(self, area: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Flags:
+    def reasons(self, extent: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Flags:
         """Why they are masked, as `of`: flags of `Reason`, uint16."""
-        clear = np.broadcast_to(np.uint16(0), self.shapes[area])
+        clear = np.broadcast_to(np.uint16(0), self.shapes[extent])
         return np.stack(
-            [np.asarray(self.masked.get((area, int(time)), clear)[rows, cols], np.uint16) for time in times]
+            [np.asarray(self.masked.get((extent, int(time)), clear)[rows, cols], np.uint16) for time in times]
         )
 
 
@@ -128,19 +128,19 @@ def frozen_or_snowy(
         log.warning("%d acquisitions have no air temperature: frost cannot be masked there", unknown)
     decisive = [Weather(*each) for each in zip(values, recent, strict=True)]
     masked: dict[tuple[int, int], Flags] = {}
-    for area in range(len(field.places)):
-        masked |= {(area, time): mask for time, mask in _masks(field, decisive, area, config).items()}
+    for extent in range(len(field.places)):
+        masked |= {(extent, time): mask for time, mask in _masks(field, decisive, extent, config).items()}
     return DateMasks(masked, tuple(place.shape for place in field.places))
 
 
-def _masks(field: WeatherField, times: Sequence[Weather], area: int, config: ImagesConfig) -> dict[int, Flags]:
+def _masks(field: WeatherField, times: Sequence[Weather], extent: int, config: ImagesConfig) -> dict[int, Flags]:
     """Of each time with a masked pixel, [height, width]; band by band, as a band's weights are the same for all."""
-    shape, judged = field.places[area].shape, [_Judged(weather, config) for weather in times]
-    doubtful = [time for time, each in enumerate(judged) if each.may_mask(field, area)]
+    shape, judged = field.places[extent].shape, [_Judged(weather, config) for weather in times]
+    doubtful = [time for time, each in enumerate(judged) if each.may_mask(field, extent)]
     found = dict(zip(doubtful, scratch((len(doubtful), *shape), np.uint16), strict=True))
     for rows in bands(shape, WEIGHED_AT_ONCE):
         for time in doubtful:
-            found[time][rows] = judged[time].of(field, area, rows)
+            found[time][rows] = judged[time].of(field, extent, rows)
     return {time: _plain(mask) for time, mask in found.items() if mask.any()}
 
 
@@ -168,22 +168,22 @@ class _Judged:
     def rain_above(self) -> float:
         return self.config.wet_canopy_above_mm or np.inf
 
-    def may_mask(self, field: WeatherField, area: int) -> bool:
-        """Whether a pixel of an area could be masked."""
-        return self.snowy or self.rainy or field.coldest(self.weather.day[0], area) < self.config.frozen_below_c
+    def may_mask(self, field: WeatherField, extent: int) -> bool:
+        """Whether a pixel of an extent could be masked."""
+        return self.snowy or self.rainy or field.coldest(self.weather.day[0], extent) < self.config.frozen_below_c
 
-    def of(self, field: WeatherField, area: int, rows: slice) -> Flags:
+    def of(self, field: WeatherField, extent: int, rows: slice) -> Flags:
         """Why pixels of some rows are masked."""
         weather, config = self.weather, self.config
-        temperature, snow = field.at_pixels(weather.day, area, rows, slice(None), ("temperature", "snow_depth"))[0]
+        temperature, snow = field.at_pixels(weather.day, extent, rows, slice(None), ("temperature", "snow_depth"))[0]
         mask = np.where(temperature < config.frozen_below_c, Reason.FROZEN, 0).astype(np.uint16)
         if self.snowy:
-            (recent,) = field.at_pixels(weather.recent, area, rows, slice(None), ("temperature",))[0]
+            (recent,) = field.at_pixels(weather.recent, extent, rows, slice(None), ("temperature",))[0]
             # float32 is not to part a station from itself
             limit = weather.snow_limit(config.snow_above_mm) + 1e-3
             # where no temperature is known, the depth decides alone
             mark(mask, (snow > config.snow_above_mm) & ~(recent > limit), Reason.SNOW)
         if self.rainy:
-            (rain,) = field.at_pixels(weather.day, area, rows, slice(None), ("precipitation",))[0]
+            (rain,) = field.at_pixels(weather.day, extent, rows, slice(None), ("precipitation",))[0]
             mark(mask, rain > self.rain_above, Reason.WET_CANOPY)
         return mask

@@ -1,4 +1,4 @@
-"""A sample of the areas' pixels between their references, from which the error of labels is learnt."""
+"""A sample of the extents' pixels between their references, from which the error of labels is learnt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
 from mlssm.grid import Window
 from mlssm.retrieval.bands import bands
-from mlssm.retrieval.labels import AreaRetrieval
+from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.multilook import block_mean, moving_mean
 from mlssm.retrieval.noise import Speckle
@@ -28,7 +28,7 @@ PIXELS, DATES = 20_000, 8
 
 @dataclass(frozen=True)
 class Sample:
-    """Pixels of all areas.
+    """Pixels of all extents.
 
     Attributes:
         relative: Backscatter between its references, not clipped, float32 [time, pixel]; NaN where there is no label.
@@ -50,7 +50,7 @@ class Source:
     Attributes:
         cube: The pixels that the stack averages.
         stack: The multilooked backscatter.
-        areas: Their fitted references.
+        extents: Their fitted references.
         masks: Frozen and snowy pixels.
         speckle: Of the cube's pixels.
         config: The retrieval's.
@@ -59,7 +59,7 @@ class Source:
 
     cube: Cube
     stack: Stack
-    areas: Sequence[AreaRetrieval]
+    extents: Sequence[ExtentRetrieval]
     masks: DateMasks
     speckle: Speckle
     config: RetrievalConfig
@@ -67,10 +67,10 @@ class Source:
 
 
 def draw_sample(source: Source) -> Sample:
-    """Draw at most `PIXELS` pixels, evenly from those of all areas that have a label on some date."""
-    responsive = [np.logical_or.reduce([*area.usable.values()]) for area in source.areas]
+    """Draw at most `PIXELS` pixels, evenly from those of all extents that have a label on some date."""
+    responsive = [np.logical_or.reduce([*extent.usable.values()]) for extent in source.extents]
     share = min(1.0, PIXELS / max(1, sum(int(usable.sum()) for usable in responsive)))
-    parts = [_of_area(source, number, *_spread_over(usable, share)) for number, usable in enumerate(responsive)]
+    parts = [_of_extent(source, number, *_spread_over(usable, share)) for number, usable in enumerate(responsive)]
     relative, sensitivity, looks = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
     return Sample(relative, sensitivity, looks, source.stack.squared_weights)
 
@@ -88,13 +88,13 @@ def _spread_over(usable: npt.NDArray[np.bool_], share: float) -> tuple[Indices, 
     return rows, cols
 
 
-def _of_area(source: Source, number: int, rows: Indices, cols: Indices) -> tuple[Floats, Floats, Floats]:
-    area, stack = source.areas[number], source.stack.areas[number]
+def _of_extent(source: Source, number: int, rows: Indices, cols: Indices) -> tuple[Floats, Floats, Floats]:
+    extent, stack = source.extents[number], source.stack.extents[number]
     sigma = stack.backscatter(slice(None), rows, cols)
     times = np.arange(len(sigma))
     if source.masks.any_of(number, times):
         sigma[source.masks.of(number, times, rows, cols)] = np.nan
-    relative, sensitivity = area.relative(sigma, source.cube.orbits, rows, cols)
+    relative, sensitivity = extent.relative(sigma, source.cube.orbits, rows, cols)
     window = source.stack.working.window_pixels
     looks = source.speckle.sample_looks(window, stack.count[:, rows, cols])
     even = looks if window == 1 else looks / _unevenness(source, number, rows, cols)
@@ -109,7 +109,7 @@ def _unevenness(source: Source, number: int, rows: Indices, cols: Indices) -> Fl
 
     Args:
         source: The images.
-        number: Which area.
+        number: Which extent.
         rows: Of single pixels.
         cols: Of the same ones.
 
@@ -120,7 +120,7 @@ def _unevenness(source: Source, number: int, rows: Indices, cols: Indices) -> Fl
     times = known[np.linspace(0, len(known) - 1, min(DATES, len(known))).astype(np.int64)]
     found = np.ones(len(rows))
     working = source.stack.working
-    for part in bands(working.areas[number].shape, working.factor**2):
+    for part in bands(working.extents[number].shape, working.factor**2):
         here = (rows >= part.start) & (rows < part.stop)
         if here.any():
             found[here] = _uneven_rows(source, number, part, times)[rows[here] - part.start, cols[here]]
@@ -128,13 +128,13 @@ def _unevenness(source: Source, number: int, rows: Indices, cols: Indices) -> Fl
 
 
 def _uneven_rows(source: Source, number: int, rows: slice, times: Indices) -> Floats:
-    """That of some rows of an area, [rows, width]."""
+    """That of some rows of an extent, [rows, width]."""
     working, config = source.stack.working, source.config
-    pixels, window = working.window_pixels, working.areas[number]
+    pixels, window = working.window_pixels, working.extents[number]
     beyond = 0 if config.multilook == "block" else pixels  # rows that a moving window reaches into
     first, last = max(rows.start - beyond, 0), min(rows.stop + beyond, window.height)
     around = Window(window.row + first, window.col, last - first, window.width).refine(working.factor)
-    mean, count = _brightness(source, source.cube.areas[number], around, times)
+    mean, count = _brightness(source, source.cube.extents[number], around, times)
     squared = mean**2 / (1 + 1 / (source.speckle.looks * np.maximum(count, 1)))
     average = block_mean if config.multilook == "block" else moving_mean
     one, other = (
@@ -146,9 +146,9 @@ def _uneven_rows(source: Source, number: int, rows: slice, times: Indices) -> Fl
     return np.asarray(np.nan_to_num(np.maximum(other / one**2, 1), nan=1.0))
 
 
-def _brightness(source: Source, area: Window, part: Window, times: Indices) -> tuple[Floats, Floats]:
-    """Mean power of some dates and how many of them a pixel has; NaN and 0 beyond the area."""
-    inside = part.intersection(area)
+def _brightness(source: Source, extent: Window, part: Window, times: Indices) -> tuple[Floats, Floats]:
+    """Mean power of some dates and how many of them a pixel has; NaN and 0 beyond the extent."""
+    inside = part.intersection(extent)
     power, count = np.zeros(inside.shape), np.zeros(inside.shape)
     for time in times.tolist():
         image = source.cube.backscatter(time, source.config.polarisation, inside)

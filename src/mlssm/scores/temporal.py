@@ -54,7 +54,7 @@ class TemporalSums:
         """Start with no date.
 
         Args:
-            pixels: Number of pixels of all areas.
+            pixels: Number of pixels of all extents.
             models: Names of the models.
         """
         self._labels = _sums(pixels)  # n, y, y^2
@@ -93,15 +93,15 @@ class TemporalSums:
         p, y = prediction, pixels.target
         self._models[model].index_add_(1, pixels.pixel, torch.stack((p, p * p, p * y)))
 
-    def between_pixels(self, areas: npt.NDArray[np.int64]) -> dict[str, float]:
-        """Sum of n (mean of a pixel - mean of its area)^2: of the `LABELS`, and of each model's errors, p - y.
+    def between_pixels(self, extents: npt.NDArray[np.int64]) -> dict[str, float]:
+        """Sum of n (mean of a pixel - mean of its extent)^2: of the `LABELS`, and of each model's errors, p - y.
 
         Args:
-            areas: Area of each pixel, numbered from 0, [pixels].
+            extents: Extent of each pixel, numbered from 0, [pixels].
         """
         n, y, _ = self._labels
-        errors = {name: _between(n, (sums[0], y), areas) for name, sums in self._models.items()}
-        return {LABELS: _between(n, (y,), areas), **errors}
+        errors = {name: _between(n, (sums[0], y), extents) for name, sums in self._models.items()}
+        return {LABELS: _between(n, (y,), extents), **errors}
 
     def correlation(self, model: str) -> npt.NDArray[np.float64]:
         """Pearson's correlation over the dates of each pixel; NaN below 5 dates, or where either is constant."""
@@ -122,21 +122,21 @@ def _parts(pixels: int) -> list[slice]:
     return [slice(start, min(start + PIXELS, pixels)) for start in range(0, pixels, PIXELS)]
 
 
-def _between(n: Tensor, terms: tuple[Tensor, ...], areas: npt.NDArray[np.int64]) -> float:
-    """Sum of n (mean of a pixel - mean of its area)^2, of totals that are the first term, or it less the second."""
+def _between(n: Tensor, terms: tuple[Tensor, ...], extents: npt.NDArray[np.int64]) -> float:
+    """Sum of n (mean of a pixel - mean of its extent)^2, of totals that are the first term, or it less the second."""
     parts = _parts(len(n))
 
     def total(some: slice) -> Tensor:
         return terms[0][some] if len(terms) == 1 else terms[0][some] - terms[1][some]
 
-    number, sums = n.new_zeros(2, int(areas.max()) + 1)
+    number, sums = n.new_zeros(2, int(extents.max()) + 1)
     for some in parts:
-        place = torch.from_numpy(areas[some])
+        place = torch.from_numpy(extents[some])
         number.index_add_(0, place, n[some])
         sums.index_add_(0, place, total(some))
     found = 0.0
     for some in parts:
         here = n[some] > 0
-        means = total(some)[here] / n[some][here] - (sums / number)[torch.from_numpy(areas[some])[here]]
+        means = total(some)[here] / n[some][here] - (sums / number)[torch.from_numpy(extents[some])[here]]
         found += float((n[some][here] * means**2).sum())
     return found

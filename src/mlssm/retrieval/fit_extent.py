@@ -1,4 +1,4 @@
-"""Fitting the retrieval of one area, band by band: references, the slope with the angle, and masks."""
+"""Fitting the retrieval of one extent, band by band: references, the slope with the angle, and masks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mlssm.config import RetrievalConfig
 from mlssm.retrieval.bands import StackFiles, bands, over
-from mlssm.retrieval.labels import AreaRetrieval
+from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.pixel_masks import LeastSpan, pixel_reasons
 from mlssm.retrieval.reasons import Flags, Reason, mark
@@ -23,7 +23,7 @@ from mlssm.retrieval.references import (
     mean_of_dates,
     normalise_angle,
 )
-from mlssm.retrieval.stack import AreaStack
+from mlssm.retrieval.stack import ExtentStack
 from mlssm.scratch import scratch
 from mlssm.workers import Workers
 
@@ -34,7 +34,7 @@ WHOLE = slice(None)
 
 @dataclass(frozen=True)
 class Fitting:
-    """What all areas are fitted with.
+    """What all extents are fitted with.
 
     Attributes:
         orbits: Relative orbit of each time.
@@ -75,24 +75,24 @@ class _Band:
 
     Attributes:
         rows: Which.
-        area: The area's backscatter, or its files.
+        extent: The extent's backscatter, or its files.
         cross: The same in VH, where dense forest is to be masked.
-        fitting: What all areas are fitted with, with the masks of these rows alone.
+        fitting: What all extents are fitted with, with the masks of these rows alone.
         angle: Incidence angle of these rows by orbit; empty: no slope is fitted.
         slope: dB per degree, of these rows; None: not fitted, or not yet.
     """
 
     rows: slice
-    area: AreaStack | StackFiles
-    cross: AreaStack | StackFiles | None
+    extent: ExtentStack | StackFiles
+    cross: ExtentStack | StackFiles | None
     fitting: Fitting
     angle: Mapping[int, Floats]
     slope: Floats | None = None
 
     def backscatter(self, times: npt.NDArray[np.int64], *, leading: bool = False) -> Floats:
         """DB, NaN where frozen or snowy; of the leading polarisation alone, or of the channel."""
-        area, masks = _opened(self.area), self.fitting.masks
-        values = (area.leading if leading else area.backscatter)(times, self.rows, WHOLE)
+        extent, masks = _opened(self.extent), self.fitting.masks
+        values = (extent.leading if leading else extent.backscatter)(times, self.rows, WHOLE)
         if masks.any_of(0, times):
             values[masks.of(0, times, WHOLE, WHOLE)] = np.nan
         return values
@@ -105,33 +105,33 @@ class _Band:
         """Mean VH - VV, dB, [rows, width]; None where dense forest is not looked for."""
         if self.cross is None:
             return None
-        leading = _opened(self.area).leading(times, self.rows, WHOLE)
+        leading = _opened(self.extent).leading(times, self.rows, WHOLE)
         return mean_of_dates(np.asarray(_opened(self.cross).leading(times, self.rows, WHOLE) - leading))
 
 
-def fit_area(
-    area: AreaStack,
+def fit_extent(
+    extent: ExtentStack,
     number: int,
     fitting: Fitting,
     angle: Mapping[int, Floats],
     hidden: Mapping[int, Booleans],
-    cross: AreaStack | None = None,
+    cross: ExtentStack | None = None,
     workers: Workers | None = None,
-) -> AreaRetrieval:
-    """Fit one area.
+) -> ExtentRetrieval:
+    """Fit one extent.
 
     Args:
-        area: Its backscatter.
-        number: Its place among the areas, for the masks.
-        fitting: What all areas are fitted with.
+        extent: Its backscatter.
+        number: Its place among the extents, for the masks.
+        fitting: What all extents are fitted with.
         angle: Incidence angle by orbit, degrees, [height, width]; empty: no slope is fitted.
         hidden: Layover and shadow by orbit, [height, width]; empty: none is known.
         cross: Its backscatter in VH, where dense forest is to be masked.
         workers: Where bands are fitted; None: here, one after the other.
     """
-    shape = (area.packed.shape[1], area.packed.shape[2])
+    shape = (extent.packed.shape[1], extent.packed.shape[2])
     here = workers is None or workers.here
-    parts = [_band(rows, area, number, fitting, angle, cross, here=here) for rows in bands(shape, len(area.packed))]
+    parts = [_band(rows, extent, number, fitting, angle, cross, here=here) for rows in bands(shape, len(extent.packed))]
     slope = _fit_slope(parts, shape, workers).pooled() if angle else None
     if slope is not None:
         parts = [replace(part, slope=slope.value[part.rows]) for part in parts]
@@ -145,7 +145,7 @@ def fit_area(
         for orbit in np.unique(fitting.orbits[fitting.times(key)]):
             if int(orbit) in hidden:
                 mark(maps.reasons, hidden[int(orbit)], Reason.LAYOVER_SHADOW)
-    return AreaRetrieval(
+    return ExtentRetrieval(
         {key: maps.references for key, maps in found.items()},
         usable={key: maps.reasons == 0 for key, maps in found.items()},
         angle=angle,
@@ -160,7 +160,7 @@ def fit_area(
 
 @dataclass(frozen=True)
 class _Maps:
-    """What is fitted of an area: references in float32, which their own errors exceed a thousand times."""
+    """What is fitted of an extent: references in float32, which their own errors exceed a thousand times."""
 
     references: References
     reasons: Flags
@@ -180,21 +180,23 @@ def _fill(found: Mapping[int, _Maps], band: _Band, fitted: Mapping[int, tuple[Re
 
 def _band(
     rows: slice,
-    area: AreaStack,
+    extent: ExtentStack,
     number: int,
     fitting: Fitting,
     angle: Mapping[int, Floats],
-    cross: AreaStack | None,
+    cross: ExtentStack | None,
     *,
     here: bool,
 ) -> _Band:
-    stacks = (area, cross) if here else (StackFiles.of(area), None if cross is None else StackFiles.of(cross))
+    stacks = (extent, cross) if here else (StackFiles.of(extent), None if cross is None else StackFiles.of(cross))
     of_rows = replace(fitting, masks=fitting.masks.cropped(number, rows))
-    return _Band(rows, stacks[0] or area, stacks[1], of_rows, {orbit: values[rows] for orbit, values in angle.items()})
+    return _Band(
+        rows, stacks[0] or extent, stacks[1], of_rows, {orbit: values[rows] for orbit, values in angle.items()}
+    )
 
 
-def _opened(area: AreaStack | StackFiles) -> AreaStack:
-    return area.opened() if isinstance(area, StackFiles) else area
+def _opened(extent: ExtentStack | StackFiles) -> ExtentStack:
+    return extent.opened() if isinstance(extent, StackFiles) else extent
 
 
 def _fit_band(band: _Band) -> dict[int, tuple[References, Flags]]:
@@ -206,10 +208,10 @@ def _fit_band(band: _Band) -> dict[int, tuple[References, Flags]]:
         if band.slope is not None:
             sigma = normalise_angle(sigma, band.angles(times), band.slope)
         references = fit_references(sigma, config.dry_percentile, config.wet_percentile, config.min_dates)
-        area = _opened(band.area)
-        if area.others:  # water and double bounce are told by one polarisation
+        extent = _opened(band.extent)
+        if extent.others:  # water and double bounce are told by one polarisation
             references = replace(references, mean=mean_of_dates(band.backscatter(times, leading=True)))
-        least = fitting.least.of(area.count[times, band.rows])
+        least = fitting.least.of(extent.count[times, band.rows])
         found[key] = references, pixel_reasons(references, least, config, band.ratio(times))
     return found
 
