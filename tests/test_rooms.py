@@ -21,7 +21,7 @@ ROOMS = (
         "spreadsheet",
         "variables",
     ),
-    ("checksums", "config", "grid"),
+    ("checksums", "config", "grid", "scratch"),
     ("workers", "builds"),
     ("weather",),
     ("sources", "origins"),

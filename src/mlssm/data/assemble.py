@@ -27,11 +27,13 @@ from mlssm.patches.inclusion import lattice_pixels
 from mlssm.patches.index import LabelMap, build_index
 from mlssm.patches.membership import Membership
 from mlssm.response.extents import Backscatter, Drivers
+from mlssm.retrieval.bands import bands
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
+from mlssm.workers import Workers, open_workers
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +84,11 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
         DataError: The cube lacks what is asked for.
         SplitError: Too little is left of a split.
     """
+    with open_workers(config.dask) as workers:
+        return _assembled(cube, config, workers)
+
+
+def _assembled(cube: Cube, config: TrainConfig, workers: Workers) -> Experiment:
     stack = load_stack(cube, config.retrieval)
     field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
@@ -90,7 +97,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     date_split[usable] = split_dates(cube.local_days[usable], config.split)
     training = (date_split == "train") | (date_split == "any")
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
-    retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks)
+    retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks, workers)
     membership = Membership.of(stack.working, date_split, config.patches, config.split)
     layers = extent_layers(cube, stack.working, config.features.static)
     known, prefit = Known(cube, stack, field, membership, retrieval), None
@@ -103,11 +110,10 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     by_time = {int(time): moments[time] for time in np.flatnonzero(usable)}
     labels, times = label_map(retrieval, features, by_time), np.flatnonzero(usable)
     everywhere = config.evaluation.two_pass
-    index = build_index(labels, times, stack.working, membership, config.patches, two_pass_everywhere=everywhere)
+    placed = stack.working, membership, config.patches
+    index = build_index(labels, times, *placed, two_pass_everywhere=everywhere, workers=workers)
     pool = training_pool(index, config.sampler)
-    plan = plan_training(
-        pool, config, labels, lambda: lattice_pixels(labels, times, stack.working, membership, config.patches)
-    )
+    plan = plan_training(pool, config, labels, lambda: lattice_pixels(labels, times, *placed))
     parts = config.patches.size, retrieval, features, by_time, config.control
     margin = config.model.margin  # where it scores: in training it costs more than it gives
     datasets = {"train": PatchDataset(pool, *parts, plan, None if prefit is None else prefit.targets)}
@@ -183,8 +189,12 @@ def label_map(retrieval: Retrieval, features: FeatureSource, moments: Mapping[in
     """SSM of an extent at a time where it has all inputs too, NaN elsewhere, [height, width]."""
 
     def ssm(extent: int, time: int) -> npt.NDArray[np.float32]:
-        found = retrieval.labels(extent, np.array([time]), slice(None), slice(None)).ssm[0]
-        return np.where(features.usable(extent, moments[time]), found, np.float32(np.nan))
+        usable = features.usable(extent, moments[time])
+        found = np.empty(usable.shape, np.float32)
+        for rows in bands((len(usable), usable[0].size)):
+            found[rows] = retrieval.ssm(extent, np.array([time]), rows, slice(None))[0]
+        found[~usable] = np.nan
+        return found
 
     return ssm
 

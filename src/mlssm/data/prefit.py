@@ -18,8 +18,8 @@ from mlssm.response.backscatter import backscatter_response
 from mlssm.response.base import Booleans, Seasons
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.extents import Backscatter, Drivers, closed_form_extents
+from mlssm.response.fitted import Dates, Settings
 from mlssm.response.forecaster import Forecaster
-from mlssm.response.inner import Dates, Settings
 from mlssm.response.memory import MEMORY
 from mlssm.response.nowcast import Carried
 

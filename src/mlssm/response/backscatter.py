@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlssm.response.base import SEASON_CORRELATION, Population, Response, Seasons, fit_pixels
-from mlssm.response.inner import Fitted
+from mlssm.response.fitted import Fitted
 
 
 def backscatter_response(fitted: Fitted, own_share: float, seasons: Seasons) -> Response:

@@ -8,7 +8,6 @@ log e is half the pixel's own and half its extent's mean, and T the number of da
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,8 +17,6 @@ from mlssm.errors import RunError
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Population, Seasons, fit_pixels
 from mlssm.response.folds import Retrieve, season_folds
-
-log = logging.getLogger(__name__)
 
 # with fewer training dates than these the driver is fixed, not learnt; and the dates that weights are the evidence of
 MANY_DATES, EVIDENCE_DATES = 60, 60
@@ -186,9 +183,7 @@ def drive(
     Raises:
         SplitError: The bank is weighed, and the training dates are of fewer than two seasons.
     """
-    dates = int(training.sum())
-    if not weighs_bank(dates):
-        log.info("%d training dates are fewer than %d: the driver is fixed", dates, MANY_DATES)
+    if not weighs_bank(int(training.sum())):
         return Driven(fixed)
     weighing = Weighing.of(retrieve, maps, training, seasons)
     without = {season: weighing.bank(season).driver(maps) for season in weighing.errors}

@@ -12,7 +12,8 @@ import numpy as np
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Population, Response
 from mlssm.response.correction import corrected
-from mlssm.response.inner import Dates, Extent, Fitted, Inner, Settings, choose, responses, traits_of
+from mlssm.response.fitted import Dates, Extent, Fitted, Settings, responses, traits_of
+from mlssm.response.inner import Inner, choose
 from mlssm.response.leverage import Leverage
 from mlssm.response.memory import Memory, remembered
 from mlssm.response.nowcast import Earlier, Moment

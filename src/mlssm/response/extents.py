@@ -5,6 +5,7 @@ An extent is held whole in memory, in float64: 100 dates of a million pixels are
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -19,11 +20,11 @@ from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
 from mlssm.errors import RunError
 from mlssm.grid import Floats
-from mlssm.response.bank import Bank, drive, weighs_bank
+from mlssm.response.bank import MANY_DATES, Bank, drive, weighs_bank
 from mlssm.response.base import Booleans, Seasons
 from mlssm.response.driver import Driver, Forcing, bank, index_driver
+from mlssm.response.fitted import Extent
 from mlssm.response.folds import Retrieve, Retrieved
-from mlssm.response.inner import Extent
 from mlssm.response.stations import choose_station
 from mlssm.retrieval.fit import fit_extents, reference_keys
 from mlssm.retrieval.labels import ExtentRetrieval
@@ -33,6 +34,8 @@ from mlssm.retrieval.stack import Stack, load_stack, row_bands
 from mlssm.weather.field import WeatherField
 from mlssm.weather.interpolation import inverse_distance_weights
 from mlssm.weather.stations import VARIABLES, Days
+
+log = logging.getLogger(__name__)
 
 WHOLE = slice(None)
 LEAST_DATES = 2  # of references
@@ -244,8 +247,11 @@ def closed_form_extents(
     ends = source.cube.window_ends if ends is None else ends
     # what lies behind the record has no driver, and is neither trained on nor scored
     ends = np.minimum(ends, drivers.forcing.days[-1])
-    many = many or (drivers.many if weighs_bank(int(training.sum())) else ())
-    retrievals = source.retrievals()
+    dates, retrievals = int(training.sum()), source.retrievals()
+    many = many or (drivers.many if weighs_bank(dates) else ())
+    if not weighs_bank(dates):
+        which = "the extent" if len(retrievals) == 1 else f"all {len(retrievals)} extents"
+        log.info("%d training dates are fewer than %d: the driver of %s is fixed", dates, MANY_DATES, which)
     station = None if many or not training.any() else _station(retrievals, drivers, training, seasons, ends)
     extents = []
     for number, retrieve in enumerate(retrievals):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mlssm.scores.cells import LabelledPixels, Layout
 from mlssm.scores.sums import SUMS, bin_of, terms
+from mlssm.scratch import scratch
 
 
 class ScoreTally:
@@ -26,8 +27,8 @@ class ScoreTally:
             bins: Number of equal SSM bins over [0, 1].
         """
         self._shape = (dates, len(layout.blocks), bins)
-        cells = torch.Size(self._shape).numel()
-        self._sums = {name: torch.zeros(len(SUMS), cells, dtype=torch.float64) for name in models}
+        shape = torch.Size(self._shape).numel(), len(SUMS)
+        self._sums = {name: torch.from_numpy(scratch(shape, np.float64)) for name in models}
         self._digest = hashlib.sha256(f"{layout.shapes} {layout.side} {self._shape}".encode())
 
     def cell(self, pixels: LabelledPixels) -> Tensor:
@@ -43,14 +44,13 @@ class ScoreTally:
 
     def add(self, model: str, pixels: LabelledPixels, cell: Tensor, prediction: Tensor) -> None:
         """Add a model's predictions, float64 [pixels]."""
-        self._sums[model].index_add_(
-            1, cell, terms(prediction, pixels.target, pixels.standard_error, pixels.attainable)
-        )
+        added = terms(prediction, pixels.target, pixels.standard_error, pixels.attainable)
+        self._sums[model].index_add_(0, cell, added.T.contiguous())
 
     @property
     def sums(self) -> dict[str, Tensor]:
-        """By model, float64 [dates, blocks, bins, len(SUMS)]."""
-        return {name: sums.T.reshape(*self._shape, len(SUMS)).contiguous() for name, sums in self._sums.items()}
+        """By model, float64 [dates, blocks, bins, len(SUMS)]; no copy: what is added later is in them too."""
+        return {name: sums.view(*self._shape, len(SUMS)) for name, sums in self._sums.items()}
 
     @property
     def digest(self) -> str:
