@@ -34,6 +34,7 @@ def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig)
     place = opened.cube.path.stem.rpartition("-")[0]
     for each in maps:
         write_style(each.path)
+    log.info("beside each map in %s lie its preview (.png) and its style for QGIS (.qml)", folder)
     if wanted.stac:
         from mlssm.mapping.products.stac import write_stac
 
