@@ -41,7 +41,7 @@ def find_place(config: PredictConfig, folder: Path) -> Place:
         DataError: The area's files are missing or bad.
     """
     choose_device(config.accelerator)  # refuses what is not there before any work
-    store = open_store(config.tracking)
+    store = open_store(config.tracking, to_read=True)
     run = find_run(store, config.run)
     if SEASONS in run.tags:
         raise RunError(
