@@ -103,7 +103,7 @@ def _assembled(cube: Cube, config: TrainConfig, workers: Workers) -> Experiment:
     layers = extent_layers(cube, stack.working, config.features.static)
     known, prefit = Known(cube, stack, field, membership, retrieval), None
     if names := prefit_names(config):
-        prefit = _fit_prefit(known, config, training & usable)
+        prefit = _fit_prefit(known, config, training & usable, workers)
         moments = [replace(each, maps=prefit.maps[time]) for time, each in enumerate(moments)]
     kept = [moments[time] for time in np.flatnonzero(usable)]
     spec = fit_spec(field, layers, kept, training[usable], config.features, names)
@@ -142,11 +142,17 @@ def prefit_names(config: TrainConfig) -> tuple[str, ...]:
     return wanted_maps(response=config.model.needs_response, nowcast=config.features.previous == "nowcast")
 
 
-def _fit_prefit(known: Known, config: TrainConfig, training: npt.NDArray[np.bool_]) -> Prefit:
+def _fit_prefit(known: Known, config: TrainConfig, training: npt.NDArray[np.bool_], workers: Workers) -> Prefit:
     """Fit the response; where space is split, on the labels of training pixels alone."""
     pixels = known.membership.training_pixels(known.stack.working, config.patches.size)
     source = Backscatter.of(
-        known.cube, known.stack, known.retrieval.masks, config.retrieval, pixels, known.retrieval.speckle
+        known.cube,
+        known.stack,
+        known.retrieval.masks,
+        config.retrieval,
+        pixels,
+        known.retrieval.speckle,
+        workers,
     )
     start_month, nowcast = config.split.start_month, config.features.previous == "nowcast"
     of_each = seasons(known.cube.local_days, start_month)

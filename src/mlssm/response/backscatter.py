@@ -20,7 +20,7 @@ def backscatter_response(fitted: Fitted, own_share: float, seasons: Seasons) -> 
         seasons: Of each time [T].
     """
     training, span = fitted.training, fitted.found.span
-    decibels = fitted.found.relative[training] * span
+    decibels = fitted.found.of(training) * span
     fits = fit_pixels(decibels, fitted.driver[training], seasons[training], SEASON_CORRELATION)
     found = fits.pooled(own_share, Population.of([fits]))
     known = np.where(span > 0, span, np.nan)

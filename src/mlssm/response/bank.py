@@ -143,17 +143,19 @@ class Weighing:
             SplitError: The training dates are of fewer than two seasons.
         """
         folds = season_folds(training, seasons)
-        labels = [retrieve(fold.training).ssm for fold in folds]
+        found = [retrieve(fold.training) for fold in folds]
         moments, squares = [], [[] for _ in folds]  # type: tuple[list[tuple[float, float]], list[list[Floats]]]
         for make in maps.values():
             driver = make()
             moments.append((float(driver[training].mean()), float(driver[training].std())))
-            for fold, ssm, total in zip(folds, labels, squares, strict=True):
-                fits = fit_pixels(ssm[fold.training], driver[fold.training], seasons[fold.training])
+            for fold, retrieved, total in zip(folds, found, squares, strict=True):
+                fits = fit_pixels(retrieved.labels(fold.training), driver[fold.training], seasons[fold.training])
                 response = fits.pooled(SLOPE_SHARE, Population.of([fits]))
-                error = ssm[fold.held] - response.ssm(driver[fold.held])
+                error = retrieved.labels(fold.held) - response.ssm(driver[fold.held])
                 total.append(np.nansum(error**2, axis=0))
-        counts = [np.isfinite(ssm[fold.held]).sum(axis=0) for fold, ssm in zip(folds, labels, strict=True)]
+        counts = [
+            np.isfinite(retrieved.of(fold.held)).sum(axis=0) for fold, retrieved in zip(folds, found, strict=True)
+        ]
         parts = zip(folds, squares, counts, strict=True)
         errors = {fold.season: SquaredErrors(np.stack(total), count.astype(float)) for fold, total, count in parts}
         centre, scale = np.array(moments).T

@@ -79,7 +79,7 @@ class Fitted:
     def of(cls, extent: Extent, training: Booleans, held: int | None, seasons: Seasons, correlation: float) -> Fitted:
         """Retrieve and fit; `held` is the training season that is held out, if one is."""
         found, driver = extent.retrieve(training), extent.driven.of(held)
-        fits = fit_pixels(found.ssm[training], driver[training], seasons[training], correlation)
+        fits = fit_pixels(found.labels(training), driver[training], seasons[training], correlation)
         return cls(extent, found, fits, training, driver)
 
     @property

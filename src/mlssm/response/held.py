@@ -39,7 +39,7 @@ class Held:
     @classmethod
     def of(cls, fold: Fold, fitted: Fitted, response: Response, traits: Traits | None) -> Held:
         """Forecast the held-out season."""
-        labels = fitted.found.ssm[fold.held]
+        labels = fitted.found.labels(fold.held)
         base = np.broadcast_to(response.ssm(fitted.driver[fold.held]), labels.shape)
         return cls(np.flatnonzero(fold.held), labels, base, response, traits, fitted)
 

@@ -87,7 +87,7 @@ def _own_share(folds: Sequence[Fold], fitted: dict[int, list[Fitted]], candidate
     for fold in folds:
         for share in candidates:
             for each, response in zip(fitted[fold.season], responses(fitted[fold.season], share), strict=True):
-                squares.add(share, each.found.ssm[fold.held] - response.ssm(each.driver[fold.held]))
+                squares.add(share, each.found.labels(fold.held) - response.ssm(each.driver[fold.held]))
     return squares.chosen()
 
 
