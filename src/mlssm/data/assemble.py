@@ -82,7 +82,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
         DataError: The cube lacks what is asked for.
         SplitError: Too little is left of a split.
     """
-    stack = load_stack(cube, config.retrieval)
+    stack = load_stack(cube, config.retrieval, config.dask)
     field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     usable = _usable(moments, cube, config)
@@ -157,7 +157,7 @@ def usable_days(cube: Cube, config: TrainConfig) -> npt.NDArray[np.datetime64]:
     Raises:
         SplitError: None has.
     """
-    stack = load_stack(cube, config.retrieval)
+    stack = load_stack(cube, config.retrieval, config.dask)
     field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     return np.asarray(cube.local_days[_usable(moments, cube, config)])

@@ -179,9 +179,11 @@ def load_mapper(config: PredictConfig) -> Mapper:
     with tempfile.TemporaryDirectory() as folder:
         restored = restore(download(store, run.run_id, BUNDLE_FOLDER, Path(folder)))
     model = restored.bundle
-    cube = open_area(_area_config(model.datamodule, config), config.on_bad_file, model.weather)
+    cube = open_area(
+        _area_config(model.datamodule, config), config.on_bad_file, model.weather, model.images, config.dask
+    )
     check_pixel(cube, model)
-    stack = load_stack(cube, model.images)
+    stack = load_stack(cube, model.images, config.dask)
     wanted = extent_layers(cube, stack.working, model.features.static)
     layers = fitting_layers(model.channels, wanted, model.features)
     field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), model.weather)
