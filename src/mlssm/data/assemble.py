@@ -90,7 +90,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
 
 
 def _assembled(cube: Cube, config: TrainConfig, workers: Workers) -> Experiment:
-    stack = load_stack(cube, config.retrieval)
+    stack = load_stack(cube, config.retrieval, config.dask)
     field = weather_field(cube, stack, config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     usable = _usable(moments, cube, config)
@@ -170,7 +170,7 @@ def usable_days(cube: Cube, config: TrainConfig) -> npt.NDArray[np.datetime64]:
     Raises:
         SplitError: None has.
     """
-    stack = load_stack(cube, config.retrieval)
+    stack = load_stack(cube, config.retrieval, config.dask)
     field = weather_field(cube, stack, config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     return np.asarray(cube.local_days[_usable(moments, cube, config)])
