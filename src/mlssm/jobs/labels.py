@@ -43,7 +43,7 @@ def report_labels(
     Raises:
         ConfigError, DataError, SplitError: As a training's labels.
     """
-    cube = open_area(config.datamodule, config.on_bad_file, config.weather)
+    cube = open_area(config.datamodule, config.on_bad_file, config.weather, config.retrieval, config.dask)
     digests = {"cube": cube.manifest.digest}
     with tracked_run(store, job_name(config), values, digests, parent, "labels", folder=folder) as run:
         training = training_dates(cube, config)
@@ -64,7 +64,7 @@ def training_dates(cube: Cube, config: TrainConfig) -> npt.NDArray[np.bool_]:
 
 
 def _fitted(cube: Cube, config: TrainConfig, training: npt.NDArray[np.bool_]) -> Retrieval:
-    stack = load_stack(cube, config.retrieval)
+    stack = load_stack(cube, config.retrieval, config.dask)
     field = weather_field(cube, stack, config.weather)
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
     return fit_retrieval(cube, stack, config.retrieval, training, masks)

@@ -41,7 +41,7 @@ def find_place(config: PredictConfig, folder: Path) -> Place:
         DataError: The area's files are missing or bad.
     """
     choose_device(config.accelerator)  # refuses what is not there before any work
-    store = open_store(config.tracking)
+    store = open_store(config.tracking, to_read=True)
     run = find_run(store, config.run)
     if SEASONS in run.tags:
         raise RunError(
@@ -51,7 +51,8 @@ def find_place(config: PredictConfig, folder: Path) -> Place:
     bundle = download(store, run.run_id, BUNDLE_FOLDER, folder)
     model, _ = load(bundle)
     announce(run, model)
-    cube = open_area(_area_config(model.datamodule, config), config.on_bad_file, model.weather)
+    area = _area_config(model.datamodule, config)
+    cube = open_area(area, config.on_bad_file, model.weather, model.images, config.dask)
     check_pixel(cube, model)
     return Place(run.run_id, bundle, cube.path, config.accelerator, config.intervals != "none")
 
