@@ -87,7 +87,9 @@ def day_map(
         bands.add("image_age", _masked(maps[AGE], masked))
     gap = _has_gap(mapper, moment) or bool(bridged_in(mapper, day))
     of_day = DayFlags(is_forecast(mapper, day), gap, days_ahead(mapper, day) > 0)
-    said = {**_said(mapper, maps, found), MISSING: _filled(mapper, inner)}
+    # of masked pixels it would say nothing, and with all other bits the sum would be a byte's nodata
+    filled = _filled(mapper, inner) & np.isfinite(bands.values["ssm"])
+    said = {**_said(mapper, maps, found), MISSING: filled}
     bands.add("flags", flags(of_day, masked, found.ssm, said))
     return bands
 
