@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class SoilMoistureMaps(RasterDataset):
             sample["image"] = torch.where(stored == NODATA, torch.nan, stored * STEP)
         return sample if transforms is None else transforms(sample)
 
-    def _load_warp_file(self, filepath: str) -> Any:
+    def _load_warp_file(self, filepath: str | PathLike[str]) -> Any:
         """A map in the dataset's CRS; each band has its own nodata, as a pixel without soil moisture may have flags."""
         source = rasterio.open(filepath)
         if source.crs == self.crs:

@@ -59,6 +59,18 @@ def read_band(source: object, band: int, frame: Frame) -> npt.NDArray[np.float32
         return unpacked(source, band, warped.read(band))
 
 
+def read_highest(source: object, frame: Frame, nodata: int) -> npt.NDArray[np.float32]:
+    """The highest class of an open map of classes in each of a frame's pixels, float32 [row, column], NaN where none.
+
+    A mean of classes is none, and the commonest would hide what is rare.
+    """
+    height, width = frame.shape
+    place = {"crs": MERCATOR, "transform": from_bounds(*frame.bounds, width, height), "width": width, "height": height}
+    with WarpedVRT(source, **place, src_nodata=nodata, nodata=nodata, resampling=Resampling.max) as warped:
+        found = warped.read(1)
+    return np.where(found == nodata, np.nan, found).astype(np.float32)
+
+
 def _pixel_in_mercator(source: object, frame: Frame) -> float:
     """Width of a map's pixel where the frame lies, in metres of Web Mercator."""
     south, _, north, _ = frame.corners
