@@ -180,15 +180,15 @@ class _Multirate:
     def __init__(self, network: MultirateConvLSTM, static: Tensor, changing: Sequence[int]) -> None:
         self._network = network
         self._changing = torch.tensor(list(changing), dtype=torch.long, device=static.device)
-        recurrence, hidden = network.recurrence, network.recurrence.hidden_size
-        self._input = _doubled(recurrence.weight_ih_l0, hidden).T
-        self._hidden = _doubled(recurrence.weight_hh_l0, hidden).T
-        self._bias = _doubled(recurrence.bias_ih_l0 + recurrence.bias_hh_l0, hidden)
-        self._state, own = network.fusion.weight[:, :hidden], network.fusion.weight[:, hidden:]
-        self._own = own[:, self._changing] if len(changing) else None
+        hidden, own = network.recurrence.hidden_size, dict(network.recurrence.named_parameters())
+        self._input = _doubled(own["weight_ih_l0"], hidden).T
+        self._hidden = _doubled(own["weight_hh_l0"], hidden).T
+        self._bias = _doubled(own["bias_ih_l0"] + own["bias_hh_l0"], hidden)
+        self._state, fusion = network.fusion.weight[:, :hidden], network.fusion.weight[:, hidden:]
+        self._own = fusion[:, self._changing] if len(changing) else None
         fixed = static.clone()
         fixed[self._changing] = 0
-        self._fixed = functional.conv2d(fixed[None], own, network.fusion.bias)
+        self._fixed = functional.conv2d(fixed[None], fusion, network.fusion.bias)
 
     def day(self, frame: Tensor) -> Tensor:
         return torch.addmm(self._bias, frame.flatten(1).T, self._input[: len(frame)])
