@@ -195,6 +195,7 @@ def test_a_process_of_its_own_prints_the_table_and_no_warning(trained: Any, agai
     assert all(line.split()[1] in ("INFO", "WARNING") for line in again.stderr.splitlines()), again.stderr
 
 
+@pytest.mark.exhaustive
 def test_torchrun_keeps_one_run(trained: Any, tiny: tuple[str, ...]) -> None:
     project, _ = trained
     script = Path(__file__).with_name("without_figures.py")
