@@ -309,6 +309,7 @@ PINNED = (
         "split=by_season",
         "sampler=natural",
         "weather.min_coverage=0.75",
+        "weather.bridge_days=0",
     ),
     *(
         "retrieval.multilook=block",

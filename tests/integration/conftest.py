@@ -114,10 +114,8 @@ class Project:
 
     @property
     def cubes(self) -> list[Path]:
-        """The cubes that were made, whole or not."""
-        return [
-            path for path in (self.folder / "data" / "cubes").glob("*") if path.suffix not in (".multilook", ".json")
-        ]
+        """The cubes that were made."""
+        return list((self.folder / "data" / "cubes").glob("*.zarr"))
 
     @property
     def cube(self) -> Path:
