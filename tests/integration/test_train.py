@@ -25,11 +25,10 @@ MODELS = (
 )
 PLACES = ("Report: ", "See it with: ", "Its page: ", "Map a day: ")
 TABLES = ("scores", "scores_by_date", "scores_by_bin", "scores_by_extent", "detection", "decomposition", "correlation")
-TABLES += ("variance_parts", "worst_dates")
+TABLES += ("variance_parts", "worst_dates", "why_permutation")
 FIGURES = (
     *("skill", "maps_test", "density_test", "density_val", "loss", "by_date", "by_bin", "detection", "decomposition"),
-    "temporal_correlation",
-    "calibration",
+    *("temporal_correlation", "calibration", "why_permutation"),
 )
 
 
