@@ -7,15 +7,18 @@ import logging
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from mlssm import __version__
-from mlssm.config import DatamoduleConfig, PredictConfig
+from mlssm.config import DatamoduleConfig, OfRun, PredictConfig
 from mlssm.config.retrieval import channel_title
 from mlssm.config.sources import AUTO
+from mlssm.cube import Cube
 from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
 from mlssm.data.layers import area_layers, area_places
@@ -24,7 +27,7 @@ from mlssm.errors import DataError, RunError
 from mlssm.inference.certainty import AreaCertainty
 from mlssm.inference.mapper import Booleans, Days, Mapper, check_pixel, choose_device, fitting_layers
 from mlssm.inference.prefit import DayMaps, Images, labelled_pixels
-from mlssm.inference.restore import restore
+from mlssm.inference.restore import Restored, restore
 from mlssm.inference.retrieved import known_retrievals
 from mlssm.inference.tiles import plan_tiles
 from mlssm.jobs.area import open_area
@@ -38,8 +41,9 @@ from mlssm.progress import track
 from mlssm.response.areas import Drivers
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
-from mlssm.tracking.find import download, find_run
+from mlssm.tracking.find import Run, download, find_run
 from mlssm.tracking.opening import open_store
+from mlssm.tracking.store import Store
 from mlssm.tracking.tags import BUNDLE_FOLDER, SEASONS
 from mlssm.weather.field import WeatherField
 
@@ -160,8 +164,32 @@ def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
     return {**tags, "kind": "nowcast", "previous_image_age_days": age}
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A run's model, and the area that it is to work on.
+
+    Attributes:
+        run: The run.
+        restored: Its model.
+        cube: The area.
+        stack: Its multilooked backscatter.
+        device: Where the network runs.
+    """
+
+    run: Run
+    restored: Restored
+    cube: Cube
+    stack: Stack
+    device: torch.device
+
+
 def load_mapper(config: PredictConfig) -> Mapper:
-    """Load a run's model and open the area to map.
+    """Load a run's model and open the area to map; errors as of `open_run` and `mapper_of`."""
+    return mapper_of(open_run(open_store(config.tracking), config), certain=config.intervals != "none")
+
+
+def open_run(store: Store, config: OfRun) -> Opened:
+    """Load a run's model and open its area, or another one.
 
     Raises:
         ConfigError: There is no such accelerator.
@@ -169,7 +197,6 @@ def load_mapper(config: PredictConfig) -> Mapper:
         DataError: The area's files are missing or bad.
     """
     device = choose_device(config.accelerator)
-    store = open_store(config.tracking)
     run = find_run(store, config.run)
     if SEASONS in run.tags:
         raise RunError(
@@ -181,7 +208,17 @@ def load_mapper(config: PredictConfig) -> Mapper:
     model = restored.bundle
     cube = open_area(_area_config(model.datamodule, config), config.on_bad_file, model.weather)
     check_pixel(cube, model)
-    stack = load_stack(cube, model.images)
+    return Opened(run, restored, cube, load_stack(cube, model.images), device)
+
+
+def mapper_of(opened: Opened, *, certain: bool) -> Mapper:
+    """What makes the maps of an opened area, with or without what tells how sure they are.
+
+    Raises:
+        RunError: The model does not fit the area, or is not whole.
+    """
+    restored, cube, stack = opened.restored, opened.cube, opened.stack
+    model = restored.bundle
     wanted = area_layers(cube, stack.working, model.features.static)
     layers = fitting_layers(model.channels, wanted, model.features)
     field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
@@ -193,9 +230,9 @@ def load_mapper(config: PredictConfig) -> Mapper:
     if restored.fitted is not None and restored.fitted["forecaster"] is not None:
         masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)
         prefit = DayMaps(restored.fitted, Images(cube, stack, masks, window_ends(cube, model.window)), Drivers(field))
-    certainty = None if config.intervals == "none" else AreaCertainty.restored(restored.fitted, stack.working)
-    network = restored.network.to(device)
-    return Mapper(run.run_id, model, cube, stack, features, network, prefit, labelled, retrievals, certainty)
+    certainty = AreaCertainty.restored(restored.fitted, stack.working) if certain else None
+    network = restored.network.to(opened.device)
+    return Mapper(opened.run.run_id, model, cube, stack, features, network, prefit, labelled, retrievals, certainty)
 
 
 def _has_channel(stack: Stack, wanted: Mapping[str, float], fitted: Mapping[str, Any]) -> bool:
@@ -214,7 +251,7 @@ def _has_channel(stack: Stack, wanted: Mapping[str, float], fitted: Mapping[str,
     return False
 
 
-def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> DatamoduleConfig:
+def _area_config(trained: DatamoduleConfig, config: OfRun) -> DatamoduleConfig:
     """The area that the run was trained on, or another one with the same kind of files.
 
     A model may come from anywhere, and must not choose where files are written: what it names counts below the working

@@ -1,0 +1,135 @@
+"""What a trained model says of single pixels, day by day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mlssm.data.moment import Moment
+from mlssm.data.prefit import FORECAST, LEVERAGE
+from mlssm.inference.certainty import SPAN, Wanted, sure_parts
+from mlssm.inference.mapper import Days, Mapper
+from mlssm.models.prediction import predict
+from mlssm.progress import track
+from mlssm.retrieval.masks import frozen_or_snowy
+
+Floats = npt.NDArray[np.floating[Any]]
+TOGETHER = 16  # days that the network is shown at once
+
+
+@dataclass(frozen=True)
+class PixelSeries:
+    """What a model says of one pixel, each [day]; NaN where it says nothing.
+
+    Attributes:
+        ssm: 0..1.
+        lower: Lower end of its interval; NaN without a calibration.
+        upper: Upper end.
+        response: Of the closed form below the network; NaN without.
+        frozen: Days that are masked as frozen or snowy.
+    """
+
+    ssm: Floats
+    lower: Floats
+    upper: Floats
+    response: Floats
+    frozen: npt.NDArray[np.bool_]
+
+
+def pixel_series(
+    mapper: Mapper, centres: Sequence[tuple[int, int]], days: Days, reach: int, level: float
+) -> list[PixelSeries]:
+    """Predict one pixel of each of a mapper's areas on many days.
+
+    Args:
+        mapper: Its areas are windows around the pixels, see `mlssm.inference.around`.
+        centres: Row and column of the pixel in each of them.
+        days: Local days.
+        reach: Pixels on each side that the network is shown; beyond the area its outermost values.
+        level: Of the intervals.
+    """
+    rows = np.full((len(centres), len(days), 4), np.nan)
+    frozen = np.zeros((len(centres), len(days)), bool)
+    water = [water[centre] for water, centre in zip(mapper.water(), centres, strict=True)]
+    for part in track(_parts(len(days)), "days at stations"):
+        known = [(n, moment) for n in range(part.start, part.stop) if (moment := mapper.moment(days[n])) is not None]
+        for n, _ in known:
+            frozen[:, n] = [mask[centre] for mask, centre in zip(mapper.frozen(days[n]), centres, strict=True)]
+        for area, centre in enumerate(centres):
+            if known and not water[area]:
+                found = _of_days(mapper, area, centre, [moment for _, moment in known], reach, level)
+                rows[area, [n for n, _ in known]] = found
+    rows[frozen] = np.nan
+    return [PixelSeries(*each.T, mask) for each, mask in zip(rows, frozen, strict=True)]
+
+
+def _parts(days: int) -> list[range]:
+    return [range(start, min(start + TOGETHER, days)) for start in range(0, days, TOGETHER)]
+
+
+def _of_days(
+    mapper: Mapper, area: int, centre: tuple[int, int], moments: Sequence[Moment], reach: int, level: float
+) -> Floats:
+    """Map, lower and upper end and closed form of a pixel [day, 4]."""
+    part = [slice(place - reach, place + reach + 1) for place in centre]
+    inputs = [mapper.features.patch(area, moment, *part) for moment in moments]
+    dynamic, static = (
+        torch.from_numpy(np.stack([getattr(each, name) for each in inputs])) for name in ("dynamic", "static")
+    )
+    found = predict(mapper.network, dynamic, static)
+    usable = np.array([each.usable[reach, reach] for each in inputs])
+    ssm = np.where(usable, found.ssm[:, 0, reach, reach].numpy().astype(float), np.nan)
+    spread = None if found.spread is None else found.spread[:, 0, reach, reach].numpy().astype(float)
+    maps = [moment.maps[area] if moment.maps else {} for moment in moments]
+    response = np.array([float(each[FORECAST][centre]) if FORECAST in each else np.nan for each in maps])
+    return np.column_stack([ssm, *_interval(mapper, area, centre, maps, ssm, spread, level), response])
+
+
+def _interval(
+    mapper: Mapper,
+    area: int,
+    centre: tuple[int, int],
+    maps: Sequence[Any],
+    ssm: Floats,
+    spread: Floats | None,
+    level: float,
+) -> tuple[Floats, Floats]:
+    nothing = np.full(len(ssm), np.nan)
+    calibration = None if mapper.certainty is None else mapper.certainty.calibration
+    known = np.isfinite(ssm)
+    if calibration is None or mapper.certainty is None or not known.any():
+        return nothing, nothing
+    spans = np.array([float(each.get(SPAN, mapper.certainty.spans[area])[centre]) for each in maps])
+    leverage = np.array([float(each[LEVERAGE][centre]) if LEVERAGE in each else np.nan for each in maps])
+    own = None if spread is None else spread[known]
+    deviation = calibration.scale.deviation(ssm[known], spans[known], leverage[known], own)
+    low, high, *_ = sure_parts(calibration, ssm[known], deviation, Wanted(level, ()))
+    lower, upper = nothing.copy(), nothing.copy()
+    lower[known], upper[known] = low, high
+    return lower, upper
+
+
+def retrieved_series(mapper: Mapper, centres: Sequence[tuple[int, int]]) -> Iterator[tuple[Days, Floats]]:
+    """What was retrieved at each pixel from the images: local days, and SSM 0..1, NaN where masked.
+
+    Of two images of a day the later one; no image where the model keeps no references of the area.
+    """
+    cube = mapper.cube
+    masks = frozen_or_snowy(mapper.features.field, cube.local_days, mapper.bundle.images, cube.morning)
+    last = np.append(cube.local_days[1:] != cube.local_days[:-1], True)
+    times = np.flatnonzero(last)
+    for area, (row, col) in enumerate(centres):
+        retrieval = mapper.retrievals[area] if mapper.retrievals else None
+        rows, cols = slice(row, row + 1), slice(col, col + 1)
+        if retrieval is None:
+            yield cube.local_days[:0], np.zeros(0)
+            continue
+        sigma = mapper.stack.areas[area].backscatter(times, rows, cols)
+        sigma[masks.of(area, times, rows, cols)] = np.nan
+        found = retrieval.retrieve(sigma, cube.orbits[times], rows, cols)[0]
+        yield cube.local_days[times], found[:, 0, 0].astype(float)
