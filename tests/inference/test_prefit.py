@@ -15,7 +15,8 @@ from mlssm.bundle.nested import pack, unpack
 from mlssm.data.assemble import Experiment
 from mlssm.errors import RunError
 from mlssm.grid import Grid
-from mlssm.inference.prefit import DayMaps, Images, fitted_state
+from mlssm.inference.day_maps import DayMaps, Images
+from mlssm.inference.prefit import fitted_state
 from mlssm.response.areas import Drivers
 
 RESPONSE = ("model=response", "model.lag=2", "split.test=[2023]", "split.val=[2022]", "features.previous=nowcast")

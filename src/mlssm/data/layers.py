@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.cube import NDVI_SCALE, Cube, pack
-from mlssm.data.dated import DatedLayer, filled_from_the_past
+from mlssm.data.dated import DatedLayer, Days, filled_from_the_past, latest_before
 from mlssm.grid import Window
 from mlssm.retrieval.multilook import block_mean
 from mlssm.retrieval.stack import whole_blocks
@@ -22,6 +22,7 @@ Array = npt.NDArray[np.float32]
 # a block with a value in this share of its pixels has one
 MIN_VALID_FRACTION = 0.5
 NDVI = "ndvi"
+ROWS = 512  # that are read at once
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,12 @@ class AreaLayers:
 
 def area_places(cube: Cube, working: WorkingGrid) -> tuple[AreaPixels, ...]:
     """Coordinates and elevation of each area's pixels on the working grid."""
-    return tuple(_place(_Area(cube, working, number)) for number in range(len(cube.areas)))
+    return tuple(part_place(cube, working, number, window) for number, window in enumerate(working.areas))
+
+
+def part_place(cube: Cube, working: WorkingGrid, area: int, window: Window) -> AreaPixels:
+    """The same of a window of one area, counted on the working grid."""
+    return _place(_Part(cube, working, area, window))
 
 
 def area_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -> tuple[AreaLayers, ...]:
@@ -64,33 +70,58 @@ def area_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -> 
         working: The grid that they are averaged onto.
         features: Wanted features; one whose source was left out is left out here too.
     """
-    of_areas = (_Area(cube, working, number) for number in range(len(cube.areas)))
-    classes = {name: _classes(cube, name) for name in _there(cube, features, "classes")}
-    return tuple(_layers(area, features, classes) for area in of_areas)
+    classes = known_classes(cube, features)
+    windows = enumerate(working.areas)
+    return tuple(part_layers(cube, working, area, window, features, classes) for area, window in windows)
+
+
+def part_layers(
+    cube: Cube,
+    working: WorkingGrid,
+    area: int,
+    window: Window,
+    features: tuple[str, ...],
+    classes: Mapping[str, Mapping[int, str]],
+    since: np.datetime64 | None = None,
+) -> AreaLayers:
+    """The same of a window of one area.
+
+    Args:
+        cube: The cube.
+        working: The grid that they are averaged onto.
+        area: Which area.
+        window: Counted on the working grid.
+        features: As above.
+        classes: Of the whole cube, see `known_classes`.
+        since: First day that is asked for; dated images that no later day sees are left out. None: all are kept.
+    """
+    return _layers(_Part(cube, working, area, window), features, classes, since)
+
+
+def known_classes(cube: Cube, features: tuple[str, ...]) -> dict[str, dict[int, str]]:
+    """Of the wanted features of classes, the codes that a cube has and their names."""
+    return {name: _classes(cube, name) for name in _there(cube, features, "classes")}
 
 
 @dataclass(frozen=True)
-class _Area:
-    """One area of the cube, averaged onto the working grid's blocks."""
+class _Part:
+    """A window of an area of the cube, averaged onto the working grid's blocks."""
 
     cube: Cube
     working: WorkingGrid
     number: int
+    window: Window
 
     @property
     def fine(self) -> Window:
-        return self.cube.areas[self.number]
-
-    @property
-    def window(self) -> Window:
-        return self.working.areas[self.number]
+        return self.cube.areas[self.number].intersection(self.window.refine(self.working.factor))
 
     def averaged(self, values: Array) -> Array:
         factor = self.working.factor
         return block_mean(whole_blocks(values, self.fine, self.window.refine(factor)), factor, MIN_VALID_FRACTION)[0]
 
 
-def _place(area: _Area) -> AreaPixels:
+def _place(area: _Part) -> AreaPixels:
     x, y = area.working.grid.centres(area.window)
     if "elevation" not in area.cube.manifest.features:
         return AreaPixels(x, y, np.full(area.window.shape, np.nan, np.float32))
@@ -102,7 +133,9 @@ def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classe
     return [item.name for item in of_kind(kind) if item.name in features and item.name in cube.manifest.features]
 
 
-def _layers(area: _Area, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]]) -> AreaLayers:
+def _layers(
+    area: _Part, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]], since: np.datetime64 | None
+) -> AreaLayers:
     cube, fine = area.cube, area.fine
     fixed = {name: area.averaged(cube.static(name, fine)) for name in _there(cube, features, "fixed")}
     for source, names in classes.items():
@@ -111,24 +144,36 @@ def _layers(area: _Area, features: tuple[str, ...], classes: Mapping[str, Mappin
             share = np.where(np.isnan(codes), np.nan, (codes == code).astype(np.float32))
             fixed[f"{source}_{name}"] = area.averaged(share)
     wanted = [item.name for item in of_kind("dated") if {item.name, item.name + AGE} & set(features)]
-    dated = {name: _dated(area, name) for name in wanted if len(cube.dated_days(name))}
+    dated = {name: _dated(area, name, since) for name in wanted if len(cube.dated_days(name))}
     channels = (channel for name in dated for channel in (name, name + AGE) if channel in features)
     return AreaLayers(fixed, dated, tuple(channels))
 
 
-def _dated(area: _Area, name: str) -> DatedLayer:
+def _dated(area: _Part, name: str, since: np.datetime64 | None) -> DatedLayer:
     days, scale = area.cube.dated_days(name), NDVI_SCALE if name == NDVI else None
-    images = (area.averaged(area.cube.dated(name, image, area.fine)) for image in range(len(days)))
-    if scale is None:
-        layer = DatedLayer(days, np.stack(list(images)))
-    else:
-        layer = DatedLayer(days, np.stack([pack(values, scale) for values in images]), scale)
-    return filled_from_the_past(layer, area.cube.manifest.gap_days.get(name, 0))
+    gap_days = area.cube.manifest.gap_days.get(name, 0)
+    first = 0 if since is None else _first_image(days, since, gap_days)
+    images = [area.averaged(area.cube.dated(name, image, area.fine)) for image in range(first, len(days))]
+    stored = np.stack(images) if scale is None else np.stack([pack(values, scale) for values in images])
+    return filled_from_the_past(DatedLayer(days[first:], stored, scale), gap_days)
+
+
+def _first_image(days: Days, since: np.datetime64, gap_days: int) -> int:
+    """The first image that a day or a later one may see, in itself or in a gap of another."""
+    latest = max(int(latest_before(np.array([since], "datetime64[D]"), days)[0]), 0)
+    oldest = days[latest] - np.timedelta64(max(gap_days, 0), "D")
+    return int(np.searchsorted(days, oldest))
 
 
 def _classes(cube: Cube, name: str) -> dict[int, str]:
     """The classes that a cube has of a source: of each code its name, or the code itself."""
-    codes = [np.unique(cube.static(name, area)) for area in cube.areas]
+    codes = [np.unique(cube.static(name, band)) for area in cube.areas for band in _bands(area)]
     found = np.unique(np.concatenate(codes))
     names = cube.manifest.classes.get(name, {})
     return {int(code): names.get(int(code), str(int(code))) for code in found[np.isfinite(found)]}
+
+
+def _bands(area: Window) -> list[Window]:
+    """An area in bands of rows, so that memory stays bounded by its width."""
+    starts = range(area.row, area.row + area.height, ROWS)
+    return [Window(row, area.col, min(ROWS, area.row + area.height - row), area.width) for row in starts]

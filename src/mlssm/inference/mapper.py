@@ -20,7 +20,7 @@ from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, RunError
 from mlssm.inference.certainty import AreaCertainty
-from mlssm.inference.prefit import DayMaps
+from mlssm.inference.day_maps import DayMaps
 from mlssm.retrieval.labels import AreaRetrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack

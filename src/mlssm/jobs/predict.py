@@ -25,8 +25,9 @@ from mlssm.data.layers import area_layers, area_places
 from mlssm.data.moment import Moment
 from mlssm.errors import DataError, RunError
 from mlssm.inference.certainty import AreaCertainty
+from mlssm.inference.day_maps import DayMaps, Images
 from mlssm.inference.mapper import Booleans, Days, Mapper, check_pixel, choose_device, fitting_layers
-from mlssm.inference.prefit import DayMaps, Images, labelled_pixels
+from mlssm.inference.prefit import labelled_pixels
 from mlssm.inference.restore import Restored, restore
 from mlssm.inference.retrieved import known_retrievals
 from mlssm.inference.tiles import plan_tiles
