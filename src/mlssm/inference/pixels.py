@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,8 @@ from mlssm.inference.certainty import SPAN, Wanted, sure_parts
 from mlssm.inference.mapper import Days, Mapper
 from mlssm.models.prediction import predict
 from mlssm.progress import track
-from mlssm.retrieval.masks import frozen_or_snowy
 
-Floats = npt.NDArray[np.floating[Any]]
+Floats = npt.NDArray[np.float64]
 TOGETHER = 16  # days that the network is shown at once
 
 
@@ -65,7 +64,8 @@ def pixel_series(
                 found = _of_days(mapper, area, centre, [moment for _, moment in known], reach, level)
                 rows[area, [n for n, _ in known]] = found
     rows[frozen] = np.nan
-    return [PixelSeries(*each.T, mask) for each, mask in zip(rows, frozen, strict=True)]
+    columns = [(each[:, 0], each[:, 1], each[:, 2], each[:, 3]) for each in rows]
+    return [PixelSeries(*each, mask) for each, mask in zip(columns, frozen, strict=True)]
 
 
 def _parts(days: int) -> list[range]:
@@ -112,24 +112,3 @@ def _interval(
     lower, upper = nothing.copy(), nothing.copy()
     lower[known], upper[known] = low, high
     return lower, upper
-
-
-def retrieved_series(mapper: Mapper, centres: Sequence[tuple[int, int]]) -> Iterator[tuple[Days, Floats]]:
-    """What was retrieved at each pixel from the images: local days, and SSM 0..1, NaN where masked.
-
-    Of two images of a day the later one; no image where the model keeps no references of the area.
-    """
-    cube = mapper.cube
-    masks = frozen_or_snowy(mapper.features.field, cube.local_days, mapper.bundle.images, cube.morning)
-    last = np.append(cube.local_days[1:] != cube.local_days[:-1], True)
-    times = np.flatnonzero(last)
-    for area, (row, col) in enumerate(centres):
-        retrieval = mapper.retrievals[area] if mapper.retrievals else None
-        rows, cols = slice(row, row + 1), slice(col, col + 1)
-        if retrieval is None:
-            yield cube.local_days[:0], np.zeros(0)
-            continue
-        sigma = mapper.stack.areas[area].backscatter(times, rows, cols)
-        sigma[masks.of(area, times, rows, cols)] = np.nan
-        found = retrieval.retrieve(sigma, cube.orbits[times], rows, cols)[0]
-        yield cube.local_days[times], found[:, 0, 0].astype(float)
