@@ -23,6 +23,8 @@ from mlssm.inference.prefit import fitted_state
 from mlssm.inference.restore import Restored
 from mlssm.inference.retrieved import known_retrievals, retrieved_days
 
+pytestmark = pytest.mark.slow
+
 RESPONSE = ("model=response", "response.residual=none", "features.previous=nowcast")
 TOLD = ("model.lag=2", "split.test=[2023]", "split.val=[2022]")
 CONVLSTM = ("model=convlstm", "model.hidden=[4]")
