@@ -1,4 +1,4 @@
-"""What is predicted around single pixels is what the map of the whole area has there."""
+"""What is predicted around single pixels is what the map of the whole extent has there."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mlssm.bundle.nested import pack, unpack
 from mlssm.data.assemble import Experiment
 from mlssm.data.prefit import FORECAST
 from mlssm.inference import around
-from mlssm.inference.area import map_whole
 from mlssm.inference.around import Around, Pixel, pixel_at
+from mlssm.inference.extent import map_whole
 from mlssm.inference.pixels import pixel_series
 from mlssm.inference.prefit import fitted_state
 from mlssm.inference.restore import Restored
@@ -33,7 +33,7 @@ PIXELS = (Pixel(0, 0, 5), Pixel(0, 6, 7), Pixel(0, 11, 11))
 
 @dataclass(frozen=True)
 class Trained:
-    """An area, and a network with what a bundle keeps of it."""
+    """An extent, and a network with what a bundle keeps of it."""
 
     experiment: Experiment
     around: Around
@@ -65,7 +65,9 @@ def make(watersheds: Callable[..., Any]) -> Callable[..., Trained]:
     return of
 
 
-def test_the_closed_form_of_a_pixel_is_that_of_the_whole_area_whatever_the_window(make: Callable[..., Trained]) -> None:
+def test_the_closed_form_of_a_pixel_is_that_of_the_whole_extent_whatever_the_window(
+    make: Callable[..., Trained],
+) -> None:
     trained = make(*RESPONSE)
     experiment = trained.experiment
     times = [int(time) for time in experiment.datasets["test"].times]
@@ -85,7 +87,7 @@ def test_the_closed_form_of_a_pixel_is_that_of_the_whole_area_whatever_the_windo
             np.testing.assert_allclose(series.response[known], np.array(plain)[known], atol=1e-5)
 
 
-def test_a_network_around_a_pixel_maps_it_as_in_the_whole_area(make: Callable[..., Trained]) -> None:
+def test_a_network_around_a_pixel_maps_it_as_in_the_whole_extent(make: Callable[..., Trained]) -> None:
     trained = make(*CONVLSTM)
     experiment, bundle = trained.experiment, trained.around.restored.bundle
     times = [int(time) for time in experiment.datasets["test"].times if experiment.ends[time] == _day(experiment, time)]
@@ -104,7 +106,7 @@ def test_a_network_around_a_pixel_maps_it_as_in_the_whole_area(make: Callable[..
     assert checked > 10
 
 
-def test_what_was_retrieved_at_a_pixel_is_what_the_whole_area_has(make: Callable[..., Trained]) -> None:
+def test_what_was_retrieved_at_a_pixel_is_what_the_whole_extent_has(make: Callable[..., Trained]) -> None:
     trained = make(*RESPONSE)
     experiment, cube = trained.experiment, trained.experiment.cube
     known = known_retrievals(trained.around.restored.fitted, experiment.stack.working)
@@ -139,12 +141,12 @@ def test_means_over_a_lattice_come_near_those_over_all_pixels(
 
 def test_a_point_lies_in_one_pixel_or_in_none(make: Callable[..., Trained]) -> None:
     working = make(*CONVLSTM).experiment.stack.working
-    (area,) = working.areas
-    x, y = working.grid.centres(area)
+    (extent,) = working.extents
+    x, y = working.grid.centres(extent)
     assert pixel_at(working, x[3], y[2]) == Pixel(0, 2, 3)
-    west, south, east, north = working.grid.crop(area).bounds
+    west, south, east, north = working.grid.crop(extent).bounds
     assert pixel_at(working, west + 1, north - 1) == Pixel(0, 0, 0)
-    assert pixel_at(working, east - 1, south + 1) == Pixel(0, area.height - 1, area.width - 1)
+    assert pixel_at(working, east - 1, south + 1) == Pixel(0, extent.height - 1, extent.width - 1)
     assert [
         pixel_at(working, *point) for point in ((west - 1, north - 1), (west + 1, north + 1), (east + 1, south))
     ] == [None] * 3

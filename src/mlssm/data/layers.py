@@ -1,4 +1,4 @@
-"""Terrain, soil, NDVI and further layers of each area on the working grid."""
+"""Terrain, soil, NDVI and further layers of each extent on the working grid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlssm.retrieval.multilook import block_mean
 from mlssm.retrieval.stack import whole_blocks
 from mlssm.retrieval.working_grid import WorkingGrid
 from mlssm.variables import AGE, of_kind
-from mlssm.weather.field import AreaPixels
+from mlssm.weather.field import ExtentPixels
 
 Array = npt.NDArray[np.float32]
 # a block with a value in this share of its pixels has one
@@ -26,7 +26,7 @@ ROWS = 512  # that are read at once
 
 
 @dataclass(frozen=True)
-class AreaLayers:
+class ExtentLayers:
     """What does not come from the weather.
 
     Attributes:
@@ -52,18 +52,18 @@ class AreaLayers:
         return self.dated[channel.removesuffix(AGE)].age(day, rows, cols)
 
 
-def area_places(cube: Cube, working: WorkingGrid) -> tuple[AreaPixels, ...]:
-    """Coordinates and elevation of each area's pixels on the working grid."""
-    return tuple(part_place(cube, working, number, window) for number, window in enumerate(working.areas))
+def extent_places(cube: Cube, working: WorkingGrid) -> tuple[ExtentPixels, ...]:
+    """Coordinates and elevation of each extent's pixels on the working grid."""
+    return tuple(part_place(cube, working, number, window) for number, window in enumerate(working.extents))
 
 
-def part_place(cube: Cube, working: WorkingGrid, area: int, window: Window) -> AreaPixels:
-    """The same of a window of one area, counted on the working grid."""
-    return _place(_Part(cube, working, area, window))
+def part_place(cube: Cube, working: WorkingGrid, extent: int, window: Window) -> ExtentPixels:
+    """The same of a window of one extent, counted on the working grid."""
+    return _place(_Part(cube, working, extent, window))
 
 
-def area_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -> tuple[AreaLayers, ...]:
-    """The wanted features of each area, as far as the cube has them.
+def extent_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -> tuple[ExtentLayers, ...]:
+    """The wanted features of each extent, as far as the cube has them.
 
     Args:
         cube: The cube.
@@ -71,31 +71,31 @@ def area_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -> 
         features: Wanted features; one whose source was left out is left out here too.
     """
     classes = known_classes(cube, features)
-    windows = enumerate(working.areas)
-    return tuple(part_layers(cube, working, area, window, features, classes) for area, window in windows)
+    windows = enumerate(working.extents)
+    return tuple(part_layers(cube, working, extent, window, features, classes) for extent, window in windows)
 
 
 def part_layers(
     cube: Cube,
     working: WorkingGrid,
-    area: int,
+    extent: int,
     window: Window,
     features: tuple[str, ...],
     classes: Mapping[str, Mapping[int, str]],
     since: np.datetime64 | None = None,
-) -> AreaLayers:
-    """The same of a window of one area.
+) -> ExtentLayers:
+    """The same of a window of one extent.
 
     Args:
         cube: The cube.
         working: The grid that they are averaged onto.
-        area: Which area.
+        extent: Which extent.
         window: Counted on the working grid.
         features: As above.
         classes: Of the whole cube, see `known_classes`.
         since: First day that is asked for; dated images that no later day sees are left out. None: all are kept.
     """
-    return _layers(_Part(cube, working, area, window), features, classes, since)
+    return _layers(_Part(cube, working, extent, window), features, classes, since)
 
 
 def known_classes(cube: Cube, features: tuple[str, ...]) -> dict[str, dict[int, str]]:
@@ -105,7 +105,7 @@ def known_classes(cube: Cube, features: tuple[str, ...]) -> dict[str, dict[int, 
 
 @dataclass(frozen=True)
 class _Part:
-    """A window of an area of the cube, averaged onto the working grid's blocks."""
+    """A window of an extent of the cube, averaged onto the working grid's blocks."""
 
     cube: Cube
     working: WorkingGrid
@@ -114,18 +114,18 @@ class _Part:
 
     @property
     def fine(self) -> Window:
-        return self.cube.areas[self.number].intersection(self.window.refine(self.working.factor))
+        return self.cube.extents[self.number].intersection(self.window.refine(self.working.factor))
 
     def averaged(self, values: Array) -> Array:
         factor = self.working.factor
         return block_mean(whole_blocks(values, self.fine, self.window.refine(factor)), factor, MIN_VALID_FRACTION)[0]
 
 
-def _place(area: _Part) -> AreaPixels:
-    x, y = area.working.grid.centres(area.window)
-    if "elevation" not in area.cube.manifest.features:
-        return AreaPixels(x, y, np.full(area.window.shape, np.nan, np.float32))
-    return AreaPixels(x, y, area.averaged(area.cube.static("elevation", area.fine)))
+def _place(extent: _Part) -> ExtentPixels:
+    x, y = extent.working.grid.centres(extent.window)
+    if "elevation" not in extent.cube.manifest.features:
+        return ExtentPixels(x, y, np.full(extent.window.shape, np.nan, np.float32))
+    return ExtentPixels(x, y, extent.averaged(extent.cube.static("elevation", extent.fine)))
 
 
 def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classes"]) -> list[str]:
@@ -134,26 +134,26 @@ def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classe
 
 
 def _layers(
-    area: _Part, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]], since: np.datetime64 | None
-) -> AreaLayers:
-    cube, fine = area.cube, area.fine
-    fixed = {name: area.averaged(cube.static(name, fine)) for name in _there(cube, features, "fixed")}
+    extent: _Part, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]], since: np.datetime64 | None
+) -> ExtentLayers:
+    cube, fine = extent.cube, extent.fine
+    fixed = {name: extent.averaged(cube.static(name, fine)) for name in _there(cube, features, "fixed")}
     for source, names in classes.items():
         codes = cube.static(source, fine)
         for code, name in names.items():
             share = np.where(np.isnan(codes), np.nan, (codes == code).astype(np.float32))
-            fixed[f"{source}_{name}"] = area.averaged(share)
+            fixed[f"{source}_{name}"] = extent.averaged(share)
     wanted = [item.name for item in of_kind("dated") if {item.name, item.name + AGE} & set(features)]
-    dated = {name: _dated(area, name, since) for name in wanted if len(cube.dated_days(name))}
+    dated = {name: _dated(extent, name, since) for name in wanted if len(cube.dated_days(name))}
     channels = (channel for name in dated for channel in (name, name + AGE) if channel in features)
-    return AreaLayers(fixed, dated, tuple(channels))
+    return ExtentLayers(fixed, dated, tuple(channels))
 
 
-def _dated(area: _Part, name: str, since: np.datetime64 | None) -> DatedLayer:
-    days, scale = area.cube.dated_days(name), NDVI_SCALE if name == NDVI else None
-    gap_days = area.cube.manifest.gap_days.get(name, 0)
+def _dated(extent: _Part, name: str, since: np.datetime64 | None) -> DatedLayer:
+    days, scale = extent.cube.dated_days(name), NDVI_SCALE if name == NDVI else None
+    gap_days = extent.cube.manifest.gap_days.get(name, 0)
     first = 0 if since is None else _first_image(days, since, gap_days)
-    images = [area.averaged(area.cube.dated(name, image, area.fine)) for image in range(first, len(days))]
+    images = [extent.averaged(extent.cube.dated(name, image, extent.fine)) for image in range(first, len(days))]
     stored = np.stack(images) if scale is None else np.stack([pack(values, scale) for values in images])
     return filled_from_the_past(DatedLayer(days[first:], stored, scale), gap_days)
 
@@ -167,13 +167,13 @@ def _first_image(days: Days, since: np.datetime64, gap_days: int) -> int:
 
 def _classes(cube: Cube, name: str) -> dict[int, str]:
     """The classes that a cube has of a source: of each code its name, or the code itself."""
-    codes = [np.unique(cube.static(name, band)) for area in cube.areas for band in _bands(area)]
+    codes = [np.unique(cube.static(name, band)) for extent in cube.extents for band in _bands(extent)]
     found = np.unique(np.concatenate(codes))
     names = cube.manifest.classes.get(name, {})
     return {int(code): names.get(int(code), str(int(code))) for code in found[np.isfinite(found)]}
 
 
-def _bands(area: Window) -> list[Window]:
-    """An area in bands of rows, so that memory stays bounded by its width."""
-    starts = range(area.row, area.row + area.height, ROWS)
-    return [Window(row, area.col, min(ROWS, area.row + area.height - row), area.width) for row in starts]
+def _bands(extent: Window) -> list[Window]:
+    """An extent in bands of rows, so that memory stays bounded by its width."""
+    starts = range(extent.row, extent.row + extent.height, ROWS)
+    return [Window(row, extent.col, min(ROWS, extent.row + extent.height - row), extent.width) for row in starts]

@@ -1,6 +1,7 @@
-"""A trained run, opened around some pixels of an area: nothing else of it is predicted.
+"""A trained run, opened around some pixels of an extent: nothing else of it is predicted.
 
-The closed form's correction needs means over the whole area, of each day. They are taken over a lattice of its pixels.
+The closed form's correction needs means over the whole extent, of each day. They are taken over a lattice of its
+pixels.
 """
 
 from __future__ import annotations
@@ -18,44 +19,44 @@ from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
 from mlssm.data.layers import known_classes, part_layers, part_place
 from mlssm.grid import Window
-from mlssm.inference.certainty import AreaCertainty
-from mlssm.inference.day_maps import AreaMeans, DayMaps, FittedForm, Images, Part, of_all, with_residuals
+from mlssm.inference.certainty import ExtentCertainty
+from mlssm.inference.day_maps import DayMaps, ExtentMeans, FittedForm, Images, Part, of_all, with_residuals
 from mlssm.inference.mapper import Days, Mapper, fitting_layers
 from mlssm.inference.restore import Restored
 from mlssm.inference.retrieved import known_retrievals
-from mlssm.response.areas import Drivers
+from mlssm.response.extents import Drivers
 from mlssm.retrieval.masks import frozen_or_snowy
-from mlssm.retrieval.stack import AreaStack, Stack
+from mlssm.retrieval.stack import ExtentStack, Stack
 from mlssm.retrieval.working_grid import WorkingGrid
-from mlssm.weather.field import AreaPixels, WeatherField
+from mlssm.weather.field import ExtentPixels, WeatherField
 
-LATTICE = 40_000  # pixels of an area, at most, that its means are of
+LATTICE = 40_000  # pixels of an extent, at most, that its means are of
 TOGETHER = 32  # days whose drivers are held at once
 
 
 @dataclass(frozen=True)
 class Pixel:
-    """A pixel of the working grid: which area it is of, and its row and column there."""
+    """A pixel of the working grid: which extent it is of, and its row and column there."""
 
-    area: int
+    extent: int
     row: int
     col: int
 
 
 def pixel_at(working: WorkingGrid, x: float, y: float) -> Pixel | None:
-    """The pixel that a point lies in, easting and northing in metres; None outside of all areas."""
+    """The pixel that a point lies in, easting and northing in metres; None outside of all extents."""
     grid = working.grid
     row, col = int((grid.origin[1] - y) // grid.pixel), int((x - grid.origin[0]) // grid.pixel)
-    for number, area in enumerate(working.areas):
-        inner = row - area.row, col - area.col
-        if 0 <= inner[0] < area.height and 0 <= inner[1] < area.width:
+    for number, extent in enumerate(working.extents):
+        inner = row - extent.row, col - extent.col
+        if 0 <= inner[0] < extent.height and 0 <= inner[1] < extent.width:
             return Pixel(number, *inner)
     return None
 
 
 @dataclass(frozen=True)
 class Around:
-    """A trained run and an area.
+    """A trained run and an extent.
 
     Attributes:
         run_id: The run.
@@ -72,7 +73,7 @@ class Around:
     network: nn.Module
 
     def mapper(self, pixels: Sequence[Pixel], reach: int, days: Days) -> tuple[Mapper, tuple[tuple[int, int], ...]]:
-        """The model on windows of so many pixels on each side, fewer where the area ends, in the place of areas.
+        """The model on windows of so many pixels on each side, fewer where the extent ends, in the place of extents.
 
         Args:
             pixels: The windows' middles.
@@ -83,29 +84,29 @@ class Around:
             The mapper, and the row and column of each pixel in its window.
 
         Raises:
-            RunError: The area's channels are not the model's, or the model is not whole.
+            RunError: The extent's channels are not the model's, or the model is not whole.
         """
         working, model = self.stack.working, self.restored.bundle
-        cuts = [_cut(pixel, working.areas[pixel.area], reach) for pixel in pixels]
-        parts = [Part(pixel.area, *cut.slices) for pixel, cut in zip(pixels, cuts, strict=True)]
-        placed = [_moved(cut, working.areas[pixel.area]) for pixel, cut in zip(pixels, cuts, strict=True)]
+        cuts = [_cut(pixel, working.extents[pixel.extent], reach) for pixel in pixels]
+        parts = [Part(pixel.extent, *cut.slices) for pixel, cut in zip(pixels, cuts, strict=True)]
+        placed = [_moved(cut, working.extents[pixel.extent]) for pixel, cut in zip(pixels, cuts, strict=True)]
         stack = Stack(
-            replace(working, areas=tuple(placed)),
-            tuple(_part_of(self.stack.areas[part.area], part) for part in parts),
+            replace(working, extents=tuple(placed)),
+            tuple(_part_of(self.stack.extents[part.extent], part) for part in parts),
             self.stack.channel,
         )
         features, wanted = [], model.features.static
         classes = known_classes(self.cube, wanted)
         for part, window in zip(parts, placed, strict=True):
-            features.append(part_layers(self.cube, working, part.area, window, wanted, classes, days.min()))
+            features.append(part_layers(self.cube, working, part.extent, window, wanted, classes, days.min()))
         layers = fitting_layers(model.channels, tuple(features), model.features)
         field = self._field(
-            part_place(self.cube, working, part.area, window) for part, window in zip(parts, placed, strict=True)
+            part_place(self.cube, working, part.extent, window) for part, window in zip(parts, placed, strict=True)
         )
         source = FeatureSource(field, layers, model.channels, model.model.weather_ratio)
         prefit = self._prefit(stack, field, parts, days)
-        spans = AreaCertainty.restored(self.restored.fitted, working)
-        certainty = replace(spans, spans=[spans.spans[part.area][part.rows, part.cols] for part in parts])
+        spans = ExtentCertainty.restored(self.restored.fitted, working)
+        certainty = replace(spans, spans=[spans.spans[part.extent][part.rows, part.cols] for part in parts])
         own = self.run_id, model, self.cube, stack, source, self.network, prefit, None, ()
         centres = tuple((pixel.row - cut.row, pixel.col - cut.col) for pixel, cut in zip(pixels, cuts, strict=True))
         return Mapper(*own, certainty), centres
@@ -113,24 +114,24 @@ class Around:
     def retrieved(self, pixel: Pixel) -> tuple[Days, npt.NDArray[np.float64]]:
         """What the images say of a pixel: local days, and SSM 0..1, NaN where masked.
 
-        Of two images of a day the later one counts; there is none where the model keeps no references of the area.
+        Of two images of a day the later one counts; there is none where the model keeps no references of the extent.
         """
         cube, model = self.cube, self.restored.bundle
-        retrieval = known_retrievals(self.restored.fitted, self.stack.working)[pixel.area]
+        retrieval = known_retrievals(self.restored.fitted, self.stack.working)[pixel.extent]
         if retrieval is None or dict(self.stack.channel) != dict(model.images.channel):
             return cube.local_days[:0], np.zeros(0)
         times = np.flatnonzero(np.append(cube.local_days[1:] != cube.local_days[:-1], True))
         rows, cols = slice(pixel.row, pixel.row + 1), slice(pixel.col, pixel.col + 1)
-        sigma = self.stack.areas[pixel.area].backscatter(times, rows, cols)
+        sigma = self.stack.extents[pixel.extent].backscatter(times, rows, cols)
         found = retrieval.retrieve(sigma, cube.orbits[times], rows, cols)[0][:, 0, 0].astype(float)
-        whole = self.stack.working.areas[pixel.area]
+        whole = self.stack.working.extents[pixel.extent]
         window = _moved(Window(pixel.row, pixel.col, 1, 1), whole)
-        field = self._field([part_place(cube, self.stack.working, pixel.area, window)])
+        field = self._field([part_place(cube, self.stack.working, pixel.extent, window)])
         masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)
         found[masks.of(0, times, slice(None), slice(None))[:, 0, 0]] = np.nan
         return cube.local_days[times], found
 
-    def _field(self, places: Iterable[AreaPixels]) -> WeatherField:
+    def _field(self, places: Iterable[ExtentPixels]) -> WeatherField:
         model = self.restored.bundle
         return WeatherField(self.cube.weather, self.cube.station_xy, tuple(places), model.weather)
 
@@ -140,27 +141,27 @@ class Around:
         if fitted is None or fitted["forecaster"] is None:
             return None
         form = FittedForm.restored(fitted, self.stack.working)
-        means = {area: self._means(form, area, days) for area in {part.area for part in parts}}
-        of_parts = [means[part.area] for part in parts]
+        means = {extent: self._means(form, extent, days) for extent in {part.extent for part in parts}}
+        of_parts = [means[part.extent] for part in parts]
         return DayMaps(form, self._images(stack, field, form), Drivers(field), parts, of_parts)
 
-    def _means(self, form: FittedForm, area: int, days: Days) -> AreaMeans:
-        """The means over a lattice of an area, of all days and of the images that a nowcast sees."""
-        window = self.stack.working.areas[area]
+    def _means(self, form: FittedForm, extent: int, days: Days) -> ExtentMeans:
+        """The means over a lattice of an extent, of all days and of the images that a nowcast sees."""
+        window = self.stack.working.extents[extent]
         step = max(1, math.ceil(math.sqrt(window.height * window.width / LATTICE)))
-        every = Part(area, slice(0, None, step), slice(0, None, step))
-        place = part_place(self.cube, self.stack.working, area, window)
-        thin = AreaPixels(place.x[::step], place.y[::step], place.elevation[::step, ::step])
+        every = Part(extent, slice(0, None, step), slice(0, None, step))
+        place = part_place(self.cube, self.stack.working, extent, window)
+        thin = ExtentPixels(place.x[::step], place.y[::step], place.elevation[::step, ::step])
         field = self._field([thin])
-        stack = replace(self.stack, areas=(_part_of(self.stack.areas[area], every),))
+        stack = replace(self.stack, extents=(_part_of(self.stack.extents[extent], every),))
         whole = DayMaps(form, self._images(stack, field, form), Drivers(field), [every])
         ends = self._ends(days, whole.last_day)
         if not whole.corrects(0):
-            means = AreaMeans()
+            means = ExtentMeans()
         else:
             chunks = [ends[start : start + TOGETHER] for start in range(0, len(ends), TOGETHER)]
             found = [of_all([whole.feature_sums(0, list(chunk))], list(chunk)).features for chunk in chunks]
-            means = AreaMeans({end: each for part in found for end, each in part.items()})
+            means = ExtentMeans({end: each for part in found for end, each in part.items()})
         times = np.unique([time for season in form_seasons(form, days) for time in whole.earlier_times(0, season)])
         if not times.size:
             return means
@@ -186,18 +187,18 @@ def form_seasons(form: FittedForm, days: Days) -> list[int]:
     return sorted({form.season(day) for day in days})
 
 
-def _cut(pixel: Pixel, area: Window, reach: int) -> Window:
-    """The window around a pixel, counted from the area's corner."""
+def _cut(pixel: Pixel, extent: Window, reach: int) -> Window:
+    """The window around a pixel, counted from the extent's corner."""
     row, col = max(pixel.row - reach, 0), max(pixel.col - reach, 0)
-    bottom, right = min(pixel.row + reach + 1, area.height), min(pixel.col + reach + 1, area.width)
+    bottom, right = min(pixel.row + reach + 1, extent.height), min(pixel.col + reach + 1, extent.width)
     return Window(row, col, bottom - row, right - col)
 
 
-def _moved(cut: Window, area: Window) -> Window:
-    return Window(cut.row + area.row, cut.col + area.col, cut.height, cut.width)
+def _moved(cut: Window, extent: Window) -> Window:
+    return Window(cut.row + extent.row, cut.col + extent.col, cut.height, cut.width)
 
 
-def _part_of(area: AreaStack, part: Part) -> AreaStack:
+def _part_of(extent: ExtentStack, part: Part) -> ExtentStack:
     rows, cols = part.rows, part.cols
-    others = tuple((weight, packed[:, rows, cols]) for weight, packed in area.others)
-    return replace(area, packed=area.packed[:, rows, cols], count=area.count[:, rows, cols], others=others)
+    others = tuple((weight, packed[:, rows, cols]) for weight, packed in extent.others)
+    return replace(extent, packed=extent.packed[:, rows, cols], count=extent.count[:, rows, cols], others=others)

@@ -1,4 +1,4 @@
-"""The closed form below a network, on the days and in the area, or the part of one, that are mapped."""
+"""The closed form below a network, on the days and in the extent, or the part of one, that are mapped."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mlssm.data.prefit import LEVERAGE, memory_maps, prefit_maps
 from mlssm.errors import RunError
 from mlssm.grid import Floats
 from mlssm.patches.dates import seasons
-from mlssm.response.areas import Drivers
-from mlssm.response.forecaster import AreaForecaster, Forecaster
+from mlssm.response.extents import Drivers
+from mlssm.response.forecaster import ExtentForecaster, Forecaster
 from mlssm.response.nowcast import Carried, Earlier, Moment, centred
 from mlssm.response.parts import FeatureSums, PartForm, cropped
-from mlssm.retrieval.labels import AreaRetrieval
+from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.stack import Stack
 from mlssm.retrieval.working_grid import WorkingGrid
@@ -50,22 +50,22 @@ class Images:
 
 @dataclass(frozen=True)
 class Part:
-    """Pixels of one area.
+    """Pixels of one extent.
 
     Attributes:
-        area: Its number.
-        rows: Of the area.
-        cols: Of the area.
+        extent: Its number.
+        rows: Of the extent.
+        cols: Of the extent.
     """
 
-    area: int
+    extent: int
     rows: slice
     cols: slice
 
 
 @dataclass(frozen=True)
-class AreaMeans:
-    """Means over a whole area, which its parts need.
+class ExtentMeans:
+    """Means over a whole extent, which its parts need.
 
     Attributes:
         features: Of the correction, by the last day of the window [K]; none where nothing is corrected.
@@ -90,50 +90,50 @@ class ResidualSums:
 
 @dataclass(frozen=True)
 class FittedForm:
-    """The closed form of a bundle, on the areas that are mapped.
+    """The closed form of a bundle, on the extents that are mapped.
 
     Attributes:
-        areas: The form of each.
+        extents: The form of each.
         retrieval: References of each; None where none is known.
         nowcast: Whether earlier images are asked.
         phi: Share of what they left that lasts.
         start_month: That seasons begin with.
     """
 
-    areas: tuple[AreaForecaster, ...]
-    retrieval: tuple[AreaRetrieval | None, ...]
+    extents: tuple[ExtentForecaster, ...]
+    retrieval: tuple[ExtentRetrieval | None, ...]
     nowcast: bool
     phi: float
     start_month: int
 
     @classmethod
     def restored(cls, state: Mapping[str, Any], working: WorkingGrid) -> FittedForm:
-        """Find the areas that the response was fitted on; others are given that of the mean area, which is logged.
+        """Find the extents that the response was fitted on; others are given that of the mean extent, which is logged.
 
         Args:
             state: Of `mlssm.inference.prefit.fitted_state`.
-            working: The areas that are mapped.
+            working: The extents that are mapped.
 
         Raises:
             RunError: The state is not whole.
         """
         try:
             forecaster = Forecaster.restored(state["forecaster"])
-            retrieval = [AreaRetrieval.restored(area) for area in state["retrieval"] or ()]
+            retrieval = [ExtentRetrieval.restored(extent) for extent in state["retrieval"] or ()]
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"the bundle's response is not whole ({error!r}); copy the bundle again") from None
-        areas = forecaster.on(working.grid, working.areas)
-        own = [next((i for i, area in enumerate(forecaster.areas) if area is found), None) for found in areas]
+        extents = forecaster.on(working.grid, working.extents)
+        own = [next((i for i, extent in enumerate(forecaster.extents) if extent is found), None) for found in extents]
         references = tuple(retrieval[i] if retrieval and i is not None else None for i in own)
-        if others := sum(area.is_population for area in areas):
+        if others := sum(extent.is_population for extent in extents):
             log.warning(
-                "%d of %d areas are not those that the model was trained on: none of their pixels is known, and the "
-                "mean area's response is used",
-                *(others, len(areas)),
+                "%d of %d extents are not those that the model was trained on: none of their pixels is known, and the "
+                "mean extent's response is used",
+                *(others, len(extents)),
             )
         # earlier bundles keep references for a nowcast alone
         nowcast = bool(state.get("nowcast", retrieval))
-        return cls(areas, references, nowcast, forecaster.phi, forecaster.start_month)
+        return cls(extents, references, nowcast, forecaster.phi, forecaster.start_month)
 
     def season(self, day: Day) -> int:
         """Of a day."""
@@ -144,8 +144,8 @@ class DayMaps:
     """Makes the maps of `mlssm.data.prefit` for any day.
 
     Attributes:
-        form: The closed form of each whole area.
-        areas: That of the pixels that are mapped.
+        form: The closed form of each whole extent.
+        extents: That of the pixels that are mapped.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class DayMaps:
         images: Images,
         drivers: Drivers,
         parts: Sequence[Part] | None = None,
-        means: Sequence[AreaMeans] | None = None,
+        means: Sequence[ExtentMeans] | None = None,
     ) -> None:
         """Restore the closed form where it is not yet.
 
@@ -162,20 +162,20 @@ class DayMaps:
             state: See `FittedForm.restored`.
             images: Of the pixels that are mapped.
             drivers: At these pixels.
-            parts: Which pixels; None: all of each area.
-            means: Over each part's whole area; None: the parts are the whole.
+            parts: Which pixels; None: all of each extent.
+            means: Over each part's whole extent; None: the parts are the whole.
 
         Raises:
             RunError: The state is not whole.
         """
         form = state if isinstance(state, FittedForm) else FittedForm.restored(state, images.stack.working)
         self.form, self._images, self._drivers, self._means = form, images, drivers, means
-        whole = [Part(number, EVERYTHING, EVERYTHING) for number in range(len(form.areas))]
+        whole = [Part(number, EVERYTHING, EVERYTHING) for number in range(len(form.extents))]
         self._parts = whole if parts is None else list(parts)
-        self.areas = tuple(cropped(form.areas[part.area], part.rows, part.cols) for part in self._parts)
-        self._retrieval = [form.retrieval[part.area] for part in self._parts]
-        self._forms = [PartForm(area.form) for area in self.areas]
-        self._memory = [memory_maps(area.memory) for area in self.areas]
+        self.extents = tuple(cropped(form.extents[part.extent], part.rows, part.cols) for part in self._parts)
+        self._retrieval = [form.retrieval[part.extent] for part in self._parts]
+        self._forms = [PartForm(extent.form) for extent in self.extents]
+        self._memory = [memory_maps(extent.memory) for extent in self.extents]
         self._found: dict[tuple[int, int], Earlier | None] = {}
 
     @property
@@ -189,16 +189,16 @@ class DayMaps:
         return np.datetime64(self._drivers.forcing.days[-1], "D")
 
     def on(self, day: Day, end: Day) -> tuple[PrefitMaps, ...]:
-        """The maps of each area, or part.
+        """The maps of each extent, or part.
 
         Args:
             day: That is mapped.
             end: Last day of its window of weather, at most `last_day`.
         """
-        return tuple(self._of(number, area, day, end) for number, area in enumerate(self.areas))
+        return tuple(self._of(number, extent, day, end) for number, extent in enumerate(self.extents))
 
     def corrects(self, number: int) -> bool:
-        """Whether a part's forecasts need means over its area."""
+        """Whether a part's forecasts need means over its extent."""
         return self._forms[number].corrects
 
     def feature_sums(self, number: int, ends: Sequence[Day]) -> FeatureSums:
@@ -212,7 +212,7 @@ class DayMaps:
         return ResidualSums(np.where(known, left, 0).sum(axis=(1, 2)), known.sum(axis=(1, 2)).astype(float))
 
     def earlier_times(self, number: int, season: int) -> Times:
-        """The images of a season that an area's nowcast sees."""
+        """The images of a season that an extent's nowcast sees."""
         days = self._images.cube.local_days
         if self._retrieval[number] is None or not self.nowcast:
             return np.zeros(0, np.int64)
@@ -220,8 +220,8 @@ class DayMaps:
         return times[self._images.ends[times] <= self.last_day]
 
     def _driver(self, number: int, end: Day) -> Floats:
-        area = self.areas[number]
-        (driver,) = self._drivers.driving(area.bank, area.station, number, np.array([end], "datetime64[D]"))
+        extent = self.extents[number]
+        (driver,) = self._drivers.driving(extent.bank, extent.station, number, np.array([end], "datetime64[D]"))
         return driver
 
     def _forecast(self, number: int, end: Day) -> tuple[Floats, Floats]:
@@ -232,24 +232,24 @@ class DayMaps:
         means = form.sums(driver[None]).mean[0] if self._means is None else self._means[number].features[end]
         return form.forecast(driver, means), driver
 
-    def _of(self, number: int, area: AreaForecaster, day: Day, end: Day) -> PrefitMaps:
+    def _of(self, number: int, extent: ExtentForecaster, day: Day, end: Day) -> PrefitMaps:
         found, driver = self._forecast(number, end)
         carried = self._carried(number, Moment(day, self.form.season(day), driver)) if self.nowcast else None
         maps = prefit_maps(found, self._memory[number], carried, self.form.phi)
-        if area.leverage is None:
+        if extent.leverage is None:
             return maps
-        leverage = area.leverage.at(np.asarray(driver)).astype(np.float32)
+        leverage = extent.leverage.at(np.asarray(driver)).astype(np.float32)
         return {**maps, LEVERAGE: np.broadcast_to(leverage, found.shape)}
 
     def _carried(self, number: int, to: Moment) -> Carried:
         earlier = self._earlier(number, to.season)
         if earlier is None:
-            shape = self.areas[number].memory.shape[1:]
+            shape = self.extents[number].memory.shape[1:]
             return Carried(np.zeros(shape), np.zeros(shape), np.full(shape, np.inf))
         return earlier.carry(to)
 
     def _earlier(self, number: int, season: int) -> Earlier | None:
-        """An area's images of a season; None where there is none, or no reference to read it by."""
+        """An extent's images of a season; None where there is none, or no reference to read it by."""
         if (number, season) not in self._found:
             times = self.earlier_times(number, season)
             self._found[number, season] = self._read_earlier(number, season, times) if times.size else None
@@ -260,9 +260,9 @@ class DayMaps:
         left, drivers = self._left(number, times)
         moments = [Moment(cube.local_days[time], season, driver) for time, driver in zip(times, drivers, strict=True)]
         if self._means is None:
-            return Earlier(centred(left), moments, self.areas[number].scale)
+            return Earlier(centred(left), moments, self.extents[number].scale)
         mean = np.array([self._means[number].residual[int(time)] for time in times])
-        return Earlier(left - mean[:, None, None], moments, self.areas[number].scale)
+        return Earlier(left - mean[:, None, None], moments, self.extents[number].scale)
 
     def _left(self, number: int, times: Times) -> tuple[Floats, list[Floats]]:
         """Label less forecast [time, h, w], NaN where there is no label, and the drivers."""
@@ -271,21 +271,21 @@ class DayMaps:
         forecasts, drivers = zip(*(self._forecast(number, end) for end in self._images.ends[times]), strict=True)
         return self._labels(number, retrieval, times) - np.stack(forecasts), list(drivers)
 
-    def _labels(self, number: int, retrieval: AreaRetrieval, times: Times) -> Floats:
+    def _labels(self, number: int, retrieval: ExtentRetrieval, times: Times) -> Floats:
         images, part = self._images, self._parts[number]
-        sigma = images.stack.areas[number].backscatter(times, EVERYTHING, EVERYTHING)
+        sigma = images.stack.extents[number].backscatter(times, EVERYTHING, EVERYTHING)
         if images.masks.any_of(number, times):
             sigma[images.masks.of(number, times, EVERYTHING, EVERYTHING)] = np.nan
         return retrieval.retrieve(sigma, images.cube.orbits[times], part.rows, part.cols)[0].astype(float)
 
 
-def of_all(parts: Sequence[FeatureSums], ends: Sequence[Day]) -> AreaMeans:
-    """An area's means of the features from the sums of its parts, one at least."""
+def of_all(parts: Sequence[FeatureSums], ends: Sequence[Day]) -> ExtentMeans:
+    """An extent's means of the features from the sums of its parts, one at least."""
     first, *others = parts
-    return AreaMeans(dict(zip(ends, sum(others, first).mean, strict=True)))
+    return ExtentMeans(dict(zip(ends, sum(others, first).mean, strict=True)))
 
 
-def with_residuals(means: AreaMeans, parts: Sequence[ResidualSums], times: Times) -> AreaMeans:
+def with_residuals(means: ExtentMeans, parts: Sequence[ResidualSums], times: Times) -> ExtentMeans:
     """The same with what images left."""
     first, *others = parts
     found = sum(others, first)

@@ -43,13 +43,13 @@ class PixelSeries:
 def pixel_series(
     mapper: Mapper, centres: Sequence[tuple[int, int]], days: Days, reach: int, level: float
 ) -> list[PixelSeries]:
-    """Predict one pixel of each of a mapper's areas on many days.
+    """Predict one pixel of each of a mapper's extents on many days.
 
     Args:
-        mapper: Its areas are windows around the pixels, see `mlssm.inference.around`.
+        mapper: Its extents are windows around the pixels, see `mlssm.inference.around`.
         centres: Row and column of the pixel in each of them.
         days: Local days.
-        reach: Pixels on each side that the network is shown; beyond the area its outermost values.
+        reach: Pixels on each side that the network is shown; beyond the extent its outermost values.
         level: Of the intervals.
     """
     rows = np.full((len(centres), len(days), 4), np.nan)
@@ -59,10 +59,10 @@ def pixel_series(
         known = [(n, moment) for n in range(part.start, part.stop) if (moment := mapper.moment(days[n])) is not None]
         for n, _ in known:
             frozen[:, n] = [mask[centre] for mask, centre in zip(mapper.frozen(days[n]), centres, strict=True)]
-        for area, centre in enumerate(centres):
-            if known and not water[area]:
-                found = _of_days(mapper, area, centre, [moment for _, moment in known], reach, level)
-                rows[area, [n for n, _ in known]] = found
+        for extent, centre in enumerate(centres):
+            if known and not water[extent]:
+                found = _of_days(mapper, extent, centre, [moment for _, moment in known], reach, level)
+                rows[extent, [n for n, _ in known]] = found
     rows[frozen] = np.nan
     columns = [(each[:, 0], each[:, 1], each[:, 2], each[:, 3]) for each in rows]
     return [PixelSeries(*each, mask) for each, mask in zip(columns, frozen, strict=True)]
@@ -73,11 +73,11 @@ def _parts(days: int) -> list[range]:
 
 
 def _of_days(
-    mapper: Mapper, area: int, centre: tuple[int, int], moments: Sequence[Moment], reach: int, level: float
+    mapper: Mapper, extent: int, centre: tuple[int, int], moments: Sequence[Moment], reach: int, level: float
 ) -> Floats:
     """Map, lower and upper end and closed form of a pixel [day, 4]."""
     part = [slice(place - reach, place + reach + 1) for place in centre]
-    inputs = [mapper.features.patch(area, moment, *part) for moment in moments]
+    inputs = [mapper.features.patch(extent, moment, *part) for moment in moments]
     dynamic, static = (
         torch.from_numpy(np.stack([getattr(each, name) for each in inputs])) for name in ("dynamic", "static")
     )
@@ -85,14 +85,14 @@ def _of_days(
     usable = np.array([each.usable[reach, reach] for each in inputs])
     ssm = np.where(usable, found.ssm[:, 0, reach, reach].numpy().astype(float), np.nan)
     spread = None if found.spread is None else found.spread[:, 0, reach, reach].numpy().astype(float)
-    maps = [moment.maps[area] if moment.maps else {} for moment in moments]
+    maps = [moment.maps[extent] if moment.maps else {} for moment in moments]
     response = np.array([float(each[FORECAST][centre]) if FORECAST in each else np.nan for each in maps])
-    return np.column_stack([ssm, *_interval(mapper, area, centre, maps, ssm, spread, level), response])
+    return np.column_stack([ssm, *_interval(mapper, extent, centre, maps, ssm, spread, level), response])
 
 
 def _interval(
     mapper: Mapper,
-    area: int,
+    extent: int,
     centre: tuple[int, int],
     maps: Sequence[Any],
     ssm: Floats,
@@ -104,7 +104,7 @@ def _interval(
     known = np.isfinite(ssm)
     if calibration is None or mapper.certainty is None or not known.any():
         return nothing, nothing
-    spans = np.array([float(each.get(SPAN, mapper.certainty.spans[area])[centre]) for each in maps])
+    spans = np.array([float(each.get(SPAN, mapper.certainty.spans[extent])[centre]) for each in maps])
     leverage = np.array([float(each[LEVERAGE][centre]) if LEVERAGE in each else np.nan for each in maps])
     own = None if spread is None else spread[known]
     deviation = calibration.scale.deviation(ssm[known], spans[known], leverage[known], own)

@@ -21,10 +21,10 @@ from mlssm.config.sources import AUTO
 from mlssm.cube import Cube
 from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
-from mlssm.data.layers import area_layers, area_places
+from mlssm.data.layers import extent_layers, extent_places
 from mlssm.data.moment import Moment
 from mlssm.errors import DataError, RunError
-from mlssm.inference.certainty import AreaCertainty
+from mlssm.inference.certainty import ExtentCertainty
 from mlssm.inference.day_maps import DayMaps, Images
 from mlssm.inference.mapper import Booleans, Days, Mapper, check_pixel, choose_device, fitting_layers
 from mlssm.inference.prefit import labelled_pixels
@@ -39,7 +39,7 @@ from mlssm.mapping.days import parse_days
 from mlssm.mapping.geotiff import write_cog
 from mlssm.mapping.preview import MapPanel, write_preview
 from mlssm.progress import track
-from mlssm.response.areas import Drivers
+from mlssm.response.extents import Drivers
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.tracking.find import Run, download, find_run
@@ -110,8 +110,8 @@ def _write_map(
     working, date = mapper.stack.working, day.astype(dt.date)
     found = map_day(mapper, config, day, moment, water)
     panels = [
-        MapPanel(f"area {number}", ssm, working.grid.crop(window))
-        for number, (ssm, window) in enumerate(zip(found.values["ssm"], working.areas, strict=True), 1)
+        MapPanel(f"extent {number}", ssm, working.grid.crop(window))
+        for number, (ssm, window) in enumerate(zip(found.values["ssm"], working.extents, strict=True), 1)
     ]
     if all(np.isnan(panel.values).all() for panel in panels):
         log.warning("the map of %s has no value: all its pixels are water, frozen, snowy or lack an input", date)
@@ -154,9 +154,9 @@ def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
     prefit = mapper.prefit
     if prefit is None:
         return {}
-    known = sum(not area.is_population for area in prefit.areas)
-    elsewhere = "" if known == len(prefit.areas) else "; elsewhere the mean area's response"
-    memory = f"in {known} of {len(prefit.areas)} areas{elsewhere}" if known else "none: the mean area's response"
+    known = sum(not extent.is_population for extent in prefit.extents)
+    elsewhere = "" if known == len(prefit.extents) else "; elsewhere the mean extent's response"
+    memory = f"in {known} of {len(prefit.extents)} extents{elsewhere}" if known else "none: the mean extent's response"
     tags = {"pixel_memory": memory}
     if not prefit.nowcast:
         return tags
@@ -167,7 +167,7 @@ def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Opened:
-    """A run's model, and the area that it is to work on.
+    """A run's model, and the extent that it is to work on.
 
     Attributes:
         run: The run.
@@ -190,7 +190,7 @@ def load_mapper(config: PredictConfig) -> Mapper:
 
 
 def open_run(store: Store, config: OfRun) -> Opened:
-    """Load a run's model and open its area, or another one.
+    """Load a run's model and open its extent, or another one.
 
     Raises:
         ConfigError: There is no such accelerator.
@@ -213,16 +213,16 @@ def open_run(store: Store, config: OfRun) -> Opened:
 
 
 def mapper_of(opened: Opened, *, certain: bool) -> Mapper:
-    """What makes the maps of an opened area, with or without what tells how sure they are.
+    """What makes the maps of an opened extent, with or without what tells how sure they are.
 
     Raises:
         RunError: The model does not fit the area, or is not whole.
     """
     restored, cube, stack = opened.restored, opened.cube, opened.stack
     model = restored.bundle
-    wanted = area_layers(cube, stack.working, model.features.static)
+    wanted = extent_layers(cube, stack.working, model.features.static)
     layers = fitting_layers(model.channels, wanted, model.features)
-    field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
+    field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), model.weather)
     features = FeatureSource(field, layers, model.channels, model.model.weather_ratio)
     prefit, labelled = None, labelled_pixels(restored.fitted, stack.working)
     retrievals = known_retrievals(restored.fitted, stack.working)
@@ -231,7 +231,7 @@ def mapper_of(opened: Opened, *, certain: bool) -> Mapper:
     if restored.fitted is not None and restored.fitted["forecaster"] is not None:
         masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)
         prefit = DayMaps(restored.fitted, Images(cube, stack, masks, window_ends(cube, model.window)), Drivers(field))
-    certainty = AreaCertainty.restored(restored.fitted, stack.working) if certain else None
+    certainty = ExtentCertainty.restored(restored.fitted, stack.working) if certain else None
     network = restored.network.to(opened.device)
     return Mapper(opened.run.run_id, model, cube, stack, features, network, prefit, labelled, retrievals, certainty)
 

@@ -1,6 +1,6 @@
-"""The closed form of a part of an area: its correction needs means over the whole, which are summed part by part.
+"""The closed form of a part of an extent: its correction needs means over the whole, which are summed part by part.
 
-The correction is linear in its features less their means over the area on the day, see `mlssm.response.traits`. Of
+The correction is linear in its features less their means over the extent on the day, see `mlssm.response.traits`. Of
 these features two depend on the day, all others are a fixed trait, or one times the driver's anomaly: with weights w,
 w . features = w0 E + w1 C + A + a (v0 E + v1 C + B), where A and B are sums of fixed traits that are made once.
 """
@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from mlssm.grid import Floats
 from mlssm.response.base import Response
-from mlssm.response.closed_form import AreaForm
-from mlssm.response.forecaster import AreaForecaster
+from mlssm.response.closed_form import ExtentForm
+from mlssm.response.forecaster import ExtentForecaster
 from mlssm.response.leverage import Leverage
 from mlssm.response.traits import Traits, expected_clipped
 
@@ -46,16 +46,16 @@ class FeatureSums:
 
 
 class PartForm:
-    """Base and correction of some of an area's pixels."""
+    """Base and correction of some of an extent's pixels."""
 
-    def __init__(self, form: AreaForm) -> None:
+    def __init__(self, form: ExtentForm) -> None:
         """Add up what no day changes; `form` has these pixels alone, see `cropped`."""
         self._form = form
         self._shape = form.response.mean.shape
 
     @property
     def corrects(self) -> bool:
-        """Whether there is a correction, for which the area's means have to be known."""
+        """Whether there is a correction, for which the extent's means have to be known."""
         return self._form.traits is not None
 
     def sums(self, driver: Floats) -> FeatureSums:
@@ -69,7 +69,7 @@ class PartForm:
 
         Args:
             driver: Of a day [h, w], or broadcastable to it.
-            means: Of the features over the whole area on that day [K]; None where nothing is corrected.
+            means: Of the features over the whole extent on that day [K]; None where nothing is corrected.
         """
         base = self._form.response.ssm(driver)
         if not self.corrects:
@@ -156,23 +156,23 @@ class _Day:
         return np.array([*of_day, *(self.fixed @ anomaly)])
 
 
-def cropped(area: AreaForecaster, rows: slice, cols: slice) -> AreaForecaster:
-    """The closed form of a part of an area's pixels."""
+def cropped(extent: ExtentForecaster, rows: slice, cols: slice) -> ExtentForecaster:
+    """The closed form of a part of an extent's pixels."""
 
     def crop(values: Any) -> Any:
         # what is one for all pixels stays so
         return values if values.shape[-2:] == (1, 1) else values[..., rows, cols]
 
-    form, leverage, bank = area.form, area.leverage, area.bank
+    form, leverage, bank = extent.form, extent.leverage, extent.bank
     traits = form.traits
     if traits is not None:
         traits = replace(traits, relative=_response(traits.relative, crop), noise=crop(traits.noise))
         traits = replace(traits, fixed=crop(traits.fixed))
     return replace(
-        area,
-        form=AreaForm(_response(form.response, crop), traits, form.weights),
+        extent,
+        form=ExtentForm(_response(form.response, crop), traits, form.weights),
         bank=None if bank is None else replace(bank, weights=crop(bank.weights)),
-        memory=crop(area.memory),
+        memory=crop(extent.memory),
         leverage=None if leverage is None else Leverage(leverage.count, crop(leverage.centre), crop(leverage.spread)),
     )
 

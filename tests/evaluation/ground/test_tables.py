@@ -99,13 +99,13 @@ def test_a_station_without_a_map_has_no_score_and_no_figure() -> None:
 def test_figures_show_the_numbers(scored: list[Scored]) -> None:
     figures = {each.stem: each.figure for each in ground_figures(scored, HOW)}
     assert set(figures) == {"insitu_correlation", "insitu_scatter", *(f"insitu_series_{n}" for n in (1, 2, 3))}
-    bars, area, *_ = figures["insitu_correlation"].axes
+    bars, extent, *_ = figures["insitu_correlation"].axes
     assert [label.get_text() for label in bars.get_yticklabels()] == ["A", "BB", "CCC"]
     marks = {each.get_label(): each for each in bars.containers}
     table = station_table(scored)
     own = table[(table["series"] == "model") & (table["days"] == "all days")]
     np.testing.assert_allclose(np.asarray(marks["model"][0].get_xdata(), float), own["r"])
-    assert len(area.collections[0].get_offsets()) == 3
+    assert len(extent.collections[0].get_offsets()) == 3
     series, rain = figures["insitu_series_1"].axes
     lines = {line.get_label(): line for line in series.lines}
     days = station("A", 0.05).days
