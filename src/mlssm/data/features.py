@@ -91,7 +91,8 @@ class FeatureSource:
             rows: Of the extent; beyond its edge the outermost ones.
             cols: Likewise.
         """
-        return self._dynamic(extent, values[None], rows, cols)[0]
+        (frame,) = self._dynamic(extent, values[None], rows, cols)
+        return np.asarray(frame)
 
     def static(self, extent: int, moment: Moment, rows: slice, cols: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
         """The static channels, scaled [channel, rows, cols], and where all inputs are there, as `patch`."""

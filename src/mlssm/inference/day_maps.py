@@ -222,7 +222,7 @@ class DayMaps:
     def _driver(self, number: int, end: Day) -> Floats:
         extent = self.extents[number]
         (driver,) = self._drivers.driving(extent.bank, extent.station, number, np.array([end], "datetime64[D]"))
-        return driver
+        return np.asarray(driver)
 
     def _forecast(self, number: int, end: Day) -> tuple[Floats, Floats]:
         """Forecast 0..1 [h, w] and driver [h, w] or [1, 1]."""
@@ -252,7 +252,8 @@ class DayMaps:
         """An extent's images of a season; None where there is none, or no reference to read it by."""
         if (number, season) not in self._found:
             times = self.earlier_times(number, season)
-            self._found[number, season] = self._read_earlier(number, season, times) if times.size else None
+            own = self._read_earlier(number, season, times) if times.size else None
+            self._found[number, season] = own
         return self._found[number, season]
 
     def _read_earlier(self, number: int, season: int, times: Times) -> Earlier:
@@ -279,14 +280,18 @@ class DayMaps:
         return retrieval.retrieve(sigma, images.cube.orbits[times], part.rows, part.cols)[0].astype(float)
 
 
-def of_all(parts: Sequence[FeatureSums], ends: Sequence[Day]) -> ExtentMeans:
-    """An extent's means of the features from the sums of its parts, one at least."""
+def with_features(parts: Sequence[FeatureSums], ends: Sequence[Day]) -> ExtentMeans:
+    """An extent's means of the features from the sums of its parts; none of an extent without a correction."""
+    if not parts:
+        return ExtentMeans()
     first, *others = parts
     return ExtentMeans(dict(zip(ends, sum(others, first).mean, strict=True)))
 
 
 def with_residuals(means: ExtentMeans, parts: Sequence[ResidualSums], times: Times) -> ExtentMeans:
-    """The same with what images left."""
+    """The same with what images left; as it is where no image is read."""
+    if not parts:
+        return means
     first, *others = parts
     found = sum(others, first)
     mean = np.divide(found.total, found.count, out=np.full(len(times), np.nan), where=found.count > 0)

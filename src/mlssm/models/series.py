@@ -1,8 +1,8 @@
 """Networks on many windows of weather over the same pixels: what days and dates share is computed once.
 
 W * [H, X_t, S] = W_h * H + W_x * X_t + W_s * S, so that what a day adds to the gates is the same in each window that
-holds the day, and so is what static features add that stay. Convolutions here keep no edge: each takes its reach off, so
-that nothing is made up beyond the pixels that are given, and what comes out is what `forward` gives in its interior.
+holds the day, and so is what static features add that stay. Convolutions here keep no edge: each takes its reach off,
+so that nothing is made up beyond the pixels that are given, and what comes out is `forward` in its interior.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class PartForm:
         told += day.anomaly * (v[0] * day.expected + v[1] * day.clipped + by_anomaly)
         patterns, number = self._patterns
         offset = patterns @ (self._form.weights * means)
-        return np.clip(base + told - offset[number], 0, 1)
+        return np.asarray(np.clip(base + told - offset[number], 0, 1))
 
     @cached_property
     def _traits(self) -> Traits:
@@ -116,7 +116,7 @@ class PartForm:
 
     @cached_property
     def _count(self) -> Floats:
-        return self._known.sum(axis=(1, 2)).astype(float)
+        return np.asarray(self._known.sum(axis=(1, 2)), float)
 
     @cached_property
     def _patterns(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
