@@ -16,11 +16,11 @@ from mlssm.bundle.nested import pack, unpack
 from mlssm.data.assemble import Experiment
 from mlssm.data.prefit import FORECAST
 from mlssm.inference import around
-from mlssm.inference.around import Around, Pixel, pixel_at
+from mlssm.inference.around import Pixel, pixel_at, retrieved_at
 from mlssm.inference.extent import map_whole
+from mlssm.inference.opened import Opened
 from mlssm.inference.pixels import pixel_series
 from mlssm.inference.prefit import fitted_state
-from mlssm.inference.restore import Restored
 from mlssm.inference.retrieved import known_retrievals, retrieved_days
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ class Trained:
     """An extent, and a network with what a bundle keeps of it."""
 
     experiment: Experiment
-    around: Around
+    opened: Opened
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def make(watersheds: Callable[..., Any]) -> Callable[..., Trained]:
             channel=dict(experiment.stack.channel),
         )
         state = unpack(json.loads(json.dumps(text)), tensors)
-        return Trained(experiment, Around("run", Restored(bundle, network, state), cube, experiment.stack, network))
+        return Trained(experiment, Opened("run", bundle, cube, experiment.stack, network.eval(), state, None))
 
     return of
 
@@ -73,12 +73,11 @@ def test_the_closed_form_of_a_pixel_is_that_of_the_whole_extent_whatever_the_win
     times = [int(time) for time in experiment.datasets["test"].times]
     days = experiment.cube.local_days[times]
     assert len(days) > 5
-    for reach in (0, 3):
-        mapper, centres = trained.around.mapper(PIXELS, reach, days)
-        found = pixel_series(mapper, centres, days, reach, 0.9)
+    for most in (0, 3):
+        found = pixel_series(trained.opened, PIXELS, days, most, 0.9)
         evening = experiment.ends[times] == days  # of a morning's image the window ends with the day before
         assert evening.any()
-        for pixel, series in zip(PIXELS, found, strict=True):
+        for pixel, series in found.items():
             base = [experiment.prefit.maps[time][0]["base"][pixel.row, pixel.col] for time in times]
             plain = [experiment.prefit.maps[time][0][FORECAST][pixel.row, pixel.col] for time in times]
             known = evening & ~series.frozen
@@ -89,17 +88,16 @@ def test_the_closed_form_of_a_pixel_is_that_of_the_whole_extent_whatever_the_win
 
 def test_a_network_around_a_pixel_maps_it_as_in_the_whole_extent(make: Callable[..., Trained]) -> None:
     trained = make(*CONVLSTM)
-    experiment, bundle = trained.experiment, trained.around.restored.bundle
+    experiment, bundle = trained.experiment, trained.opened.bundle
     times = [int(time) for time in experiment.datasets["test"].times if experiment.ends[time] == _day(experiment, time)]
     days = experiment.cube.local_days[times]
-    mapper, centres = trained.around.mapper(PIXELS, 8, days)
-    found = pixel_series(mapper, centres, days, 8, 0.9)
+    found = pixel_series(trained.opened, PIXELS, days, 30, 0.9)
     checked = 0
     for number, time in enumerate(times):
-        features, network = experiment.features, trained.around.network
+        features, network = experiment.features, trained.opened.network
         # the whole in one tile, with as much around it
         whole = map_whole(network, features, 0, experiment.moments[time], 512, 16, bundle.model.margin).ssm
-        for pixel, series in zip(PIXELS, found, strict=True):
+        for pixel, series in found.items():
             if not series.frozen[number]:
                 assert series.ssm[number] == pytest.approx(whole[pixel.row, pixel.col], abs=1e-5)
                 checked += 1
@@ -109,14 +107,14 @@ def test_a_network_around_a_pixel_maps_it_as_in_the_whole_extent(make: Callable[
 def test_what_was_retrieved_at_a_pixel_is_what_the_whole_extent_has(make: Callable[..., Trained]) -> None:
     trained = make(*RESPONSE)
     experiment, cube = trained.experiment, trained.experiment.cube
-    known = known_retrievals(trained.around.restored.fitted, experiment.stack.working)
+    known = known_retrievals(trained.opened.fitted, experiment.stack.working)
     whole = list(
         retrieved_days(
             cube, experiment.stack, known, experiment.retrieval.masks, cube.local_days[0], cube.local_days[-1]
         )
     )
     for pixel in PIXELS:
-        days, ssm = trained.around.retrieved(pixel)
+        days, ssm = retrieved_at(trained.opened, pixel)
         np.testing.assert_array_equal(days, [day for day, _ in whole])
         np.testing.assert_array_equal(ssm.astype(np.float32), [maps[0][pixel.row, pixel.col] for _, maps in whole])
     assert np.isfinite(ssm).any()
@@ -129,8 +127,7 @@ def test_means_over_a_lattice_come_near_those_over_all_pixels(
     days = trained.experiment.cube.local_days[[int(time) for time in trained.experiment.datasets["test"].times]]
 
     def ssm() -> np.ndarray:
-        mapper, centres = trained.around.mapper(PIXELS, 0, days)
-        return np.stack([each.ssm for each in pixel_series(mapper, centres, days, 0, 0.9)])
+        return np.stack([each.ssm for each in pixel_series(trained.opened, PIXELS, days, 0, 0.9).values()])
 
     exact = ssm()
     monkeypatch.setattr(around, "LATTICE", 50)

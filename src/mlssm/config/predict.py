@@ -35,13 +35,12 @@ class ProductsConfig(Strict):
     root_zone_days: float | None = Field(gt=0)
 
 
-class PredictConfig(Strict):
+class PredictConfig(OfRun):
     """Everything that `predict.py` is told.
 
     `dates` that are null are the last day that the weather reaches.
     """
 
-    run: str = Field(min_length=1)
     dates: tuple[str, ...] | str | None
     output: Path
     products: ProductsConfig
@@ -50,16 +49,7 @@ class PredictConfig(Strict):
     intervals: Literal["calibrated", "conservative", "none"] = "calibrated"
     tile: int = Field(ge=16)
     overlap: int = Field(ge=0)
-    accelerator: str
-    tracking: TrackingConfig
-    dask: DaskConfig = DaskConfig()
-    on_bad_file: Literal["error", "skip"]
     overwrite: bool = False
-
-    @field_validator("layers", mode="before")
-    @classmethod
-    def _no_layers_are_none(cls, values: Any) -> Any:
-        return {} if values is None else values
 
     @field_validator("dates", mode="before")
     @classmethod

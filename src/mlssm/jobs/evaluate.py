@@ -25,9 +25,10 @@ from mlssm.evaluation.ground.page import Told, ground_figures, ground_page
 from mlssm.evaluation.ground.scores import HowToScore
 from mlssm.evaluation.ground.tables import ALL, MODEL, Scored, places_table, pooled_table, station_table
 from mlssm.evaluation.page import render
-from mlssm.inference.around import Around, Pixel, pixel_at
+from mlssm.inference.around import Pixel, pixel_at, retrieved_at
+from mlssm.inference.opened import Opened
 from mlssm.inference.pixels import pixel_series
-from mlssm.jobs.predict import Opened, open_run
+from mlssm.jobs.open_run import check_fit, find_place
 from mlssm.jobs.train import output_folder
 from mlssm.markdown import markdown
 from mlssm.patches.dates import seasons
@@ -35,7 +36,7 @@ from mlssm.scores.bootstrap import Resampling
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.insitu.read import read_ground
 from mlssm.sources.insitu.stations import HOURS, Clock, Station, daily_stations
-from mlssm.tracking.find import download
+from mlssm.tracking.find import Run, download, find_run
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.opening import open_store
 from mlssm.tracking.run import TrackedRun
@@ -63,24 +64,27 @@ def evaluate(config: EvaluateConfig, values: Mapping[str, Any]) -> str:
     """
     sensors = read_ground(config.insitu, config.csv, config.depth_m, BadFiles(config.on_bad_file))
     store = open_store(config.tracking)
-    opened = open_run(store, config)
+    with tempfile.TemporaryDirectory() as bundle:
+        place = find_place(config, Path(bundle))
+        opened, trained = place.opened(), find_run(store, place.run_id)
+        check_fit(opened)
     stations = daily_stations(sensors, clock_of(opened))
     inside, left_out = inside_extent(stations, opened)
-    found, short = _matched(config, opened, store, inside)
+    found, short = _matched(config, opened, training_seasons(store, opened, trained), inside)
     how = _how(config)
     scored = [Scored.of(each, how) for each in found]
     digests = {"cube": opened.cube.manifest.digest, "insitu": digest_of(config.insitu)}
-    name = config.tracking.run_name or f"{config.insitu.name} against {opened.run.name}"
-    tags, folder = {EVALUATES: opened.run.run_id}, output_folder()
+    name = config.tracking.run_name or f"{config.insitu.name} against {trained.name}"
+    tags, folder = {EVALUATES: trained.run_id}, output_folder()
     with tracked_run(store, name, values, digests, None, "evaluation", folder=folder, tags=tags) as run:
-        _keep(run, scored, _told(config, opened, (*left_out, *short)), how)
+        _keep(run, scored, _told(config, opened, trained, (*left_out, *short)), how)
         print(f"MLflow run {run.run_id}\nSee it with: {run.ui_command}")
         return run.run_id
 
 
 def clock_of(opened: Opened) -> Clock:
     """When the model's maps hold: at the hour of the passes on the side of noon that the model was trained on."""
-    cube, bundle = opened.cube, opened.restored.bundle
+    cube, bundle = opened.cube, opened.bundle
     zone = ZoneInfo(cube.manifest.time_zone)
     chosen = cube.times[cube.morning != bundle.pass_is_evening]
     if not len(chosen):
@@ -142,22 +146,17 @@ def _named(stations: Sequence[Station]) -> str:
 
 
 def _matched(
-    config: EvaluateConfig, opened: Opened, store: Store, inside: Sequence[Placed]
+    config: EvaluateConfig, opened: Opened, known: TrainingSeasons | None, inside: Sequence[Placed]
 ) -> tuple[list[Matched], list[str]]:
     """What is known of the stations, and a sentence on those that are too short."""
-    bundle, cube = opened.restored.bundle, opened.cube
+    bundle, cube = opened.bundle, opened.cube
     days = days_to_map(config, opened, [each.station for each in inside])
-    pixels = list(dict.fromkeys(each.pixel for each in inside))
-    network = opened.restored.network.to(opened.device)
-    around = Around(opened.run.run_id, opened.restored, cube, opened.stack, network)
-    mapper, centres = around.mapper(pixels, config.reach, days)
-    mapped = dict(zip(pixels, pixel_series(mapper, centres, days, config.reach, config.interval), strict=True))
-    known = training_seasons(store, opened)
+    mapped = pixel_series(opened, [each.pixel for each in inside], days, config.reach, config.interval)
     held_out = None if known is None else ~np.isin(seasons(days, known.start_month), known.seasons)
+    weather = bundle.weather.neighbours, bundle.weather.power
     found = []
     for each in inside:
-        images = around.retrieved(each.pixel)
-        weather = bundle.weather.neighbours, bundle.weather.power
+        images = retrieved_at(opened, each.pixel)
         rain = StationRain.at(cube.weather, cube.station_xy, each.x, each.y, *weather)
         training = None if known is None else np.isin(seasons(images[0], known.start_month), known.seasons)
         series = mapped[each.pixel], images, rain, 0 if bundle.knows_the_day else 1
@@ -185,7 +184,7 @@ def days_to_map(config: EvaluateConfig, opened: Opened, stations: Sequence[Stati
     measured = [station.moisture.index.to_numpy().astype("datetime64[D]") for station in stations]
     days = np.unique(np.concatenate(measured)) if measured else np.zeros(0, "datetime64[D]")
     first, last = opened.cube.weather.days[[0, -1]]
-    lag = opened.restored.bundle.window.lag
+    lag = opened.bundle.window.lag
     # the images tell what rain is fitted to; a window that ends later has no weather
     kept = days[(days >= first) & (days <= last + np.timedelta64(lag, "D"))]
     if config.dates is not None:
@@ -207,15 +206,15 @@ class TrainingSeasons:
     start_month: int
 
 
-def training_seasons(store: Store, opened: Opened) -> TrainingSeasons | None:
+def training_seasons(store: Store, opened: Opened, trained: Run) -> TrainingSeasons | None:
     """The seasons of the training's dates, from its patch index; None where that is not kept, or of other images."""
-    month = opened.run.params.get("split.start_month")
-    if month is None or opened.cube.manifest.digest != opened.restored.bundle.cube_digest:
+    month = trained.params.get("split.start_month")
+    if month is None or opened.cube.manifest.digest != opened.bundle.cube_digest:
         log.info("which days the model was trained on is not known here: all days count alike")
         return None
     try:
         with tempfile.TemporaryDirectory() as folder:
-            index = pd.read_parquet(download(store, opened.run.run_id, INDEX, Path(folder)), columns=["time", "split"])
+            index = pd.read_parquet(download(store, trained.run_id, INDEX, Path(folder)), columns=["time", "split"])
     except RunError as error:
         log.info("the run keeps no index of its patches (%s): all days count alike", error)
         return None
@@ -238,7 +237,7 @@ def _how(config: EvaluateConfig) -> HowToScore:
     return HowToScore(config.scaling, config.anomaly_days, config.block_days, config.least_days, resampling)
 
 
-def _told(config: EvaluateConfig, opened: Opened, left_out: tuple[str, ...]) -> Told:
+def _told(config: EvaluateConfig, opened: Opened, trained: Run, left_out: tuple[str, ...]) -> Told:
     clock, working = clock_of(opened), opened.stack.working
     upper, lower = config.depth_m
     own = "the same day's" if clock.same_day else "the next day's, as the model's window ends the day before a pass"
@@ -251,7 +250,7 @@ def _told(config: EvaluateConfig, opened: Opened, left_out: tuple[str, ...]) -> 
         f"Intervals: {config.level:.0%}, {config.draws} draws of blocks of {config.block_days} days.",
     )
     support = working.window_pixels * opened.cube.grid.pixel
-    run = f"{opened.run.name} ({opened.run.run_id[:8]})"
+    run = f"{trained.name} ({trained.run_id[:8]})"
     return Told(config.insitu.name, run, support, rules, left_out, config.interval)
 
 

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mlssm.config import PredictConfig
 from mlssm.data.moment import Moment
@@ -37,7 +36,7 @@ def predict(config: PredictConfig) -> list[Path]:
     asked = None if config.dates is None else parse_days(config.dates)
     plan_tiles(config.tile, config.tile, config.tile, config.overlap)  # refuses what does not fit before any work
     with tempfile.TemporaryDirectory() as folder:
-        place = find_place(config, Path(folder))
+        place = find_place(config, Path(folder), certain=config.intervals != "none")
         opened = place.opened()
         check_fit(opened)
         days = settle_days(opened, asked)
