@@ -106,8 +106,9 @@ def change(folder: Path, **values) -> None:
 
 
 def test_a_newer_format_asks_for_an_update(saved):
-    change(saved, format=4, another_key=1)
-    with pytest.raises(RunError, match="bundle format 4, this version reads up to 3; update mlssm"):
+    newer = upgrades.FORMAT + 1
+    change(saved, format=newer, another_key=1)
+    with pytest.raises(RunError, match=f"bundle format {newer}, this version reads up to {newer - 1}; update mlssm"):
         load(saved)
 
 
