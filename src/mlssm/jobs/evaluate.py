@@ -59,7 +59,7 @@ def evaluate(config: EvaluateConfig, values: Mapping[str, Any]) -> str:
 
     Raises:
         ConfigError: The measurements are not there, or what they are is not told.
-        DataError: No station lies in the extent, or none has a day that can be mapped.
+        DataError: No station lies in the area, or none has a day that can be mapped.
         RunError: The run, or its model, does not allow it.
     """
     sensors = read_ground(config.insitu, config.csv, config.depth_m, BadFiles(config.on_bad_file))
@@ -69,7 +69,7 @@ def evaluate(config: EvaluateConfig, values: Mapping[str, Any]) -> str:
         opened, trained = place.opened(), find_run(store, place.run_id)
         check_fit(opened)
     stations = daily_stations(sensors, clock_of(opened))
-    inside, left_out = inside_extent(stations, opened)
+    inside, left_out = inside_area(stations, opened)
     found, short = _matched(config, opened, training_seasons(store, opened, trained), inside)
     how = _how(config)
     scored = [Scored.of(each, how) for each in found]
@@ -95,7 +95,7 @@ def clock_of(opened: Opened) -> Clock:
 
 @dataclass(frozen=True)
 class Placed:
-    """A station in the extent: its place in metres, its pixel, and how far that one's middle is."""
+    """A station in the area: its place in metres, its pixel, and how far that one's middle is."""
 
     station: Station
     x: float
@@ -104,8 +104,8 @@ class Placed:
     distance_m: float
 
 
-def inside_extent(stations: Sequence[Station], opened: Opened) -> tuple[list[Placed], list[str]]:
-    """The stations in the extent, and a sentence on those that are not.
+def inside_area(stations: Sequence[Station], opened: Opened) -> tuple[list[Placed], list[str]]:
+    """The stations where the area has images, and a sentence on those that are not.
 
     Raises:
         DataError: None is.
@@ -125,7 +125,7 @@ def inside_extent(stations: Sequence[Station], opened: Opened) -> tuple[list[Pla
         raise DataError(_none_inside(outside, opened))
     if not outside:
         return found, []
-    text = f"{len(outside)} of {len(stations)} stations lie outside of the extent and are left out: {_named(outside)}."
+    text = f"{len(outside)} of {len(stations)} stations lie outside of the area and are left out: {_named(outside)}."
     log.warning(text)
     return found, [text]
 
@@ -134,7 +134,7 @@ def _none_inside(stations: Sequence[Station], opened: Opened) -> str:
     longitude, latitude = opened.cube.grid.geographic_centre()
     nearest = min(stations, key=lambda each: (each.latitude - latitude) ** 2 + (each.longitude - longitude) ** 2)
     return (
-        f"none of the {len(stations)} stations lies in the extent around {longitude:.3f}, {latitude:.3f} degrees (the "
+        f"none of the {len(stations)} stations lies in the area around {longitude:.3f}, {latitude:.3f} degrees (the "
         f"nearest is {nearest.name} at {nearest.longitude:.3f}, {nearest.latitude:.3f}); give stations that do, or "
         "another area by root=DIR"
     )
@@ -193,7 +193,7 @@ def days_to_map(config: EvaluateConfig, opened: Opened, stations: Sequence[Stati
     if not kept.size:
         span = f"{days[0]} to {days[-1]}" if days.size else "no good value"
         raise DataError(
-            f"the stations in the extent have {span}, the weather {first} to {last}: no day of theirs remains"
+            f"the stations in the area have {span}, the weather {first} to {last}: no day of theirs remains"
         )
     return np.asarray(kept, "datetime64[D]")
 

@@ -116,9 +116,9 @@ def station_correlation(table: pd.DataFrame, places: pd.DataFrame, title: str) -
     require(places, ("station", "longitude", "latitude", "r"), "station_correlation")
     names = list(dict.fromkeys(table["station"]))
     figure = Figure(figsize=(10.0, max(3.2, 1.4 + 0.45 * len(names))), layout="constrained")
-    bars, extent = figure.subplots(1, 2, width_ratios=(3, 2))
+    bars, area = figure.subplots(1, 2, width_ratios=(3, 2))
     _marks(bars, table, names)
-    _map(figure, extent, places)
+    _map(figure, area, places)
     legend_below(figure, 4, handles=bars.get_legend_handles_labels()[0], labels=bars.get_legend_handles_labels()[1])
     figure.suptitle(title, fontsize=TITLE_SIZE, color=INK)
     return figure
