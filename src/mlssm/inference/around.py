@@ -22,7 +22,7 @@ from mlssm.retrieval.stack import Stack
 from mlssm.retrieval.working_grid import WorkingGrid
 from mlssm.weather.field import ExtentPixels, WeatherField
 
-LATTICE = 40_000  # pixels of an extent, at most, that its means are of
+LATTICE = 10_000  # pixels of an extent, at most, that its means are of
 TOGETHER = 32  # days whose drivers are held at once
 EVERYTHING = slice(None)
 

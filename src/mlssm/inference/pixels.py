@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from mlssm.data.assemble import all_moments, has_weather
 from mlssm.data.moment import Moment
 from mlssm.data.prefit import FORECAST, LEVERAGE
 from mlssm.inference.around import Pixel, by_extent, lattice_means
 from mlssm.inference.certainty import SPAN, Wanted, sure_parts
 from mlssm.inference.day_maps import ExtentMeans
-from mlssm.inference.mapper import Days, Mapper
+from mlssm.inference.mapper import Days, Mapper, missing_everywhere, window_end
 from mlssm.inference.opened import Opened
 from mlssm.inference.surround import Surround
 from mlssm.models.prediction import predict
 from mlssm.progress import track
+from mlssm.retrieval.masks import frozen_or_snowy
 
 Floats = npt.NDArray[np.float64]
 TOGETHER = 16  # days that the network is shown at once
@@ -58,43 +60,40 @@ def pixel_series(
     """
     reach = opened.bundle.model.reach(opened.bundle.window.steps)
     around = Surround(most if reach is None else min(reach, most), opened.bundle.model.weather_ratio, 0, 1, 0)
-    found = {}
     with_means = [
         (pixel, means)
         for extent, own in by_extent(pixels).items()
         for means in [lattice_means(opened, extent, days)]
         for pixel in own
     ]
-    for pixel, means in track(with_means, "pixels of stations"):
-        found[pixel] = _series(opened, pixel, means, days, around, level)
-    return found
+    moments = days_weather(opened, days)
+    return {
+        pixel: _series(_At.of(opened, pixel, means, days, around), days, moments, level)
+        for pixel, means in track(with_means, "pixels of stations")
+    }
 
 
-def _series(
-    opened: Opened, pixel: Pixel, means: ExtentMeans | None, days: Days, around: Surround, level: float
-) -> PixelSeries:
-    shape = opened.shapes[pixel.extent]
-    window = around.needed(pixel.window, shape)
-    seen = around.seen(pixel.window, shape)
-    local = [
-        slice(part.start - first, part.stop - first) for part, first in zip(seen, (window.row, window.col), strict=True)
-    ]
-    at = _At(
-        opened.part(pixel.extent, window, days, means),
-        (local[0], local[1]),
-        (pixel.row - window.row, pixel.col - window.col),
-        (pixel.row - seen[0].start, pixel.col - seen[1].start),
-    )
-    rows, frozen = np.full((len(days), 4), np.nan), np.zeros(len(days), bool)
-    if not at.is_water:
-        for start in range(0, len(days), TOGETHER):
-            part = range(start, min(start + TOGETHER, len(days)))
-            known = [(n, moment) for n in part if (moment := at.mapper.moment(days[n])) is not None]
-            if known:
-                numbers, moments = [n for n, _ in known], [moment for _, moment in known]
-                rows[numbers] = at.of_days(moments, level)
-                frozen[numbers] = [at.is_frozen(days[n]) for n in numbers]
-    rows[frozen] = np.nan
+def days_weather(opened: Opened, days: Days) -> dict[int, Moment]:
+    """Weather of the days that can be mapped, by their position, without maps of the closed form."""
+    bundle, features = opened.bundle, opened.features
+    ends = np.array([window_end(bundle, day) for day in days], "datetime64[D]")
+    behind = ends > opened.cube.weather.days[-1] if opened.form is not None else np.zeros(len(ends), bool)
+    found = enumerate(all_moments(features.field, ends, days, bundle.window))
+    return {
+        number: moment
+        for number, moment in found
+        if not behind[number]
+        and has_weather(moment, bundle.weather, bundle.features)
+        and not missing_everywhere(features.spec, moment, features.layers)
+    }
+
+
+def _series(at: _At, days: Days, moments: Mapping[int, Moment], level: float) -> PixelSeries:
+    rows, frozen = np.full((len(days), 4), np.nan), at.frozen(days)
+    wanted = [] if at.is_water else [number for number in moments if not frozen[number]]
+    for start in range(0, len(wanted), TOGETHER):
+        part = wanted[start : start + TOGETHER]
+        rows[part] = at.of_days([moments[number] for number in part], level)
     return PixelSeries(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3], frozen)
 
 
@@ -114,17 +113,33 @@ class _At:
     place: tuple[int, int]
     middle: tuple[int, int]
 
+    @classmethod
+    def of(cls, opened: Opened, pixel: Pixel, means: ExtentMeans | None, days: Days, around: Surround) -> _At:
+        """Open what a network sees around a pixel."""
+        window = around.needed(pixel.window, opened.shapes[pixel.extent])
+        rows, cols = around.seen(pixel.window, opened.shapes[pixel.extent])
+        top, left = window.row, window.col
+        seen = slice(rows.start - top, rows.stop - top), slice(cols.start - left, cols.stop - left)
+        place, middle = (pixel.row - top, pixel.col - left), (pixel.row - rows.start, pixel.col - cols.start)
+        return cls(opened.part(pixel.extent, window, days, means), seen, place, middle)
+
     @property
     def is_water(self) -> bool:
         """Whether there is nothing to map."""
         return bool(self.mapper.water()[0][self.place])
 
-    def is_frozen(self, day: np.datetime64) -> bool:
-        """Whether a map is masked there."""
-        return bool(self.mapper.frozen(day)[0][self.place])
+    def frozen(self, days: Days) -> npt.NDArray[np.bool_]:
+        """Whether the map of each day is masked there as frozen or snowy, as in `Mapper.frozen`."""
+        bundle = self.mapper.bundle
+        morning = np.full(len(days), not bundle.pass_is_evening)
+        masks = frozen_or_snowy(self.mapper.features.field, days, bundle.images, morning)
+        return masks.of(0, np.arange(len(days)), *(slice(at, at + 1) for at in self.place))[:, 0, 0]
 
     def of_days(self, moments: Sequence[Moment], level: float) -> Floats:
         """Map, lower and upper end, and closed form [day, 4]."""
+        prefit, bundle = self.mapper.prefit, self.mapper.bundle
+        if prefit is not None:
+            moments = [replace(each, maps=prefit.on(each.day, window_end(bundle, each.day))) for each in moments]
         inputs = [self.mapper.features.patch(0, moment, *self.seen) for moment in moments]
         dynamic, static = (
             torch.from_numpy(np.stack([getattr(each, name) for each in inputs])) for name in ("dynamic", "static")
