@@ -1,4 +1,4 @@
-"""Pixels a second of daily maps: day by day in blended tiles, as it was, against tiles that share what is common to days.
+"""Pixels a second of daily maps: day by day in blended tiles, as it was, and tiles that share what days have in common.
 
     python benchmarks/predict.py [--size 256] [--days 16] [Hydra overrides]
 
