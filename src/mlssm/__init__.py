@@ -1,3 +1,30 @@
-"""ML-SSM: daily surface soil moisture maps from Sentinel-1, weather, terrain, soil and vegetation."""
+"""ML-SSM: daily surface soil moisture maps from Sentinel-1, weather, terrain, soil and vegetation.
+
+    import mlssm
+
+    run = mlssm.train("model.lag=7")
+    ssm = run.predict_map("2023-01-01").sel(band="ssm")
+
+`train`, `predict`, `load_run` and `open_area` are imported when they are first asked for: see `mlssm.api`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlssm.api import TrackedTraining, load_run, open_area, predict, train
 
 __version__ = "0.1.0"
+__all__ = ["TrackedTraining", "__version__", "load_run", "open_area", "predict", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """What `mlssm.api` has of this name."""
+    if name in __all__:
+        return getattr(import_module("mlssm.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Also what is not imported yet."""
+    return sorted({*globals(), *__all__})

@@ -113,13 +113,14 @@ def _write_map(
     path = config.output / f"ssm_{date:%Y%m%d}.tif"
     blocks, more = blocks_of(found.values["ssm"], mapper), bands(found, mapper, config)
     description = f"surface soil moisture, relative, {date}"
-    tags = {**_tags(mapper, date, moment), **certainty_tags(found, mapper, config, day)}
+    tags = {**map_tags(mapper, date, moment), **certainty_tags(found, mapper, config, day)}
     write_cog(path, blocks, mapper.cube.grid, tags, description, more)
     write_preview(path.with_suffix(".png"), panels, date, "Surface soil moisture")
     return path
 
 
-def _tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
+def map_tags(mapper: Mapper, date: dt.date, moment: Moment) -> dict[str, str]:
+    """What a map says of its day and its model, beside its intervals."""
     model, working = mapper.bundle, mapper.stack.working
     return {
         "date": date.isoformat(),
