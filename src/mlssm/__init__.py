@@ -8,6 +8,7 @@
 `train`, `predict`, `load_run` and `open_area` are imported when they are first asked for: see `mlssm.api`.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,27 @@ if TYPE_CHECKING:
     from mlssm.api import TrackedTraining, load_run, open_area, predict, train
 
 __version__ = "0.1.0"
+PLUGINS = "MLSSM_PLUGINS"
 __all__ = ["TrackedTraining", "__version__", "load_run", "open_area", "predict", "train"]
+
+
+def _import_plugins() -> None:
+    """Import the modules that `MLSSM_PLUGINS` names, in this and all processes that are started.
+
+    They add channels (`mlssm.variables.add`) and readers of them, which has to be done before any other module is
+    imported: see docs/extending.md.
+
+    Raises:
+        ImportError: There is no such module.
+    """
+    for name in filter(None, os.environ.get(PLUGINS, "").split(",")):
+        try:
+            import_module(name.strip())
+        except ImportError as error:
+            raise ImportError(
+                f"{PLUGINS}={os.environ[PLUGINS]}: {name.strip()} cannot be imported ({error}); install it, or put its "
+                "folder on PYTHONPATH"
+            ) from error
 
 
 def __getattr__(name: str) -> Any:
@@ -28,3 +49,6 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """Also what is not imported yet."""
     return sorted({*globals(), *__all__})
+
+
+_import_plugins()
