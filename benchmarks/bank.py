@@ -18,22 +18,22 @@ import numpy as np
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment, assemble
 from mlssm.jobs.area import open_area
-from mlssm.response.areas import Backscatter, Drivers, closed_form_areas
 from mlssm.response.base import Booleans
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.driver import Driver, Forcing, bank, index_driver
+from mlssm.response.extents import Backscatter, Drivers, closed_form_extents
 from mlssm.response.inner import Settings
 from response import Score, compose_config, dates_of
 
 
 def scored(experiment: Experiment) -> list[Booleans]:
-    """Which pixels of each area the test split scores, [time, height, width]."""
+    """Which pixels of each extent the test split scores, [time, height, width]."""
     times = len(experiment.cube.times)
     found = [np.zeros((times, *place.shape), bool) for place in experiment.field.places]
     test = experiment.datasets["test"]
     for position in range(len(test)):
         place, valid = test.place(position), test[position].valid[0].numpy()
-        part = found[place.area][place.time, place.rows, place.cols]
+        part = found[place.extent][place.time, place.rows, place.cols]
         part[...] = valid[: part.shape[0], : part.shape[1]]
     return found
 
@@ -50,8 +50,8 @@ def fit(experiment: Experiment, config: TrainConfig, training: Booleans, drivers
     """Fit on the training dates."""
     dates, masks = dates_of(experiment.cube), experiment.retrieval.masks
     source = Backscatter.of(experiment.cube, experiment.stack, masks, config.retrieval)
-    areas = closed_form_areas(source, Drivers(experiment.field), training, dates.seasons, drivers)
-    return ClosedForm.fit(areas, dates, training, Settings())
+    extents = closed_form_extents(source, Drivers(experiment.field), training, dates.seasons, drivers)
+    return ClosedForm.fit(extents, dates, training, Settings())
 
 
 def score(form: ClosedForm, where: list[Booleans]) -> tuple[Score, Score]:

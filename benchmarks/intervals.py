@@ -36,7 +36,7 @@ def run(config: TrainConfig) -> tuple[IntervalTally, Calibration]:
     calibration = Calibration.fit(maps, [], "seasons held out in turn")
     test = predicted_maps(experiment, network, "test", config)
     pixel = experiment.stack.working.grid.pixel
-    told = Told(LEVEL, config.evaluation.wet_thresholds, pixel, len(experiment.stack.areas), 0)
+    told = Told(LEVEL, config.evaluation.wet_thresholds, pixel, len(experiment.stack.extents), 0)
     return IntervalTally.of(calibration, test, told), calibration
 
 

@@ -20,7 +20,7 @@ from turns import fastest
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment, assemble
 from mlssm.data.batch import Batch
-from mlssm.inference.area import map_area
+from mlssm.inference.extent import map_extent
 from mlssm.jobs.area import open_area
 from patches import compose_config
 
@@ -66,11 +66,11 @@ def fed_steps(experiments: dict[int, Experiment], config: TrainConfig, batch: in
 
 
 def maps(experiments: dict[int, Experiment], config: TrainConfig, tile: int) -> Ways:
-    """The map of the first area on the last date, inputs and all, for each lag."""
+    """The map of the first extent on the last date, inputs and all, for each lag."""
     ways: Ways = {}
     for lag, experiment in experiments.items():
         network, moment = config.model.build(experiment.spec, spread=False), experiment.moments[max(experiment.moments)]
-        run = partial(map_area, network, experiment.features, 0, moment, tile, tile // 4, config.model.margin)
+        run = partial(map_extent, network, experiment.features, 0, moment, tile, tile // 4, config.model.margin)
         ways[str(lag)] = run
     return ways
 

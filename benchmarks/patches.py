@@ -67,7 +67,7 @@ def compare_weights(experiment: Experiment) -> Comparison:
 
 def compare_reads(experiment: Experiment, size: int = 64) -> Comparison:
     """The backscatter of random patches: from the cube's compressed chunks, or from the memory-mapped stack."""
-    cube, stack = experiment.cube, experiment.stack.areas[0]
+    cube, stack = experiment.cube, experiment.stack.extents[0]
     rng = np.random.default_rng(0)
     height, width = stack.packed.shape[1:]
     rows, cols = (rng.integers(max(side - size, 1), size=PATCHES) for side in (height, width))

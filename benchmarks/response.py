@@ -3,8 +3,8 @@
     python benchmarks/response.py ROOT [Hydra overrides]
 
 ROOT is a folder of files as agencies deliver them, such as ../shared/santa_barbara. The protocol is that of the
-antecedent-rain yardstick: blocks begin at each area's corner, no pixel is masked, rain is one station's (the one whose
-name ends as `--station` says; "all": the mean of all), missing days are dry, and every choice is made inside the
+antecedent-rain yardstick: blocks begin at each extent's corner, no pixel is masked, rain is one station's (the one
+whose name ends as `--station` says; "all": the mean of all), missing days are dry, and every choice is made inside the
 training seasons. `--product` takes the product's grid and masks instead, and interpolates between the stations.
 """
 
@@ -25,17 +25,17 @@ from omegaconf import OmegaConf
 
 from mlssm.config import TrainConfig, parse
 from mlssm.cube import Cube
-from mlssm.data.layers import area_places
+from mlssm.data.layers import extent_places
 from mlssm.grid import Floats, Window
 from mlssm.jobs.area import open_area
 from mlssm.patches.dates import seasons as seasons_of
-from mlssm.response.areas import Backscatter, Drivers, closed_form_areas
 from mlssm.response.bank import Driven
 from mlssm.response.base import Booleans
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.driver import Forcing, index_driver
+from mlssm.response.extents import Backscatter, Drivers, closed_form_extents
 from mlssm.response.folds import Retrieve, Retrieved
-from mlssm.response.inner import Area, Dates, Settings
+from mlssm.response.inner import Dates, Extent, Settings
 from mlssm.retrieval.labels import relative_backscatter
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.multilook import multilook_db, window_pixels
@@ -46,7 +46,7 @@ from mlssm.weather.stations import StationWeather
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 STATION, SCALES_M, START_MONTH = "53152", (0, 150, 300), 9
-# slope 0.7 of the area's and 0.3 of the pixel's, dates independent; "published": before anything was chosen
+# slope 0.7 of the extent's and 0.3 of the pixel's, dates independent; "published": before anything was chosen
 YARDSTICK = Settings(correlation=0.0, own_shares=(0.3,), penalties=(), alike=np.inf)
 PUBLISHED = Settings(correlation=0.5, own_shares=(0.4,), penalties=(0.5,), alike=np.inf)
 MODELS = {
@@ -94,12 +94,12 @@ def only(weather: StationWeather, station: str) -> tuple[StationWeather, list[in
     return dataclasses.replace(weather, ids=ids, values=weather.values[:, kept], **fields), kept
 
 
-def blocks_retrieve(cube: Cube, area: Window, metres: float) -> Retrieve:
-    """Labels of blocks that begin at an area's corner, by 5th and 95th percentiles, without any mask."""
+def blocks_retrieve(cube: Cube, extent: Window, metres: float) -> Retrieve:
+    """Labels of blocks that begin at an extent's corner, by 5th and 95th percentiles, without any mask."""
     pixels = window_pixels(metres, cube.grid.pixel)
 
     def read(polarisation: str) -> Floats:
-        images = (cube.backscatter(image, polarisation, area) for image in range(len(cube.times)))
+        images = (cube.backscatter(image, polarisation, extent) for image in range(len(cube.times)))
         return np.stack([multilook_db(image, pixels, "block", 1.0)[0] for image in images]).astype(float)
 
     sigma, cross = read("VV"), read("VH")
@@ -114,27 +114,27 @@ def blocks_retrieve(cube: Cube, area: Window, metres: float) -> Retrieve:
     return retrieve
 
 
-def block_areas(cube: Cube, metres: float, station: str) -> list[Area]:
-    """All areas in the yardstick's protocol; the driver is a station's."""
+def block_extents(cube: Cube, metres: float, station: str) -> list[Extent]:
+    """All extents in the yardstick's protocol; the driver is a station's."""
     weather, kept = only(cube.weather, station)
     forcing = Forcing.of(weather, cube.station_xy[kept], 8, 2.0)
     driver = index_driver(forcing).at(forcing.positions(cube.window_ends), np.full((1, len(kept)), 1 / len(kept)))
     pixel = metres or cube.grid.pixel
     driven = Driven(driver[:, :, None])
-    return [Area(blocks_retrieve(cube, area, metres), driven, pixel) for area in cube.areas]
+    return [Extent(blocks_retrieve(cube, extent, metres), driven, pixel) for extent in cube.extents]
 
 
-def product_areas(cube: Cube, config: TrainConfig, metres: float, station: str) -> list[Area]:
-    """All areas as the product sees them: its grid, its masks, the driver interpolated to pixels."""
+def product_extents(cube: Cube, config: TrainConfig, metres: float, station: str) -> list[Extent]:
+    """All extents as the product sees them: its grid, its masks, the driver interpolated to pixels."""
     retrieval = config.retrieval.model_copy(update={"multilook_m": metres})
     stack = load_stack(cube, retrieval)
-    places = area_places(cube, stack.working)
+    places = extent_places(cube, stack.working)
     every = WeatherField(cube.weather, cube.station_xy, places, config.weather)
     masks = frozen_or_snowy(every, cube.local_days, retrieval)
     weather, kept = only(cube.weather, station)
     field = WeatherField(weather, cube.station_xy[kept], places, config.weather)
     none = np.zeros(len(cube.times), bool)  # few dates: the driver is fixed, whichever season is held out
-    return closed_form_areas(
+    return closed_form_extents(
         Backscatter.of(cube, stack, masks, retrieval), Drivers(field), none, dates_of(cube).seasons
     )
 
@@ -144,13 +144,13 @@ def dates_of(cube: Cube) -> Dates:
     return Dates(cube.local_days, seasons_of(cube.local_days, START_MONTH))
 
 
-def held_out(areas: Sequence[Area], dates: Dates, settings: Settings) -> dict[str, Score]:
+def held_out(extents: Sequence[Extent], dates: Dates, settings: Settings) -> dict[str, Score]:
     """Each season held out in turn: scores of the pooled held-out pixels, without and with earlier images."""
     targets, plain, now = [], [], []
     for season in np.unique(dates.seasons):
         test = dates.seasons == season
-        form = ClosedForm.fit(areas, dates, ~test, settings)
-        for number in range(len(areas)):
+        form = ClosedForm.fit(extents, dates, ~test, settings)
+        for number in range(len(extents)):
             forecasts = form.forecasts(number)
             targets.append(form.labels(number)[test].ravel())
             plain.append(forecasts[test].ravel())
@@ -175,13 +175,13 @@ def main() -> None:
         cube = open_area(config.datamodule, config.on_bad_file)
         for metres in SCALES_M:
             if options.product:
-                areas = product_areas(cube, config, metres, options.station)
+                extents = product_extents(cube, config, metres, options.station)
             else:
-                areas = block_areas(cube, metres, options.station)
+                extents = block_extents(cube, metres, options.station)
             print(f"{metres or cube.grid.pixel:g} m{'':26} forecast R2/RMSE  nowcast R2/RMSE")
             for name, settings in MODELS.items():
                 start = time.perf_counter()
-                scores = held_out(areas, dates_of(cube), settings)
+                scores = held_out(extents, dates_of(cube), settings)
                 seconds = time.perf_counter() - start
                 print(f"  {name:28} {scores['forecast']}   {scores['nowcast']}   {seconds:5.1f} s", flush=True)
 

@@ -88,8 +88,8 @@ def truth_of(cube: Cube, config: TrainConfig) -> Floats:
     stack = load_stack(cube, config.retrieval)
     ssm = xr.open_zarr(config.datamodule.root / "truth.zarr")["ssm"]
     images = np.searchsorted(ssm["time"].to_numpy().astype("datetime64[s]"), cube.times)
-    area, window = cube.areas[0], stack.working.areas[0].refine(stack.working.factor)
-    whole = (whole_blocks(ssm[int(image)].to_numpy()[area.slices], area, window) for image in images)
+    extent, window = cube.extents[0], stack.working.extents[0].refine(stack.working.factor)
+    whole = (whole_blocks(ssm[int(image)].to_numpy()[extent.slices], extent, window) for image in images)
     return np.stack([block_mean(image, stack.working.window_pixels, SOIL)[0] for image in whole]).astype(float)
 
 
@@ -105,12 +105,12 @@ def score(folder: Path, case: Case) -> dict[str, Any]:
         known = np.flatnonzero(training)
         training[:] = False
         training[known[np.linspace(0, len(known) - 1, case.dates).astype(int)]] = True
-    clear = DateMasks({}, tuple(area.shape for area in stack.working.areas))
+    clear = DateMasks({}, tuple(extent.shape for extent in stack.working.extents))
     fitted = fit_retrieval(cube, stack, config.retrieval, training, clear)
     found = fitted.labels(0, np.flatnonzero(test), *WHOLE)
     moisture = truth_of(cube, config)
     wanted = np.full(moisture.shape, np.nan)
-    keys = np.array([fitted.areas[0].key(int(orbit)) for orbit in cube.orbits])
+    keys = np.array([fitted.extents[0].key(int(orbit)) for orbit in cube.orbits])
     for key in np.unique(keys):
         of_key = fit_references(moisture[whole & (keys == key)], 5, 95, 2)
         wanted[keys == key] = relative_moisture(moisture[keys == key], of_key.dry, of_key.wet)

@@ -27,7 +27,7 @@ FIRST = dt.date(2023, 1, 1)
 
 def write_maps(folder: Path, side: int, days: int) -> Grid:
     """Maps of smooth moisture with pixels that differ, as predicted ones have."""
-    grid, area = Grid("EPSG:32611", (230000.0, 3820000.0), 10.0, side, side), Window(0, 0, side, side)
+    grid, extent = Grid("EPSG:32611", (230000.0, 3820000.0), 10.0, side, side), Window(0, 0, side, side)
     rng = np.random.default_rng(0)
     coarse = ndimage.zoom(ndimage.gaussian_filter(rng.random((side // 30, side // 30)), 3), 30, order=1)[:side, :side]
     pixels = rng.normal(0, 0.08, (side, side))
@@ -35,10 +35,10 @@ def write_maps(folder: Path, side: int, days: int) -> Grid:
         wet = 0.5 + 0.3 * np.sin(number / 5)
         ssm = np.clip(wet + 2 * (coarse - 0.5) + pixels, 0, 1).astype(np.float32)
         ends = {"lower": np.clip(ssm - 0.2, 0, 1), "upper": np.clip(ssm + 0.2, 0, 1)}
-        more = [Band(name, f"{name} end", "1", [(area, values)]) for name, values in ends.items()]
+        more = [Band(name, f"{name} end", "1", [(extent, values)]) for name, values in ends.items()]
         day = FIRST + dt.timedelta(days=number)
         path = folder / f"ssm_{day:%Y%m%d}.tif"
-        write_cog(path, [(area, ssm)], grid, {"date": day.isoformat()}, "soil moisture", more)
+        write_cog(path, [(extent, ssm)], grid, {"date": day.isoformat()}, "soil moisture", more)
     return grid
 
 

@@ -60,15 +60,15 @@ def cube(prepared: Cube, tmp_path: Path) -> Cube:
 
 def test_arrays_are_read_as_they_were_written(cube: Cube, speckled: Any) -> None:
     expected = 10 * np.log10(speckled)
-    (area,) = cube.areas
-    np.testing.assert_allclose(cube.backscatter(0, "VV", area), expected, atol=0.00501)
-    np.testing.assert_allclose(cube.backscatter(0, "VH", area), expected - 10 * np.log10(5), atol=0.00501)
-    assert np.isnan(cube.backscatter(1, "VH", area)).all()
-    inner = type(area)(3, 4, 5, 6)
-    np.testing.assert_array_equal(cube.backscatter(1, "VV", inner), cube.backscatter(1, "VV", area)[3:8, 4:10])
+    (extent,) = cube.extents
+    np.testing.assert_allclose(cube.backscatter(0, "VV", extent), expected, atol=0.00501)
+    np.testing.assert_allclose(cube.backscatter(0, "VH", extent), expected - 10 * np.log10(5), atol=0.00501)
+    assert np.isnan(cube.backscatter(1, "VH", extent)).all()
+    inner = type(extent)(3, 4, 5, 6)
+    np.testing.assert_array_equal(cube.backscatter(1, "VV", inner), cube.backscatter(1, "VV", extent)[3:8, 4:10])
     assert cube.times.astype(str).tolist() == ["2023-01-01T01:59:02", "2023-01-13T01:59:02"]
     assert cube.orbits.tolist() == [137, 137]
-    assert cube.incidence(137, area) is None
+    assert cube.incidence(137, extent) is None
     assert cube.ndvi_days.size == 0
 
 
@@ -84,7 +84,7 @@ def test_the_weather_comes_back_with_its_stations(cube: Cube) -> None:
 
 def test_another_polarisation_names_those_that_are_there(cube: Cube) -> None:
     with pytest.raises(DataError, match=r"retrieval\.polarisation=HH is not in the images; they have VV, VH"):
-        cube.backscatter(0, "HH", cube.areas[0])
+        cube.backscatter(0, "HH", cube.extents[0])
 
 
 def test_opening_what_is_no_cube(cube: Cube, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def damage(path: Path, at: int) -> None:
 
 
 READS = {
-    "backscatter": lambda cube: cube.backscatter(0, "VV", cube.areas[0]),
+    "backscatter": lambda cube: cube.backscatter(0, "VV", cube.extents[0]),
     "weather": lambda cube: cube.weather,
     "station": lambda cube: cube.station_xy,
     "time": lambda cube: cube.times,
@@ -197,7 +197,7 @@ def test_a_cube_of_before_checksums_opens_and_is_not_verified(cube: Cube, capsys
     assert "has no checksums: version 0.1.0, which wrote it, kept none; delete it" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("key", "value"), [("origin", [240000, 3816001]), ("areas", []), ("checksum", "0")])
+@pytest.mark.parametrize(("key", "value"), [("origin", [240000, 3816001]), ("extents", []), ("checksum", "0")])
 def test_attributes_that_were_changed_are_refused(cube: Cube, key: str, value: object) -> None:
     path = cube.path / "zarr.json"
     meta = json.loads(path.read_text())

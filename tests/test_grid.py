@@ -84,15 +84,15 @@ def test_a_window_inside_one_block_must_fill_the_share() -> None:
 def test_merged_windows_are_disjoint_sorted_and_cover_all(windows: list[Window]) -> None:
     merged = merge_windows(windows)
     assert not any(one.intersects(other) for one, other in itertools.combinations(merged, 2))
-    assert all(any(window.union(area) == area for area in merged) for window in windows)
+    assert all(any(window.union(extent) == extent for extent in merged) for window in windows)
     assert list(merged) == sorted(merged)
     # nothing is joined that does not touch another: each is the box of the windows in it
-    for area in merged:
-        inside = [window for window in windows if window.intersects(area)]
+    for extent in merged:
+        inside = [window for window in windows if window.intersects(extent)]
         box = inside[0]
         for window in inside[1:]:
             box = box.union(window)
-        assert box == area
+        assert box == extent
 
 
 def test_windows_side_by_side_stay_apart() -> None:

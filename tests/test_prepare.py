@@ -50,7 +50,7 @@ def chunks(cube: Cube, name: str) -> int:
 
 def test_an_area_with_every_source(area: Any, speckled: Any) -> None:
     cube = prepare(area.config(**EVERY), "error")
-    (window,) = cube.areas
+    (window,) = cube.extents
     assert cube.grid == Grid("EPSG:32611", CORNER, 30, 24, 24)
     assert cube.manifest.features == ("elevation", "slope", "soil")
     elevation = cube.static("elevation", window)
@@ -113,7 +113,7 @@ def test_xarray_decodes_the_cube(area: Any, speckled: Any) -> None:
     assert data.attrs["files"] == cube.manifest.files
 
 
-def test_areas_far_apart_write_only_their_own_chunks(area_files: Any) -> None:
+def test_extents_far_apart_write_only_their_own_chunks(area_files: Any) -> None:
     area_files.weather()
     flat = np.full((24, 24), 0.1, np.float32)
     area_files.image(flat)
@@ -122,13 +122,13 @@ def test_areas_far_apart_write_only_their_own_chunks(area_files: Any) -> None:
     area_files.raster("dem.tif", np.full((40, 40), 7, np.float32), corner=(CORNER[0] - 90, CORNER[1] + 90))
     cube = prepare(area_files.config(dem="dem.tif"), "error")
     assert cube.grid.shape == (2024, 3024)
-    assert len(cube.areas) == 2
-    assert not cube.areas[0].intersects(cube.areas[1])
-    # two areas on the first date, one on the second: each in one chunk of 256 x 256, of 96
+    assert len(cube.extents) == 2
+    assert not cube.extents[0].intersects(cube.extents[1])
+    # two extents on the first date, one on the second: each in one chunk of 256 x 256, of 96
     assert chunks(cube, "backscatter") == 3
     assert chunks(cube, "static") == 2
-    assert np.isnan(cube.backscatter(1, "VV", cube.areas[1])).all()
-    assert np.isnan(cube.static("elevation", cube.areas[1])).all()
+    assert np.isnan(cube.backscatter(1, "VV", cube.extents[1])).all()
+    assert np.isnan(cube.static("elevation", cube.extents[1])).all()
 
 
 def test_an_evening_pass_belongs_to_the_local_day(shared: Path, area_files: Any) -> None:
@@ -279,7 +279,7 @@ def test_bad_files_that_are_skipped_are_counted_and_the_rest_is_fine(
     for path in paths:
         told = [message for message in caplog.messages if "skipped a bad file" in message and path.name in message]
         assert len(told) == 1
-    (window,) = cube.areas
+    (window,) = cube.extents
     np.testing.assert_allclose(cube.backscatter(0, "VV", window), 10 * np.log10(speckled), atol=0.00501)
     # the second pass has lost one polarisation, and is there with the other
     assert np.isnan(cube.backscatter(1, "VV", window)).all()
@@ -397,8 +397,8 @@ def test_stations_that_are_far_or_from_elsewhere(area: Any, caplog: pytest.LogCa
         path.write_text(path.read_text().replace(old, new))
     cube = prepare(area.config(), "error")
     assert cube.manifest.stations == ("S0",)
-    assert any("1 of 1 areas have no station within 50 km" in line for line in caplog.messages)
-    assert any("1 of 1 areas have no station" in note for note in cube.manifest.weather_notes)
+    assert any("1 of 1 extents have no station within 50 km" in line for line in caplog.messages)
+    assert any("1 of 1 extents have no station" in note for note in cube.manifest.weather_notes)
     assert any("it is left out" in note for note in cube.manifest.weather_notes)
     (folder / "S0.csv").write_text((folder / "S0.csv").read_text().replace("35.4,-119.85", "35.4,119.85"))
     with pytest.raises(DataError, match=r"S0\.csv.*LONGITUDE's sign looks wrong"):
@@ -458,7 +458,7 @@ def test_what_was_corrected_is_told_each_time(area: Any, speckled: Any, caplog: 
         cube = prepare(config, "error")
         assert [message for message in caplog.messages if message.startswith(line)] == list(cube.manifest.corrected)
         assert len(cube.manifest.corrected) == 1
-    assert np.isnan(cube.backscatter(0, "VV", cube.areas[0])[:, :4]).all()
+    assert np.isnan(cube.backscatter(0, "VV", cube.extents[0])[:, :4]).all()
 
 
 def test_values_that_are_no_backscatter_are_left_out_by_skip(area: Any, speckled: Any) -> None:
@@ -497,7 +497,7 @@ def test_a_source_with_gaps_is_told(area: Any, caplog: pytest.LogCaptureFixture)
     assert any(told in message for message in caplog.messages)
 
 
-def test_classes_are_counted_over_all_areas(area_files: Any) -> None:
+def test_classes_are_counted_over_all_extents(area_files: Any) -> None:
     area_files.weather()
     for number, (burst, east) in enumerate((("T137-292319-IW2", 0), ("T137-292325-IW1", 90000))):
         corner = (CORNER[0] + east, CORNER[1])

@@ -101,7 +101,7 @@ print(json.dumps({
     "dynamic": spec.dynamic, "static": spec.static,
     "shapes": [list(batch.dynamic.shape[:2]), list(batch.static.shape[:1])],
     "mean": spec.means[at], "unit": unit_of("radiation"), "window": unit_of("radiation", aggregated=True),
-    "facing": sorted(set(np.unique(cube.static("facing", cube.areas[0])[5:-5, 5:-5]).tolist())),
+    "facing": sorted(set(np.unique(cube.static("facing", cube.extents[0])[5:-5, 5:-5]).tolist())),
 }))
 """
 

@@ -78,9 +78,9 @@ class Cube:
         return Grid(self.manifest.crs, self.manifest.origin, self.manifest.pixel, *self.manifest.shape)
 
     @cached_property
-    def areas(self) -> tuple[Window, ...]:
+    def extents(self) -> tuple[Window, ...]:
         """The parts of the grid that images cover; they do not overlap."""
-        return tuple(Window(*area) for area in self.manifest.areas)
+        return tuple(Window(*extent) for extent in self.manifest.extents)
 
     @cached_property
     def times(self) -> npt.NDArray[np.datetime64]:
@@ -149,7 +149,7 @@ class Cube:
         """Easting and northing of the stations, metres, [station, 2]."""
         return np.asarray(self._read("station")[:, 3:5], float)
 
-    def backscatter(self, time: int, polarisation: str, area: Window) -> Array:
+    def backscatter(self, time: int, polarisation: str, extent: Window) -> Array:
         """One acquisition's backscatter, dB, float32 [height, width], NaN where nothing was measured.
 
         Raises:
@@ -158,30 +158,30 @@ class Cube:
         known = self.manifest.polarisations
         if polarisation not in known:
             raise DataError(f"retrieval.polarisation={polarisation} is not in the images; they have {', '.join(known)}")
-        rows, cols = area.slices
+        rows, cols = extent.slices
         packed = self._read("backscatter", time, known.index(polarisation), rows, cols)
         return unpack(packed, BACKSCATTER_SCALE)
 
-    def static(self, feature: str, area: Window) -> Array:
+    def static(self, feature: str, extent: Window) -> Array:
         """A static feature, float32 [height, width], NaN where missing."""
-        rows, cols = area.slices
+        rows, cols = extent.slices
         return np.asarray(self._read("static", self.manifest.features.index(feature), rows, cols), np.float32)
 
-    def ndvi(self, image: int, area: Window) -> Array:
+    def ndvi(self, image: int, extent: Window) -> Array:
         """One NDVI image, float32 [height, width], -1..1, NaN where missing."""
-        return self.dated("ndvi", image, area)
+        return self.dated("ndvi", image, extent)
 
-    def dated(self, name: str, image: int, area: Window) -> Array:
+    def dated(self, name: str, image: int, extent: Window) -> Array:
         """One image of NDVI or of a dated layer, float32 [height, width], NaN where missing."""
-        rows, cols = area.slices
+        rows, cols = extent.slices
         stored = self._read(dated_array(name), image, rows, cols)
         return unpack(stored, NDVI_SCALE) if name == "ndvi" else np.asarray(stored, np.float32)
 
-    def incidence(self, orbit: int, area: Window) -> Array | None:
+    def incidence(self, orbit: int, extent: Window) -> Array | None:
         """Incidence angle of a relative orbit, degrees, float32 [height, width]; None where the source has none."""
         if orbit not in self.manifest.orbits:
             return None
-        rows, cols = area.slices
+        rows, cols = extent.slices
         return unpack(self._read("incidence", self.manifest.orbits.index(orbit), rows, cols), ANGLE_SCALE)
 
     @cached_property

@@ -32,7 +32,7 @@ class Manifest(BaseModel):
         origin: Easting and northing of the grid's upper-left corner, metres.
         pixel: Pixel size, metres.
         shape: Rows and columns.
-        areas: Row, column, height and width of each part that images cover.
+        extents: Row, column, height and width of each part that images cover.
         time_zone: IANA name of the area's time zone.
         polarisations: In the order of the array.
         features: Static features in the order of the array.
@@ -60,7 +60,7 @@ class Manifest(BaseModel):
     origin: tuple[float, float]
     pixel: float
     shape: tuple[int, int]
-    areas: tuple[tuple[int, int, int, int], ...]
+    extents: tuple[tuple[int, int, int, int], ...]
     time_zone: str
     polarisations: tuple[str, ...]
     features: tuple[str, ...]

@@ -12,7 +12,8 @@ from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError
 
 PLACES = [
-    PatchPlace(area, time, slice(row, row + 4), slice(3, 8)) for area, time, row in [(0, 1, 0), (0, 1, 4), (1, 2, 0)]
+    PatchPlace(extent, time, slice(row, row + 4), slice(3, 8))
+    for extent, time, row in [(0, 1, 0), (0, 1, 4), (1, 2, 0)]
 ]
 SPEC = FeatureSpec(("precipitation", "wind"), ("slope", "ndvi"), (0.0,) * 4, (1.0,) * 4)
 

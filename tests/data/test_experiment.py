@@ -117,7 +117,7 @@ def test_an_item_is_what_the_sources_say(experiment: Experiment, shepard) -> Non
 
 
 def test_padding_is_never_valid(experiment: Experiment) -> None:
-    """20 blocks a side in patches of 7: the last of a row reaches one pixel past the area."""
+    """20 blocks a side in patches of 7: the last of a row reaches one pixel past the extent."""
     for dataset in experiment.datasets.values():
         beyond = dataset.patches[(dataset.patches["row"] + 7 > 20) & (dataset.patches["col"] + 7 > 20)]
         assert len(beyond)
@@ -250,7 +250,7 @@ def test_sequence_and_aggregate_are_fed_with_lag_steps_and_one(watershed) -> Non
 
 
 def test_missing_weather_is_filled_and_said(real: Experiment) -> None:
-    """Two dates are without wind and humidity; three areas have terrain; all of it has a channel of its own."""
+    """Two dates are without wind and humidity; three extents have terrain; all of it has a channel of its own."""
     spec = real.spec
     assert spec.dynamic == (*ALL, "vapour_pressure" + AVAILABLE, "wind" + AVAILABLE)
     assert spec.static == ("elevation", "slope", "terrain" + AVAILABLE)
@@ -263,8 +263,8 @@ def test_missing_weather_is_filled_and_said(real: Experiment) -> None:
         assert filled == (there == 0)
         assert item.valid.any()
     shares = []
-    for area, layers in enumerate(real.features.layers):
-        static = real.features.patch(area, real.moments[0], EVERYTHING, EVERYTHING).static
+    for extent, layers in enumerate(real.features.layers):
+        static = real.features.patch(extent, real.moments[0], EVERYTHING, EVERYTHING).static
         there = np.isfinite(layers.fixed["elevation"]) & np.isfinite(layers.fixed["slope"])
         np.testing.assert_array_equal(static[2], there)
         assert (static[0][np.isnan(layers.fixed["elevation"])] == 0).all()
@@ -275,7 +275,7 @@ def test_missing_weather_is_filled_and_said(real: Experiment) -> None:
 
 
 def test_missing_is_masked_where_it_is_not_filled(santa_barbara, caplog) -> None:
-    """The two dates without wind go, and the two areas without terrain are not valid."""
+    """The two dates without wind go, and the two extents without terrain are not valid."""
     with caplog.at_level(logging.WARNING):
         found = santa_barbara.experiment(
             "retrieval.multilook_m=150", "patches.size=10", "features.on_missing=drop", "split.test=[2023]"
@@ -290,7 +290,7 @@ def test_missing_is_masked_where_it_is_not_filled(santa_barbara, caplog) -> None
         np.testing.assert_array_equal(found.features.usable(number, found.moments[0]), there)
     without_terrain = [number for number, place in enumerate(found.field.places) if np.isnan(place.elevation).all()]
     assert len(without_terrain) == 2
-    assert not set(found.index["area"]) & set(without_terrain)
+    assert not set(found.index["extent"]) & set(without_terrain)
 
 
 def test_pixels_without_terrain_are_not_valid_though_they_have_labels(watershed, tmp_path: Path) -> None:

@@ -20,23 +20,23 @@ def counts() -> np.ndarray:
     return np.histogram(ssm, BINS, (0, 1))[0]
 
 
-def test_histograms_count_the_labels_of_each_patch_and_read_each_area_and_time_once() -> None:
+def test_histograms_count_the_labels_of_each_patch_and_read_each_extent_and_time_once() -> None:
     rng, read = np.random.default_rng(0), []
-    maps = {(area, time): rng.random((20, 15)).astype(np.float32) for area in range(2) for time in range(3)}
+    maps = {(extent, time): rng.random((20, 15)).astype(np.float32) for extent in range(2) for time in range(3)}
     for ssm in maps.values():
         ssm[rng.random(ssm.shape) < 0.3] = np.nan
         ssm[0, 0], ssm[0, 1] = 0, 1
-    places = [(area, time, row, col) for area, time in maps for row in (0, 7, 16) for col in (0, 9)]
-    patches = pd.DataFrame(rng.permutation(places), columns=["area", "time", "row", "col"])
+    places = [(extent, time, row, col) for extent, time in maps for row in (0, 7, 16) for col in (0, 9)]
+    patches = pd.DataFrame(rng.permutation(places), columns=["extent", "time", "row", "col"])
 
-    def labels(area: int, time: int) -> np.ndarray:
-        read.append((area, time))
-        return maps[area, time]
+    def labels(extent: int, time: int) -> np.ndarray:
+        read.append((extent, time))
+        return maps[extent, time]
 
     found = label_histograms(patches, 7, labels)
     assert sorted(read) == sorted(maps)
-    for counted, (area, time, row, col) in zip(found, patches.itertuples(index=False), strict=True):
-        ssm = maps[area, time][row : row + 7, col : col + 7].astype(float)
+    for counted, (extent, time, row, col) in zip(found, patches.itertuples(index=False), strict=True):
+        ssm = maps[extent, time][row : row + 7, col : col + 7].astype(float)
         np.testing.assert_array_equal(counted, np.histogram(ssm[np.isfinite(ssm)], BINS, (0, 1))[0])
 
 

@@ -11,7 +11,7 @@ from mlssm import bundle
 from mlssm.bundle import Bundle
 from mlssm.config import TrainConfig, parse
 from mlssm.data.assemble import assemble
-from mlssm.data.layers import area_layers
+from mlssm.data.layers import extent_layers
 from mlssm.errors import ConfigError, RunError
 from mlssm.inference.mapper import fitting_layers
 from mlssm.inference.serving import SoilMoistureModel, example
@@ -85,9 +85,9 @@ def test_layers_become_channels_under_their_names(experiment: Any) -> None:
     assert cube.manifest.dated == ("lai",)
     assert spec.static[: len(CHANNELS)] == CHANNELS
     assert set(spec.static[len(CHANNELS) :]) == {"terrain_available"}  # northness has no value at the DEM's edge
-    (area,) = experiment.features.layers
+    (extent,) = experiment.features.layers
     for source in ("soil", "land_cover"):
-        shares = [values for name, values in area.fixed.items() if source_of(name) == source]
+        shares = [values for name, values in extent.fixed.items() if source_of(name) == source]
         np.testing.assert_allclose(np.sum(shares, axis=0), 1, rtol=1e-6)
     means = dict(zip((*spec.dynamic, *spec.static), spec.means, strict=True))
     assert 20 < means["clay"] < 30
@@ -103,19 +103,19 @@ def test_a_cube_is_known_by_the_files_of_its_layers_and_tables(experiment: Any, 
 
 def test_a_dated_layer_is_that_of_the_day_before_with_gaps_from_earlier(experiment: Any) -> None:
     days = experiment.cube.local_days
-    (area,) = experiment.features.layers
-    of_day = {str(day): area.on("lai", day) for day in days}
+    (extent,) = experiment.features.layers
+    of_day = {str(day): extent.on("lai", day) for day in days}
     assert (of_day["2023-01-03"] == 1).all(), "the image of the day itself is not known"
     later = of_day["2023-01-04"]
     assert (later[0, 0], later[-1, -1]) == (1, 3)
-    age = area.on("lai_age", np.datetime64("2023-01-04"))
+    age = extent.on("lai_age", np.datetime64("2023-01-04"))
     assert (age[0, 0], age[-1, -1]) == (15, 1)
 
 
 def test_a_patch_has_the_layers_scaled(experiment: Any) -> None:
     spec, data = experiment.spec, experiment.datasets["train"]
-    area, time, rows, cols = data.place(0)
-    item, layers = data[0], experiment.features.layers[area]
+    extent, time, rows, cols = data.place(0)
+    item, layers = data[0], experiment.features.layers[extent]
     assert torch.isfinite(item.static).all()
     for name in ("clay", "land_cover_41", "lai", "lai_age"):
         at = spec.static.index(name)
@@ -148,14 +148,14 @@ def test_an_area_without_the_models_layer_is_refused(experiment: Any, config: An
     with pytest.raises(ConfigError, match=r"features\.static names 'clay', and datamodule\.layers has no such layer"):
         config(layers=lacking)
     wanted = tuple(name for name in STATIC if name not in ("clay", "lai"))
-    layers = area_layers(experiment.cube, experiment.stack.working, wanted)
+    layers = extent_layers(experiment.cube, experiment.stack.working, wanted)
     with pytest.raises(RunError, match=r"static channels missing: clay, lai$"):
         fitting_layers(experiment.spec, layers, config().features)
 
 
 def test_another_area_has_other_classes_under_the_same_names(experiment: Any, config: Any) -> None:
     """Names tell classes, not the numbers that a cube keeps them by."""
-    layers = area_layers(experiment.cube, experiment.stack.working, tuple(STATIC))
+    layers = extent_layers(experiment.cube, experiment.stack.working, tuple(STATIC))
     fixed = {name: values for name, values in layers[0].fixed.items() if name not in ("soil_A", "land_cover_90")}
     other = type(layers[0])(fixed, layers[0].dated, layers[0].of_dates)
     (filled,) = fitting_layers(experiment.spec, (other,), config().features)

@@ -12,7 +12,7 @@ import pytest
 from mlssm.data.assemble import Experiment, assemble
 from mlssm.errors import RunError, SplitError
 from mlssm.patches.dates import seasons
-from mlssm.response.areas import Drivers
+from mlssm.response.extents import Drivers
 from mlssm.response.memory import MEMORY
 
 RESPONSE = ("model=response", "model.lag=2", "split.test=[2023]", "split.val=[2022]")
@@ -44,7 +44,7 @@ def test_a_patch_holds_the_maps_of_its_place_and_time(experiment: Experiment) ->
     spec, position = experiment.spec, spec_position(experiment, "base")
     for number in (0, len(data) - 1):
         place, batch = data.place(number), data[number]
-        wanted = experiment.prefit.maps[place.time][place.area]["base"][place.rows, place.cols]
+        wanted = experiment.prefit.maps[place.time][place.extent]["base"][place.rows, place.cols]
         scale = len(spec.dynamic) + position
         margin = data.margin
         found = batch.static[position].numpy()[margin : margin + wanted.shape[0], margin : margin + wanted.shape[1]]
@@ -65,13 +65,13 @@ def test_a_training_season_is_learnt_from_labels_and_maps_that_do_not_know_it(
     data = experiment.datasets["train"]
     number = next(i for i in range(len(data)) if data.place(i).time in held)
     place = data.place(number)
-    labels = alone.retrieval.labels(place.area, np.array([place.time]), place.rows, place.cols).ssm[0]
+    labels = alone.retrieval.labels(place.extent, np.array([place.time]), place.rows, place.cols).ssm[0]
     found, valid = data[number].target[0].numpy(), data[number].valid[0].numpy()
     inside = slice(0, labels.shape[0]), slice(0, labels.shape[1])
     known = valid[inside]
     assert known.any()
     assert np.allclose(found[inside][known], labels[known], atol=1e-6)
-    own = experiment.retrieval.labels(place.area, np.array([place.time]), place.rows, place.cols).ssm[0]
+    own = experiment.retrieval.labels(place.extent, np.array([place.time]), place.rows, place.cols).ssm[0]
     assert not np.allclose(found[inside][known], own[known], atol=1e-3)
 
 
@@ -140,9 +140,9 @@ def test_where_space_is_split_no_label_of_a_test_pixel_is_known(watershed: Any) 
     test = found.datasets["test"]
     for number in range(len(test)):
         place = test.place(number)
-        memory = found.prefit.maps[place.time][place.area]["mean_ssm"][place.rows, place.cols]
+        memory = found.prefit.maps[place.time][place.extent]["mean_ssm"][place.rows, place.cols]
         assert np.isnan(memory).all()
-        assert np.isfinite(found.prefit.maps[place.time][place.area]["base"]).all()
+        assert np.isfinite(found.prefit.maps[place.time][place.extent]["base"]).all()
     train = found.datasets["train"].place(0)
     assert np.isfinite(found.prefit.maps[train.time][0]["mean_ssm"][train.rows, train.cols]).any()
 

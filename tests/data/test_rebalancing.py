@@ -163,7 +163,7 @@ def test_two_pass_over_all_offsets_has_the_risk_of_the_dense_population(
         totals = np.array([np.nansum(each) for each in found])
         weighted.append((plan.weight * totals).mean())
         unweighted.append(totals.sum() / pool["pixels"].sum())
-    height, width = working.areas[0].shape
+    height, width = working.extents[0].shape
     places = itertools.product(range(step - 6, height, step), range(step - 6, width, step), times[:6])
     population = [each for each in itertools.starmap(loss, places) if np.isfinite(each).mean() >= 0.1]
     wanted = sum(map(np.nansum, population)) / sum(np.isfinite(each).sum() for each in population)

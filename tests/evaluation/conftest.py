@@ -12,7 +12,7 @@ from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation, evaluate
 from mlssm.models.convlstm import ConvLSTM
 
-# patches of 9 pixels on an area of 20: the last of each row and column reach past it; blocks of 6 pixels
+# patches of 9 pixels on an extent of 20: the last of each row and column reach past it; blocks of 6 pixels
 OVERRIDES = (
     *("patches.size=9", "patches.dense_stride=3", "sampler=two_pass", "model.lag=2", "ssm_bins=5"),
     *("evaluation.block_m=540", "evaluation.draws=200", "evaluation.two_pass=true", "optimiser.batch_size=7"),

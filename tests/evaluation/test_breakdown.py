@@ -11,9 +11,9 @@ from mlssm.evaluation.breakdown import (
     correlation_table,
     decomposition_table,
     detection_table,
-    scores_by_area,
     scores_by_bin,
     scores_by_date,
+    scores_by_extent,
     spatial_correlation,
 )
 from mlssm.evaluation.evaluate import CONTROLS, Evaluation
@@ -42,10 +42,10 @@ def test_scores_by_date_name_each_day_and_add_up(evaluation: Evaluation, experim
     assert set(MODELS) < set(table["model"])
 
 
-def test_one_area_has_the_scores_of_all(evaluation: Evaluation) -> None:
-    table = _rows(scores_by_area(evaluation), "val")
+def test_one_extent_has_the_scores_of_all(evaluation: Evaluation) -> None:
+    table = _rows(scores_by_extent(evaluation), "val")
     whole = scores(evaluation.splits["val"].sums[NETWORK])
-    assert table["area"].tolist() == [1]
+    assert table["extent"].tolist() == [1]
     assert table[["n", "r2", "corr"]].to_numpy()[0] == pytest.approx([whole.n, whole.r2, whole.corr])
 
 
@@ -101,7 +101,7 @@ def test_spatial_correlation_is_that_of_scipy_on_each_date() -> None:
 def test_correlations_over_time_and_space_are_apart(evaluation: Evaluation) -> None:
     table = correlation_table(evaluation)
     rain = _rows(table, model="antecedent rain").set_index("over")
-    assert rain.loc["time", "median"] > 0.6 > rain.loc["space", "median"], "rain is the same all over the area"
+    assert rain.loc["time", "median"] > 0.6 > rain.loc["space", "median"], "rain is the same all over the extent"
     mean = _rows(table, model="pixel mean").set_index("over")
     assert mean.loc["time", "n"] == 0
     assert mean.loc["time", "reason"] == "no pixel has 5 dates on which labels and predictions vary"

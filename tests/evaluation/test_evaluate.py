@@ -116,7 +116,7 @@ def test_all_models_meet_the_same_labels(evaluation: Evaluation) -> None:
 
 
 def test_sums_are_kept_by_date_block_and_bin(evaluation: Evaluation, experiment: Experiment) -> None:
-    """20 pixels along the area, 6 along a block."""
+    """20 pixels along the extent, 6 along a block."""
     test = regular_grid(experiment.datasets["test"])
     expected = torch.zeros(len(test.times), 4, 4, 5)
     for position, patch in _patches(test):

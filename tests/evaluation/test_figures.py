@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 from mlssm.evaluation.cartography import MASKED, SSM_COLOURS, bar_length, left_out
-from mlssm.evaluation.figures import AreaMaps, density, loss_curves, map_triplet
+from mlssm.evaluation.figures import ExtentMaps, density, loss_curves, map_triplet
 from mlssm.scores import AnyFloats
 from mlssm.scores.epoch import EpochPoint
 from mlssm.scores.histogram import DensityHistogram
@@ -28,11 +28,11 @@ def _written(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in figure.findobj(Text) if isinstance(text, Text))
 
 
-def _areas(count: int) -> list[AreaMaps]:
+def _extents(count: int) -> list[ExtentMaps]:
     rng = np.random.default_rng(0)
     maps = rng.random((count, 2, 12, 10))
     maps[:, 0, :3] = np.nan
-    return [AreaMaps(f"area {k}", retrieved, predicted, 30.0) for k, (retrieved, predicted) in enumerate(maps)]
+    return [ExtentMaps(f"extent {k}", retrieved, predicted, 30.0) for k, (retrieved, predicted) in enumerate(maps)]
 
 
 def test_density_shows_shares_of_pixels_and_the_scores() -> None:
@@ -77,13 +77,13 @@ def test_loss_curves_of_no_epoch_are_refused() -> None:
         loss_curves([])
 
 
-def test_map_triplet_draws_a_row_an_area_with_one_scale_bar() -> None:
-    areas = _areas(2)
-    figure = map_triplet(areas, DAY)
+def test_map_triplet_draws_a_row_an_extent_with_one_scale_bar() -> None:
+    extents = _extents(2)
+    figure = map_triplet(extents, DAY)
     maps = [axes for axes in figure.axes if axes.images]
     assert len(maps) == 6
     drawn: AnyFloats = np.ma.filled(np.ma.asarray(maps[5].images[0].get_array()), np.nan)
-    np.testing.assert_allclose(drawn, areas[1].predicted - areas[1].retrieved)
+    np.testing.assert_allclose(drawn, extents[1].predicted - extents[1].retrieved)
     assert [len(axes.findobj(AnchoredSizeBar)) for axes in maps] == [1, 0, 0, 1, 0, 0]
     assert maps[0].get_xlim() == pytest.approx((0, 0.3))
     written = _written(figure)
@@ -92,15 +92,15 @@ def test_map_triplet_draws_a_row_an_area_with_one_scale_bar() -> None:
 
 
 def test_map_triplet_says_what_it_leaves_out() -> None:
-    figure = map_triplet(_areas(6), DAY)
+    figure = map_triplet(_extents(6), DAY)
     assert len([axes for axes in figure.axes if axes.images]) == 15
-    assert "1 more area not shown" in _written(figure)
+    assert "1 more extent not shown" in _written(figure)
 
 
 def test_maps_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="differ in shape"):
-        AreaMaps("a", np.zeros((2, 2)), np.zeros((2, 3)), 30.0)
-    with pytest.raises(ValueError, match="at least one area"):
+        ExtentMaps("a", np.zeros((2, 2)), np.zeros((2, 3)), 30.0)
+    with pytest.raises(ValueError, match="at least one extent"):
         map_triplet([], DAY)
 
 
@@ -116,7 +116,12 @@ def test_scale_bars_have_round_lengths(width: float, length: float) -> None:
 
 
 def test_left_out_counts_in_words() -> None:
-    assert [left_out(n, 9) for n in (3, 9, 10, 12)] == ["", "", " (1 more area not shown)", " (3 more areas not shown)"]
+    assert [left_out(n, 9) for n in (3, 9, 10, 12)] == [
+        "",
+        "",
+        " (1 more extent not shown)",
+        " (3 more extents not shown)",
+    ]
 
 
 def test_no_figure_needs_pyplot() -> None:

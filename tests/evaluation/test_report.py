@@ -14,7 +14,7 @@ from mlssm.data.assemble import Experiment
 from mlssm.evaluation import picture
 from mlssm.evaluation.breakdown import spatial_correlation
 from mlssm.evaluation.evaluate import Evaluation
-from mlssm.evaluation.run_figures import area_maps, median_date
+from mlssm.evaluation.run_figures import extent_maps, median_date
 from mlssm.evaluation.sums_file import SavedSums, load_sums
 from mlssm.jobs.report import final_metrics, report
 from mlssm.jobs.seeds_report import mean_metrics
@@ -72,7 +72,7 @@ def test_a_run_keeps_metrics_tables_sums_figures_and_a_report(
     assert set(run.texts) == {"scores.csv", "scores.md", "report.html"}
     assert evaluation.verdict in run.texts["report.html"]
     assert run.texts["scores.md"].splitlines()[-1] == evaluation.verdict
-    names = {"scores_by_date", "scores_by_bin", "scores_by_area", "detection", "decomposition", "correlation"}
+    names = {"scores_by_date", "scores_by_bin", "scores_by_extent", "detection", "decomposition", "correlation"}
     names |= {"variance_parts", "worst_dates"}
     assert set(run.tables) == names
     for begin in ("the squared error of ConvLSTM on the test split: ", "most of it: "):
@@ -140,7 +140,7 @@ def test_a_date_without_labels_is_not_shown(evaluation: Evaluation) -> None:
 
 def test_maps_of_a_date_show_labels_beside_predictions(experiment: Experiment, network: nn.Module) -> None:
     time = int(experiment.datasets["test"].times[0])
-    (maps,) = area_maps(experiment, network, time)
+    (maps,) = extent_maps(experiment, network, time)
     assert maps.retrieved.shape == maps.predicted.shape == (20, 20)
     assert maps.pixel_m == 90
     everything = slice(None)

@@ -24,7 +24,7 @@ def test_the_parts_of_each_models_error_add_up_to_its_score(evaluation: Evaluati
     assert list(test.index) == ["labels", *evaluation.splits["test"].sums]
     for model, sums in evaluation.splits["test"].sums.items():
         assert test.loc[model, "total"] == pytest.approx(scores(sums).rmse ** 2)
-    parts = test[["offset", "date", "date_area", "pixel", "rest"]]
+    parts = test[["offset", "date", "date_extent", "pixel", "rest"]]
     np.testing.assert_allclose(parts.sum(axis=1), test["total"])
     assert test.loc["labels", "date"] > 0.2 * test.loc["labels", "total"], "rain moves all pixels at once"
 
@@ -53,13 +53,13 @@ def test_the_rain_of_a_window_is_that_of_its_days(experiment: Experiment, config
 
 
 def test_two_lines_say_where_the_error_lies() -> None:
-    parts = {"offset": 0.01, "date": 0.02, "date_area": 0.0, "pixel": 0.03, "rest": 0.04, "total": 0.1}
+    parts = {"offset": 0.01, "date": 0.02, "date_extent": 0.0, "pixel": 0.03, "rest": 0.04, "total": 0.1}
     table = pd.DataFrame([{"split": "test", "model": "net", **parts}])
     dates = {"date": ["2022-11-01", "2023-01-05"], "share": [0.5, 0.25], "observed": [0.93, 0.2]}
     dates |= {"predicted": [0.41, 0.3], "window_rain": [1.2, np.nan]}
     worst = pd.DataFrame(dates).assign(split="test", model="net")
     first, second = sentences(table, worst, "net")
-    assert first.endswith(": 10% offset, 20% date, 0% date x area, 30% pixel, 40% rest")
+    assert first.endswith(": 10% offset, 20% date, 0% date x extent, 30% pixel, 40% rest")
     assert second == (
         "most of it: 2022-11-01 (50%; labels 0.93, predicted 0.41, 1 mm of rain in the window); "
         "2023-01-05 (25%; labels 0.20, predicted 0.30, rain unknown)"
@@ -67,6 +67,6 @@ def test_two_lines_say_where_the_error_lies() -> None:
     assert sentences(table, worst, "other") == ()
 
 
-def test_stations_far_from_the_areas_are_a_doubt(santa_barbara: Any, watershed: Any) -> None:
-    assert doubts(santa_barbara.cube)[0].startswith("3 of 5 areas have no station within 50 km")
+def test_stations_far_from_the_extents_are_a_doubt(santa_barbara: Any, watershed: Any) -> None:
+    assert doubts(santa_barbara.cube)[0].startswith("3 of 5 extents have no station within 50 km")
     assert doubts(watershed.cube) == ()

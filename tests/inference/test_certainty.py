@@ -16,8 +16,8 @@ from mlssm.bundle.nested import pack, unpack
 from mlssm.data.assemble import Experiment
 from mlssm.errors import RunError
 from mlssm.evaluation.held_out import middles, out_of_fold_maps, predicted_maps
-from mlssm.inference.area import AreaMap, map_whole
-from mlssm.inference.certainty import AreaCertainty, Wanted
+from mlssm.inference.certainty import ExtentCertainty, Wanted
+from mlssm.inference.extent import ExtentMap, map_whole
 from mlssm.inference.flags import (
     FORECAST,
     FROZEN,
@@ -129,7 +129,7 @@ def test_the_intervals_of_a_map_are_those_that_were_tallied(
     watershed: Any, experiment: Experiment, network: nn.Module, certainty: Certainty, state: Any
 ) -> None:
     """Patches that are scored and maps from a bundle come to the same ends, by ways of their own."""
-    found, calibration = AreaCertainty.restored(state, experiment.stack.working), certainty.calibration
+    found, calibration = ExtentCertainty.restored(state, experiment.stack.working), certainty.calibration
     scored = predicted_maps(experiment, network, "test", watershed.config(*TOLD))
     for each in scored[:: max(1, len(scored) // 3)]:
         moment = experiment.moments[each.time]
@@ -153,27 +153,27 @@ def test_a_bundle_of_before_maps_without_intervals_and_says_so(
     experiment: Experiment, state: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     earlier = {name: values for name, values in state.items() if name not in ("calibration", "applicability")}
-    earlier["labelled"] = [{name: area[name] for name in ("corner", "pixels")} for area in state["labelled"]]
+    earlier["labelled"] = [{name: extent[name] for name in ("corner", "pixels")} for extent in state["labelled"]]
     for each in (earlier, None):
         caplog.clear()
-        found = AreaCertainty.restored(each, experiment.stack.working)
+        found = ExtentCertainty.restored(each, experiment.stack.working)
         assert (found.calibration, found.applicability) == (None, None)
         assert np.isnan(found.spans[0]).all()
         assert "keeps no calibration" in caplog.text
         ssm = np.zeros(experiment.field.places[0].shape, np.float32)
-        assert found.of(AreaMap(ssm, None, None), 0, next(iter(experiment.moments.values())), WANTED) is None
+        assert found.of(ExtentMap(ssm, None, None), 0, next(iter(experiment.moments.values())), WANTED) is None
 
 
 @pytest.mark.parametrize("name", ["calibration", "applicability"])
 def test_a_calibration_that_is_not_whole_is_refused(experiment: Experiment, state: Any, name: str) -> None:
     with pytest.raises(RunError, match=f"the bundle's {name} is not whole"):
-        AreaCertainty.restored({**state, name: {"scale": {}}}, experiment.stack.working)
+        ExtentCertainty.restored({**state, name: {"scale": {}}}, experiment.stack.working)
 
 
 def test_dissimilarity_does_not_depend_on_tiles_and_marks_weather_that_never_was(
     experiment: Experiment, network: nn.Module, state: Any
 ) -> None:
-    applicability = AreaCertainty.restored(state, experiment.stack.working).applicability
+    applicability = ExtentCertainty.restored(state, experiment.stack.working).applicability
     assert applicability is not None
     assert applicability.features == feature_names(experiment.spec)
     assert "base" not in applicability.features
@@ -212,7 +212,7 @@ def test_days_of_a_window_that_are_forecast_are_counted() -> None:
     assert counts == [0, 1, 2, 3, 1]
 
 
-def test_of_large_areas_the_middle_is_kept(
+def test_of_large_extents_the_middle_is_kept(
     watershed: Any, experiment: Experiment, network: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = watershed.config(*TOLD)
@@ -245,7 +245,7 @@ def test_a_spread_that_a_network_states_is_calibrated_with_the_rest(convlstm: An
     middle = (slice(4, -4), slice(4, -4))  # at edges patches see less than the map
     known = each.known[middle]
     np.testing.assert_allclose(whole.spread[middle][known], each.spread[middle][known], rtol=0.2)
-    found = AreaCertainty(certainty.calibration, None, [each.span])
+    found = ExtentCertainty(certainty.calibration, None, [each.span])
     sure = found.of(whole, 0, moment, WANTED)
     alone = found.of(replace(whole, spread=whole.spread * 3), 0, moment, WANTED)
     assert ((alone.upper - alone.lower)[middle] >= (sure.upper - sure.lower)[middle])[known].all()

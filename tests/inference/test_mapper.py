@@ -8,7 +8,7 @@ import torch
 
 from mlssm.bundle import Bundle
 from mlssm.data.dated import DatedLayer
-from mlssm.data.layers import AreaLayers
+from mlssm.data.layers import ExtentLayers
 from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, DataError, RunError
@@ -69,13 +69,13 @@ def test_a_device_that_is_not_there_is_refused(name: str, message: str, monkeypa
         choose_device(name)
 
 
-def _layers(*classes: int) -> AreaLayers:
+def _layers(*classes: int) -> ExtentLayers:
     share = np.array([[1, 0.5, np.nan]], np.float32)
     fixed = {"slope": np.zeros((1, 3), np.float32)} | {f"soil_{code}": share for code in classes}
-    return AreaLayers(fixed, {})
+    return ExtentLayers(fixed, {})
 
 
-def _with_ndvi(layers: AreaLayers) -> AreaLayers:
+def _with_ndvi(layers: ExtentLayers) -> ExtentLayers:
     image = np.zeros((1, 1, 3), np.int16)
     return replace(layers, dated={"ndvi": DatedLayer(np.array([IMAGE], "datetime64[D]"), image, 1e-4)})
 
@@ -196,7 +196,7 @@ def test_days_that_cannot_be_mapped_are_named(mapper: Mapper, caplog: pytest.Log
 
 def test_water_is_what_the_labels_leave_out_as_water(mapper: Mapper) -> None:
     (water,) = mapper.water()
-    sigma = mapper.stack.areas[0].backscatter(slice(None), slice(None), slice(None))
+    sigma = mapper.stack.extents[0].backscatter(slice(None), slice(None), slice(None))
     np.testing.assert_array_equal(water, np.nanmean(sigma, axis=0) <= -20)
     assert 0 < water.mean() < 0.2
 

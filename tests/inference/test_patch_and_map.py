@@ -10,7 +10,7 @@ from mlssm.data.assemble import Experiment, two_pass_grid
 from mlssm.data.dataset import PatchDataset
 from mlssm.evaluation.evaluate import regular_grid
 from mlssm.evaluation.stream import Network, batches
-from mlssm.inference.area import map_area
+from mlssm.inference.extent import map_extent
 
 TINY = ("retrieval.multilook_m=90", "patches.size=10")
 CONVLSTM = ("model.hidden=[4]", "model.lag=4")
@@ -28,10 +28,10 @@ def _differences(network: torch.nn.Module, experiment: Experiment, dataset: Patc
     for batch, places in batches(dataset, 64):
         predicted = Network("network", network, experiment.spec).predict(places, batch)[:, 0].numpy()
         for place, values, valid in zip(places, predicted, batch.valid[:, 0].numpy(), strict=True):
-            key, moment = (place.area, place.time), experiment.moments[place.time]
+            key, moment = (place.extent, place.time), experiment.moments[place.time]
             if key not in maps:
                 margin = experiment.datasets["val"].margin
-                maps[key] = map_area(network, experiment.features, place.area, moment, 32, 8, margin)
+                maps[key] = map_extent(network, experiment.features, place.extent, moment, 32, 8, margin)
             own = maps[key][place.rows, place.cols]
             height, width = own.shape
             found.append((values[:height, :width] - own)[valid[:height, :width]])

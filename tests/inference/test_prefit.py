@@ -1,4 +1,4 @@
-"""The closed form from its bundle: the same maps as in training, and the mean area's elsewhere."""
+"""The closed form from its bundle: the same maps as in training, and the mean extent's elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlssm.data.assemble import Experiment
 from mlssm.errors import RunError
 from mlssm.grid import Grid
 from mlssm.inference.prefit import DayMaps, Images, fitted_state
-from mlssm.response.areas import Drivers
+from mlssm.response.extents import Drivers
 
 RESPONSE = ("model=response", "model.lag=2", "split.test=[2023]", "split.val=[2022]", "features.previous=nowcast")
 
@@ -56,9 +56,9 @@ def test_an_image_of_the_day_itself_and_later_ones_are_not_seen(experiment: Expe
     time = int(experiment.datasets["test"].times[4])
     later = np.flatnonzero(cube.local_days >= cube.local_days[time])
     stack = experiment.stack
-    packed = stack.areas[0].packed.copy()
+    packed = stack.extents[0].packed.copy()
     packed[later] = packed[later][::-1]
-    changed = replace(stack, areas=(replace(stack.areas[0], packed=packed),))
+    changed = replace(stack, extents=(replace(stack.extents[0], packed=packed),))
     images = Images(cube, changed, experiment.retrieval.masks, experiment.ends)
     day, end = cube.local_days[time], cube.window_ends[time]
     (found,), (wanted,) = (
@@ -71,7 +71,7 @@ def test_an_image_of_the_day_itself_and_later_ones_are_not_seen(experiment: Expe
     assert not np.array_equal(found["base"], wanted["base"])
 
 
-def test_elsewhere_the_mean_areas_response_is_used_and_told(
+def test_elsewhere_the_mean_extents_response_is_used_and_told(
     experiment: Experiment, state: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     working = experiment.stack.working
@@ -80,21 +80,21 @@ def test_elsewhere_the_mean_areas_response_is_used_and_told(
     stack = replace(experiment.stack, working=replace(working, grid=moved))
     images = Images(experiment.cube, stack, experiment.retrieval.masks, experiment.ends)
     maps = DayMaps(state, images, Drivers(experiment.field))
-    assert "1 of 1 areas are not those that the model was trained on" in caplog.text
+    assert "1 of 1 extents are not those that the model was trained on" in caplog.text
     time = int(experiment.datasets["test"].times[-1])
     (found,) = maps.on(experiment.cube.local_days[time], experiment.cube.window_ends[time])
     assert np.isnan(found["mean_ssm"]).all()
     assert np.isnan(found["previous_age"]).all()  # no reference tells what an image there means
-    assert found["base"].shape == working.areas[0].shape
+    assert found["base"].shape == working.extents[0].shape
     assert found["base"].std() < experiment.prefit.maps[time][0]["base"].std()
     assert abs(float(found["base"].mean()) - float(experiment.prefit.maps[time][0]["base"].mean())) < 0.1
 
 
 def test_a_bundle_of_before_leverage_maps_as_ever(experiment: Experiment, state: Any) -> None:
     forecaster = state["forecaster"]
-    areas = [{name: part for name, part in area.items() if name != "leverage"} for area in forecaster["areas"]]
+    extents = [{name: part for name, part in extent.items() if name != "leverage"} for extent in forecaster["extents"]]
     population = {name: part for name, part in forecaster["population"].items() if name != "leverage"}
-    earlier = {**state, "forecaster": {**forecaster, "areas": areas, "population": population}}
+    earlier = {**state, "forecaster": {**forecaster, "extents": extents, "population": population}}
     time = int(experiment.datasets["test"].times[2])
     day, end = experiment.cube.local_days[time], experiment.cube.window_ends[time]
     (found,), (wanted,) = (day_maps(experiment, each).on(day, end) for each in (earlier, state))

@@ -42,10 +42,10 @@ def model(folder) -> SoilMoistureModel:
 
 def physical(experiment, position: int) -> dict[str, np.ndarray]:
     """A patch as its sources give it, without any of the training's scaling."""
-    area, time, rows, cols = experiment.datasets["val"].place(position)
-    moment, layers, spec = experiment.moments[time], experiment.features.layers[area], experiment.spec
+    extent, time, rows, cols = experiment.datasets["val"].place(position)
+    moment, layers, spec = experiment.moments[time], experiment.features.layers[extent], experiment.spec
     weather = [name for name in spec.dynamic if not name.endswith(AVAILABLE)]
-    values = experiment.field.at_pixels(moment.window, area, rows, cols, weather)
+    values = experiment.field.at_pixels(moment.window, extent, rows, cols, weather)
     fields = dict(zip(weather, np.moveaxis(values, 1, 0), strict=True))
     fixed = {name: values[rows, cols] for name, values in layers.fixed.items()}
     fixed["ndvi"] = layers.on("ndvi", moment.day, rows, cols)

@@ -22,7 +22,7 @@ def plans(draw: st.DrawFn) -> tuple[int, int, int, int]:
 
 @QUICK
 @given(plans())
-def test_tiles_cover_the_area_and_stay_inside(plan: tuple[int, int, int, int]) -> None:
+def test_tiles_cover_the_extent_and_stay_inside(plan: tuple[int, int, int, int]) -> None:
     height, width, tile, _ = plan
     covered = np.zeros((height, width), dtype=int)
     for window in plan_tiles(*plan):
@@ -94,8 +94,8 @@ def test_an_overlap_that_cannot_be_is_refused(overlap: int) -> None:
 
 
 @pytest.mark.parametrize("window", [Window(0, 3, 2, 2), Window(-1, 0, 2, 2), Window(3, 0, 2, 2)])
-def test_a_tile_out_of_the_area_is_refused(window: Window) -> None:
-    with pytest.raises(ValueError, match="reaches out of an area"):
+def test_a_tile_out_of_the_extent_is_refused(window: Window) -> None:
+    with pytest.raises(ValueError, match="reaches out of an extent"):
         Blend((4, 4)).add(window, np.zeros((2, 2)))
 
 

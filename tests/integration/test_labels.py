@@ -42,7 +42,7 @@ def test_two_tracks_are_compared_on_tables_of_points(project: Any) -> None:
 def test_an_areas_labels_are_reported_without_a_training(project: Any, area_copy: Path, real: tuple[str, ...]) -> None:
     outcome = project.run("train", *real, "+report=labels", "tracks.most_hours=200")
     assert outcome.code == 0, outcome.stderr
-    assert "area 1: reasons" in outcome.stdout
+    assert "extent 1: reasons" in outcome.stdout
     assert "epoch" not in outcome.stderr
     kept = next((project.folder / "mlruns").rglob(f"{outcome.run_id}/artifacts"))
     assert {"labels_references_1.csv", "labels_reasons_1.csv", "labels_reasons_1.tif", "report.html"} <= {

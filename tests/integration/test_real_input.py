@@ -13,7 +13,7 @@ from rio_cogeo.cogeo import cog_validate
 
 pytestmark = pytest.mark.slow
 
-AREAS, SIDE = 5, 100
+EXTENTS, SIDE = 5, 100
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def trained_on_real(shared: Path, tmp_path_factory: pytest.TempPathFactory, trai
 def test_a_season_is_held_out_and_scored_beside_the_yardstick(trained_on_real: Any, tmp_path: Path) -> None:
     project, outcome = trained_on_real
     metrics = project.client.get_run(outcome.run_id).data.metrics
-    assert "test 30 patches on 6 dates" in outcome.stderr  # 5 areas, 6 dates from 2 November 2022 to 1 January 2023
+    assert "test 30 patches on 6 dates" in outcome.stderr  # 5 extents, 6 dates from 2 November 2022 to 1 January 2023
     assert metrics["test/n"] > 4000
     assert 0.7 < metrics["test/natural/r2_cap"] < 1
     # rain of three days says something of the soil, the pixel's mean nothing
@@ -70,6 +70,6 @@ def test_the_day_of_the_storm_is_mapped_on_the_images_grid(trained_on_real: Any,
                 assert values.shape == original.shape
                 assert np.isfinite(values).mean() > 0.9
     known = ssm[np.isfinite(ssm)]
-    assert known.size <= AREAS * SIDE**2
+    assert known.size <= EXTENTS * SIDE**2
     assert known.min() >= 0
     assert known.max() <= 1

@@ -67,14 +67,14 @@ def test_a_map_is_a_nowcast_and_says_how_old_the_latest_image_is(
     assert ages[1] == 1
     assert ages[2] == 4
     assert all(tags["kind"] == "nowcast" for _, tags in found)
-    assert all(tags["pixel_memory"] == "in 1 of 1 areas" for _, tags in found)
+    assert all(tags["pixel_memory"] == "in 1 of 1 extents" for _, tags in found)
     for values, _ in found:
         known = values[np.isfinite(values)]
         assert known.size > 0.8 * values.size
         assert 0 <= known.min() < known.max() <= 1
 
 
-def test_elsewhere_the_map_is_the_mean_areas_and_says_so(response: Any, tiny_area: Path, tmp_path: Path) -> None:
+def test_elsewhere_the_map_is_the_mean_extents_and_says_so(response: Any, tiny_area: Path, tmp_path: Path) -> None:
     project, outcome = response
     area = tmp_path / "area"
     shutil.copytree(tiny_area, area)
@@ -86,9 +86,9 @@ def test_elsewhere_the_map_is_the_mean_areas_and_says_so(response: Any, tiny_are
         "predict", f"run={outcome.run_id}", "dates=2020-12-02", f"root={area}", f"output={tmp_path / 'maps'}"
     )
     assert done.code == 0, done.stderr
-    assert "none of their pixels is known, and the mean area's response is used" in done.stderr.replace("\n", " ")
+    assert "none of their pixels is known, and the mean extent's response is used" in done.stderr.replace("\n", " ")
     values, tags = read(tmp_path / "maps" / "ssm_20201202.tif")
-    assert tags["pixel_memory"] == "none: the mean area's response"
+    assert tags["pixel_memory"] == "none: the mean extent's response"
     assert np.isfinite(values).any()
 
 

@@ -24,7 +24,7 @@ MODELS = (
     *("pixel mean", "climatology", "persistence", "antecedent rain", "ridge", "gradient boosting"),
 )
 GROUPS = ("test, natural", "test, balanced", "val, natural")
-TABLES = ("scores", "scores_by_date", "scores_by_bin", "scores_by_area", "detection", "decomposition", "correlation")
+TABLES = ("scores", "scores_by_date", "scores_by_bin", "scores_by_extent", "detection", "decomposition", "correlation")
 TABLES += ("variance_parts", "worst_dates")
 FIGURES = (
     *("skill", "maps_test", "density_test", "density_val", "loss", "by_date", "by_bin", "detection", "decomposition"),

@@ -146,9 +146,9 @@ def test_labels_of_the_held_out_season_change_nothing_that_is_fitted(
 
     def changed(*told: Any) -> Any:
         stack = real(*told)
-        packed = [area.packed + np.where(held, 300, 0).astype(np.int16)[:, None, None] for area in stack.areas]
-        areas = (dataclasses.replace(area, packed=more) for area, more in zip(stack.areas, packed, strict=True))
-        return dataclasses.replace(stack, areas=tuple(areas))
+        packed = [extent.packed + np.where(held, 300, 0).astype(np.int16)[:, None, None] for extent in stack.extents]
+        extents = (dataclasses.replace(extent, packed=more) for extent, more in zip(stack.extents, packed, strict=True))
+        return dataclasses.replace(stack, extents=tuple(extents))
 
     monkeypatch.setattr(assembling, "load_stack", changed)
     other = assemble(watershed.cube, job.config)

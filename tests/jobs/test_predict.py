@@ -13,17 +13,17 @@ from mlssm.retrieval.stack import load_stack
 
 
 @pytest.mark.parametrize(
-    ("area", "expected"),
+    ("extent", "expected"),
     [
         (Window(0, 0, 6, 4), Window(0, 0, 6, 4)),
-        (Window(0, 0, 5, 3), Window(0, 0, 5, 3)),  # the last blocks reach past the area
+        (Window(0, 0, 5, 3), Window(0, 0, 5, 3)),  # the last blocks reach past the extent
         (Window(1, 1, 5, 3), Window(1, 1, 5, 3)),  # and so do the first
         (Window(0, 0, 9, 9), Window(0, 0, 6, 4)),  # pixels without a block stay without a value
     ],
 )
-def test_each_block_stands_on_its_pixels_inside_the_area(area: Window, expected: Window) -> None:
+def test_each_block_stands_on_its_pixels_inside_the_extent(extent: Window, expected: Window) -> None:
     ssm = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, np.nan]], np.float32)
-    window, values = onto_grid(ssm, Window(0, 0, 3, 2), 2, area)
+    window, values = onto_grid(ssm, Window(0, 0, 3, 2), 2, extent)
     assert window == expected
     assert values.dtype == np.float32
     assert values.shape == window.shape

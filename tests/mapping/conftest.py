@@ -12,13 +12,13 @@ from mlssm.mapping.viewer.content import Content, Pictures, Rain, Station
 from mlssm.mapping.viewer.reading import pictures_of
 
 GRID = Grid("EPSG:32611", (230000.0, 3820000.0), 30.0, 200, 300)
-AREAS = (Window(0, 0, 60, 80), Window(120, 200, 50, 70))
+EXTENTS = (Window(0, 0, 60, 80), Window(120, 200, 50, 70))
 DAYS = ("2023-01-01", "2023-01-02", "2023-01-03")
 
 
-def values(area: Window, day: int) -> np.ndarray:
+def values(extent: Window, day: int) -> np.ndarray:
     """Wetter eastwards and with the days; the first corner was masked."""
-    found = np.linspace(0, 0.5, area.width)[None] + np.zeros((area.height, 1)) + 0.2 * day
+    found = np.linspace(0, 0.5, extent.width)[None] + np.zeros((extent.height, 1)) + 0.2 * day
     found[:10, :10] = np.nan
     return found.astype(np.float32)
 
@@ -27,7 +27,7 @@ def values(area: Window, day: int) -> np.ndarray:
 def maps(tmp_path_factory: pytest.TempPathFactory) -> list[DayMap]:
     folder = tmp_path_factory.mktemp("maps")
     for number, day in enumerate(DAYS):
-        blocks = [(area, values(area, number)) for area in AREAS]
+        blocks = [(extent, values(extent, number)) for extent in EXTENTS]
         more = [
             Band(name, f"{name} end, {day}", "1", [(w, np.clip(v + shift, 0, 1).astype(np.float32)) for w, v in blocks])
             for name, shift in (("lower", -0.1), ("upper", 0.1), ("labelled", 0.0))
@@ -38,7 +38,7 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> list[DayMap]:
 
 @pytest.fixture(scope="session")
 def content(maps: list[DayMap]) -> Content:
-    frames, bands = pictures_of(maps, GRID, AREAS)
+    frames, bands = pictures_of(maps, GRID, EXTENTS)
     retrieved = Pictures("retrieved", "Retrieved", (DAYS[1],), tuple(stack[1:2] for stack in bands[0].values))
     south, west, north, east = frames[0].corners
     middle = (south + north) / 2, (west + east) / 2

@@ -39,7 +39,7 @@ def box(grid: Grid, row: int, col: int, size: int) -> tuple[slice, slice]:
 
 def test_a_cube_gives_its_own_pixels_by_place_and_day(watershed, cube) -> None:
     grid, times = watershed.cube.grid, watershed.cube.times
-    assert len(cube) == len(times) * len(watershed.cube.areas)
+    assert len(cube) == len(times) * len(watershed.cube.extents)
     assert cube.channels == (*watershed.cube.manifest.polarisations, "elevation")
     day = pd.Timestamp(watershed.cube.local_days[4])
     sample = cube[(*box(grid, 3, 5, 8), slice(day, day))]

@@ -35,7 +35,7 @@ def cog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_is_a_valid_cog_with_overviews_and_no_empty_blocks(cog: Path) -> None:
     assert cog_validate(cog, strict=True, quiet=True) == (True, [], [])
-    assert cog.stat().st_size < 400_000  # the grid is 49 MB, the five areas 200 kB
+    assert cog.stat().st_size < 400_000  # the grid is 49 MB, the five extents 200 kB
     with rasterio.open(cog) as source:
         assert source.overviews(1)[:3] == [2, 4, 8]
         assert source.compression.name == "deflate"

@@ -21,7 +21,7 @@ def _panels(count: int, height: int = 12, width: int = 10) -> list[MapPanel]:
     grid = Grid("EPSG:32611", (244920.0, 3816660.0), 30.0, height, width)
     maps = rng.random((count, height, width)).astype(np.float32)
     maps[:, 0] = np.nan
-    return [MapPanel(f"area {number}", values, grid) for number, values in enumerate(maps)]
+    return [MapPanel(f"extent {number}", values, grid) for number, values in enumerate(maps)]
 
 
 def _written(figure: Figure) -> str:
@@ -29,7 +29,7 @@ def _written(figure: Figure) -> str:
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 5])
-def test_each_area_is_a_panel_with_its_scale_bar(count: int) -> None:
+def test_each_extent_is_a_panel_with_its_scale_bar(count: int) -> None:
     panels = _panels(count)
     figure = preview(panels, DAY, "Soil moisture")
     maps = [axes for axes in figure.axes if axes.images]
@@ -43,16 +43,16 @@ def test_each_area_is_a_panel_with_its_scale_bar(count: int) -> None:
 
 def test_it_says_what_when_and_where() -> None:
     written = _written(preview(_panels(2, 100, 100), DAY, "Soil moisture, Santa Barbara"))
-    for part in ("Soil moisture, Santa Barbara", "1 January 2023", "area 1", "34.45° N, 119.76° W", "no data"):
+    for part in ("Soil moisture, Santa Barbara", "1 January 2023", "extent 1", "34.45° N, 119.76° W", "no data"):
         assert part in written
     assert "WGS 84 / UTM zone 11N, north up, 30 m pixels" in written
     assert "not shown" not in written
 
 
-def test_nine_areas_are_shown_and_the_others_counted() -> None:
+def test_nine_extents_are_shown_and_the_others_counted() -> None:
     figure = preview(_panels(11), DAY, "Soil moisture")
     assert len([axes for axes in figure.axes if axes.images]) == 9
-    assert "2 more areas not shown" in _written(figure)
+    assert "2 more extents not shown" in _written(figure)
 
 
 def test_the_picture_is_written_whole_and_has_the_maps_colours(tmp_path: Path) -> None:

@@ -12,17 +12,17 @@ from mlssm.patches.index import build_index
 from mlssm.patches.membership import Membership
 from mlssm.retrieval.working_grid import WorkingGrid
 
-AREAS = (Window(0, 0, 23, 30), Window(40, 5, 16, 12))
-WORKING = WorkingGrid(Grid("EPSG:32611", (0, 0), 30, 60, 40), 1, 1, AREAS)
+EXTENTS = (Window(0, 0, 23, 30), Window(40, 5, 16, 12))
+WORKING = WorkingGrid(Grid("EPSG:32611", (0, 0), 30, 60, 40), 1, 1, EXTENTS)
 DATES = np.array(["train", "train", "val", "test"])
 TIMES = np.arange(4)
 
 
 def _labels() -> list[np.ndarray]:
     rng, found = np.random.default_rng(5), []
-    for area in AREAS:
-        coarse = rng.random((4, *(side // 5 + 1 for side in area.shape)))
-        ssm = np.kron(coarse, np.ones((1, 5, 5)))[:, : area.height, : area.width].astype(np.float32)
+    for extent in EXTENTS:
+        coarse = rng.random((4, *(side // 5 + 1 for side in extent.shape)))
+        ssm = np.kron(coarse, np.ones((1, 5, 5)))[:, : extent.height, : extent.width].astype(np.float32)
         ssm[rng.random(ssm.shape) < 0.2] = np.nan
         found.append(ssm)
     return found
@@ -31,8 +31,8 @@ def _labels() -> list[np.ndarray]:
 LABELS = _labels()
 
 
-def label(area: int, time: int) -> np.ndarray:
-    return LABELS[area][time]
+def label(extent: int, time: int) -> np.ndarray:
+    return LABELS[extent][time]
 
 
 def patches(size: int, stride: int) -> PatchesConfig:
@@ -45,14 +45,14 @@ def train_rows(chosen: PatchesConfig, membership: Membership, offset: tuple[int,
 
 
 def every_patch(chosen: PatchesConfig) -> list[tuple[tuple[int, ...], np.ndarray]]:
-    """Place and labels of every training patch that meets an area, by the pixels alone."""
+    """Place and labels of every training patch that meets an extent, by the pixels alone."""
     size, step, found = chosen.size, math.gcd(chosen.size, chosen.dense_stride), []
-    for area, time in itertools.product(range(2), (0, 1)):
-        height, width = AREAS[area].shape
+    for extent, time in itertools.product(range(2), (0, 1)):
+        height, width = EXTENTS[extent].shape
         for row, col in itertools.product(range(step - size, height, step), range(step - size, width, step)):
-            ssm = label(area, time)[max(row, 0) : row + size, max(col, 0) : col + size]
+            ssm = label(extent, time)[max(row, 0) : row + size, max(col, 0) : col + size]
             if np.isfinite(ssm).mean() >= 0.3:
-                found.append(((area, time, row, col), ssm[np.isfinite(ssm)]))
+                found.append(((extent, time, row, col), ssm[np.isfinite(ssm)]))
     return found
 
 
@@ -66,7 +66,7 @@ def test_a_patch_is_in_the_index_as_often_as_its_inclusion_says(size: int, strid
     times_in, inclusion = {}, {}
     for offset in offsets:
         rows = train_rows(chosen, membership, offset)
-        for *place, share in rows[["area", "time", "row", "col", "inclusion"]].itertuples(index=False):
+        for *place, share in rows[["extent", "time", "row", "col", "inclusion"]].itertuples(index=False):
             times_in[tuple(place)] = times_in.get(tuple(place), 0) + 1
             assert inclusion.setdefault(tuple(place), share) == share
     assert set(times_in) == {place for place, _ in every_patch(chosen)}

@@ -11,18 +11,18 @@ from mlssm.patches.index import LabelMap, build_index, save_index
 from mlssm.patches.membership import Membership
 from mlssm.retrieval.working_grid import WorkingGrid
 
-AREAS = (Window(0, 0, 23, 30), Window(40, 5, 16, 12))
+EXTENTS = (Window(0, 0, 23, 30), Window(40, 5, 16, 12))
 TIMES = 9
 DATES = np.array(["train"] * 5 + ["val"] * 2 + ["test"] * 2)
 USABLE = np.ones(TIMES, bool)
 
 
 def _labels() -> list[np.ndarray]:
-    """Of two areas, smooth enough to be wet in places, with gaps."""
+    """Of two extents, smooth enough to be wet in places, with gaps."""
     rng, found = np.random.default_rng(0), []
-    for area in AREAS:
-        coarse = rng.random((TIMES, *(side // 6 + 1 for side in area.shape)))
-        ssm = np.kron(coarse, np.ones((1, 6, 6)))[:, : area.height, : area.width].astype(np.float32)
+    for extent in EXTENTS:
+        coarse = rng.random((TIMES, *(side // 6 + 1 for side in extent.shape)))
+        ssm = np.kron(coarse, np.ones((1, 6, 6)))[:, : extent.height, : extent.width].astype(np.float32)
         ssm[rng.random(ssm.shape) < 0.2] = np.nan
         ssm[:, :4, :4] = np.nan
         found.append(ssm)
@@ -42,45 +42,45 @@ def index_of(
     usable=USABLE,
     split: SplitConfig | None = None,
     window: int = 1,
-    labels: LabelMap = lambda area, time: LABELS[area][time],
+    labels: LabelMap = lambda extent, time: LABELS[extent][time],
     everywhere: bool = False,
     **changes,
 ) -> pd.DataFrame:
-    working = WorkingGrid(Grid("EPSG:32611", (0, 0), 30, 60, 40), 1, window, AREAS)
+    working = WorkingGrid(Grid("EPSG:32611", (0, 0), 30, 60, 40), 1, window, EXTENTS)
     chosen = patches(**changes)
     membership = Membership.of(working, dates, chosen, split or SplitConfig(name="by_date"))
     return build_index(labels, np.flatnonzero(usable), working, membership, chosen, two_pass_everywhere=everywhere)
 
 
 def pixels(index: pd.DataFrame, size: int = 6) -> set[tuple[int, int, int, int]]:
-    """Every area, time, row and column that the patches hold."""
+    """Every extent, time, row and column that the patches hold."""
     return {
-        (area, time, row, col)
-        for area, time, top, left in index[["area", "time", "row", "col"]].itertuples(index=False)
-        for row in range(top, min(top + size, AREAS[area].height))
-        for col in range(left, min(left + size, AREAS[area].width))
+        (extent, time, row, col)
+        for extent, time, top, left in index[["extent", "time", "row", "col"]].itertuples(index=False)
+        for row in range(top, min(top + size, EXTENTS[extent].height))
+        for col in range(left, min(left + size, EXTENTS[extent].width))
     }
 
 
 def test_first_pass_covers_every_pixel_once() -> None:
     index = index_of(min_valid_fraction=1e-9)
     first = index[index["pass"] == 1]
-    count = [np.zeros((TIMES, *area.shape), int) for area in AREAS]
-    for area, time, row, col in first[["area", "time", "row", "col"]].itertuples(index=False):
-        count[area][time, row : row + 6, col : col + 6] += 1
-    for area, ssm in enumerate(LABELS):
-        assert count[area].max() == 1
-        assert (count[area][np.isfinite(ssm)] == 1).all()
+    count = [np.zeros((TIMES, *extent.shape), int) for extent in EXTENTS]
+    for extent, time, row, col in first[["extent", "time", "row", "col"]].itertuples(index=False):
+        count[extent][time, row : row + 6, col : col + 6] += 1
+    for extent, ssm in enumerate(LABELS):
+        assert count[extent].max() == 1
+        assert (count[extent][np.isfinite(ssm)] == 1).all()
 
 
 def test_columns_equal_sums_over_the_pixels() -> None:
     index = index_of()
     assert list(index) == [
         *("row", "col", "valid_fraction", "mean_ssm", "high_fraction", "pixels"),
-        *("pass", "area", "time", "split", "inclusion"),
+        *("pass", "extent", "time", "split", "inclusion"),
     ]
     for patch in index.itertuples():
-        ssm = LABELS[patch.area][patch.time, patch.row : patch.row + 6, patch.col : patch.col + 6]
+        ssm = LABELS[patch.extent][patch.time, patch.row : patch.row + 6, patch.col : patch.col + 6]
         known = ssm[np.isfinite(ssm)]
         assert patch.pixels == known.size
         assert patch.valid_fraction == pytest.approx(known.size / ssm.size)
@@ -96,11 +96,11 @@ def test_second_pass_is_for_wet_training_patches_between_those_of_the_first() ->
     assert (second["high_fraction"] >= 0.5).all()
     assert (second["row"] % 3 == 0).all()
     assert not ((second["row"] % 6 == 0) & (second["col"] % 6 == 0)).any()
-    for area, window in enumerate(AREAS):
-        of_area = second[second["area"] == area]
-        assert (of_area["row"] + 6 <= window.height).all()
-        assert (of_area["col"] + 6 <= window.width).all()
-    assert not index.duplicated(["area", "time", "row", "col"]).any()
+    for extent, window in enumerate(EXTENTS):
+        of_extent = second[second["extent"] == extent]
+        assert (of_extent["row"] + 6 <= window.height).all()
+        assert (of_extent["col"] + 6 <= window.width).all()
+    assert not index.duplicated(["extent", "time", "row", "col"]).any()
 
 
 def test_the_second_pass_is_for_evaluation_too_if_asked_for() -> None:
@@ -136,7 +136,9 @@ def test_blocks_share_no_pixel_and_keep_their_distance(seed: int, buffer: int, w
     places = {name: {(a, r, c) for a, _, r, c in pixels(index[index["split"] == name])} for name in set(index["split"])}
     assert set(places) == {"train", "val", "test"}
     margin = max(buffer // 30, window - 1)
-    on_grid = {name: np.array([(AREAS[a].row + r, AREAS[a].col + c) for a, r, c in places[name]]) for name in places}
+    on_grid = {
+        name: np.array([(EXTENTS[a].row + r, EXTENTS[a].col + c) for a, r, c in places[name]]) for name in places
+    }
     assert not places["val"] & places["test"]
     for held_out in ("val", "test"):
         distance = np.abs(on_grid["train"][:, None] - on_grid[held_out][None]).max(axis=2)
@@ -175,20 +177,20 @@ def test_same_input_same_index() -> None:
 
 
 def test_pixels_without_inputs_count_as_without_a_label() -> None:
-    """The second area has no inputs at all, the first none in its upper half at time 3."""
+    """The second extent has no inputs at all, the first none in its upper half at time 3."""
 
-    def labels(area: int, time: int) -> np.ndarray:
-        found = np.full(AREAS[area].shape, area == 0)
+    def labels(extent: int, time: int) -> np.ndarray:
+        found = np.full(EXTENTS[extent].shape, extent == 0)
         found[:12] &= time != 3
-        return np.where(found, LABELS[area][time], np.nan)
+        return np.where(found, LABELS[extent][time], np.nan)
 
     index = index_of(labels=labels)
     plain = index_of()
-    assert set(index["area"]) == {0}
-    here, there = (each[(each["area"] == 0) & (each["time"] == 3)] for each in (index, plain))
+    assert set(index["extent"]) == {0}
+    here, there = (each[(each["extent"] == 0) & (each["time"] == 3)] for each in (index, plain))
     assert here["row"].min() > 6
     assert there["row"].min() == 0
-    others = (each[(each["area"] == 0) & (each["time"] != 3)].reset_index(drop=True) for each in (index, plain))
+    others = (each[(each["extent"] == 0) & (each["time"] != 3)].reset_index(drop=True) for each in (index, plain))
     pd.testing.assert_frame_equal(*others)
 
 

@@ -30,7 +30,7 @@ def test_a_pass_far_from_the_others_is_told(change: float, told: int, caplog: py
     assert all(message.startswith("VV_4_137.tif has a median of ") for message in caplog.messages)
 
 
-def test_one_area_of_several_may_be_water_under_wind(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_extent_of_several_may_be_water_under_wind(caplog: pytest.LogCaptureFixture) -> None:
     levels = Levels()
     for day in range(1, 7):
         levels.note(overpass(day), ("VV",), (DECIBELS - (0 if day == 4 else 9),), 0)

@@ -116,7 +116,7 @@ def test_an_area_of_own_files_becomes_a_cube(geotiff: Any, area_files: Any, capl
         "1 files of" in message and "are not there (first: backscatter/gone.tif)" in message
         for message in caplog.messages
     )
-    np.testing.assert_allclose(first.backscatter(1, "VV", first.areas[0]), DECIBELS, atol=0.011)
+    np.testing.assert_allclose(first.backscatter(1, "VV", first.extents[0]), DECIBELS, atol=0.011)
     assert prepare(geotiff(), "error").manifest.digest == first.manifest.digest
     # what the area's file says is part of what the cube is known by
     (area_files.root / "area.yaml").write_text((text + licence).replace("01:59", "14:06"))

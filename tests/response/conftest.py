@@ -1,4 +1,4 @@
-"""A made-up area whose backscatter responds to a known driver."""
+"""A made-up extent whose backscatter responds to a known driver."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlssm.grid import Floats
 from mlssm.response.bank import Driven
 from mlssm.response.base import Booleans, Seasons
 from mlssm.response.folds import Retrieved
-from mlssm.response.inner import Area, Dates
+from mlssm.response.inner import Dates, Extent
 from mlssm.retrieval.labels import relative_backscatter
 from mlssm.retrieval.references import fit_references
 
@@ -44,9 +44,9 @@ class MadeUp:
         return Retrieved(relative, found.sensitivity, found.mean, known.std(axis=0))
 
     @property
-    def area(self) -> Area:
+    def extent(self) -> Extent:
         """With the true driver."""
-        return Area(self.retrieve, Driven(self.driver), 150.0)
+        return Extent(self.retrieve, Driven(self.driver), 150.0)
 
     def with_sigma(self, times: Booleans, value: float) -> MadeUp:
         """Other backscatter at some times."""
@@ -68,5 +68,5 @@ def make_up(dates: int = 6, noise: float = 0.5, seed: int = 0) -> MadeUp:
 
 @pytest.fixture(scope="session")
 def made_up() -> Callable[..., MadeUp]:
-    """Makes up an area: `dates` a season, `noise` in dB, `seed`."""
+    """Makes up an extent: `dates` a season, `noise` in dB, `seed`."""
     return make_up

@@ -11,7 +11,7 @@ from scipy.special import softmax
 from mlssm.errors import RunError
 from mlssm.response.bank import MANY_DATES, Bank, SquaredErrors, Weighing, bank_weights, drive, mean_bank, weighs_bank
 from mlssm.response.closed_form import ClosedForm
-from mlssm.response.inner import Area, Settings
+from mlssm.response.inner import Extent, Settings
 
 
 def errors(seed: int = 0) -> SquaredErrors:
@@ -27,19 +27,19 @@ def test_weights_are_the_evidence_of_errors_half_pooled() -> None:
     assert np.allclose(bank_weights(given), softmax(-30 * pooled, axis=0))
 
 
-def test_a_pixel_without_labels_gets_its_areas_weights_and_an_area_without_equal_ones() -> None:
+def test_a_pixel_without_labels_gets_its_extents_weights_and_an_extent_without_equal_ones() -> None:
     given = errors()
     given.count[0, 0], given.total[:, 0, 0] = 0, 0
-    area = np.log(given.total / np.where(given.count > 0, given.count, np.nan)).reshape(5, -1)[:, 1:].mean(axis=1)
-    assert np.allclose(bank_weights(given)[:, 0, 0], softmax(-30 * area))
+    extent = np.log(given.total / np.where(given.count > 0, given.count, np.nan)).reshape(5, -1)[:, 1:].mean(axis=1)
+    assert np.allclose(bank_weights(given)[:, 0, 0], softmax(-30 * extent))
     assert np.allclose(bank_weights(SquaredErrors(np.zeros((5, 2, 2)), np.zeros((2, 2)))), 0.2)
 
 
 def wet(made_up: Any, dates: int) -> tuple[Any, dict[str, Callable[[], np.ndarray]]]:
-    """An area, and a bank of noise with its true driver in the middle."""
-    area = made_up(dates)
-    others = np.random.default_rng(1).gamma(1, 1, (2, *area.driver.shape))
-    return area, {"noise": lambda: others[0], "true": lambda: 3 * area.driver + 5, "other": lambda: others[1]}
+    """An extent, and a bank of noise with its true driver in the middle."""
+    extent = made_up(dates)
+    others = np.random.default_rng(1).gamma(1, 1, (2, *extent.driver.shape))
+    return extent, {"noise": lambda: others[0], "true": lambda: 3 * extent.driver + 5, "other": lambda: others[1]}
 
 
 @pytest.mark.parametrize(("dates", "many"), [(MANY_DATES - 1, False), (MANY_DATES, True), (22, False), (122, True)])
@@ -49,36 +49,36 @@ def test_few_dates_fix_the_driver_and_many_weigh_a_bank(dates: int, many: bool) 
 
 def test_the_rule_decides_what_drives(made_up: Any) -> None:
     for dates in (6, 20):
-        area, maps = wet(made_up, dates)
-        training = area.seasons < 2023
-        driven = drive(area.retrieve, area.driver, maps, training, area.seasons)
+        extent, maps = wet(made_up, dates)
+        training = extent.seasons < 2023
+        driven = drive(extent.retrieve, extent.driver, maps, training, extent.seasons)
         assert (driven.bank is not None) is bool(training.sum() >= MANY_DATES)
         if driven.bank is None:
-            assert driven.whole is area.driver
-            assert driven.of(2020) is area.driver
+            assert driven.whole is extent.driver
+            assert driven.of(2020) is extent.driver
 
 
 def test_the_true_driver_gets_the_weight(made_up: Any) -> None:
-    area, maps = wet(made_up, 20)
-    training = area.seasons < 2023
-    driven = drive(area.retrieve, area.driver, maps, training, area.seasons)
+    extent, maps = wet(made_up, 20)
+    training = extent.seasons < 2023
+    driven = drive(extent.retrieve, extent.driver, maps, training, extent.seasons)
     assert driven.bank is not None
     assert driven.bank.names == ("true",)
-    known = area.driver[training]
-    standardised = (area.driver - known.mean()) / known.std()
+    known = extent.driver[training]
+    standardised = (extent.driver - known.mean()) / known.std()
     assert np.allclose(driven.whole, standardised)
     assert set(driven.without) == {2020, 2021, 2022}
     fixed, weighed = (
-        ClosedForm.fit([Area(area.retrieve, each, 150)], area.dates, training, Settings()).forecasts(0)
-        for each in (area.area.driven, driven)
+        ClosedForm.fit([Extent(extent.retrieve, each, 150)], extent.dates, training, Settings()).forecasts(0)
+        for each in (extent.extent.driven, driven)
     )
     assert np.allclose(fixed, weighed)  # a response is the same whatever units its driver has
 
 
 def test_a_seasons_own_errors_do_not_weigh_its_drivers(made_up: Any) -> None:
-    area, maps = wet(made_up, 6)
+    extent, maps = wet(made_up, 6)
     maps["other"] = maps["true"]  # alike in all seasons but one, once that one is changed
-    given = Weighing.of(area.retrieve, maps, area.seasons < 2023, area.seasons)
+    given = Weighing.of(extent.retrieve, maps, extent.seasons < 2023, extent.seasons)
     changed = given.errors | {
         2021: SquaredErrors(np.array([9.0, 9.0, 1.0])[:, None, None] + np.zeros((3, 6, 5)), given.errors[2021].count)
     }
@@ -88,15 +88,15 @@ def test_a_seasons_own_errors_do_not_weigh_its_drivers(made_up: Any) -> None:
 
 
 def test_held_out_labels_move_no_weight(made_up: Any) -> None:
-    area, maps = wet(made_up, 6)
-    training = area.seasons < 2023
-    changed = area.with_sigma(~training, 4.0)
-    left, right = (Weighing.of(each.retrieve, maps, training, each.seasons).bank() for each in (area, changed))
+    extent, maps = wet(made_up, 6)
+    training = extent.seasons < 2023
+    changed = extent.with_sigma(~training, 4.0)
+    left, right = (Weighing.of(each.retrieve, maps, training, each.seasons).bank() for each in (extent, changed))
     assert np.array_equal(left.weights, right.weights)
     assert np.array_equal(left.centre, right.centre)
 
 
-def test_the_mean_bank_drives_an_area_without_labels() -> None:
+def test_the_mean_bank_drives_an_extent_without_labels() -> None:
     first = Bank(("api", "bucket"), np.array([1.0, 3.0]), np.array([1.0, 2.0]), np.array([[[0.2, 0.4]], [[0.8, 0.6]]]))
     second = Bank(("bucket",), np.array([5.0]), np.array([4.0]), np.ones((1, 1, 2)))
     found = mean_bank([first, second])

@@ -73,7 +73,7 @@ def test_slopes_are_pooled_partially_and_means_lie_around_the_plain_one() -> Non
     assert np.allclose(ssm[inside], (part.mean + part.slope * (driver - driver.mean(axis=0)))[inside])
 
 
-def test_a_pixel_that_cannot_tell_gets_what_its_area_has() -> None:
+def test_a_pixel_that_cannot_tell_gets_what_its_extent_has() -> None:
     values, driver = sample(3, missing=0)
     values[:, 0, 0] = np.nan  # nothing known
     values[2:, 0, 1] = np.nan  # two dates
@@ -81,19 +81,19 @@ def test_a_pixel_that_cannot_tell_gets_what_its_area_has() -> None:
     fits = fit_pixels(values, driver, SEASONS)
     assert np.isnan(fits.slope[0]).tolist() == [True, True, True]
     found = fits.pooled(1.0, NOWHERE)
-    assert np.allclose(found.slope[0], fits.area_slope)
+    assert np.allclose(found.slope[0], fits.extent_slope)
     assert found.mean[0, 0] == pytest.approx(np.nanmean(values))
     assert found.mean[0, 2] - found.mean[1, 1] == pytest.approx(fits.mean[0, 2] - fits.mean[1, 1])
     assert np.isfinite(found.ssm(driver)).all()
 
 
-def test_an_area_without_labels_gets_the_mean_areas_response() -> None:
+def test_an_extent_without_labels_gets_the_mean_extents_response() -> None:
     values, driver = sample(4, missing=0)
     known, other = fit_pixels(values, driver, SEASONS), fit_pixels(values / 2, driver, SEASONS)
     unknown = fit_pixels(np.full_like(values, np.nan), driver, SEASONS)
     population = Population.of([known, unknown, other])
     assert population.mean == pytest.approx(0.75 * values.mean())
-    assert population.slope == pytest.approx(0.75 * known.area_slope)
+    assert population.slope == pytest.approx(0.75 * known.extent_slope)
     found = unknown.pooled(0.4, population)
     assert np.allclose(found.linear(driver), population.mean + population.slope * (driver - population.centre))
     assert np.isnan(Population.of([unknown]).mean)
@@ -109,4 +109,4 @@ def test_what_cannot_be_fitted_is_refused(correlation: float, dates: int) -> Non
 def test_pixel_fits_know_which_pixels_have_values() -> None:
     fits = PixelFits(np.array([[0.5, np.nan]]), np.array([[np.nan, np.nan]]), np.array([[1.0, np.nan]]), 0.5)
     assert fits.known.tolist() == [[True, False]]
-    assert fits.area_slope == 0
+    assert fits.extent_slope == 0

@@ -97,7 +97,7 @@ def test_smoothing_averages_known_neighbours(size: int) -> None:
     assert np.allclose(smoothed(values, size), expected, equal_nan=True)
 
 
-def area(seed: int = 0, ratio: bool = True) -> tuple[Retrieved, np.ndarray]:
+def extent(seed: int = 0, ratio: bool = True) -> tuple[Retrieved, np.ndarray]:
     rng = np.random.default_rng(seed)
     driver = rng.gamma(1, 2, (10, 1, 1))
     relative = rng.normal(0.5, 0.4, (10, 8, 7)) + 0.1 * driver
@@ -112,19 +112,19 @@ def traits(found: Retrieved, driver: np.ndarray) -> Traits:
     return Traits.of(found, base, driver, TRAINING, SEASONS, pixel_m=150)
 
 
-def test_features_lie_around_the_areas_mean_of_the_date() -> None:
-    found, driver = area()
+def test_features_lie_around_the_extents_mean_of_the_date() -> None:
+    found, driver = extent()
     features = traits(found, driver).features(driver[9])
     assert np.abs(features.mean(axis=(1, 2))).max() < 1e-12
     half = len(features) // 2
-    # the second half is the first times the driver's anomaly; of fixed traits that is one number for the area
+    # the second half is the first times the driver's anomaly; of fixed traits that is one number for the extent
     fixed = slice(2, half)
     anomaly = driver[9] - driver[TRAINING].mean()
     assert np.allclose(features[half:][fixed], features[fixed] * anomaly)
 
 
 def test_held_out_dates_change_no_trait() -> None:
-    found, driver = area()
+    found, driver = extent()
     changed = found.relative.copy()
     changed[~TRAINING] = 7
     other = Retrieved(changed, found.span, found.level, found.spread, found.ratio)
@@ -132,14 +132,14 @@ def test_held_out_dates_change_no_trait() -> None:
 
 
 def test_noise_is_what_the_driver_leaves_of_the_training_dates() -> None:
-    found, driver = area()
+    found, driver = extent()
     made = traits(found, driver)
     left = found.relative[TRAINING] - made.relative.linear(driver[TRAINING])
     assert made.noise[3, 3] == pytest.approx(np.sqrt((left[:, 3, 3] ** 2).sum() / 6))
     assert np.isnan(made.noise[0, 0])
-    assert made.features(driver[9])[0, 0, 0] == 0  # an unknown trait is the area's mean
+    assert made.features(driver[9])[0, 0, 0] == 0  # an unknown trait is the extent's mean
 
 
 def test_without_the_other_polarisation_its_trait_is_left_out() -> None:
-    (both, driver), (one, _) = area(), area(ratio=False)
+    (both, driver), (one, _) = extent(), extent(ratio=False)
     assert set(traits(both, driver).names) - set(traits(one, driver).names) == {"cross-polarised"}

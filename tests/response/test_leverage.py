@@ -26,15 +26,17 @@ def test_a_driver_that_never_varied_tells_nothing() -> None:
 
 
 def test_a_training_date_is_far_from_the_other_seasons_and_a_later_one_from_all(made_up) -> None:
-    area = made_up()
-    training = area.seasons < 2023
-    form = ClosedForm.fit([area.area], area.dates, training, Settings(penalties=()))
+    extent = made_up()
+    training = extent.seasons < 2023
+    form = ClosedForm.fit([extent.extent], extent.dates, training, Settings(penalties=()))
     found = form.leverages(0)
-    for season, others in ((2020, area.seasons > 2020), (2023, area.seasons < 2023)):
-        known = area.driver[training & others]
-        own = area.driver[area.seasons == season]
+    for season, others in ((2020, extent.seasons > 2020), (2023, extent.seasons < 2023)):
+        known = extent.driver[training & others]
+        own = extent.driver[extent.seasons == season]
         square = ((known - known.mean(axis=0)) ** 2).sum(axis=0)
-        assert found[area.seasons == season] == pytest.approx(1 / len(known) + (own - known.mean(axis=0)) ** 2 / square)
+        assert found[extent.seasons == season] == pytest.approx(
+            1 / len(known) + (own - known.mean(axis=0)) ** 2 / square
+        )
 
 
 def test_it_comes_back_from_its_state() -> None:

@@ -59,7 +59,7 @@ def test_without_an_earlier_image_nothing_is_added() -> None:
     assert images().carry(MOMENTS[3]).known == pytest.approx(5 / 6)  # one pixel never had a label
 
 
-def test_what_an_area_shares_on_a_date_is_not_carried() -> None:
+def test_what_an_extent_shares_on_a_date_is_not_carried() -> None:
     labels, forecast = np.random.default_rng(0).random((2, 5, 3, 2))
     labels[0, 0, 0] = np.nan
     left, right = (Earlier.of(each, forecast, MOMENTS, 1.2) for each in (labels, labels + DRIVER))

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mlssm.patches.dates import seasons as seasons_of
-from mlssm.response.areas import Backscatter
+from mlssm.response.extents import Backscatter
 from mlssm.response.inner import Dates
-from mlssm.retrieval.fit import fit_areas
+from mlssm.retrieval.fit import fit_extents
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.stack import load_stack
 
@@ -40,10 +40,10 @@ def script() -> ModuleType:
 @pytest.mark.parametrize("metres", FOUND)
 def test_the_table_comes_out(script: ModuleType, santa_barbara: Any, metres: int) -> None:
     cube = santa_barbara.cube
-    areas = script.block_areas(cube, metres, script.STATION)
+    extents = script.block_extents(cube, metres, script.STATION)
     dates = Dates(cube.local_days, seasons_of(cube.local_days, 9))
     for name, expected in FOUND[metres].items():
-        scores = script.held_out(areas, dates, script.MODELS[name])
+        scores = script.held_out(extents, dates, script.MODELS[name])
         assert [scores["forecast"].r2, scores["nowcast"].r2] == pytest.approx(expected, abs=0.0012), name
         if name == "yardstick":
             assert [scores["forecast"].rmse, scores["nowcast"].rmse] == pytest.approx(RMSE[metres], abs=0.001)
@@ -54,16 +54,16 @@ def test_labels_as_a_function_of_dates_are_the_retrievals(input_name: str, reque
     found = request.getfixturevalue(input_name)
     config = found.config("retrieval.multilook_m=150").retrieval
     stack = load_stack(found.cube, config)
-    masked = np.zeros(stack.working.areas[0].shape, bool)
+    masked = np.zeros(stack.working.extents[0].shape, bool)
     masked[0, 0] = True
-    masks = DateMasks({(0, 1): masked}, tuple(area.shape for area in stack.working.areas))
+    masks = DateMasks({(0, 1): masked}, tuple(extent.shape for extent in stack.working.extents))
     training = np.arange(len(found.cube.times)) % 3 > 0
-    retrieval = fit_areas(found.cube, stack, config, training, masks)
+    retrieval = fit_extents(found.cube, stack, config, training, masks)
     everything, times = (slice(None), slice(None)), np.arange(len(training))
     source = Backscatter.of(found.cube, stack, masks, config)
     for number, retrieve in enumerate(source.retrievals()):
         made = retrieve(training)
-        sigma = stack.areas[number].backscatter(times, *everything)
+        sigma = stack.extents[number].backscatter(times, *everything)
         sigma[masks.of(number, times, *everything)] = np.nan
         labels, _ = retrieval[number].retrieve(sigma, found.cube.orbits, *everything)
         assert np.array_equal(made.ssm.astype(np.float32), labels, equal_nan=True)
@@ -78,12 +78,14 @@ def test_level_spread_and_ratio_are_those_of_the_training_dates(santa_barbara: A
     config = santa_barbara.config("retrieval.multilook_m=150").retrieval
     stack = load_stack(santa_barbara.cube, config)
     source = Backscatter.of(
-        santa_barbara.cube, stack, DateMasks({}, tuple(a.shape for a in stack.working.areas)), config
+        santa_barbara.cube, stack, DateMasks({}, tuple(a.shape for a in stack.working.extents)), config
     )
     training = np.arange(22) < 17
     made = source.retrievals()[0](training)
     assert source.cross is not None
-    sigma, cross = (part.areas[0].backscatter(slice(None), slice(None), slice(None)) for part in (stack, source.cross))
+    sigma, cross = (
+        part.extents[0].backscatter(slice(None), slice(None), slice(None)) for part in (stack, source.cross)
+    )
     known = np.isfinite(made.level)
     assert np.allclose(made.level[known], sigma[training].mean(axis=0, dtype=float)[known])
     assert np.allclose(made.spread[known], sigma[training].std(axis=0, dtype=float)[known])

@@ -34,15 +34,15 @@ class SpeckledCube(Cube):
     clean: Cube
     draw: int
 
-    def backscatter(self, time: int, polarisation: str, area) -> np.ndarray:
+    def backscatter(self, time: int, polarisation: str, extent) -> np.ndarray:
         """Gamma-distributed speckle on the noise-free power, dB."""
         looks = self.manifest.looks
-        power = np.random.default_rng([self.draw, time]).standard_gamma(looks, area.shape) / looks
-        return (self.clean.backscatter(time, polarisation, area) + 10 * np.log10(power)).astype(np.float32)
+        power = np.random.default_rng([self.draw, time]).standard_gamma(looks, extent.shape) / looks
+        return (self.clean.backscatter(time, polarisation, extent) + 10 * np.log10(power)).astype(np.float32)
 
     def drawn(self, draw: int, time: int, pixels: int) -> np.ndarray:
         """Another draw of an image, averaged over blocks; dB."""
-        image = replace(self, draw=draw).backscatter(time, "VV", self.areas[0])
+        image = replace(self, draw=draw).backscatter(time, "VV", self.extents[0])
         return multilook_db(image, pixels, "block", 0.5)[0]
 
     @property
@@ -75,11 +75,11 @@ def test_the_cap_is_the_r2_of_the_best_monotone_map_of_the_truth(
     training, test = season < season.max(), np.flatnonzero(season == season.max())
     noisy = SpeckledCube(tmp_path / "noisy.zarr", area.cube.manifest.model_copy(update={"looks": looks}), area.cube, 0)
     stack = load_stack(noisy, config)
-    clean = load_stack(area.cube, config).areas[0].backscatter(test, *WHOLE)
+    clean = load_stack(area.cube, config).extents[0].backscatter(test, *WHOLE)
     fitted = fit_retrieval(noisy, stack, config, training, DateMasks({}, (clean.shape[1:],)))
     found, orbits = fitted.labels(0, test, *WHOLE), area.cube.orbits[test]
     copies = (np.stack([noisy.drawn(draw, int(time), pixels) for time in test]) for draw in range(1, DRAWS))
-    others = np.stack([fitted.areas[0].retrieve(each, orbits, *WHOLE)[0] for each in copies])
+    others = np.stack([fitted.extents[0].retrieve(each, orbits, *WHOLE)[0] for each in copies])
     sums = torch.zeros(1, 10, len(SUMS), dtype=torch.float64)
     for at in (orbits == orbit for orbit in np.unique(orbits)):
         rows, cols = np.nonzero(np.isfinite(found.ssm[at]).all(axis=0))

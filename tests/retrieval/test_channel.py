@@ -20,8 +20,8 @@ def lacking(watershed: Any, tmp_path: Path) -> Any:
 
     def make(*times: int) -> Cube:
         class Lacking(Cube):
-            def backscatter(self, time: int, polarisation: str, area: Any) -> Any:
-                found = super().backscatter(time, polarisation, area)
+            def backscatter(self, time: int, polarisation: str, extent: Any) -> Any:
+                found = super().backscatter(time, polarisation, extent)
                 return np.full_like(found, np.nan) if polarisation == "VH" and time in times else found
 
         path = tmp_path / f"{len(times)}.zarr"
@@ -40,20 +40,20 @@ def test_a_channel_is_the_weighted_sum_of_decibels_each_averaged_in_power(waters
     config = watershed.config(MIX, "retrieval.multilook_m=90").retrieval
     found = load_stack(watershed.cube, config)
     alone = {name: load_stack(watershed.cube, config.of_polarisation(name)) for name in ("VV", "VH")}
-    one, two = (alone[name].areas[0].backscatter(EVERYTHING, EVERYTHING, EVERYTHING) for name in ("VV", "VH"))
-    mixed = found.areas[0].backscatter(EVERYTHING, EVERYTHING, EVERYTHING)
+    one, two = (alone[name].extents[0].backscatter(EVERYTHING, EVERYTHING, EVERYTHING) for name in ("VV", "VH"))
+    mixed = found.extents[0].backscatter(EVERYTHING, EVERYTHING, EVERYTHING)
     np.testing.assert_allclose(mixed, 0.7 * one + 0.3 * two, atol=1e-4)
-    np.testing.assert_array_equal(found.areas[0].leading(EVERYTHING, EVERYTHING, EVERYTHING), one)
+    np.testing.assert_array_equal(found.extents[0].leading(EVERYTHING, EVERYTHING, EVERYTHING), one)
     assert found.channel == {"VV": 0.7, "VH": 0.3}
     assert abs(found.squared_weights - 0.58) < 1e-9
     assert alone["VH"].squared_weights == 1
     rows, cols = np.array([3, 5]), np.array([2, 7])
-    np.testing.assert_array_equal(found.areas[0].backscatter(EVERYTHING, rows, cols), mixed[:, rows, cols])
+    np.testing.assert_array_equal(found.extents[0].backscatter(EVERYTHING, rows, cols), mixed[:, rows, cols])
 
 
 def test_images_without_a_part_are_left_out_and_told(lacking: Any, watershed: Any, caplog: Any) -> None:
     found = load_stack(lacking(2, 5), watershed.config(MIX).retrieval)
-    values = found.areas[0].backscatter(EVERYTHING, EVERYTHING, EVERYTHING)
+    values = found.extents[0].backscatter(EVERYTHING, EVERYTHING, EVERYTHING)
     assert [time for time, image in enumerate(values) if np.isnan(image).all()] == [2, 5]
     assert "images lack VH and have no label" in caplog.text
 
@@ -64,7 +64,7 @@ def test_where_half_of_the_images_lack_a_part_the_leading_one_stands_alone(
     number = len(watershed.cube.times)
     found = load_stack(lacking(*range(number // 2 + 1)), watershed.config(MIX).retrieval)
     assert found.channel == {"VV": 1.0}
-    assert np.isfinite(found.areas[0].backscatter(EVERYTHING, EVERYTHING, EVERYTHING)).any(axis=(1, 2)).all()
+    assert np.isfinite(found.extents[0].backscatter(EVERYTHING, EVERYTHING, EVERYTHING)).any(axis=(1, 2)).all()
     assert "images lack VH: the labels are of VV alone" in caplog.text
 
 
@@ -81,7 +81,7 @@ def test_a_platforms_offset_is_taken_off_its_images(watershed: Any, tmp_path: Pa
     plain = load_stack(watershed.cube, config)
     assert set(watershed.cube.platforms) == {"S1A"}
     moved = load_stack(watershed.cube, config.model_copy(update={"platform_offsets_db": {"S1A": 0.5}}))
-    one, two = (each.areas[0].backscatter(EVERYTHING, EVERYTHING, EVERYTHING) for each in (plain, moved))
+    one, two = (each.extents[0].backscatter(EVERYTHING, EVERYTHING, EVERYTHING) for each in (plain, moved))
     np.testing.assert_allclose(two, one - 0.5, atol=1e-5)
     with pytest.raises(DataError, match=r"platform_offsets_db names S1C, and the images are of S1A"):
         load_stack(watershed.cube, config.model_copy(update={"platform_offsets_db": {"S1C": 0.1}}))

@@ -1,6 +1,6 @@
 import numpy as np
 
-from mlssm.retrieval.labels import AreaRetrieval, relative_moisture, reliability
+from mlssm.retrieval.labels import ExtentRetrieval, relative_moisture, reliability
 from mlssm.retrieval.references import References
 
 NAN = np.nan
@@ -22,13 +22,13 @@ def test_a_pixel_that_never_changes_has_no_ssm() -> None:
     assert np.isnan(relative_moisture(np.array([-11.0, -12, -13]), np.array(-12.0), np.array(-12.0))).all()
 
 
-def area(by_orbit: dict[int, References], shared: bool) -> AreaRetrieval:
+def extent(by_orbit: dict[int, References], shared: bool) -> ExtentRetrieval:
     usable = {orbit: np.array([[True, True, False]]) for orbit in by_orbit}
-    return AreaRetrieval(by_orbit, usable, {}, None, shared)
+    return ExtentRetrieval(by_orbit, usable, {}, None, shared)
 
 
 def test_each_orbit_has_its_own_references_and_masked_is_nan() -> None:
-    fitted = area({71: references(-20, -10), 137: references(-15, -5)}, shared=False)
+    fitted = extent({71: references(-20, -10), 137: references(-15, -5)}, shared=False)
     sigma, rows = np.full((2, 1, 3), -10.0), slice(None)
     ssm, sensitivity = fitted.retrieve(sigma, np.array([71, 137]), rows, rows)
     np.testing.assert_allclose(ssm, [[[1, 1, NAN]], [[0.5, 0.5, NAN]]])
@@ -37,12 +37,12 @@ def test_each_orbit_has_its_own_references_and_masked_is_nan() -> None:
 
 def test_an_orbit_without_training_dates_is_masked_even_beside_images_of_no_known_orbit() -> None:
     """0 is also how an unknown orbit is written; its references are no other orbit's."""
-    fitted = area({0: references(-20, -10)}, shared=False)
+    fitted = extent({0: references(-20, -10)}, shared=False)
     sigma, rows = np.full((2, 1, 3), -15.0), slice(None)
     found = fitted.retrieve(sigma, np.array([0, 137]), rows, rows)[0]
     np.testing.assert_allclose(found[0], [[0.5, 0.5, NAN]])
     assert np.isnan(found[1]).all()
-    together = area({0: references(-20, -10)}, shared=True)
+    together = extent({0: references(-20, -10)}, shared=True)
     found = together.retrieve(sigma, np.array([71, 137]), rows, rows)[0]
     np.testing.assert_allclose(found[:, 0, :2], 0.5)
 
@@ -50,7 +50,7 @@ def test_an_orbit_without_training_dates_is_masked_even_beside_images_of_no_know
 def test_labels_with_a_slope_are_those_at_40_degrees() -> None:
     angle, slope = np.array([[30.0, 40, 45]]), np.full((1, 3), -0.2)
     usable = {0: np.ones((1, 3), bool)}
-    fitted = AreaRetrieval({0: references(-15, -5)}, usable, {137: angle}, slope, shared=True)
+    fitted = ExtentRetrieval({0: references(-15, -5)}, usable, {137: angle}, slope, shared=True)
     sigma = -10 + slope * (angle - 40)
     found, _ = fitted.retrieve(sigma[None], np.array([137]), EVERYTHING, EVERYTHING)
     np.testing.assert_allclose(found, 0.5, atol=1e-6)

@@ -6,7 +6,7 @@ import pytest
 
 from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
 from mlssm.retrieval.reasons import Reason
-from mlssm.weather.field import AreaPixels, WeatherField
+from mlssm.weather.field import ExtentPixels, WeatherField
 from mlssm.weather.stations import VARIABLES, StationWeather
 
 NAN = np.nan
@@ -23,7 +23,7 @@ def field(train_config) -> WeatherField:
     values[:, :, TEMPERATURE] = 2.0
     nothing = np.zeros(2)
     weather = StationWeather(DAYS, ("A", "B"), nothing, nothing, nothing, values)
-    place = AreaPixels(np.arange(5) * 1000.0, np.zeros(1), np.array([[0, 250, 400, 700, 1000]], np.float32))
+    place = ExtentPixels(np.arange(5) * 1000.0, np.zeros(1), np.array([[0, 250, 400, 700, 1000]], np.float32))
     return WeatherField(weather, np.array([[0.0, 0], [4000, 0]]), (place,), train_config().weather)
 
 
@@ -63,7 +63,7 @@ def transect(train_config, mountain: tuple[float, float], lowland: tuple[float, 
     height, nothing = np.array([0.0, 3000.0]), np.zeros(2)
     weather = StationWeather(days, ("A", "B"), nothing, nothing, height, values)
     x = np.arange(301) * 100.0
-    place = AreaPixels(x, np.zeros(1), (x / 10).astype(np.float32)[None])
+    place = ExtentPixels(x, np.zeros(1), (x / 10).astype(np.float32)[None])
     return WeatherField(weather, np.array([[0.0, 0], [30_000, 0]]), (place,), train_config().weather)
 
 
@@ -127,9 +127,9 @@ def test_days_without_temperature_are_left_and_told(field: WeatherField, train_c
     assert "1 acquisitions have no air temperature" in caplog.text
 
 
-def test_tall_areas_are_masked_in_bands_as_in_one(field: WeatherField, train_config) -> None:
+def test_tall_extents_are_masked_in_bands_as_in_one(field: WeatherField, train_config) -> None:
     rng = np.random.default_rng(0)
-    tall = AreaPixels(np.arange(3) * 1000.0, np.arange(600) * -30.0, rng.uniform(0, 900, (600, 3)).astype(np.float32))
+    tall = ExtentPixels(np.arange(3) * 1000.0, np.arange(600) * -30.0, rng.uniform(0, 900, (600, 3)).astype(np.float32))
     config = train_config().retrieval
     masks = frozen_or_snowy(dataclasses.replace(field, places=(tall,)), DAYS[:1], config)
     found = masks.of(0, np.array([0]), EVERYTHING, EVERYTHING)[0]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mlssm.errors import ConfigError, DataError
-from mlssm.retrieval.fit import Retrieval, fit_areas, fit_retrieval, time_of_day
-from mlssm.retrieval.labels import AreaRetrieval
+from mlssm.retrieval.fit import Retrieval, fit_extents, fit_retrieval, time_of_day
+from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.reasons import Reason
 from mlssm.retrieval.references import References
@@ -20,7 +20,7 @@ def fitted(watershed: Any) -> Any:
     def fit(*changes: str, frozen: int | None = None) -> Retrieval:
         config = watershed.config("retrieval.multilook_m=90", *changes).retrieval
         stack = load_stack(watershed.cube, config)
-        shape = stack.areas[0].packed.shape[1:]
+        shape = stack.extents[0].packed.shape[1:]
         masks = {} if frozen is None else {(0, frozen): np.full(shape, Reason.FROZEN, np.uint16)}
         training = np.arange(len(watershed.cube.times)) % 4 > 0
         return fit_retrieval(watershed.cube, stack, config, training, DateMasks(masks, (shape,)))
@@ -42,12 +42,12 @@ def test_what_has_no_label_has_a_reason_and_what_has_one_has_none(fitted: Any, w
 
 def test_mornings_and_evenings_are_the_orbits_where_each_has_one(fitted: Any, watershed: Any) -> None:
     shared = fitted("retrieval.per_orbit=false", "retrieval.per_time_of_day=true")
-    assert set(shared.areas[0].references) == {-1, -2}
+    assert set(shared.extents[0].references) == {-1, -2}
     times = np.arange(len(watershed.cube.times))
     one, two = (each.labels(0, times, *WHOLE).ssm for each in (shared, fitted()))
     np.testing.assert_array_equal(one, two)
-    again = AreaRetrieval.restored(shared.areas[0].state())
-    sigma = shared.stack.areas[0].backscatter(times, *WHOLE)
+    again = ExtentRetrieval.restored(shared.extents[0].state())
+    sigma = shared.stack.extents[0].backscatter(times, *WHOLE)
     np.testing.assert_array_equal(again.retrieve(sigma, watershed.cube.orbits, *WHOLE)[0], one)
 
 
@@ -66,7 +66,7 @@ def test_choices_that_exclude_each_other_are_refused(fitted: Any) -> None:
 def test_a_value_far_below_the_dry_reference_is_no_label() -> None:
     level = References(*(np.full((1, 2), value) for value in (-12.0, -7.0, -10.0)))
     usable, none = {0: np.ones((1, 2), bool)}, {0: np.zeros((1, 2), np.uint16)}
-    found = AreaRetrieval({0: level}, usable, {}, None, True, edge_below_db=10, reasons=none)
+    found = ExtentRetrieval({0: level}, usable, {}, None, True, edge_below_db=10, reasons=none)
     sigma, orbits = np.array([[[-21.9, -22.1]], [[-9.5, np.nan]]]), np.array([1, 1])
     ssm, _ = found.retrieve(sigma, orbits, ALL, ALL)
     np.testing.assert_allclose(ssm, [[[0, np.nan]], [[0.5, np.nan]]])
@@ -80,20 +80,20 @@ def test_layover_and_dense_forest_are_masked_where_asked(fitted: Any, watershed:
     hidden = fitted("retrieval.layover_shadow=true")
     forest = fitted("retrieval.forest_above_db=-7.5")
     for strict, reason in ((hidden, Reason.LAYOVER_SHADOW), (forest, Reason.DENSE_FOREST)):
-        for key, flags in strict.areas[0].reasons.items():
+        for key, flags in strict.extents[0].reasons.items():
             with_bit = (flags & reason) != 0
-            np.testing.assert_array_equal(flags & ~np.uint16(reason), plain.areas[0].reasons[key])
+            np.testing.assert_array_equal(flags & ~np.uint16(reason), plain.extents[0].reasons[key])
             assert with_bit.any() == (reason == Reason.DENSE_FOREST)  # the simulated slopes are gentle
     cube = watershed.cube
     bare = type(cube)(cube.path, cube.manifest.model_copy(update={"polarisations": ("VV",)}))
     config = watershed.config("retrieval.forest_above_db=-7.5").retrieval
-    none = DateMasks({}, (plain.stack.areas[0].packed.shape[1:],))
+    none = DateMasks({}, (plain.stack.extents[0].packed.shape[1:],))
     with pytest.raises(DataError, match="forest_above_db needs images in VH"):
-        fit_areas(bare, load_stack(bare, config), config, np.ones(len(cube.times), bool), none)
+        fit_extents(bare, load_stack(bare, config), config, np.ones(len(cube.times), bool), none)
 
 
 def test_water_is_the_same_in_a_mix_as_in_vv(fitted: Any) -> None:
-    mixed, plain = (fitted(f"retrieval.polarisation={name}").areas[0].reasons for name in ("null", "VV"))
+    mixed, plain = (fitted(f"retrieval.polarisation={name}").extents[0].reasons for name in ("null", "VV"))
     for key, flags in plain.items():
         np.testing.assert_array_equal(mixed[key] & Reason.WATER, flags & Reason.WATER)
         assert (flags & Reason.WATER).any()

@@ -81,7 +81,7 @@ def test_pooled_slopes_are_nearer_to_the_truth_and_as_wrong_as_they_say() -> Non
     assert abs(found.error[1, 1] - np.sqrt(0.2) * 0.06) < 0.002
     off = (found.value - truth)[1:]
     assert abs(off.std() / found.error[1:].mean() - 1) < 0.05
-    # a pixel without a slope of its own has the area's, and its error is the spread of the slopes
+    # a pixel without a slope of its own has the extent's, and its error is the spread of the slopes
     assert abs(found.value[0, 0] + 0.12) < 0.005
     assert abs(found.error[0, 0] - 0.03) < 0.003
     unknown = AngleSlope(np.full((2, 2), NAN), np.full((2, 2), NAN))

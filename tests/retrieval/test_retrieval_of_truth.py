@@ -20,7 +20,7 @@ EVERYTHING = slice(None)
 
 def retrieve(cube: Cube, config: RetrievalConfig, training: np.ndarray) -> Retrieval:
     stack = load_stack(cube, config)
-    return fit_retrieval(cube, stack, config, training, DateMasks({}, tuple(a.packed.shape[1:] for a in stack.areas)))
+    return fit_retrieval(cube, stack, config, training, DateMasks({}, tuple(a.packed.shape[1:] for a in stack.extents)))
 
 
 def labels(retrieval: Retrieval, cube: Cube):
@@ -126,10 +126,10 @@ def test_digest_knows_slope_and_masks(watershed, training: np.ndarray) -> None:
 def test_slope_of_the_incidence_angle_is_about_the_simulated_one(silent_watershed, training: np.ndarray) -> None:
     """-0.12 dB a degree: the orbits see other days, so that the median over pixels is what can be told."""
     changes = "retrieval.per_orbit=false", "retrieval.incidence_slope=true", "retrieval.multilook_m=0"
-    area = retrieve(silent_watershed.cube, silent_watershed.config(*changes).retrieval, training).areas[0]
-    forest = area.references[0].sensitivity < 1.5  # little moisture to confound it
+    extent = retrieve(silent_watershed.cube, silent_watershed.config(*changes).retrieval, training).extents[0]
+    forest = extent.references[0].sensitivity < 1.5  # little moisture to confound it
     assert forest.sum() > 50
-    assert np.median(area.slope[forest]) == pytest.approx(-0.12, abs=0.03)
+    assert np.median(extent.slope[forest]) == pytest.approx(-0.12, abs=0.03)
 
 
 def test_masked_is_nan_never_0(watershed, training: np.ndarray) -> None:
@@ -138,7 +138,7 @@ def test_masked_is_nan_never_0(watershed, training: np.ndarray) -> None:
     fitted = retrieve(watershed.cube, config, training)
     found = labels(fitted, watershed.cube)
     for orbit in np.unique(watershed.cube.orbits):
-        references, times = fitted.areas[0].references[int(orbit)], watershed.cube.orbits == orbit
+        references, times = fitted.extents[0].references[int(orbit)], watershed.cube.orbits == orbit
         weak = ~((references.sensitivity >= 2) & (references.mean > -20))
         assert weak.any()
         assert np.isnan(found.ssm[times][:, weak]).all()
@@ -150,7 +150,7 @@ def test_frozen_dates_are_neither_fitted_on_nor_labelled(watershed, training: np
     """Masked everywhere, a training date is as good as not there."""
     config = watershed.config().retrieval
     stack = load_stack(watershed.cube, config)
-    shape = stack.areas[0].packed.shape[1:]
+    shape = stack.extents[0].packed.shape[1:]
     frozen = int(np.flatnonzero(training)[3])
     masks = DateMasks({(0, frozen): np.ones(shape, bool)}, (shape,))
     without = training.copy()
@@ -160,7 +160,7 @@ def test_frozen_dates_are_neither_fitted_on_nor_labelled(watershed, training: np
     assert np.isnan(masked.labels(0, np.array([frozen]), EVERYTHING, EVERYTHING).ssm).all()
 
 
-def test_labels_of_a_patch_are_those_of_the_area(watershed, training: np.ndarray) -> None:
+def test_labels_of_a_patch_are_those_of_the_extent(watershed, training: np.ndarray) -> None:
     fitted = retrieve(watershed.cube, watershed.config().retrieval, training)
     whole, times = labels(fitted, watershed.cube), np.array([5, 9])
     part = fitted.labels(0, times, slice(3, 11), slice(2, 7))
@@ -200,11 +200,11 @@ def test_a_polarisation_that_is_not_there_is_refused(watershed) -> None:
 
 @pytest.mark.parametrize(("metres", "least", "most"), [(150, 0.85, 0.95), (300, 0.95, 0.99)])
 def test_cap_of_santa_barbara(santa_barbara, metres: int, least: float, most: float) -> None:
-    """Pooled over the five areas."""
+    """Pooled over the five extents."""
     config, cube = santa_barbara.config(f"retrieval.multilook_m={metres}").retrieval, santa_barbara.cube
     fitted = retrieve(cube, config, np.ones(len(cube.times), bool))
     assert 10 < fitted.speckle.looks < 14
-    found = [fitted.labels(area, np.arange(22), EVERYTHING, EVERYTHING) for area in range(5)]
+    found = [fitted.labels(extent, np.arange(22), EVERYTHING, EVERYTHING) for extent in range(5)]
     names = "ssm", "standard_error"
     ssm, error = (np.concatenate([getattr(each, name).ravel() for each in found]) for name in names)
     assert least < 1 - np.nanmean(error**2) / np.nanvar(ssm) < most

@@ -14,10 +14,10 @@ from mlssm.retrieval.stack import load_stack
 def source(area, training: np.ndarray, *changes: str, masked: bool = False) -> Source:
     config = area.config(*changes).retrieval
     stack = load_stack(area.cube, config)
-    shapes = tuple(each.packed.shape[1:] for each in stack.areas)
+    shapes = tuple(each.packed.shape[1:] for each in stack.extents)
     masks = DateMasks({(0, 2): np.ones(shapes[0], bool)} if masked else {}, shapes)
     fitted = fit_retrieval(area.cube, stack, config, training, masks)
-    return Source(area.cube, stack, fitted.areas, masks, Speckle(10), config, training)
+    return Source(area.cube, stack, fitted.extents, masks, Speckle(10), config, training)
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +33,16 @@ def test_sample_lies_between_its_references(watershed, training: np.ndarray, mod
     assert sample.relative.shape[1] <= PIXELS
     assert known.any()
     assert not known[2].any()  # masked
-    whole, times = found.stack.areas[0].backscatter(slice(None), slice(None), slice(None)), np.arange(len(known))
-    relative, sensitivity = found.areas[0].relative(whole, watershed.cube.orbits, slice(None), slice(None))
-    usable = np.logical_or.reduce([*found.areas[0].usable.values()])
+    whole, times = found.stack.extents[0].backscatter(slice(None), slice(None), slice(None)), np.arange(len(known))
+    relative, sensitivity = found.extents[0].relative(whole, watershed.cube.orbits, slice(None), slice(None))
+    usable = np.logical_or.reduce([*found.extents[0].usable.values()])
     clear = times != 2
     np.testing.assert_array_equal(sample.relative[clear], relative[:, usable][clear])
     np.testing.assert_array_equal(sample.sensitivity, sensitivity[:, usable])
     assert 0 < sample.looks.min() <= sample.looks.max() <= 90 + 1e-9
 
 
-def test_a_large_area_is_sampled_evenly(watershed, training: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_extent_is_sampled_evenly(watershed, training: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     found = source(watershed, training, "retrieval.multilook_m=0")
     whole = draw_sample(found).relative
     monkeypatch.setattr(sample_module, "PIXELS", 100)
@@ -58,11 +58,11 @@ def test_uneven_brightness_costs_looks(watershed, training: np.ndarray, tmp_path
     class Chequered:
         """The cube, with other images."""
 
-        orbits, areas = watershed.cube.orbits, watershed.cube.areas
+        orbits, extents = watershed.cube.orbits, watershed.cube.extents
 
-        def backscatter(self, time: int, polarisation: str, area) -> np.ndarray:
-            board = np.indices(area.shape).sum(axis=0) % 2
-            speckle = np.random.default_rng(time).gamma(10, 0.1, area.shape)
+        def backscatter(self, time: int, polarisation: str, extent) -> np.ndarray:
+            board = np.indices(extent.shape).sum(axis=0) % 2
+            speckle = np.random.default_rng(time).gamma(10, 0.1, extent.shape)
             return (10 * np.log10(speckle) + 10 * board).astype(np.float32)
 
     looks = draw_sample(Source(Chequered(), *(getattr(found, name) for name in NAMES))).looks / 10
@@ -73,4 +73,4 @@ def test_uneven_brightness_costs_looks(watershed, training: np.ndarray, tmp_path
     assert {*nearest} == {*kinds}
 
 
-NAMES = ("stack", "areas", "masks", "speckle", "config", "training")
+NAMES = ("stack", "extents", "masks", "speckle", "config", "training")

@@ -13,21 +13,21 @@ BLOCKS = [
 ]
 
 
-def test_blocks_go_on_from_area_to_area() -> None:
+def test_blocks_go_on_from_extent_to_extent() -> None:
     assert LAYOUT.blocks.tolist() == [0] * 6 + [1] * 2
     assert LAYOUT.pixels == 5 * 7 + 4 * 3
 
 
-@pytest.mark.parametrize("area", [0, 1])
-def test_every_pixel_has_its_block_and_a_number_of_its_own(area: int) -> None:
-    height, width = LAYOUT.shapes[area]
-    block, pixel = LAYOUT.numbers([PatchPlace(area, 0, slice(0, height), slice(0, width))])
-    np.testing.assert_array_equal(block[0, 0], BLOCKS[area])
-    start = 35 * area
+@pytest.mark.parametrize("extent", [0, 1])
+def test_every_pixel_has_its_block_and_a_number_of_its_own(extent: int) -> None:
+    height, width = LAYOUT.shapes[extent]
+    block, pixel = LAYOUT.numbers([PatchPlace(extent, 0, slice(0, height), slice(0, width))])
+    np.testing.assert_array_equal(block[0, 0], BLOCKS[extent])
+    start = 35 * extent
     np.testing.assert_array_equal(pixel[0, 0].flatten(), np.arange(start, start + height * width))
 
 
-def test_a_patch_that_reaches_past_its_area_keeps_to_it() -> None:
+def test_a_patch_that_reaches_past_its_extent_keeps_to_it() -> None:
     block, pixel = LAYOUT.numbers(
         [PatchPlace(0, 0, slice(3, 7), slice(5, 9)), PatchPlace(1, 0, slice(0, 4), slice(0, 4))]
     )

@@ -21,9 +21,9 @@ from mlssm.scores.sums import (
     MeanLoss,
     Scores,
     ScoreSums,
-    per_area,
     per_bin,
     per_date,
+    per_extent,
     pixel_sums,
     score_values,
     scores,
@@ -121,16 +121,16 @@ def test_per_bin() -> None:
         _assert_equal(score, _expected(p[inside], y[inside], se[inside], best[inside], np.ones(inside.sum())), 1e-10)
 
 
-def test_per_area() -> None:
+def test_per_extent() -> None:
     prediction, target, valid, error, best, date = _pixels(40)
     block = torch.arange(40) % 3
     sums = pixel_sums(prediction, target, valid, error, best, date * 3 + block, groups=DATES * 3, bins=BINS)
-    found = per_area(sums.reshape(DATES, 3, BINS, len(SUMS)), (0, 1, 0))
+    found = per_extent(sums.reshape(DATES, 3, BINS, len(SUMS)), (0, 1, 0))
     assert len(found) == 2
-    for area, blocks in enumerate(((0, 2), (1,))):
+    for extent, blocks in enumerate(((0, 2), (1,))):
         inside = torch.isin(block, torch.tensor(blocks))
         p, y, *noise, _ = _selected(tuple(each[inside] for each in (prediction, target, valid, error, best, date)))
-        _assert_equal(found[area], _expected(p, y, *noise, np.ones_like(y)))
+        _assert_equal(found[extent], _expected(p, y, *noise, np.ones_like(y)))
 
 
 @pytest.mark.parametrize("distribution", ["natural", "balanced"])

@@ -27,7 +27,7 @@ def index(config: DatamoduleConfig, bad: BadFiles = ERROR) -> BackscatterIndex:
 
 
 def read(found: BackscatterIndex, time: int = 0, pol: str = "VV", bad: BadFiles = ERROR) -> Any:
-    return read_pass(found.passes[time], pol, found.grid, found.areas[0], bad)
+    return read_pass(found.passes[time], pol, found.grid, found.extents[0], bad)
 
 
 def decibel(power: Any) -> Any:
@@ -51,12 +51,12 @@ def test_every_delivered_name_parses(shared: Path, opera_conf: dict[str, Any]) -
         assert [group["burst"], group["date"] + "Z", group["processed"] + "Z"] == fields[3:6]
 
 
-def test_santa_barbara_is_22_passes_over_five_areas_on_one_grid(shared: Path, area_files: Any) -> None:
+def test_santa_barbara_is_22_passes_over_five_extents_on_one_grid(shared: Path, area_files: Any) -> None:
     config = area_files.config(root=shared / "santa_barbara")
     found = index(config)
     assert found.grid.crs == "EPSG:32611"
     assert found.grid.pixel == 30
-    assert [area.shape for area in found.areas] == [(100, 100)] * 5
+    assert [extent.shape for extent in found.extents] == [(100, 100)] * 5
     assert len(found.passes) == 22
     assert all(len(overpass.images) == 10 for overpass in found.passes)
     assert {overpass.orbit for overpass in found.passes} == {137}
@@ -64,8 +64,8 @@ def test_santa_barbara_is_22_passes_over_five_areas_on_one_grid(shared: Path, ar
     first = found.passes[0].acquired
     assert first.date() == dt.date(2021, 11, 19)
     assert first == min(image.acquired for image in found.passes[0].images)
-    for area in found.areas:
-        values = read_pass(found.passes[11], "VV", found.grid, area, ERROR)
+    for extent in found.extents:
+        values = read_pass(found.passes[11], "VV", found.grid, extent, ERROR)
         assert values is not None
         assert np.isfinite(values).mean() > 0.9
         assert -20 < np.nanmedian(values) < -3
@@ -108,7 +108,7 @@ def test_bursts_that_overlap_are_averaged_in_linear_power(area_files: Any) -> No
     area_files.image(FLAT)
     area_files.image(lower, "20230101T015905", burst=NEXT, corner=(CORNER[0] + 300, CORNER[1] - 300))
     found = index(area_files.config())
-    assert found.areas == (Window(0, 0, 34, 34),)
+    assert found.extents == (Window(0, 0, 34, 34),)
     values = read(found)
     assert values.shape == (34, 34)
     # by hand: (0.1 + 0.4) / 2 = 0.25, which is -6.0206 dB; the mean of the decibels would be -6.9897
@@ -168,10 +168,10 @@ def test_an_image_of_another_zone_is_warped_onto_the_grid_of_most(area_files: An
     area_files.image(same, "20230113T015902")
     found = index(area_files.config())
     assert found.grid.crs == "EPSG:32611"
-    (area,) = found.areas
-    inner = found.grid.window_of((CORNER[0], CORNER[1] - 720, CORNER[0] + 720, CORNER[1])).within(area).slices
+    (extent,) = found.extents
+    inner = found.grid.window_of((CORNER[0], CORNER[1] - 720, CORNER[0] + 720, CORNER[1])).within(extent).slices
     np.testing.assert_allclose(read(found, 1)[inner], decibel(same), atol=1e-4)  # copied, not blurred
-    x, y = found.grid.centres(area)
+    x, y = found.grid.centres(extent)
     back_east, _ = Transformer.from_crs(32611, 32610, always_xy=True).transform(*np.meshgrid(x, y))
     expected = decibel(0.1 + 0.001 * ((back_east - corner[0]) / 30 - 0.5))
     np.testing.assert_allclose(read(found, 0)[inner], expected[inner], atol=0.01)
@@ -274,13 +274,13 @@ def test_other_producers_names(area_files: Any) -> None:
     np.testing.assert_allclose(read(found), -10, atol=1e-4)
 
 
-def test_areas_far_apart_share_one_grid(area_files: Any) -> None:
+def test_extents_far_apart_share_one_grid(area_files: Any) -> None:
     far = (CORNER[0] + 3000 * 30, CORNER[1] - 2000 * 30)
     area_files.image(FLAT)
     area_files.image(FLAT * 2, "20230101T015920", burst="T137-292325-IW1", corner=far)
     found = index(area_files.config())
-    assert found.areas == (Window(0, 0, 24, 24), Window(2000, 3000, 24, 24))
+    assert found.extents == (Window(0, 0, 24, 24), Window(2000, 3000, 24, 24))
     assert found.grid == Grid("EPSG:32611", CORNER, 30, 2024, 3024)
-    second = read_pass(found.passes[0], "VV", found.grid, found.areas[1], ERROR)
+    second = read_pass(found.passes[0], "VV", found.grid, found.extents[1], ERROR)
     np.testing.assert_allclose(second, decibel(0.2), atol=1e-5)
     assert read(found, pol="VH") is None

@@ -261,7 +261,7 @@ def test_settings_that_contradict_each_other_are_refused(values: Any, message: s
         source(paths="x", **values)
 
 
-def test_areas_without_such_a_layer_do_without_torchgeo() -> None:
+def test_extents_without_such_a_layer_do_without_torchgeo() -> None:
     """Its import takes seconds."""
     code = (
         "import sys, mlssm.prepare.area; print(sorted({'torchgeo', 'torch', 'geopandas', 'numba'} & set(sys.modules)))"

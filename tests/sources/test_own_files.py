@@ -56,12 +56,12 @@ def index(folder: Path, bad: BadFiles | None = None, **known: Any) -> Backscatte
 def levels(found: BackscatterIndex, time: int = 0, bad: BadFiles | None = None) -> dict[str, Any]:
     """dB of each polarisation of a pass."""
     bad, overpass = bad or BadFiles("error"), found.passes[time]
-    return {pol: read_pass(overpass, pol, found.grid, found.areas[0], bad) for pol in overpass.polarisations}
+    return {pol: read_pass(overpass, pol, found.grid, found.extents[0], bad) for pol in overpass.polarisations}
 
 
 def angles(found: BackscatterIndex, orbit: int, bad: BadFiles | None = None) -> Any:
     """Degrees of an orbit."""
-    return read_incidence(found.incidence[orbit], found.grid, found.areas[0], bad or BadFiles("error"), found.angle)
+    return read_incidence(found.incidence[orbit], found.grid, found.extents[0], bad or BadFiles("error"), found.angle)
 
 
 def test_hyp3_by_its_letters_amplitude_is_squared(folder: Path) -> None:
@@ -106,7 +106,7 @@ def test_tiles_of_one_date_are_mosaicked(folder: Path) -> None:
     write(folder / f"{PRODUCT}-0000000000-0000000024.tif", DECIBELS - 2, names=("VV",), corner=(240000 + 720, 3816000))
     found = index(folder)
     assert len(found.passes) == 1
-    both = [read_pass(found.passes[0], "VV", found.grid, area, BadFiles("error")) for area in found.areas]
+    both = [read_pass(found.passes[0], "VV", found.grid, area, BadFiles("error")) for area in found.extents]
     np.testing.assert_allclose(both, [DECIBELS, DECIBELS - 2], atol=1e-4)
 
 
@@ -366,7 +366,7 @@ def test_an_area_that_one_image_alone_sees_is_noticed(folder: Path, caplog: pyte
     for day in range(1, 13):
         write(folder / f"VV_202301{day:02d}T015902_137.tif", DECIBELS)
     write(folder / "VV_20230113T015902_137.tif", DECIBELS, crs="EPSG:32612")
-    assert len(index(folder).areas) == 2
+    assert len(index(folder).extents) == 2
     (line,) = [message for message in caplog.messages if message.startswith("only 1 of 13 passes")]
     assert "VV_20230113T015902_137.tif): is its CRS right?" in line
 

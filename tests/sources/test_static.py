@@ -59,8 +59,8 @@ def test_slope_is_missing_where_a_neighbour_is(area_files: Any, small_grid: Grid
 def test_the_slope_reaches_the_edge_of_an_area_in_a_wider_dem(area_files: Any, small_grid: Grid) -> None:
     x = np.arange(24) * 30.0
     path = area_files.raster("dem.tif", np.tile(0.5 * x, (24, 1)).astype(np.float32))
-    area = Window(4, 5, 6, 7)
-    elevation, slope = _elevation([path], small_grid, area, ERROR)
+    extent = Window(4, 5, 6, 7)
+    elevation, slope = _elevation([path], small_grid, extent, ERROR)
     np.testing.assert_allclose(elevation, np.tile(0.5 * x[5:12], (6, 1)))
     np.testing.assert_allclose(slope, np.degrees(np.arctan(0.5)), atol=1e-4)
 

@@ -84,10 +84,10 @@ def test_each_derivative_has_its_record() -> None:
 def test_what_is_derived_is_what_was_asked_for(area_files: Any, small_grid: Grid) -> None:
     x = np.arange(24) * 30.0
     path = area_files.raster("dem.tif", np.tile(0.5 * x, (24, 1)).astype(np.float32))
-    area, bad = Window(4, 5, 6, 7), BadFiles("error")
-    assert list(read_terrain([path], small_grid, area, bad)) == ["elevation", "slope"]
-    found = read_terrain([path], small_grid, area, bad, ("eastness", "curvature"))
+    extent, bad = Window(4, 5, 6, 7), BadFiles("error")
+    assert list(read_terrain([path], small_grid, extent, bad)) == ["elevation", "slope"]
+    found = read_terrain([path], small_grid, extent, bad, ("eastness", "curvature"))
     assert list(found) == ["elevation", "slope", "eastness", "curvature"]
     np.testing.assert_allclose(found["eastness"], -1, atol=1e-6)
     with pytest.raises(ConfigError, match="names 'westness'; known are slope, northness"):
-        read_terrain([path], small_grid, area, bad, ("westness",))
+        read_terrain([path], small_grid, extent, bad, ("westness",))

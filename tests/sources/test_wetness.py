@@ -40,10 +40,10 @@ def test_the_wetness_of_planes_and_of_a_pit(
     assert np.isfinite(index[2:-2, 7:-2]).all()
     assert np.isnan(wetness(np.full((3, 3), np.nan, np.float32), np.zeros((3, 3), np.float32), 30)[0]).all()
 
-    # what lies above an area counts as far as the margin, and a line says where there is more
+    # what lies above an extent counts as far as the margin, and a line says where there is more
     path = area_files.raster("dem.tif", plane)
-    grid, area = Grid("EPSG:32611", (240000, 3816000), 30, 40, 30), Window(12, 12, 3, 4)
+    grid, extent = Grid("EPSG:32611", (240000, 3816000), 30, 40, 30), Window(12, 12, 3, 4)
     monkeypatch.setattr("mlssm.sources.terrain.MARGIN_M", 300.0)
-    near = read_terrain([path], grid, area, BadFiles("error"), ("wetness",))["wetness"]
-    assert (near < found[area.slices] - 0.05).all()
-    assert "100% of an area's pixels drain land farther than 300 m away" in caplog.text
+    near = read_terrain([path], grid, extent, BadFiles("error"), ("wetness",))["wetness"]
+    assert (near < found[extent.slices] - 0.05).all()
+    assert "100% of an extent's pixels drain land farther than 300 m away" in caplog.text

@@ -27,9 +27,9 @@ def test_a_date_gives_no_more_pixels_than_are_asked(made_up: Maps) -> None:
     assert np.bincount(Sample.of(made_up(2, 0), most=50).date).tolist() == [50, 50]
 
 
-def test_areas_of_one_time_are_one_date(made_up: Maps) -> None:
+def test_extents_of_one_time_are_one_date(made_up: Maps) -> None:
     (one,) = made_up(1, 0)
-    assert Sample.of([one, replace(one, area=1)]).dates == 1
+    assert Sample.of([one, replace(one, extent=1)]).dates == 1
 
 
 def test_the_first_fit_is_that_of_scipys_nnls_on_all_rows(made_up: Maps, monkeypatch: pytest.MonkeyPatch) -> None:

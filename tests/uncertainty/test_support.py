@@ -37,7 +37,7 @@ def test_it_is_interpolated_in_the_logarithm_and_held_beyond() -> None:
         found.of(0)
 
 
-def test_small_areas_are_measured_as_far_as_they_reach() -> None:
+def test_small_extents_are_measured_as_far_as_they_reach() -> None:
     assert Support.fit([[np.ones((5, 5))]]).pixels.tolist() == [1, 4, 16]
 
 

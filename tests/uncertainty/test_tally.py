@@ -7,7 +7,7 @@ from mlssm.evaluation.interval_tables import IntervalTables
 from mlssm.scores.bootstrap import Resampling
 from mlssm.uncertainty.calibration import Calibration
 from mlssm.uncertainty.held_out import HeldOutMap
-from mlssm.uncertainty.tally import ALL, AREA, PREDICTED, SPAN, IntervalTally, Told, interval_score
+from mlssm.uncertainty.tally import ALL, EXTENT, PREDICTED, SPAN, IntervalTally, Told, interval_score
 
 Maps = Callable[..., list[HeldOutMap]]
 TOLD = Told(0.9, (0.6, 0.8), 150.0, 2, 3)
@@ -34,7 +34,7 @@ def test_the_interval_score_is_the_sum_of_two_quantile_losses() -> None:
 
 def test_groups_split_the_same_pixels(tally: IntervalTally) -> None:
     whole = tally.groups[ALL].sum(axis=1)
-    for name in (PREDICTED, SPAN, AREA):
+    for name in (PREDICTED, SPAN, EXTENT):
         assert tally.groups[name].sum(axis=1) == pytest.approx(whole)
     assert tally.pit.sum(axis=1) == pytest.approx(whole[:, 0])
     assert tally.reliability[..., 0].sum(axis=(1, 2)) == pytest.approx(2 * whole[:, 0])

@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from mlssm.weather.field import AreaPixels, WeatherField
+from mlssm.weather.field import ExtentPixels, WeatherField
 from mlssm.weather.interpolation import Rectangle, weigh_window
 from mlssm.weather.stations import VARIABLES, StationWeather
 from mlssm.weather.weight_cache import LARGEST_SHARE, WeightCache
@@ -15,7 +15,7 @@ PATCH = slice(10, 30), slice(5, 25)
 
 @pytest.fixture
 def field(train_config) -> WeatherField:
-    """12 stations with gaps, and two areas of which the second has no elevation in places."""
+    """12 stations with gaps, and two extents of which the second has no elevation in places."""
     rng = np.random.default_rng(0)
     values = rng.gamma(2, 5, (len(DAYS), 12, len(VARIABLES)))
     values[rng.random(values.shape) < 0.3] = NAN
@@ -27,12 +27,12 @@ def field(train_config) -> WeatherField:
     for corner in (0.0, 20_000.0):
         elevation = rng.uniform(0, 1500, (40, 50)).astype(np.float32)
         elevation[:12, :8] = NAN if corner else 3.0
-        places.append(AreaPixels(corner + np.arange(50) * 90.0, corner - np.arange(40) * 90.0, elevation))
+        places.append(ExtentPixels(corner + np.arange(50) * 90.0, corner - np.arange(40) * 90.0, elevation))
     return WeatherField(weather, rng.uniform(-5000, 25_000, (12, 2)), tuple(places), train_config().weather)
 
 
-def directly(field: WeatherField, window: np.ndarray, area: int, rows: slice, cols: slice) -> np.ndarray:
-    place = field.places[area]
+def directly(field: WeatherField, window: np.ndarray, extent: int, rows: slice, cols: slice) -> np.ndarray:
+    place = field.places[extent]
     stations = (*field.station_xy.T, field.weather.elevation_m)
     where = place.x[cols], place.y[rows], place.elevation[rows, cols]
     pixels = Rectangle(stations, *where, field.config.neighbours, field.config.power)
@@ -45,9 +45,9 @@ def test_kept_weights_give_the_same_numbers(field: WeatherField, lag: int) -> No
     windows = field.windows(DAYS[[31, 35, 31]], lag, "sequence")
     for _ in range(2):
         for window in windows:
-            for area, rows, cols in ((0, *PATCH), (1, *PATCH), (1, slice(0, 20), slice(0, 20))):
-                found = field.at_pixels(window, area, rows, cols)
-                np.testing.assert_array_equal(found, directly(field, window, area, rows, cols))
+            for extent, rows, cols in ((0, *PATCH), (1, *PATCH), (1, slice(0, 20), slice(0, 20))):
+                found = field.at_pixels(window, extent, rows, cols)
+                np.testing.assert_array_equal(found, directly(field, window, extent, rows, cols))
     assert len(field.cache) > 0
 
 
@@ -78,9 +78,9 @@ def test_a_day_that_no_station_has_is_missing(field: WeatherField) -> None:
 def test_coldest_is_a_bound_from_below(field: WeatherField) -> None:
     temperature = VARIABLES.index("temperature")
     for day in field.windows(DAYS, 1, "aggregate")[:, 0]:
-        for area in (0, 1):
-            at_pixels = field.at_pixels(day[None], area, slice(None), slice(None), ("temperature",))
-            assert field.coldest(day, area) <= at_pixels.min() + 1e-4
+        for extent in (0, 1):
+            at_pixels = field.at_pixels(day[None], extent, slice(None), slice(None), ("temperature",))
+            assert field.coldest(day, extent) <= at_pixels.min() + 1e-4
     day[:, temperature] = NAN
     assert field.coldest(day, 0) == np.inf
 
@@ -124,7 +124,7 @@ def test_memory_of_the_cache_is_bounded(field: WeatherField) -> None:
 def test_what_is_too_large_is_not_kept(field: WeatherField) -> None:
     found = weights_of(field, 40)
     cache = WeightCache(int(found.nbytes / LARGEST_SHARE) - 100)
-    assert cache.find("whole area", lambda: found) is found
+    assert cache.find("whole extent", lambda: found) is found
     assert (len(cache), cache.nbytes) == (0, 0)
 
 

@@ -99,7 +99,7 @@ class WeatherSource(FolderSource):
         stations: File of the stations' places: NOAA's ghcnd-stations.txt, or a table with the columns of `station`;
             null: `ghcnd-stations.txt` of the folder where it is there.
         missing: Numbers that stand for missing in a table, besides the usual ones.
-        most_stations: So many of an archive's stations at most, the nearest; a grid with more cells around the areas
+        most_stations: So many of an archive's stations at most, the nearest; a grid with more cells around the extents
             is averaged to fewer.
         forecast: Forecasts, whose days follow the record; where both have a day the record counts.
     """

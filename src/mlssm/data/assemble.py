@@ -14,7 +14,7 @@ from mlssm.config import FeaturesConfig, TrainConfig, WeatherConfig, WindowConfi
 from mlssm.cube import Cube
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.features import RAIN, FeatureSource
-from mlssm.data.layers import area_layers, area_places
+from mlssm.data.layers import extent_layers, extent_places
 from mlssm.data.moment import Moment
 from mlssm.data.plan import SamplingPlan
 from mlssm.data.prefit import Prefit, Told, fit_prefit, wanted_maps
@@ -26,7 +26,7 @@ from mlssm.patches.dates import seasons, split_dates
 from mlssm.patches.inclusion import lattice_pixels
 from mlssm.patches.index import LabelMap, build_index
 from mlssm.patches.membership import Membership
-from mlssm.response.areas import Backscatter, Drivers
+from mlssm.response.extents import Backscatter, Drivers
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
@@ -83,7 +83,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
         SplitError: Too little is left of a split.
     """
     stack = load_stack(cube, config.retrieval)
-    field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
+    field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     usable = _usable(moments, cube, config)
     date_split = np.full(len(cube.times), "none", dtype="<U5")
@@ -92,7 +92,7 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
     retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks)
     membership = Membership.of(stack.working, date_split, config.patches, config.split)
-    layers = area_layers(cube, stack.working, config.features.static)
+    layers = extent_layers(cube, stack.working, config.features.static)
     known, prefit = Known(cube, stack, field, membership, retrieval), None
     if names := prefit_names(config):
         prefit = _fit_prefit(known, config, training & usable)
@@ -158,7 +158,7 @@ def usable_days(cube: Cube, config: TrainConfig) -> npt.NDArray[np.datetime64]:
         SplitError: None has.
     """
     stack = load_stack(cube, config.retrieval)
-    field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
+    field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     return np.asarray(cube.local_days[_usable(moments, cube, config)])
 
@@ -180,11 +180,11 @@ def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:
 
 
 def label_map(retrieval: Retrieval, features: FeatureSource, moments: Mapping[int, Moment]) -> LabelMap:
-    """SSM of an area at a time where it has all inputs too, NaN elsewhere, [height, width]."""
+    """SSM of an extent at a time where it has all inputs too, NaN elsewhere, [height, width]."""
 
-    def ssm(area: int, time: int) -> npt.NDArray[np.float32]:
-        found = retrieval.labels(area, np.array([time]), slice(None), slice(None)).ssm[0]
-        return np.where(features.usable(area, moments[time]), found, np.float32(np.nan))
+    def ssm(extent: int, time: int) -> npt.NDArray[np.float32]:
+        found = retrieval.labels(extent, np.array([time]), slice(None), slice(None)).ssm[0]
+        return np.where(features.usable(extent, moments[time]), found, np.float32(np.nan))
 
     return ssm
 

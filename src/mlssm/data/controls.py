@@ -75,7 +75,7 @@ def shuffle_space(batch: Batch, places: Sequence[PatchPlace]) -> Batch:
 
 
 def _order(place: PatchPlace, pixels: int) -> npt.NDArray[np.int64]:
-    key = [SEED, place.area, place.time, place.rows.start, place.cols.start]
+    key = [SEED, place.extent, place.time, place.rows.start, place.cols.start]
     return np.random.default_rng(key).permutation(pixels)
 
 

@@ -45,14 +45,14 @@ class PatchDataset(Dataset[Batch]):
             moments: Weather and NDVI of each usable time.
             control: What the inputs do without, see `mlssm.data.controls`.
             plan: How training draws these patches, and what each weighs; without one each weighs 1.
-            targets: Of times, labels of each area [h, w] that stand in for the retrieval's: what is learnt from maps
+            targets: Of times, labels of each extent [h, w] that stand in for the retrieval's: what is learnt from maps
                 that know nothing of a season has to be told labels that know as little.
             margin: Pixels around a patch that its inputs, and not its labels, have on every side.
         """
         self.patches, self.size = patches.reset_index(drop=True), size
         self.retrieval, self.features, self.moments = retrieval, features, moments
         self.control, self.plan, self.targets, self.margin = control, plan, targets or {}, margin
-        self._places = self.patches[["area", "time", "row", "col"]].to_numpy(np.int64)
+        self._places = self.patches[["extent", "time", "row", "col"]].to_numpy(np.int64)
         self.times = np.unique(self._places[:, 1])
         self._whole = slice(0, size)
 
@@ -61,13 +61,13 @@ class PatchDataset(Dataset[Batch]):
         return len(self._places)
 
     def __getitem__(self, position: int) -> Batch:
-        """One patch; beyond its area the inputs are the outermost ones, and nothing is valid."""
+        """One patch; beyond its extent the inputs are the outermost ones, and nothing is valid."""
         place = self.place(position)
-        area, time, rows, cols = place
-        inputs = self.features.patch(area, self.moments[time], self._around(rows), self._around(cols))
-        labels = self.retrieval.labels(area, np.array([time]), rows, cols)
+        extent, time, rows, cols = place
+        inputs = self.features.patch(extent, self.moments[time], self._around(rows), self._around(cols))
+        labels = self.retrieval.labels(extent, np.array([time]), rows, cols)
         if time in self.targets:
-            labels = labels.replaced(self.targets[time][area][rows, cols])
+            labels = labels.replaced(self.targets[time][extent][rows, cols])
         _, height, width = labels.ssm.shape
         margin = self.margin
         usable = inputs.usable[margin : margin + height, margin : margin + width]
@@ -90,8 +90,8 @@ class PatchDataset(Dataset[Batch]):
 
     def place(self, position: int) -> PatchPlace:
         """Where and when a patch lies."""
-        area, time, row, col = (int(value) for value in self._places[position])
-        return PatchPlace(area, time, slice(row, row + self.size), slice(col, col + self.size))
+        extent, time, row, col = (int(value) for value in self._places[position])
+        return PatchPlace(extent, time, slice(row, row + self.size), slice(col, col + self.size))
 
     def _around(self, part: slice) -> slice:
         return slice(part.start - self.margin, part.stop + self.margin)

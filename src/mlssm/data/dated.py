@@ -1,4 +1,4 @@
-"""Dated images of an area: the latest one before a day, and gaps in it from earlier ones."""
+"""Dated images of an extent: the latest one before a day, and gaps in it from earlier ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def latest_before(days: Days, images: Days) -> npt.NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class DatedLayer:
-    """The images of one quantity on an area.
+    """The images of one quantity on an extent.
 
     Attributes:
         days: Day of each image, sorted, datetime64[D], [image].

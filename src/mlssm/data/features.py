@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.data.layers import AreaLayers
+from mlssm.data.layers import ExtentLayers
 from mlssm.data.moment import Moment, PrefitMaps
 from mlssm.data.spec import FeatureSpec
 from mlssm.grid import carried_on, cut_off, from_first, within
@@ -38,13 +38,13 @@ class FeatureSource:
     """Makes the inputs of any patch on any date."""
 
     def __init__(
-        self, field: WeatherField, layers: tuple[AreaLayers, ...], spec: FeatureSpec, weather_ratio: int = 1
+        self, field: WeatherField, layers: tuple[ExtentLayers, ...], spec: FeatureSpec, weather_ratio: int = 1
     ) -> None:
         """Scale what does not change with the date, once.
 
         Args:
             field: The weather at pixels.
-            layers: Terrain, soil and NDVI of each area.
+            layers: Terrain, soil and NDVI of each extent.
             spec: The channels and their scaling.
             weather_ratio: Pixels along a cell of the weather, see `ModelSettings.weather_ratio`.
         """
@@ -65,30 +65,30 @@ class FeatureSource:
         self._prefit = [name for name in spec.static if is_of_kind(name, "prefit")]
         self._dated = [name for name in spec.static if is_of_kind(name, "dated", "age")]
         self._fixed = [
-            self._fixed_channels(area, *place.shape) for area, place in zip(layers, field.places, strict=True)
+            self._fixed_channels(extent, *place.shape) for extent, place in zip(layers, field.places, strict=True)
         ]
 
-    def patch(self, area: int, moment: Moment, rows: slice, cols: slice) -> Inputs:
-        """The inputs of rows and columns on a date; beyond the area its outermost values, which are not usable."""
-        static, usable = self._static(area, moment, within(rows), within(cols))
+    def patch(self, extent: int, moment: Moment, rows: slice, cols: slice) -> Inputs:
+        """The inputs of rows and columns on a date; beyond the extent its outermost values, which are not usable."""
+        static, usable = self._static(extent, moment, within(rows), within(cols))
         whole = from_first(rows), from_first(cols)
         static, usable = carried_on(static, *whole), cut_off(usable, *whole)
-        return Inputs(self._dynamic(area, moment, rows, cols), static, usable & self._has_weather(moment))
+        return Inputs(self._dynamic(extent, moment, rows, cols), static, usable & self._has_weather(moment))
 
-    def usable(self, area: int, moment: Moment) -> npt.NDArray[np.bool_]:
-        """Where no input of a date is missing that the model cannot do without, [height, width] of the area."""
-        usable = self._fixed[area][1] & self._has_weather(moment)
+    def usable(self, extent: int, moment: Moment) -> npt.NDArray[np.bool_]:
+        """Where no input of a date is missing that the model cannot do without, [height, width] of the extent."""
+        usable = self._fixed[extent][1] & self._has_weather(moment)
         for name in self._dated:
             if source_of(name) + AVAILABLE not in self.spec.static:
-                usable &= np.isfinite(self.layers[area].on(name, moment.day))
+                usable &= np.isfinite(self.layers[extent].on(name, moment.day))
         return usable
 
     def _has_weather(self, moment: Moment) -> bool:
         """Whether some station has each variable that has to be there, at each step: then every pixel has it."""
         return bool(np.isfinite(moment.window[:, :, self._needed]).any(axis=1).all())
 
-    def _dynamic(self, area: int, moment: Moment, rows: slice, cols: slice) -> Array:
-        fields = self.field.at_pixels(moment.window, area, rows, cols, self._weather, self.weather_ratio)
+    def _dynamic(self, extent: int, moment: Moment, rows: slice, cols: slice) -> Array:
+        fields = self.field.at_pixels(moment.window, extent, rows, cols, self._weather, self.weather_ratio)
         present = np.isfinite(fields)
         for i, name in enumerate(self._weather):
             fields[:, i] = transformed(name, fields[:, i])
@@ -100,16 +100,16 @@ class FeatureSource:
         available = present[:, self._optional].astype(np.float32)
         return np.concatenate([fields, available], axis=1)[:, self._order]
 
-    def _static(self, area: int, moment: Moment, rows: slice, cols: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
-        fixed, fixed_usable = self._fixed[area]
+    def _static(self, extent: int, moment: Moment, rows: slice, cols: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
+        fixed, fixed_usable = self._fixed[extent]
         usable = fixed_usable[rows, cols]
         if not self._dated and not self._prefit:
             return fixed[:, rows, cols], usable
         static = fixed[:, rows, cols].copy()
         if self._prefit:
-            self._fill_prefit(static, moment.maps[area], rows, cols)
+            self._fill_prefit(static, moment.maps[extent], rows, cols)
         for name in self._dated:
-            present = self._fill(static, name, self.layers[area].on(name, moment.day, rows, cols))
+            present = self._fill(static, name, self.layers[extent].on(name, moment.day, rows, cols))
             if source_of(name) + AVAILABLE not in self.spec.static:
                 usable = usable & present
         return static, usable
@@ -128,18 +128,18 @@ class FeatureSource:
         for name in self._prefit:
             self._fill(static, name, maps[name][rows, cols])
 
-    def _fixed_channels(self, area: AreaLayers, height: int, width: int) -> tuple[Array, npt.NDArray[np.bool_]]:
+    def _fixed_channels(self, extent: ExtentLayers, height: int, width: int) -> tuple[Array, npt.NDArray[np.bool_]]:
         """All static channels scaled, those of a date still 0; and where none is missing that has to be there."""
         channels = np.zeros((len(self.spec.static), height, width), np.float32)
         usable = np.ones((height, width), bool)
         for position, name in enumerate(self.spec.static):
-            if name in area.fixed:
-                channels[position] = self._scaled(name, area.fixed[name])
+            if name in extent.fixed:
+                channels[position] = self._scaled(name, extent.fixed[name])
                 if source_of(name) + AVAILABLE not in self.spec.static:
-                    usable &= np.isfinite(area.fixed[name])
+                    usable &= np.isfinite(extent.fixed[name])
             elif name.endswith(AVAILABLE):
                 source = name.removesuffix(AVAILABLE)
-                parts = [values for key, values in area.fixed.items() if source_of(key) == source]
+                parts = [values for key, values in extent.fixed.items() if source_of(key) == source]
                 if parts:  # else it is of a date
                     channels[position] = np.isfinite(np.stack(parts)).all(axis=0)
         return channels, usable

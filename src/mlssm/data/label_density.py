@@ -23,17 +23,17 @@ def label_histograms(patches: pd.DataFrame, size: int, labels: LabelMap) -> Coun
     Args:
         patches: Rows of the patch index.
         size: Pixels along a patch.
-        labels: SSM of an area at a time, NaN where there is no label, [height, width]; read once each.
+        labels: SSM of an extent at a time, NaN where there is no label, [height, width]; read once each.
 
     Returns:
         Labelled pixels, [patch, bin].
     """
     found = np.zeros((len(patches), BINS), np.uint32)
     rows, cols = (patches[name].to_numpy(np.int64) for name in ("row", "col"))
-    places = patches[["area", "time"]].to_numpy(np.int64)
-    for area, time in np.unique(places, axis=0).tolist():
-        bins = _bins(labels(area, time))
-        for i in np.flatnonzero((places == (area, time)).all(axis=1)):
+    places = patches[["extent", "time"]].to_numpy(np.int64)
+    for extent, time in np.unique(places, axis=0).tolist():
+        bins = _bins(labels(extent, time))
+        for i in np.flatnonzero((places == (extent, time)).all(axis=1)):
             patch = bins[rows[i] : rows[i] + size, cols[i] : cols[i] + size]
             found[i] = np.bincount(patch.ravel(), minlength=BINS + 1)[:BINS]
     return found

@@ -1,4 +1,4 @@
-"""Terrain, soil, NDVI and further layers of each area on the working grid."""
+"""Terrain, soil, NDVI and further layers of each extent on the working grid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlssm.retrieval.multilook import block_mean
 from mlssm.retrieval.stack import whole_blocks
 from mlssm.retrieval.working_grid import WorkingGrid
 from mlssm.variables import AGE, of_kind
-from mlssm.weather.field import AreaPixels
+from mlssm.weather.field import ExtentPixels
 
 Array = npt.NDArray[np.float32]
 # a block with a value in this share of its pixels has one
@@ -25,7 +25,7 @@ NDVI = "ndvi"
 
 
 @dataclass(frozen=True)
-class AreaLayers:
+class ExtentLayers:
     """What does not come from the weather.
 
     Attributes:
@@ -51,27 +51,27 @@ class AreaLayers:
         return self.dated[channel.removesuffix(AGE)].age(day, rows, cols)
 
 
-def area_places(cube: Cube, working: WorkingGrid) -> tuple[AreaPixels, ...]:
-    """Coordinates and elevation of each area's pixels on the working grid."""
-    return tuple(_place(_Area(cube, working, number)) for number in range(len(cube.areas)))
+def extent_places(cube: Cube, working: WorkingGrid) -> tuple[ExtentPixels, ...]:
+    """Coordinates and elevation of each extent's pixels on the working grid."""
+    return tuple(_place(_Extent(cube, working, number)) for number in range(len(cube.extents)))
 
 
-def area_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -> tuple[AreaLayers, ...]:
-    """The wanted features of each area, as far as the cube has them.
+def extent_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -> tuple[ExtentLayers, ...]:
+    """The wanted features of each extent, as far as the cube has them.
 
     Args:
         cube: The cube.
         working: The grid that they are averaged onto.
         features: Wanted features; one whose source was left out is left out here too.
     """
-    of_areas = (_Area(cube, working, number) for number in range(len(cube.areas)))
+    of_extents = (_Extent(cube, working, number) for number in range(len(cube.extents)))
     classes = {name: _classes(cube, name) for name in _there(cube, features, "classes")}
-    return tuple(_layers(area, features, classes) for area in of_areas)
+    return tuple(_layers(extent, features, classes) for extent in of_extents)
 
 
 @dataclass(frozen=True)
-class _Area:
-    """One area of the cube, averaged onto the working grid's blocks."""
+class _Extent:
+    """One extent of the cube, averaged onto the working grid's blocks."""
 
     cube: Cube
     working: WorkingGrid
@@ -79,22 +79,22 @@ class _Area:
 
     @property
     def fine(self) -> Window:
-        return self.cube.areas[self.number]
+        return self.cube.extents[self.number]
 
     @property
     def window(self) -> Window:
-        return self.working.areas[self.number]
+        return self.working.extents[self.number]
 
     def averaged(self, values: Array) -> Array:
         factor = self.working.factor
         return block_mean(whole_blocks(values, self.fine, self.window.refine(factor)), factor, MIN_VALID_FRACTION)[0]
 
 
-def _place(area: _Area) -> AreaPixels:
-    x, y = area.working.grid.centres(area.window)
-    if "elevation" not in area.cube.manifest.features:
-        return AreaPixels(x, y, np.full(area.window.shape, np.nan, np.float32))
-    return AreaPixels(x, y, area.averaged(area.cube.static("elevation", area.fine)))
+def _place(extent: _Extent) -> ExtentPixels:
+    x, y = extent.working.grid.centres(extent.window)
+    if "elevation" not in extent.cube.manifest.features:
+        return ExtentPixels(x, y, np.full(extent.window.shape, np.nan, np.float32))
+    return ExtentPixels(x, y, extent.averaged(extent.cube.static("elevation", extent.fine)))
 
 
 def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classes"]) -> list[str]:
@@ -102,33 +102,33 @@ def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classe
     return [item.name for item in of_kind(kind) if item.name in features and item.name in cube.manifest.features]
 
 
-def _layers(area: _Area, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]]) -> AreaLayers:
-    cube, fine = area.cube, area.fine
-    fixed = {name: area.averaged(cube.static(name, fine)) for name in _there(cube, features, "fixed")}
+def _layers(extent: _Extent, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]]) -> ExtentLayers:
+    cube, fine = extent.cube, extent.fine
+    fixed = {name: extent.averaged(cube.static(name, fine)) for name in _there(cube, features, "fixed")}
     for source, names in classes.items():
         codes = cube.static(source, fine)
         for code, name in names.items():
             share = np.where(np.isnan(codes), np.nan, (codes == code).astype(np.float32))
-            fixed[f"{source}_{name}"] = area.averaged(share)
+            fixed[f"{source}_{name}"] = extent.averaged(share)
     wanted = [item.name for item in of_kind("dated") if {item.name, item.name + AGE} & set(features)]
-    dated = {name: _dated(area, name) for name in wanted if len(cube.dated_days(name))}
+    dated = {name: _dated(extent, name) for name in wanted if len(cube.dated_days(name))}
     channels = (channel for name in dated for channel in (name, name + AGE) if channel in features)
-    return AreaLayers(fixed, dated, tuple(channels))
+    return ExtentLayers(fixed, dated, tuple(channels))
 
 
-def _dated(area: _Area, name: str) -> DatedLayer:
-    days, scale = area.cube.dated_days(name), NDVI_SCALE if name == NDVI else None
-    images = (area.averaged(area.cube.dated(name, image, area.fine)) for image in range(len(days)))
+def _dated(extent: _Extent, name: str) -> DatedLayer:
+    days, scale = extent.cube.dated_days(name), NDVI_SCALE if name == NDVI else None
+    images = (extent.averaged(extent.cube.dated(name, image, extent.fine)) for image in range(len(days)))
     if scale is None:
         layer = DatedLayer(days, np.stack(list(images)))
     else:
         layer = DatedLayer(days, np.stack([pack(values, scale) for values in images]), scale)
-    return filled_from_the_past(layer, area.cube.manifest.gap_days.get(name, 0))
+    return filled_from_the_past(layer, extent.cube.manifest.gap_days.get(name, 0))
 
 
 def _classes(cube: Cube, name: str) -> dict[int, str]:
     """The classes that a cube has of a source: of each code its name, or the code itself."""
-    codes = [np.unique(cube.static(name, area)) for area in cube.areas]
+    codes = [np.unique(cube.static(name, extent)) for extent in cube.extents]
     found = np.unique(np.concatenate(codes))
     names = cube.manifest.classes.get(name, {})
     return {int(code): names.get(int(code), str(int(code))) for code in found[np.isfinite(found)]}

@@ -20,7 +20,7 @@ class Moment:
     Attributes:
         window: Station values of the antecedent window, [T, station, variable], NaN where missing.
         day: The local day; of NDVI and other dated layers, the latest image before it counts.
-        maps: Of each area, the maps of `mlssm.data.prefit` by name, [height, width]; empty without a prefit.
+        maps: Of each extent, the maps of `mlssm.data.prefit` by name, [height, width]; empty without a prefit.
     """
 
     window: Floats

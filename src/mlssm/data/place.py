@@ -9,13 +9,13 @@ class PatchPlace(NamedTuple):
     """Where and when a patch lies.
 
     Attributes:
-        area: Number of the area.
+        extent: Number of the extent.
         time: Acquisition, a position in the cube.
-        rows: Of the area; may reach past it.
-        cols: Of the area; may reach past it.
+        rows: Of the extent; may reach past it.
+        cols: Of the extent; may reach past it.
     """
 
-    area: int
+    extent: int
     time: int
     rows: slice
     cols: slice

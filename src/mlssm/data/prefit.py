@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from mlssm.data.moment import PrefitMaps
 from mlssm.grid import Floats
-from mlssm.response.areas import Backscatter, Drivers, closed_form_areas
 from mlssm.response.backscatter import backscatter_response
 from mlssm.response.base import Booleans, Seasons
 from mlssm.response.closed_form import ClosedForm
+from mlssm.response.extents import Backscatter, Drivers, closed_form_extents
 from mlssm.response.forecaster import Forecaster
 from mlssm.response.inner import Dates, Settings
 from mlssm.response.memory import MEMORY
@@ -33,9 +33,9 @@ class Prefit:
     """The response, fitted on the training dates.
 
     Attributes:
-        forecaster: For other days and areas.
-        maps: Of each time, its maps by area and name.
-        targets: Of each training time, labels by area [h, w], by references that are fitted without its season.
+        forecaster: For other days and extents.
+        maps: Of each time, its maps by extent and name.
+        targets: Of each training time, labels by extent [h, w], by references that are fitted without its season.
         nowcast: Whether the maps know earlier images.
         without_previous: Share of the pixels and dates without an earlier image, 0..1.
     """
@@ -70,7 +70,7 @@ def fit_prefit(source: Backscatter, drivers: Drivers, told: Told) -> Prefit:
     """Fit the closed form, and make the maps of all times.
 
     Args:
-        source: Labels of the area, as a function of the training dates.
+        source: Labels of the extent, as a function of the training dates.
         drivers: What drives it.
         told: Of the times.
 
@@ -79,19 +79,19 @@ def fit_prefit(source: Backscatter, drivers: Drivers, told: Told) -> Prefit:
         SplitError: The training dates are of fewer than two seasons.
     """
     cube, working, seasons, nowcast = source.cube, source.stack.working, told.seasons, told.nowcast
-    areas = closed_form_areas(source, drivers, told.training, seasons, ends=told.ends)
-    form = ClosedForm.fit(areas, Dates(cube.local_days, seasons), told.training, Settings())
-    made = [_AreaMaps.of(form, area, nowcast=nowcast) for area in range(len(areas))]
+    extents = closed_form_extents(source, drivers, told.training, seasons, ends=told.ends)
+    form = ClosedForm.fit(extents, Dates(cube.local_days, seasons), told.training, Settings())
+    made = [_ExtentMaps.of(form, extent, nowcast=nowcast) for extent in range(len(extents))]
     times = range(len(cube.times))
     targets = {int(time): tuple(each.labels[time] for each in made) for time in np.flatnonzero(told.training)}
     maps = {time: tuple(each.at(time, int(seasons[time])) for each in made) for time in times}
-    forecaster = Forecaster.of(form, working.grid, working.areas, told.start_month)
+    forecaster = Forecaster.of(form, working.grid, working.extents, told.start_month)
     return Prefit(forecaster, maps, targets, nowcast, float(np.mean([each.without_previous for each in made])))
 
 
 @dataclass(frozen=True)
-class _AreaMaps:
-    """An area's maps at all times."""
+class _ExtentMaps:
+    """An extent's maps at all times."""
 
     forecasts: Array
     labels: Array
@@ -102,17 +102,17 @@ class _AreaMaps:
     leverage: Array
 
     @classmethod
-    def of(cls, form: ClosedForm, area: int, *, nowcast: bool) -> _AreaMaps:
-        forecasts, memory = form.forecasts(area), form.memory(area)
+    def of(cls, form: ClosedForm, extent: int, *, nowcast: bool) -> _ExtentMaps:
+        forecasts, memory = form.forecasts(extent), form.memory(extent)
         whole = memory_maps(memory.whole)
         named = {season: memory_maps(maps) for season, maps in memory.by_season.items()}
-        carried = _carried(form, area, forecasts) if nowcast else None
-        labels = form.labels(area).astype(np.float32)
-        fitted = form.fitted[area]
+        carried = _carried(form, extent, forecasts) if nowcast else None
+        labels = form.labels(extent).astype(np.float32)
+        fitted = form.fitted[extent]
         peer = backscatter_response(fitted, form.inner.own_share.value, form.dates.seasons)
         retrieved = np.stack([peer.ssm(driver) for driver in fitted.driver]).astype(np.float32)
         plain = forecasts.astype(np.float32)
-        leverage = np.broadcast_to(form.leverages(area).astype(np.float32), plain.shape)
+        leverage = np.broadcast_to(form.leverages(extent).astype(np.float32), plain.shape)
         made = carried, form.inner.phi, retrieved, leverage
         return cls(plain, labels, lambda season: named.get(season, whole), *made)
 
@@ -126,8 +126,8 @@ class _AreaMaps:
         return {**maps, RETRIEVED: self.retrieved[time], LEVERAGE: self.leverage[time]}
 
 
-def _carried(form: ClosedForm, area: int, forecasts: Floats) -> list[Carried]:
-    earlier = form.earlier(area, forecasts)
+def _carried(form: ClosedForm, extent: int, forecasts: Floats) -> list[Carried]:
+    earlier = form.earlier(extent, forecasts)
     return [earlier.carry(moment) for moment in earlier.moments]
 
 

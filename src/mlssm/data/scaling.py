@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import FeaturesConfig
-from mlssm.data.layers import AreaLayers
+from mlssm.data.layers import ExtentLayers
 from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
 from mlssm.variables import AVAILABLE, is_of_kind, source_of, transformed
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float32]
 
-# pixels along an area's side that the weather's mean and spread are taken from: the fields are smooth
+# pixels along an extent's side that the weather's mean and spread are taken from: the fields are smooth
 SAMPLED = 12
 
 
@@ -51,7 +51,7 @@ class _Moments:
 
 def fit_spec(
     field: WeatherField,
-    layers: Sequence[AreaLayers],
+    layers: Sequence[ExtentLayers],
     moments: Sequence[Moment],
     training: npt.NDArray[np.bool_],
     config: FeaturesConfig,
@@ -106,7 +106,7 @@ def _missing_weather(moments: Sequence[Moment], names: Sequence[str]) -> list[st
     return found
 
 
-def _missing_layers(layers: Sequence[AreaLayers], moments: Sequence[Moment], names: Sequence[str]) -> list[str]:
+def _missing_layers(layers: Sequence[ExtentLayers], moments: Sequence[Moment], names: Sequence[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         source = source_of(name)
@@ -117,7 +117,7 @@ def _missing_layers(layers: Sequence[AreaLayers], moments: Sequence[Moment], nam
         if is_of_kind(name, "dated", "age"):
             missing = any(np.isnan(values).any() for values in _of_images(layers, moments, source))
         else:
-            missing = any(np.isnan(area.fixed[name]).any() for area in layers)
+            missing = any(np.isnan(extent.fixed[name]).any() for extent in layers)
         if missing:
             found.append(source)
             log.warning("%s is missing in places: filled with its mean, and an availability channel", source)
@@ -128,35 +128,35 @@ def _weather_scales(
     field: WeatherField, moments: Sequence[Moment], names: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
     sums = {name: _Moments() for name in names}
-    for area, place in enumerate(field.places):
+    for extent, place in enumerate(field.places):
         rows, cols = (slice(None, None, max(1, side // SAMPLED)) for side in place.shape)
         for moment in moments:
-            fields = field.at_pixels(moment.window, area, rows, cols)
+            fields = field.at_pixels(moment.window, extent, rows, cols)
             for name, found in sums.items():
                 found.add(transformed(name, fields[:, VARIABLES.index(name)]))
     return {name: found.scale() for name, found in sums.items()}
 
 
-def _of_images(layers: Sequence[AreaLayers], moments: Sequence[Moment], name: str) -> Iterator[Array]:
+def _of_images(layers: Sequence[ExtentLayers], moments: Sequence[Moment], name: str) -> Iterator[Array]:
     """The dated images that some moments see, each once; of a moment without one, NaN."""
     for image in sorted({layers[0].dated[name].image(moment.day) for moment in moments}):
-        for area in layers:
-            yield area.dated[name].values(image)
+        for extent in layers:
+            yield extent.dated[name].values(image)
 
 
 def _layer_scales(
-    layers: Sequence[AreaLayers], moments: Sequence[Moment], names: Sequence[str]
+    layers: Sequence[ExtentLayers], moments: Sequence[Moment], names: Sequence[str]
 ) -> dict[str, tuple[float, float]]:
     """Of classes, which are shares, and of availability there are none."""
     scales = {}
     for name in names:
         found = _Moments()
         if is_of_kind(name, "fixed"):
-            parts: Iterable[Array] = (area.fixed[name] for area in layers)
+            parts: Iterable[Array] = (extent.fixed[name] for extent in layers)
         elif is_of_kind(name, "dated"):
             parts = _of_images(layers, moments, name)
         elif is_of_kind(name, "age"):
-            parts = (area.on(name, moment.day) for moment in moments for area in layers)
+            parts = (extent.on(name, moment.day) for moment in moments for extent in layers)
         else:
             continue
         for values in parts:

@@ -1,4 +1,4 @@
-"""Scores taken apart: by date, area and moisture, by what the error is made of, and by what is correlated with what."""
+"""Scores taken apart: by date, extent and moisture, by what the error is made of, by what is correlated with what."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation
 from mlssm.evaluation.where import parts_table, window_rain, worst_dates
 from mlssm.scores.decomposition import decompose
 from mlssm.scores.detection import detections
-from mlssm.scores.sums import Scores, per_area, per_bin, per_date
+from mlssm.scores.sums import Scores, per_bin, per_date, per_extent
 from mlssm.scores.temporal import Quartiles
 
 NO_SPATIAL = "no date has labels and predictions that vary"
@@ -29,7 +29,7 @@ class Breakdown:
 
     by_date: pd.DataFrame
     by_bin: pd.DataFrame
-    by_area: pd.DataFrame
+    by_extent: pd.DataFrame
     detection: pd.DataFrame
     decomposition: pd.DataFrame
     correlation: pd.DataFrame
@@ -43,7 +43,7 @@ class Breakdown:
         return cls(
             by_date=scores_by_date(evaluation, days),
             by_bin=scores_by_bin(evaluation),
-            by_area=scores_by_area(evaluation),
+            by_extent=scores_by_extent(evaluation),
             detection=detection_table(evaluation),
             decomposition=decomposition_table(evaluation),
             correlation=correlation_table(evaluation),
@@ -66,12 +66,12 @@ def scores_by_date(evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> 
     )
 
 
-def scores_by_area(evaluation: Evaluation) -> pd.DataFrame:
-    """Natural scores of each model on each area, numbered from 1."""
+def scores_by_extent(evaluation: Evaluation) -> pd.DataFrame:
+    """Natural scores of each model on each extent, numbered from 1."""
     return pd.DataFrame(
-        {"split": split, "area": area + 1, "model": model, **_all(found)}
+        {"split": split, "extent": extent + 1, "model": model, **_all(found)}
         for split, part, model, sums in _models(evaluation)
-        for area, found in enumerate(per_area(sums, part.blocks.tolist()))
+        for extent, found in enumerate(per_extent(sums, part.blocks.tolist()))
     )
 
 

@@ -65,9 +65,9 @@ def bar_length(width_km: float) -> float:
 
 
 def left_out(available: int, most: int) -> str:
-    """How many areas a figure that shows `most` leaves out, to follow its title; empty where it shows all."""
+    """How many extents a figure that shows `most` leaves out, to follow its title; empty where it shows all."""
     missing = available - most
-    return f" ({missing} more area{'s' if missing > 1 else ''} not shown)" if missing > 0 else ""
+    return f" ({missing} more extent{'s' if missing > 1 else ''} not shown)" if missing > 0 else ""
 
 
 def _add_scale_bar(axes: Axes, width: float, height: float) -> None:

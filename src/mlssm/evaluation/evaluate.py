@@ -43,20 +43,20 @@ class SplitEvaluation:
 
     Attributes:
         times: Acquisitions of the split, positions in the cube, in the order of the sums' first dimension.
-        blocks: Area of each spatial block, in the order of the sums' second dimension.
+        blocks: Extent of each spatial block, in the order of the sums' second dimension.
         sums: By model: the network, its controls, and the baselines; float64 [date, block, bin, sum], see
             `mlssm.scores.sums`.
         wet: By model, the counts of `mlssm.scores.detection`.
         temporal: By model, the correlation over time of the pixels.
         between_pixels: Sums of squares between pixels of the labels and of each model's errors, see `TemporalSums`.
-        temporal_maps: The network's, a map [height, width] an area; NaN where not defined.
+        temporal_maps: The network's, a map [height, width] an extent; NaN where not defined.
         histogram: The network's SSM against retrieved SSM.
         digest: Of the labels and their places: equal where two runs were scored on the same.
         two_pass: As `sums`, without controls, over the patches of both passes, on dates of their own; a pixel counts as
             often as it appears. Empty unless it was asked for.
         over_time: Sums over the dates of each pixel, by which several splits' correlations are joined; None unless it
             was asked for.
-        layout: Blocks and pixels of the areas; None where `over_time` is.
+        layout: Blocks and pixels of the extents; None where `over_time` is.
     """
 
     times: tuple[int, ...]
@@ -123,7 +123,7 @@ class Settings:
     """How a split is summed up.
 
     Attributes:
-        layout: Blocks and pixels of the areas.
+        layout: Blocks and pixels of the extents.
         batch_size: Patches that are predicted at once.
         bins: SSM bins of the balanced scores.
         thresholds: SSM from which a pixel is wet.
@@ -247,7 +247,7 @@ def evaluate_split(models: Sequence[Baseline], dataset: PatchDataset, settings: 
         sums=tally.sums,
         wet=wet.counts,
         temporal={name: Quartiles.of(values, NO_TEMPORAL) for name, values in correlations.items()},
-        between_pixels=temporal.between_pixels(layout.areas),
+        between_pixels=temporal.between_pixels(layout.extents),
         temporal_maps=layout.maps(correlations[names[0]]),
         histogram=histogram,
         digest=tally.digest,

@@ -33,7 +33,7 @@ MOST_PIXELS = 20_000_000
 
 
 def predicted_maps(experiment: Experiment, network: nn.Module, split: str, config: TrainConfig) -> list[HeldOutMap]:
-    """A network's predictions on the regular grid of a split, beside the labels; of large areas of their middle alone.
+    """A network's predictions on the regular grid of a split, beside the labels; of large extents their middle's.
 
     Args:
         experiment: Which the network was trained on.
@@ -53,9 +53,9 @@ def predicted_maps(experiment: Experiment, network: nn.Module, split: str, confi
         for place, *values in zip(places, said.ssm.numpy()[:, 0], labels, spreads, strict=True):
             canvas.put(place, values)
     found = []
-    for (time, area), (mean, label, spread) in sorted(canvas.maps.items()):
-        known = covariates(experiment, time, area, canvas.parts[area])
-        found.append(HeldOutMap(time, area, mean, label, *known, spread if np.isfinite(spread).any() else None))
+    for (time, extent), (mean, label, spread) in sorted(canvas.maps.items()):
+        known = covariates(experiment, time, extent, canvas.parts[extent])
+        found.append(HeldOutMap(time, extent, mean, label, *known, spread if np.isfinite(spread).any() else None))
     return found
 
 
@@ -64,11 +64,11 @@ def out_of_fold_maps(experiment: Experiment) -> list[HeldOutMap]:
     return list(_out_of_fold(experiment))
 
 
-def covariates(experiment: Experiment, time: int, area: int, part: Part) -> tuple[Array, Array]:
-    """Span, dB, and the driver's leverage of a part of an area on a date, both [h, w]; NaN where not known."""
-    maps = _maps(experiment, time, area)
-    span = maps[SPAN] if SPAN in maps else span_map(experiment.retrieval.areas[area])
-    leverage = maps.get(LEVERAGE, np.broadcast_to(np.float32(np.nan), experiment.field.places[area].shape))
+def covariates(experiment: Experiment, time: int, extent: int, part: Part) -> tuple[Array, Array]:
+    """Span, dB, and the driver's leverage of a part of an extent on a date, both [h, w]; NaN where not known."""
+    maps = _maps(experiment, time, extent)
+    span = maps[SPAN] if SPAN in maps else span_map(experiment.retrieval.extents[extent])
+    leverage = maps.get(LEVERAGE, np.broadcast_to(np.float32(np.nan), experiment.field.places[extent].shape))
     return span[part], leverage[part]
 
 
@@ -77,8 +77,8 @@ class _Canvas:
     """Maps that patches are put into.
 
     Attributes:
-        parts: Rows and columns of each area that are kept.
-        maps: Prediction, label and spread [3, h, w] by time and area; NaN where no patch lies.
+        parts: Rows and columns of each extent that are kept.
+        maps: Prediction, label and spread [3, h, w] by time and extent; NaN where no patch lies.
     """
 
     parts: Sequence[Part]
@@ -91,23 +91,23 @@ class _Canvas:
 
     def put(self, place: PatchPlace, values: Sequence[Array]) -> None:
         """Put a patch's values [h, w] in, as far as it lies in what is kept."""
-        part, patch = self.parts[place.area], (place.rows, place.cols)
-        # a patch may reach past its area, and so past what is kept of it
+        part, patch = self.parts[place.extent], (place.rows, place.cols)
+        # a patch may reach past its extent, and so past what is kept of it
         common = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(part, patch, strict=True)]
         if any(each.start >= each.stop for each in common):
             return
         size = tuple(each.stop - each.start for each in part)
-        maps = self.maps.setdefault((place.time, place.area), np.full((3, *size), np.nan, np.float32))
+        maps = self.maps.setdefault((place.time, place.extent), np.full((3, *size), np.nan, np.float32))
         for target, source in zip(maps, values, strict=True):
             target[_within(common, part)] = source[_within(common, patch)]
 
 
 def middles(shapes: Sequence[tuple[int, int]], dates: int) -> list[Part]:
-    """Rows and columns of each area's middle, as large as memory allows; the whole where it does, else it is logged."""
+    """Rows and columns of each extent's middle, as large as memory allows; less than the whole is logged."""
     pixels = dates * sum(math.prod(shape) for shape in shapes)
     share = math.sqrt(min(1.0, MOST_PIXELS / max(1, pixels)))
     if share < 1:
-        text = "intervals rest on the middle %.0f %% of each area: %d pixels and dates would take too much memory"
+        text = "intervals rest on the middle %.0f %% of each extent: %d pixels and dates would take too much memory"
         log.info(text, 100 * share**2, pixels)
     return [(_middle(height, share), _middle(width, share)) for height, width in shapes]
 
@@ -123,18 +123,18 @@ def _within(common: Sequence[slice], whole: Sequence[slice]) -> Part:
     return rows, cols
 
 
-def _maps(experiment: Experiment, time: int, area: int) -> PrefitMaps:
+def _maps(experiment: Experiment, time: int, extent: int) -> PrefitMaps:
     moment = experiment.moments[time]
-    return moment.maps[area] if moment.maps else {}
+    return moment.maps[extent] if moment.maps else {}
 
 
 def _out_of_fold(experiment: Experiment) -> Iterator[HeldOutMap]:
     targets = {} if experiment.prefit is None else experiment.prefit.targets
     parts = middles([place.shape for place in experiment.field.places], len(targets))
-    for time, areas in sorted(targets.items()):
-        for area, target in enumerate(areas):
-            own = experiment.retrieval.labels(area, np.array([time]), EVERYTHING, EVERYTHING).ssm[0]
-            usable = experiment.features.usable(area, experiment.moments[time])
+    for time, extents in sorted(targets.items()):
+        for extent, target in enumerate(extents):
+            own = experiment.retrieval.labels(extent, np.array([time]), EVERYTHING, EVERYTHING).ssm[0]
+            usable = experiment.features.usable(extent, experiment.moments[time])
             label = np.where(np.isfinite(own) & usable, target, np.float32(np.nan))
-            mean, part = _maps(experiment, time, area)[BASE], parts[area]
-            yield HeldOutMap(time, area, mean[part], label[part], *covariates(experiment, time, area, part))
+            mean, part = _maps(experiment, time, extent)[BASE], parts[extent]
+            yield HeldOutMap(time, extent, mean[part], label[part], *covariates(experiment, time, extent, part))

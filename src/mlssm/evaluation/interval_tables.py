@@ -14,9 +14,9 @@ from mlssm.grid import Floats
 from mlssm.scores.bootstrap import Resampling
 from mlssm.uncertainty.tally import (
     ALL,
-    AREA,
     BINS,
     CONSERVATIVE,
+    EXTENT,
     PIT_BINS,
     PREDICTED,
     SPAN,
@@ -85,8 +85,8 @@ def _groups(tally: IntervalTally, days: Days, seasons: Seasons) -> Iterator[tupl
         yield "predicted SSM", name, tally.groups[PREDICTED][:, place]
     for place, name in enumerate(_spans()):
         yield "span, dB", name, tally.groups[SPAN][:, place]
-    for place in range(tally.groups[AREA].shape[1]):
-        yield "area", str(place + 1), tally.groups[AREA][:, place]
+    for place in range(tally.groups[EXTENT].shape[1]):
+        yield "extent", str(place + 1), tally.groups[EXTENT][:, place]
     for place, metres in enumerate(SUPPORTS_M):
         yield "mean over a block", f"{metres:g} m", tally.groups[SUPPORT][:, place]
     for season in np.unique(seasons):

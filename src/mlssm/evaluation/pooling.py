@@ -33,7 +33,7 @@ def pool_splits(parts: Sequence[SplitEvaluation]) -> SplitEvaluation:
     stays one date to the bootstrap.
 
     Args:
-        parts: Of the same areas, models and settings, and poolable.
+        parts: Of the same extents, models and settings, and poolable.
 
     Raises:
         ValueError: What joins them was not kept.
@@ -51,7 +51,7 @@ def pool_splits(parts: Sequence[SplitEvaluation]) -> SplitEvaluation:
         sums=_by_time([part.sums for part in parts], place, len(times)),
         wet=_by_time([part.wet for part in parts], place, len(times)),
         temporal={name: Quartiles.of(values, NO_TEMPORAL) for name, values in found.items()},
-        between_pixels=over_time.between_pixels(layout.areas),
+        between_pixels=over_time.between_pixels(layout.extents),
         temporal_maps=layout.maps(next(iter(found.values()))),
         histogram=DensityHistogram.joined([part.histogram for part in parts]),
         digest=_joined([part.digest for part in parts]),

@@ -16,8 +16,8 @@ from mlssm.data.assemble import Experiment
 from mlssm.evaluation.breakdown import Breakdown
 from mlssm.evaluation.evaluate import Evaluation
 from mlssm.evaluation.figures import (
-    AreaCorrelation,
-    AreaMaps,
+    ExtentCorrelation,
+    ExtentMaps,
     by_bin,
     by_date,
     decomposition,
@@ -30,7 +30,7 @@ from mlssm.evaluation.figures import (
 )
 from mlssm.evaluation.picture import NamedFigure
 from mlssm.evaluation.rows import best_baseline
-from mlssm.inference.area import map_area
+from mlssm.inference.extent import map_extent
 from mlssm.scores.epoch import EpochPoint
 from mlssm.scores.sums import per_date, scores
 
@@ -110,7 +110,7 @@ def score_figures(evaluation: Evaluation, tables: Breakdown, pixel: float) -> tu
     Args:
         evaluation: The scores.
         tables: The same taken apart.
-        pixel: Of the areas, metres.
+        pixel: Of the extents, metres.
     """
     shown = _shown(evaluation)
     dates, bins, wet = (_of_test(table, shown) for table in (tables.by_date, tables.by_bin, tables.detection))
@@ -142,15 +142,15 @@ def median_date(evaluation: Evaluation) -> int:
     return test.times[int(ordered[len(ordered) // 2])]
 
 
-def area_maps(experiment: Experiment, network: nn.Module, time: int) -> list[AreaMaps]:
-    """Retrieved and predicted SSM of every area at one acquisition."""
+def extent_maps(experiment: Experiment, network: nn.Module, time: int) -> list[ExtentMaps]:
+    """Retrieved and predicted SSM of every extent at one acquisition."""
     maps = []
     everything = slice(None)
-    for area in range(len(experiment.stack.areas)):
-        retrieved = experiment.retrieval.labels(area, np.array([time]), everything, everything).ssm[0]
+    for extent in range(len(experiment.stack.extents)):
+        retrieved = experiment.retrieval.labels(extent, np.array([time]), everything, everything).ssm[0]
         moment, margin = experiment.moments[time], experiment.datasets["test"].margin
-        predicted = map_area(network, experiment.features, area, moment, TILE, OVERLAP, margin)
-        maps.append(AreaMaps(f"area {area + 1}", retrieved, predicted, _pixel(experiment)))
+        predicted = map_extent(network, experiment.features, extent, moment, TILE, OVERLAP, margin)
+        maps.append(ExtentMaps(f"extent {extent + 1}", retrieved, predicted, _pixel(experiment)))
     return maps
 
 
@@ -182,7 +182,7 @@ def _bars(evaluation: Evaluation) -> pd.DataFrame:
 def _maps(experiment: Experiment, network: nn.Module, evaluation: Evaluation) -> Figure:
     time = median_date(evaluation)
     day: dt.date = experiment.cube.local_days[time].astype(dt.date)
-    return map_triplet(area_maps(experiment, network, time), day)
+    return map_triplet(extent_maps(experiment, network, time), day)
 
 
 def _density(evaluation: Evaluation, split: str) -> Figure:
@@ -194,7 +194,7 @@ def _density(evaluation: Evaluation, split: str) -> Figure:
 def _over_time(evaluation: Evaluation, pixel: float) -> Figure:
     maps: tuple[npt.NDArray[np.float64], ...] = evaluation.splits["test"].temporal_maps
     return temporal_correlation_map(
-        [AreaCorrelation(f"area {place + 1}", values, pixel) for place, values in enumerate(maps)]
+        [ExtentCorrelation(f"extent {place + 1}", values, pixel) for place, values in enumerate(maps)]
     )
 
 

@@ -54,11 +54,11 @@ READ_DETECTION = (
 )
 READ_CORRELATION = "Quartiles of each pixel's correlation over time, and of each date's correlation over space."
 READ_BINS = "n, bias, RMSE and MAE by retrieved moisture, SSM units."
-READ_AREAS = "Each area by itself."
+READ_EXTENTS = "Each extent by itself."
 READ_DATES = "Each date by itself; within a date only space is left to explain."
 READ_VARIANCE = (
     "Variance of the labels, and mean squared error of each model, SSM units squared: offset of the mean, between "
-    "dates, between areas on a date, between pixels of an area, and the rest. What lies between dates is the weather's."
+    "dates, between extents on a date, between pixels of an extent, and the rest. What lies between dates is weather."
 )
 READ_WORST = (
     "The test dates with most of the network's squared error: share of it, pixels, mean label and prediction, and rain "
@@ -156,7 +156,7 @@ def _where(evaluation: Evaluation, tables: Breakdown, sentences: Sequence[str]) 
     dates = _test(tables.worst_dates, [evaluation.network]).drop(columns="model")
     text = Text("\n\n".join(f"{line[:1].upper()}{line[1:]}." for line in sentences))
     found = (
-        TableBlock("By date, area and pixel", parts, READ_VARIANCE, 4),
+        TableBlock("By date, extent and pixel", parts, READ_VARIANCE, 4),
         TableBlock("Worst dates", dates, READ_WORST),
     )
     return (text, *found) if sentences else found
@@ -170,7 +170,7 @@ def _tables(evaluation: Evaluation, tables: Breakdown) -> tuple[Block, ...]:
         TableBlock("Correlation over time and space", _test(tables.correlation, everyone), READ_CORRELATION),
         TableBlock("What the error is made of", _test(tables.decomposition, everyone), READ_PARTS, 4),
         TableBlock("By moisture", _test(tables.by_bin, network), READ_BINS),
-        TableBlock("By area", _test(tables.by_area, everyone), READ_AREAS),
+        TableBlock("By extent", _test(tables.by_extent, everyone), READ_EXTENTS),
         TableBlock("By date", _test(tables.by_date, network), READ_DATES),
     )
 

@@ -27,7 +27,7 @@ class SavedSums:
 
     Attributes:
         dates: Local day of each acquisition, ISO, in the order of the sums' first dimension.
-        blocks: Area of each spatial block, in the order of the sums' second dimension.
+        blocks: Extent of each spatial block, in the order of the sums' second dimension.
         sums: By model, the network first, float64 [date, block, bin, sum]; see `mlssm.scores.sums`.
         digest: Of the labels and their places: equal where two runs were scored on the same.
     """
@@ -90,7 +90,7 @@ def compare_runs(
     if (a.digest, a.dates) != (b.digest, b.dates):
         raise RunError(
             f"these runs were scored on different test labels ({len(a.dates)} and {len(b.dates)} dates); "
-            "runs are compared under the same area, retrieval, split, patches and evaluation.block_m"
+            "runs are compared under the same extent, retrieval, split, patches and evaluation.block_m"
         )
     first, second = (resample(_sums_of(run, model), resampling) for run in (a, b))
     return difference(first, second)

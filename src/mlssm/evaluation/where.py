@@ -1,4 +1,4 @@
-"""Where the error of an evaluation lies: between dates, areas or pixels, and on which dates most of all."""
+"""Where the error of an evaluation lies: between dates, extents or pixels, and on which dates most of all."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from mlssm.weather.stations import VARIABLES
 from mlssm.weather.windows import antecedent
 
 MOST_DATES = 5
-PARTS = ("offset", "date", "date_area", "pixel", "rest")
+PARTS = ("offset", "date", "date_extent", "pixel", "rest")
 
 
 def parts_table(evaluation: Evaluation) -> pd.DataFrame:
     """What the variance of the labels and each model's mean squared error are made of; see `VarianceParts`."""
     rows = []
     for split, part in evaluation.splits.items():
-        areas, of_labels = part.blocks.tolist(), next(iter(part.sums.values()))
-        found = variance_parts(of_labels, areas, part.between_pixels[LABELS], "labels")
+        extents, of_labels = part.blocks.tolist(), next(iter(part.sums.values()))
+        found = variance_parts(of_labels, extents, part.between_pixels[LABELS], "labels")
         rows.append({"split": split, "model": LABELS, **asdict(found), "reason": found.reason})
         for model, sums in part.sums.items():
-            found = variance_parts(sums, areas, part.between_pixels[model], "error")
+            found = variance_parts(sums, extents, part.between_pixels[model], "error")
             rows.append({"split": split, "model": model, **asdict(found), "reason": found.reason})
     return pd.DataFrame(rows)
 
@@ -71,7 +71,7 @@ def window_rain(cube: Cube, window: WindowConfig) -> npt.NDArray[np.float64]:
 
 def doubts(cube: Cube) -> tuple[str, ...]:
     """What is wrong with where the stations stand: a front that they miss is an error that no model can mend."""
-    return placement_warnings(cube.station_xy, [cube.grid.crop(area).bounds for area in cube.areas])
+    return placement_warnings(cube.station_xy, [cube.grid.crop(extent).bounds for extent in cube.extents])
 
 
 def sentences(parts: pd.DataFrame, worst: pd.DataFrame, model: str) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def sentences(parts: pd.DataFrame, worst: pd.DataFrame, model: str) -> tuple[str
 
 
 def _word(name: str) -> str:
-    return name.replace("date_area", "date x area")
+    return name.replace("date_extent", "date x extent")
 
 
 def _named(dates: pd.DataFrame) -> Iterator[str]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mlssm.data.moment import Moment
 from mlssm.data.prefit import LEVERAGE
 from mlssm.errors import RunError
-from mlssm.inference.area import AreaMap
+from mlssm.inference.extent import ExtentMap
 from mlssm.inference.prefit import known_spans
 from mlssm.retrieval.working_grid import WorkingGrid
 from mlssm.uncertainty.applicability import Applicability
@@ -61,13 +61,13 @@ class Sure:
 
 
 @dataclass(frozen=True)
-class AreaCertainty:
-    """What a bundle says of how sure its maps are, for the areas that are mapped.
+class ExtentCertainty:
+    """What a bundle says of how sure its maps are, for the extents that are mapped.
 
     Attributes:
         calibration: Of intervals; None where the bundle has none.
         applicability: What training pixels are like; likewise.
-        spans: wet - dry of each area's pixels, dB [height, width]; NaN where not known.
+        spans: wet - dry of each extent's pixels, dB [height, width]; NaN where not known.
     """
 
     calibration: Calibration | None
@@ -75,26 +75,26 @@ class AreaCertainty:
     spans: Sequence[Array]
 
     @classmethod
-    def restored(cls, state: Mapping[str, Any] | None, working: WorkingGrid) -> AreaCertainty:
+    def restored(cls, state: Mapping[str, Any] | None, working: WorkingGrid) -> ExtentCertainty:
         """From what was fitted beside a network, see `mlssm.inference.prefit.fitted_state`.
 
         Raises:
             RunError: It is not whole.
         """
-        nothing = [np.full(window.shape, np.nan, np.float32) for window in working.areas]
+        nothing = [np.full(window.shape, np.nan, np.float32) for window in working.extents]
         spans = nothing if state is None else known_spans(state, working)
         found = cls(restored_calibration(state), _applicability(state), spans)
         if found.calibration is None:
             log.warning(NO_INTERVALS)
         return found
 
-    def of(self, found: AreaMap, area: int, moment: Moment, wanted: Wanted) -> Sure | None:
-        """Intervals and probabilities of an area's map; None without a calibration."""
+    def of(self, found: ExtentMap, extent: int, moment: Moment, wanted: Wanted) -> Sure | None:
+        """Intervals and probabilities of an extent's map; None without a calibration."""
         calibration = self.calibration
         if calibration is None:
             return None
-        maps = moment.maps[area] if moment.maps else {}
-        span, leverage = maps.get(SPAN, self.spans[area]), maps.get(LEVERAGE, np.full_like(found.ssm, np.nan))
+        maps = moment.maps[extent] if moment.maps else {}
+        span, leverage = maps.get(SPAN, self.spans[extent]), maps.get(LEVERAGE, np.full_like(found.ssm, np.nan))
         known = np.isfinite(found.ssm)
         spread = None if found.spread is None else found.spread[known]
         mean = found.ssm[known].astype(float)

@@ -77,7 +77,7 @@ def _of_date(experiment: Experiment, dataset: PatchDataset, time: int, share: in
     found = []
     for position in rng.choice(own, min(PATCHES_A_DATE, len(own)), replace=False):
         place, valid = dataset.place(int(position)), dataset[int(position)].valid[0].numpy()
-        inputs = experiment.features.patch(place.area, experiment.moments[time], place.rows, place.cols)
+        inputs = experiment.features.patch(place.extent, experiment.moments[time], place.rows, place.cols)
         found.append(vectors(experiment.spec, inputs)[valid.ravel()])
     rows = np.concatenate(found)
     return rows[np.sort(rng.choice(len(rows), min(share, len(rows)), replace=False))]

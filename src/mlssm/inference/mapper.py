@@ -15,13 +15,13 @@ from mlssm.config import FeaturesConfig
 from mlssm.cube import Cube
 from mlssm.data.assemble import all_moments, has_weather
 from mlssm.data.features import FeatureSource
-from mlssm.data.layers import AreaLayers
+from mlssm.data.layers import ExtentLayers
 from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, RunError
-from mlssm.inference.certainty import AreaCertainty
+from mlssm.inference.certainty import ExtentCertainty
 from mlssm.inference.prefit import DayMaps
-from mlssm.retrieval.labels import AreaRetrieval
+from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack
 from mlssm.retrieval.water import open_water
@@ -45,8 +45,8 @@ class Mapper:
         features: Makes the model's inputs.
         network: The trained network, on its device.
         prefit: The closed form below it; None without.
-        labelled: Pixels of each area that carried labels in training, [height, width]; None where that is not known.
-        retrievals: References of each area; None for one that the model does not know.
+        labelled: Pixels of each extent that carried labels in training, [height, width]; None where that is not known.
+        retrievals: References of each extent; None for one that the model does not know.
         certainty: How sure its maps are; None where that is not asked.
     """
 
@@ -58,8 +58,8 @@ class Mapper:
     network: nn.Module
     prefit: DayMaps | None = None
     labelled: list[Booleans] | None = None
-    retrievals: Sequence[AreaRetrieval | None] = ()
-    certainty: AreaCertainty | None = None
+    retrievals: Sequence[ExtentRetrieval | None] = ()
+    certainty: ExtentCertainty | None = None
 
     def moment(self, day: np.datetime64) -> Moment | None:
         """Weather and NDVI of a day; None where something is missing everywhere that the model cannot do without."""
@@ -75,24 +75,24 @@ class Mapper:
         return replace(moment, maps=self.prefit.on(day, ends[0])) if ends[0] <= self.prefit.last_day else None
 
     def water(self) -> list[Booleans]:
-        """Open water of each area, [height, width]."""
+        """Open water of each extent, [height, width]."""
         below = self.bundle.images.water_below_db
-        return [open_water(area, below) for area in self.stack.areas]
+        return [open_water(extent, below) for extent in self.stack.extents]
 
     def frozen(self, day: np.datetime64) -> list[Booleans]:
-        """Frozen or snowy pixels of each area on a day, when the satellite passes, [height, width]."""
+        """Frozen or snowy pixels of each extent on a day, when the satellite passes, [height, width]."""
         days, morning = np.array([day], "datetime64[D]"), np.array([not self.bundle.pass_is_evening])
         masks = frozen_or_snowy(self.features.field, days, self.bundle.images, morning)
         first, everything = np.array([0]), slice(None)
-        return [masks.of(area, first, everything, everything)[0] for area in range(len(self.stack.areas))]
+        return [masks.of(extent, first, everything, everything)[0] for extent in range(len(self.stack.extents))]
 
 
-def missing_everywhere(spec: FeatureSpec, moment: Moment, layers: Sequence[AreaLayers]) -> list[str]:
+def missing_everywhere(spec: FeatureSpec, moment: Moment, layers: Sequence[ExtentLayers]) -> list[str]:
     """Channels that a date lacks at every station or image, while the model was not trained to do without them."""
     known = np.asarray(np.isfinite(moment.window).any(axis=1).all(axis=0))  # [variable], on every step
     weather = [name for name in spec.dynamic if not name.endswith(AVAILABLE) and not known[VARIABLES.index(name)]]
     dated = [name for name in spec.static if is_of_kind(name, "dated", "age")]
-    without = [name for name in dated if all(area.dated[source_of(name)].image(moment.day) < 0 for area in layers)]
+    without = [name for name in dated if all(extent.dated[source_of(name)].image(moment.day) < 0 for extent in layers)]
     return [name for name in (*weather, *without) if source_of(name) + AVAILABLE not in (*spec.dynamic, *spec.static)]
 
 
@@ -130,8 +130,8 @@ def check_pixel(cube: Cube, model: Bundle) -> None:
 
 
 def fitting_layers(
-    spec: FeatureSpec, layers: tuple[AreaLayers, ...], features: FeaturesConfig
-) -> tuple[AreaLayers, ...]:
+    spec: FeatureSpec, layers: tuple[ExtentLayers, ...], features: FeaturesConfig
+) -> tuple[ExtentLayers, ...]:
     """The layers, once they are known to have the model's channels.
 
     A soil class of the model that the area lacks covers nothing of it; a class that the model does not know is refused.
@@ -139,7 +139,7 @@ def fitting_layers(
     Raises:
         RunError: Channels are missing or not known to the model.
     """
-    filled = tuple(_with_absent_classes(area, spec.static) for area in layers)
+    filled = tuple(_with_absent_classes(extent, spec.static) for extent in layers)
     found = filled[0].channels
     for kind, wanted, there in (("dynamic", spec.dynamic, features.dynamic), ("static", spec.static, found)):
         own = [name for name in wanted if not name.endswith(AVAILABLE) and not is_of_kind(name, "prefit")]
@@ -147,16 +147,16 @@ def fitting_layers(
     return filled
 
 
-def _with_absent_classes(area: AreaLayers, wanted: Sequence[str]) -> AreaLayers:
-    known = {named(name).name: values for name, values in area.fixed.items() if is_of_kind(name, "classes")}
+def _with_absent_classes(extent: ExtentLayers, wanted: Sequence[str]) -> ExtentLayers:
+    known = {named(name).name: values for name, values in extent.fixed.items() if is_of_kind(name, "classes")}
     # 0 where the source is known, and NaN stays where it is not
     nothing = {source: values * np.float32(0) for source, values in known.items()}
     absent = {
         name: nothing[named(name).name]
         for name in wanted
-        if name not in area.fixed and is_of_kind(name, "classes") and named(name).name in nothing
+        if name not in extent.fixed and is_of_kind(name, "classes") and named(name).name in nothing
     }
     if not absent:
-        return area
-    names = [name for name in wanted if name in area.fixed or name in absent]
-    return replace(area, fixed={name: {**area.fixed, **absent}[name] for name in (*names, *area.fixed)})
+        return extent
+    names = [name for name in wanted if name in extent.fixed or name in absent]
+    return replace(extent, fixed={name: {**extent.fixed, **absent}[name] for name in (*names, *extent.fixed)})

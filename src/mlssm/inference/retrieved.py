@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mlssm.cube import Cube
 from mlssm.response.forecaster import corner, same_place
-from mlssm.retrieval.labels import AreaRetrieval
+from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.stack import Stack
 from mlssm.retrieval.working_grid import WorkingGrid
@@ -19,21 +19,21 @@ EVERYTHING = slice(None)
 Floats = npt.NDArray[np.float32]
 
 
-def known_retrievals(state: Mapping[str, Any] | None, working: WorkingGrid) -> list[AreaRetrieval | None]:
-    """The references of each area; None for one that the model was not trained on, or whose bundle keeps none.
+def known_retrievals(state: Mapping[str, Any] | None, working: WorkingGrid) -> list[ExtentRetrieval | None]:
+    """The references of each extent; None for one that the model was not trained on, or whose bundle keeps none.
 
     Args:
         state: Of `mlssm.inference.prefit.fitted_state`.
         working: The grid of the area that is mapped.
     """
     if state is None or not state["retrieval"]:
-        return [None for _ in working.areas]
+        return [None for _ in working.extents]
     pairs = list(zip(state["labelled"], state["retrieval"], strict=True))
-    found: list[AreaRetrieval | None] = []
-    for window in working.areas:
+    found: list[ExtentRetrieval | None] = []
+    for window in working.extents:
         here = corner(working.grid, window)
-        own = next((area for known, area in pairs if _is_there(known, here, window.shape)), None)
-        found.append(None if own is None else AreaRetrieval.restored(own))
+        own = next((extent for known, extent in pairs if _is_there(known, here, window.shape)), None)
+        found.append(None if own is None else ExtentRetrieval.restored(own))
     return found
 
 
@@ -42,7 +42,7 @@ def _is_there(known: Mapping[str, Any], here: Any, shape: tuple[int, int]) -> bo
 
 
 def retrieved_days(
-    cube: Cube, stack: Stack, retrievals: Sequence[AreaRetrieval | None], masks: DateMasks, first: Any, last: Any
+    cube: Cube, stack: Stack, retrievals: Sequence[ExtentRetrieval | None], masks: DateMasks, first: Any, last: Any
 ) -> Iterator[tuple[np.datetime64, list[Floats]]]:
     """SSM retrieved from each image of a span of days.
 
@@ -55,7 +55,7 @@ def retrieved_days(
         last: Last one, included.
 
     Yields:
-        The local day, and for each area SSM float32 [height, width] on the working grid, NaN where there is none; of
+        The local day, and for each extent SSM float32 [height, width] on the working grid, NaN where there is none; of
         two images of a day the later one.
     """
     times = np.flatnonzero((cube.local_days >= first) & (cube.local_days <= last))
@@ -64,12 +64,12 @@ def retrieved_days(
 
 
 def _of(
-    cube: Cube, stack: Stack, retrieval: AreaRetrieval | None, masks: DateMasks, area: int, time: np.int64
+    cube: Cube, stack: Stack, retrieval: ExtentRetrieval | None, masks: DateMasks, extent: int, time: np.int64
 ) -> Floats:
     if retrieval is None:
-        return np.full(stack.working.areas[area].shape, np.nan, np.float32)
+        return np.full(stack.working.extents[extent].shape, np.nan, np.float32)
     only = np.array([time])
-    sigma = stack.areas[area].backscatter(only, EVERYTHING, EVERYTHING)
-    if masks.any_of(area, only):
-        sigma[masks.of(area, only, EVERYTHING, EVERYTHING)] = np.nan
+    sigma = stack.extents[extent].backscatter(only, EVERYTHING, EVERYTHING)
+    if masks.any_of(extent, only):
+        sigma[masks.of(extent, only, EVERYTHING, EVERYTHING)] = np.nan
     return np.asarray(retrieval.retrieve(sigma, cube.orbits[only], EVERYTHING, EVERYTHING)[0][0], np.float32)

@@ -1,4 +1,4 @@
-"""Tiles that cover an area, and the blending of their predictions into one map without seams."""
+"""Tiles that cover an extent, and the blending of their predictions into one map without seams."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mlssm.scores import AnyFloats
 
 
 def plan_tiles(height: int, width: int, tile: int, overlap: int) -> tuple[Window, ...]:
-    """Cover an area with tiles of one size; the last of a row or column is moved back inside, so it overlaps more.
+    """Cover an extent with tiles of one size; the last of a row or column is moved back inside, so it overlaps more.
 
     Args:
-        height: Rows of the area.
-        width: Columns of the area.
-        tile: Rows and columns of a tile; an area that is smaller gets a tile of its own size.
+        height: Rows of the extent.
+        width: Columns of the extent.
+        tile: Rows and columns of a tile; an extent that is smaller gets a tile of its own size.
         overlap: Rows or columns that neighbours share at least.
 
     Returns:
-        Windows in the area's rows and columns, by row, then column.
+        Windows in the extent's rows and columns, by row, then column.
 
     Raises:
         ConfigError: The overlap is negative or not smaller than the tile.
@@ -41,13 +41,13 @@ def _starts(size: int, tile: int, overlap: int) -> list[int]:
 
 
 class Blend:
-    """One area's map, summed from overlapping tiles with weights that fall smoothly towards a tile's edge."""
+    """One extent's map, summed from overlapping tiles with weights that fall smoothly towards a tile's edge."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         """Start without predictions.
 
         Args:
-            shape: Rows and columns of the area.
+            shape: Rows and columns of the extent.
         """
         self._weighted = np.zeros(shape)
         self._weights = np.zeros(shape)
@@ -56,16 +56,16 @@ class Blend:
         """Add a tile's prediction; where it is NaN it has no say.
 
         Args:
-            window: Where the tile lies in the area.
+            window: Where the tile lies in the extent.
             prediction: Prediction [th, tw] of the window's shape, any unit.
 
         Raises:
-            ValueError: The prediction has another shape than its window, or the window reaches out of the area.
+            ValueError: The prediction has another shape than its window, or the window reaches out of the extent.
         """
         if prediction.shape != window.shape:
             raise ValueError(f"a prediction {prediction.shape} does not fit its window {window.shape}")
         if not _inside(window, self._weights.shape):
-            raise ValueError(f"{window} reaches out of an area of {self._weights.shape} pixels")
+            raise ValueError(f"{window} reaches out of an extent of {self._weights.shape} pixels")
         weights = np.outer(_taper(window.height), _taper(window.width))
         weights[np.isnan(prediction)] = 0.0
         self._weighted[window.slices] += weights * np.nan_to_num(prediction.astype(np.float64), nan=0.0)

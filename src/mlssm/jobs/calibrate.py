@@ -84,8 +84,8 @@ def tally(
     if calibration is None:
         return None
     maps = predicted_maps(experiment, network, "test", config)
-    pixel, areas = experiment.stack.working.grid.pixel, len(experiment.stack.areas)
-    told = Told(LEVEL, config.evaluation.wet_thresholds, pixel, areas, config.seed)
+    pixel, extents = experiment.stack.working.grid.pixel, len(experiment.stack.extents)
+    told = Told(LEVEL, config.evaluation.wet_thresholds, pixel, extents, config.seed)
     found = IntervalTally.of(calibration, maps, told)
     return None if math.isnan(found.scores["coverage"]) else found
 

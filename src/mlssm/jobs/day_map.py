@@ -1,4 +1,4 @@
-"""One day's map of all areas: its bands, and what it says of itself beyond them."""
+"""One day's map of all extents: its bands, and what it says of itself beyond them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy.typing as npt
 from mlssm.config import PredictConfig
 from mlssm.data.moment import Moment
 from mlssm.grid import Window
-from mlssm.inference.area import AreaMap, map_whole
 from mlssm.inference.certainty import Sure, Wanted
+from mlssm.inference.extent import ExtentMap, map_whole
 from mlssm.inference.flags import (
     FROZEN,
     LEGEND,
@@ -36,16 +36,16 @@ Array = npt.NDArray[np.float32]
 
 @dataclass
 class DayMap:
-    """Maps of a day, area by area, by the names of their bands.
+    """Maps of a day, extent by extent, by the names of their bands.
 
     Attributes:
-        values: By band, of each area [height, width] on the working grid; the first is `ssm`.
+        values: By band, of each extent [height, width] on the working grid; the first is `ssm`.
     """
 
     values: dict[str, list[Array]] = field(default_factory=dict)
 
     def add(self, name: str, values: Array) -> None:
-        """Put in the next area's band."""
+        """Put in the next extent's band."""
         self.values.setdefault(name, []).append(values.astype(np.float32))
 
     def share(self, name: str, bit: int) -> float:
@@ -63,32 +63,32 @@ class DayMap:
 def map_day(
     mapper: Mapper, config: PredictConfig, day: np.datetime64, moment: Moment, water: Sequence[Booleans]
 ) -> DayMap:
-    """Map all areas on a day, with their intervals where the model has a calibration.
+    """Map all extents on a day, with their intervals where the model has a calibration.
 
     Args:
         mapper: The model, opened on the area.
         config: Tiles, and which intervals.
         day: That is mapped.
         moment: What is known of it.
-        water: Open water of each area.
+        water: Open water of each extent.
     """
     found, frozen = DayMap(), mapper.frozen(day)
     of_day = DayFlags(_is_forecast(mapper, day), _has_gap(mapper, moment), _days_ahead(mapper, day) > 0)
-    for area in range(len(mapper.stack.working.areas)):
+    for extent in range(len(mapper.stack.working.extents)):
         certainty, margin = mapper.certainty, mapper.bundle.model.margin
         applicability = None if certainty is None else certainty.applicability
         tiling = config.tile, config.overlap, margin, applicability
-        whole = map_whole(mapper.network, mapper.features, area, moment, *tiling)
-        masked = {WATER: water[area], FROZEN: frozen[area]}
-        said = _said(mapper, area, moment, whole)
+        whole = map_whole(mapper.network, mapper.features, extent, moment, *tiling)
+        masked = {WATER: water[extent], FROZEN: frozen[extent]}
+        said = _said(mapper, extent, moment, whole)
         found.add("ssm", _masked(whole.ssm, masked))
         if mapper.labelled is not None:
-            found.add("labelled", np.where(np.isnan(found.values["ssm"][area]), np.nan, mapper.labelled[area]))
+            found.add("labelled", np.where(np.isnan(found.values["ssm"][extent]), np.nan, mapper.labelled[extent]))
         if certainty is not None:
-            sure = certainty.of(whole, area, moment, wanted(config))
+            sure = certainty.of(whole, extent, moment, wanted(config))
             _add_sure(found, sure, config.thresholds, masked)
-        if moment.maps and AGE in moment.maps[area]:
-            found.add("image_age", _masked(moment.maps[area][AGE], masked))
+        if moment.maps and AGE in moment.maps[extent]:
+            found.add("image_age", _masked(moment.maps[extent][AGE], masked))
         found.add("flags", flags(of_day, masked, whole.ssm, said))
     return found
 
@@ -99,7 +99,7 @@ def wanted(config: PredictConfig) -> Wanted:
 
 
 def bands(found: DayMap, mapper: Mapper, config: PredictConfig) -> list[Band]:
-    """The bands that follow the soil moisture, on the area's own pixels."""
+    """The bands that follow the soil moisture, on the extent's own pixels."""
     about, highest = _about(config), {"flags": float(sum(MEANING)), "image_age": OLDEST}
     return [
         Band(name, *about[name], blocks_of(values, mapper), highest.get(name, 1.0))
@@ -133,32 +133,32 @@ def certainty_tags(found: DayMap, mapper: Mapper, config: PredictConfig, day: np
     return tags
 
 
-def onto_grid(values: Array, window: Window, factor: int, area: Window) -> Block:
-    """A map on the working grid brought onto the area's own pixels: each block's value stands on all its pixels.
+def onto_grid(values: Array, window: Window, factor: int, extent: Window) -> Block:
+    """A map on the working grid brought onto the extent's own pixels: each block's value stands on all its pixels.
 
     Args:
         values: [height, width] of `window`.
         window: On the working grid.
-        factor: Area pixels along a working pixel.
-        area: The area on its own grid; what reaches past it is cut.
+        factor: Extent pixels along a working pixel.
+        extent: The extent on its own grid; what reaches past it is cut.
 
     Returns:
-        A window of the area's grid and its values.
+        A window of the extent's grid and its values.
     """
     fine = window.refine(factor)
     whole = np.repeat(np.repeat(values, factor, axis=0), factor, axis=1)
-    row, col = max(fine.row, area.row), max(fine.col, area.col)
-    bottom = min(fine.row + fine.height, area.row + area.height)
-    right = min(fine.col + fine.width, area.col + area.width)
+    row, col = max(fine.row, extent.row), max(fine.col, extent.col)
+    bottom = min(fine.row + fine.height, extent.row + extent.height)
+    right = min(fine.col + fine.width, extent.col + extent.width)
     common = Window(row, col, bottom - row, right - col)
     return common, np.ascontiguousarray(whole[common.within(fine).slices])
 
 
 def blocks_of(values: Sequence[Array], mapper: Mapper) -> list[Block]:
-    """Each area's map as a block of the area's grid."""
+    """Each extent's map as a block of the extent's grid."""
     working = mapper.stack.working
-    areas = zip(values, working.areas, mapper.cube.areas, strict=True)
-    return [onto_grid(each, window, working.factor, area) for each, window, area in areas]
+    extents = zip(values, working.extents, mapper.cube.extents, strict=True)
+    return [onto_grid(each, window, working.factor, extent) for each, window, extent in extents]
 
 
 def _about(config: PredictConfig) -> dict[str, tuple[str, str]]:
@@ -191,14 +191,14 @@ def _add_sure(found: DayMap, sure: Sure | None, thresholds: Sequence[float], mas
         found.add(threshold_name(threshold), _masked(values, masked))
 
 
-def _said(mapper: Mapper, area: int, moment: Moment, whole: AreaMap) -> dict[int, Booleans]:
+def _said(mapper: Mapper, extent: int, moment: Moment, whole: ExtentMap) -> dict[int, Booleans]:
     """Bits of pixels that have a value."""
     said: dict[int, Booleans] = {}
     applicability = None if mapper.certainty is None else mapper.certainty.applicability
     if applicability is not None and whole.dissimilarity is not None:
         said[OUTSIDE] = whole.dissimilarity > applicability.threshold
-    if moment.maps and AGE in moment.maps[area]:
-        said[NO_IMAGE] = ~np.isfinite(moment.maps[area][AGE])
+    if moment.maps and AGE in moment.maps[extent]:
+        said[NO_IMAGE] = ~np.isfinite(moment.maps[extent][AGE])
     return said
 
 

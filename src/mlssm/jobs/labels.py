@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from mlssm.config import TrainConfig
 from mlssm.cube import Cube
-from mlssm.data.layers import area_places
+from mlssm.data.layers import extent_places
 from mlssm.evaluation.labels.page import labels_figures, labels_page, summary_table
-from mlssm.evaluation.labels.survey import AreaSurvey, Surveyor, key_title
+from mlssm.evaluation.labels.survey import ExtentSurvey, Surveyor, key_title
 from mlssm.evaluation.page import render
 from mlssm.jobs.area import open_area
 from mlssm.jobs.outcome import Outcome
@@ -50,7 +50,7 @@ def report_labels(
         training = training_dates(cube, config)
         retrieval = _fitted(cube, config, training)
         surveyor = Surveyor(cube, retrieval, config.retrieval, config.tracks, training, config.seed)
-        surveys = [surveyor.survey(number) for number in range(len(cube.areas))]
+        surveys = [surveyor.survey(number) for number in range(len(cube.extents))]
         _keep(run, config.datamodule.root.name, surveys)
         _keep_reasons(run, retrieval, folder)
         print(f"MLflow run {run.run_id}\nSee it with: {run.ui_command}")
@@ -66,34 +66,34 @@ def training_dates(cube: Cube, config: TrainConfig) -> npt.NDArray[np.bool_]:
 
 def _fitted(cube: Cube, config: TrainConfig, training: npt.NDArray[np.bool_]) -> Retrieval:
     stack = load_stack(cube, config.retrieval)
-    field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), config.weather)
+    field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
     return fit_retrieval(cube, stack, config.retrieval, training, masks)
 
 
 def _keep_reasons(run: TrackedRun, retrieval: Retrieval, folder: Path) -> None:
-    """Why pixels have no label on any date, a GeoTIFF an area, a band a key of references; see `Reason`."""
+    """Why pixels have no label on any date, a GeoTIFF an extent, a band a key of references; see `Reason`."""
     working = retrieval.stack.working
     bits = {int(reason): text for reason, text in TITLES.items()}
-    for number, (window, area) in enumerate(zip(working.areas, retrieval.areas, strict=True), 1):
+    for number, (window, extent) in enumerate(zip(working.extents, retrieval.extents, strict=True), 1):
         path = folder / f"labels_reasons_{number}.tif"
-        bands = {key_title(key): flags for key, flags in area.reasons.items()}
+        bands = {key_title(key): flags for key, flags in extent.reasons.items()}
         write_flags(path, working.grid.crop(window), bands, bits)
         run.log_file(path)
 
 
-def _keep(run: TrackedRun, place: str, surveys: list[AreaSurvey]) -> None:
+def _keep(run: TrackedRun, place: str, surveys: list[ExtentSurvey]) -> None:
     figures = labels_figures(surveys)
-    for number, area in enumerate(surveys, 1):
-        tables = {"references": summary_table(area), "reasons": area.counts, "tracks": area.agreement}
+    for number, extent in enumerate(surveys, 1):
+        tables = {"references": summary_table(extent), "reasons": extent.counts, "tracks": extent.agreement}
         for name, table in tables.items():
             if len(table):
                 run.log_table(table, f"labels_{name}_{number}")
-                print(f"\n{area.title}: {name}\n{markdown(table)}")
-        for offset in area.offsets:
+                print(f"\n{extent.title}: {name}\n{markdown(table)}")
+        for offset in extent.offsets:
             text = "%s: %s reads %.2f dB (standard error %.2f) higher than %s, by %d dates"
             told = offset.platform, offset.offset_db, offset.error_db, offset.against, offset.dates
-            log.info(text, area.title, *told)
+            log.info(text, extent.title, *told)
     for figure in figures:
         run.log_image(figure.png, f"figures/{figure.stem}.png")
     run.log_text(render(labels_page(place, surveys, figures)), PAGE)

@@ -18,10 +18,10 @@ from mlssm.config.retrieval import channel_title
 from mlssm.config.sources import AUTO
 from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
-from mlssm.data.layers import area_layers, area_places
+from mlssm.data.layers import extent_layers, extent_places
 from mlssm.data.moment import Moment
 from mlssm.errors import DataError, RunError
-from mlssm.inference.certainty import AreaCertainty
+from mlssm.inference.certainty import ExtentCertainty
 from mlssm.inference.mapper import Booleans, Days, Mapper, check_pixel, choose_device, fitting_layers
 from mlssm.inference.prefit import DayMaps, Images, labelled_pixels
 from mlssm.inference.restore import restore
@@ -35,7 +35,7 @@ from mlssm.mapping.days import parse_days
 from mlssm.mapping.geotiff import write_cog
 from mlssm.mapping.preview import MapPanel, write_preview
 from mlssm.progress import track
-from mlssm.response.areas import Drivers
+from mlssm.response.extents import Drivers
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.tracking.find import download, find_run
@@ -105,8 +105,8 @@ def _write_map(
     working, date = mapper.stack.working, day.astype(dt.date)
     found = map_day(mapper, config, day, moment, water)
     panels = [
-        MapPanel(f"area {number}", ssm, working.grid.crop(window))
-        for number, (ssm, window) in enumerate(zip(found.values["ssm"], working.areas, strict=True), 1)
+        MapPanel(f"extent {number}", ssm, working.grid.crop(window))
+        for number, (ssm, window) in enumerate(zip(found.values["ssm"], working.extents, strict=True), 1)
     ]
     if all(np.isnan(panel.values).all() for panel in panels):
         log.warning("the map of %s has no value: all its pixels are water, frozen, snowy or lack an input", date)
@@ -150,9 +150,9 @@ def _prefit_tags(mapper: Mapper, moment: Moment) -> dict[str, str]:
     prefit = mapper.prefit
     if prefit is None:
         return {}
-    known = sum(not area.is_population for area in prefit.areas)
-    elsewhere = "" if known == len(prefit.areas) else "; elsewhere the mean area's response"
-    memory = f"in {known} of {len(prefit.areas)} areas{elsewhere}" if known else "none: the mean area's response"
+    known = sum(not extent.is_population for extent in prefit.extents)
+    elsewhere = "" if known == len(prefit.extents) else "; elsewhere the mean extent's response"
+    memory = f"in {known} of {len(prefit.extents)} extents{elsewhere}" if known else "none: the mean extent's response"
     tags = {"pixel_memory": memory}
     if not prefit.nowcast:
         return tags
@@ -183,9 +183,9 @@ def load_mapper(config: PredictConfig) -> Mapper:
     cube = open_area(_area_config(model.datamodule, config), config.on_bad_file, model.weather)
     check_pixel(cube, model)
     stack = load_stack(cube, model.images)
-    wanted = area_layers(cube, stack.working, model.features.static)
+    wanted = extent_layers(cube, stack.working, model.features.static)
     layers = fitting_layers(model.channels, wanted, model.features)
-    field = WeatherField(cube.weather, cube.station_xy, area_places(cube, stack.working), model.weather)
+    field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), model.weather)
     features = FeatureSource(field, layers, model.channels, model.model.weather_ratio)
     prefit, labelled = None, labelled_pixels(restored.fitted, stack.working)
     retrievals = known_retrievals(restored.fitted, stack.working)
@@ -194,7 +194,7 @@ def load_mapper(config: PredictConfig) -> Mapper:
     if restored.fitted is not None and restored.fitted["forecaster"] is not None:
         masks = frozen_or_snowy(field, cube.local_days, model.images, cube.morning)
         prefit = DayMaps(restored.fitted, Images(cube, stack, masks, window_ends(cube, model.window)), Drivers(field))
-    certainty = None if config.intervals == "none" else AreaCertainty.restored(restored.fitted, stack.working)
+    certainty = None if config.intervals == "none" else ExtentCertainty.restored(restored.fitted, stack.working)
     network = restored.network.to(device)
     return Mapper(run.run_id, model, cube, stack, features, network, prefit, labelled, retrievals, certainty)
 

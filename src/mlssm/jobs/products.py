@@ -50,7 +50,7 @@ def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig)
         from mlssm.mapping.products.root_zone import write_root_zone
 
         cube = mapper.cube
-        _say(*write_root_zone(maps, cube.grid, cube.areas, folder, wanted.root_zone_days))
+        _say(*write_root_zone(maps, cube.grid, cube.extents, folder, wanted.root_zone_days))
     if wanted.zones is not None:
         polygons = _write_zones(maps, config, wanted.zones)
     if wanted.viewer:

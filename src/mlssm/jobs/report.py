@@ -98,10 +98,10 @@ def log_scores(run: TrackedRun, evaluation: Evaluation) -> None:
 
 
 def log_breakdown(run: TrackedRun, tables: Breakdown) -> None:
-    """Log the scores by date, moisture and area, the detection, the correlations, and the parts of the error."""
+    """Log the scores by date, moisture and extent, the detection, the correlations, and the parts of the error."""
     run.log_table(tables.by_date, "scores_by_date")
     run.log_table(tables.by_bin, "scores_by_bin")
-    run.log_table(tables.by_area, "scores_by_area")
+    run.log_table(tables.by_extent, "scores_by_extent")
     run.log_table(tables.detection, "detection")
     run.log_table(tables.decomposition, "decomposition")
     run.log_table(tables.correlation, "correlation")

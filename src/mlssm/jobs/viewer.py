@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 PAGE = "index.html"
 FORECAST = "after the last image"
 BEFORE = np.timedelta64(30, "D")  # that rain and images are shown before the first map: what soil remembers
-POINTS = 4  # of rain along an area's side
+POINTS = 4  # of rain along an extent's side
 SUN_AZIMUTH, SUN_HEIGHT = 315, 45
 RAIN = VARIABLES.index("precipitation")
 TOLD = {"run_id": "run", "model": "model", "lag_days": "weather of, days", "support_m": "support, m"}
@@ -52,7 +52,7 @@ def write_viewer(
         DataError: A file cannot be read, or the page not be written.
     """
     cube = mapper.cube
-    frames, bands = pictures_of(maps, cube.grid, cube.areas)
+    frames, bands = pictures_of(maps, cube.grid, cube.extents)
     days = np.array([each.day for each in maps], "datetime64[D]")
     content = Content(
         title=title,
@@ -92,9 +92,9 @@ def _retrieved(mapper: Mapper, frames: Sequence[Frame], days: Any) -> Pictures |
     found = retrieved_days(cube, mapper.stack, mapper.retrievals, masks, days[0] - BEFORE, days[-1])
     pictures: list[list[Bytes]] = [[] for _ in frames]
     seen = []
-    for day, areas in found:
+    for day, extents in found:
         seen.append(str(day))
-        for frame, window, values, stack in zip(frames, working.areas, areas, pictures, strict=True):
+        for frame, window, values, stack in zip(frames, working.extents, extents, pictures, strict=True):
             stack.append(packed(onto_frame(values, working.grid.crop(window), frame)))
     if not seen:
         log.info("the viewer shows no retrieved images: there is none from %s to %s", days[0] - BEFORE, days[-1])
@@ -108,18 +108,18 @@ def _hillshade(mapper: Mapper, frames: Sequence[Frame]) -> tuple[Any, ...] | Non
     if "elevation" not in cube.manifest.features:
         return None
     light, shades = LightSource(SUN_AZIMUTH, SUN_HEIGHT), []
-    for frame, area in zip(frames, cube.areas, strict=True):
-        elevation = cube.static("elevation", area)
+    for frame, extent in zip(frames, cube.extents, strict=True):
+        elevation = cube.static("elevation", extent)
         known = np.isfinite(elevation)
         filled = np.where(known, elevation, elevation[known].mean() if known.any() else 0)
         shade = light.hillshade(filled, vert_exag=2, dx=cube.grid.pixel, dy=cube.grid.pixel)
         light_grey = np.where(known, 0.45 + 0.5 * shade, np.nan).astype(np.float32)
-        shades.append(packed(onto_frame(light_grey, cube.grid.crop(area), frame), 1 / 254))
+        shades.append(packed(onto_frame(light_grey, cube.grid.crop(extent), frame), 1 / 254))
     return tuple(shades)
 
 
 def _rain(field: WeatherField, geographic: Any, days: Any) -> Rain | None:
-    """Rain at some pixels of each area, from before the first map to the last."""
+    """Rain at some pixels of each extent, from before the first map to the last."""
     first, last = days[0] - BEFORE, days[-1]
     asked = np.arange(max(first, field.weather.days[0]), min(last, field.weather.days[-1]) + 1)
     if not len(asked):

@@ -55,7 +55,7 @@ def map_array(
     Args:
         bands: Windows of the grid with their values, by the band's name; the first is `ssm`.
         about: Description and unit of the bands beside `ssm`.
-        grid: Of the area.
+        grid: Of the extent.
         attributes: What the map says of itself.
 
     Returns:

@@ -40,7 +40,7 @@ class SoilMoistureMaps(RasterDataset):
 
 
 class CubeDataset(GeoDataset):
-    """A cube, indexed by the bounds of its areas and the local day of each acquisition.
+    """A cube, indexed by the bounds of its extents and the local day of each acquisition.
 
     A sample's `image` is float32 [channel, height, width] on the cube's own pixels, NaN where missing: the backscatter
     in dB of each polarisation on the latest acquisition of the wanted time, then the wanted static features.
@@ -72,9 +72,9 @@ class CubeDataset(GeoDataset):
         self.index = self._indexed()
 
     def _indexed(self) -> geopandas.GeoDataFrame:
-        """A row an acquisition and area."""
+        """A row an acquisition and extent."""
         grid = self.cube.grid
-        boxes = [shapely.box(*grid.crop(area).bounds) for area in self.cube.areas]
+        boxes = [shapely.box(*grid.crop(extent).bounds) for extent in self.cube.extents]
         days = pd.to_datetime(self.cube.local_days)
         ends = days + pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
         count = len(boxes)

@@ -1,8 +1,9 @@
 """Maps as Cloud-Optimised GeoTIFF.
 
 GDAL's COG driver is used through rasterio, and rio-cogeo only validates. On a grid of 3300 x 3700 pixels with five
-areas of 100 x 100 the driver is twice as fast (it writes overviews and file in one pass), keeps the band's unit, which
-rio-cogeo's cog_translate drops, and adds the statistics that QGIS stretches colours with. Both leave empty blocks out.
+extents of 100 x 100 the driver is twice as fast (it writes overviews and file in one pass), keeps the band's unit,
+which rio-cogeo's cog_translate drops, and adds the statistics that QGIS stretches colours with. Both leave empty blocks
+out.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from mlssm.grid import Grid, Window
 
 Block: TypeAlias = tuple[Window, npt.NDArray[np.float32]]
 
-# Small blocks: areas are specks on a mostly empty grid, and a block is read and stored whole.
+# Small blocks: extents are specks on a mostly empty grid, and a block is read and stored whole.
 BLOCK_SIZE = 256
 NAME_TAG = "name"  # of a band
 SSM = "ssm"

@@ -30,10 +30,10 @@ DOTS_PER_INCH = 150
 
 @dataclass(frozen=True)
 class MapPanel:
-    """One area's map.
+    """One extent's map.
 
     Attributes:
-        name: The area's name.
+        name: The extent's name.
         values: SSM [h, w], 0..1; NaN = nodata.
         grid: The grid of these pixels.
     """
@@ -58,14 +58,14 @@ class MapPanel:
 
 
 def write_preview(path: Path, panels: Sequence[MapPanel], date: dt.date, title: str) -> None:
-    """Draw one date's maps into a PNG: a panel an area, each with its scale bar, and one colour bar.
+    """Draw one date's maps into a PNG: a panel an extent, each with its scale bar, and one colour bar.
 
-    Areas apart from each other become panels of their own, and not specks on an empty sheet. The first nine are shown,
-    and the title says how many are left out. The file appears under its name when it is complete.
+    Extents apart from each other become panels of their own, and not specks on an empty sheet. The first nine are
+    shown, and the title says how many are left out. The file appears under its name when it is complete.
 
     Args:
         path: The PNG; folders are made, an older file is replaced.
-        panels: Maps by area.
+        panels: Maps by extent.
         date: The day that the maps show.
         title: The picture's title.
 
@@ -116,7 +116,7 @@ def _columns(panels: int) -> int:
 
 
 def _row_heights(panels: Sequence[MapPanel], columns: int) -> list[float]:
-    """Height of each row over the width of a column; very long or flat areas are held in bounds."""
+    """Height of each row over the width of a column; very long or flat extents are held in bounds."""
     rows = [panels[start : start + columns] for start in range(0, len(panels), columns)]
     return [min(max(*(panel.aspect for panel in row), 0.35), 1.8) for row in rows]
 

@@ -15,21 +15,21 @@ from mlssm.grid import Window
 
 Names = npt.NDArray[np.str_]
 Key = tuple[int, int, int]
-"""Area, and a block's row and column in it."""
+"""Extent, and a block's row and column in it."""
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Square blocks, counted from each area's corner as its patches are, each for one split.
+    """Square blocks, counted from each extent's corner as its patches are, each for one split.
 
     Attributes:
-        areas: The areas on the working grid.
+        extents: The extents on the working grid.
         side: Pixels along a block, a multiple of the patch size.
         split: Split of each block.
-        buffer: Pixels around held-out blocks, of any area, that training leaves out.
+        buffer: Pixels around held-out blocks, of any extent, that training leaves out.
     """
 
-    areas: tuple[Window, ...]
+    extents: tuple[Window, ...]
     side: int
     split: Mapping[Key, str]
     buffer: int
@@ -50,20 +50,20 @@ class Blocks:
         return name
 
     def _touched(self, window: Window) -> set[str]:
-        near = ((number, area) for number, area in enumerate(self.areas) if area.intersects(window))
+        near = ((number, extent) for number, extent in enumerate(self.extents) if extent.intersects(window))
         return {
             self.split[number, row, col]
-            for number, area in near
-            for row in _span(window.row - area.row, window.height, area.height, self.side)
-            for col in _span(window.col - area.col, window.width, area.width, self.side)
+            for number, extent in near
+            for row in _span(window.row - extent.row, window.height, extent.height, self.side)
+            for col in _span(window.col - extent.col, window.width, extent.width, self.side)
         }
 
 
-def lay_blocks(areas: Sequence[Window], pixel: float, patch: int, config: SplitConfig, reach: int = 0) -> Blocks:
-    """Cut the areas into blocks and draw the split of each.
+def lay_blocks(extents: Sequence[Window], pixel: float, patch: int, config: SplitConfig, reach: int = 0) -> Blocks:
+    """Cut the extents into blocks and draw the split of each.
 
     Args:
-        areas: The areas on the working grid.
+        extents: The extents on the working grid.
         pixel: Pixel size of the working grid, metres.
         patch: Patch size, pixels; a block's side is rounded up to whole patches.
         config: Block and buffer in metres, fractions and seed.
@@ -74,7 +74,7 @@ def lay_blocks(areas: Sequence[Window], pixel: float, patch: int, config: SplitC
         SplitError: There are fewer than three blocks, or the fractions leave none for training.
     """
     side = max(1, math.ceil(config.block_m / pixel / patch)) * patch
-    keys = list(_keys(areas, side))
+    keys = list(_keys(extents, side))
     if len(keys) < 3:
         raise SplitError(
             f"{len(keys)} blocks of {side * pixel:g} m cannot be split in three; "
@@ -92,7 +92,7 @@ def lay_blocks(areas: Sequence[Window], pixel: float, patch: int, config: SplitC
     names += ["train"] * (len(keys) - test - val)
     order = np.random.default_rng(config.seed).permutation(len(keys))
     split = {keys[place]: name for place, name in zip(order, names, strict=True)}
-    return Blocks(tuple(areas), side, split, max(math.ceil(config.buffer_m / pixel), reach))
+    return Blocks(tuple(extents), side, split, max(math.ceil(config.buffer_m / pixel), reach))
 
 
 def check_fractions(config: SplitConfig) -> None:
@@ -108,14 +108,14 @@ def check_fractions(config: SplitConfig) -> None:
         )
 
 
-def _keys(areas: Sequence[Window], side: int) -> Iterator[Key]:
-    for number, area in enumerate(areas):
-        for row in range(math.ceil(area.height / side)):
-            for col in range(math.ceil(area.width / side)):
+def _keys(extents: Sequence[Window], side: int) -> Iterator[Key]:
+    for number, extent in enumerate(extents):
+        for row in range(math.ceil(extent.height / side)):
+            for col in range(math.ceil(extent.width / side)):
                 yield number, row, col
 
 
 def _span(start: int, length: int, limit: int, side: int) -> range:
-    """Blocks along one axis that the pixels from `start` touch, of those that an area of `limit` pixels has."""
+    """Blocks along one axis that the pixels from `start` touch, of those that an extent of `limit` pixels has."""
     first, last = max(start, 0), min(start + length, limit) - 1
     return range(first // side, last // side + 1)

@@ -1,7 +1,7 @@
 """With which probability a patch is in the index, and how much there is that it stands for.
 
 The index is a sample of the lattice's patches: those on the regular grid, and those on the dense grid that lie in the
-area as a whole and are wet. Over the random position of the two grids on the lattice (of step g, patches of size S, a
+extent as a whole and are wet. Over the random position of the two grids on the lattice (of step g, patches of size S, a
 dense stride s) a position is on the regular grid with probability (g/S)^2, on the dense one with (g/s)^2, on both with
 (g / lcm(S, s))^2. Where s divides S, g is s: the lattice is the dense grid, all of its wet patches are in, and of the
 others one in (S/s)^2.
@@ -53,10 +53,10 @@ def shares(patches: PatchesConfig, working: WorkingGrid, membership: Membership,
 
 
 def _counted(patches: PatchesConfig, working: WorkingGrid, places: pd.DataFrame) -> Shares | None:
-    """Over the patches that lie in their area as a whole; None where the split has no regular one of them."""
+    """Over the patches that lie in their extent as a whole; None where the split has no regular one of them."""
     found = []
-    for area, window in enumerate(working.areas):
-        grids, rows = Grids.of(window, patches), places[places["area"] == area]
+    for extent, window in enumerate(working.extents):
+        grids, rows = Grids.of(window, patches), places[places["extent"] == extent]
         origins = Origins(rows["row"].to_numpy(), rows["col"].to_numpy())
         inside = grids.inside(origins)
         regular, dense = grids.on_regular(origins)[inside], grids.on_dense(origins)[inside]
@@ -75,18 +75,18 @@ def lattice_pixels(
     """Labelled pixels of all patches of the lattice that are for training, each as often as patches hold it.
 
     Args:
-        labels: SSM of an area at a time, NaN where there is no label or an input is missing, [height, width].
+        labels: SSM of an extent at a time, NaN where there is no label or an input is missing, [height, width].
         times: Those that can be used.
-        working: The areas.
+        working: The extents.
         membership: The splits; of a split by random patches, their expected share.
         patches: Size, strides and thresholds.
     """
     total = 0.0
-    for area, window in enumerate(working.areas):
+    for extent, window in enumerate(working.extents):
         grids = Grids.of(window, patches)
         lattice = grids.lattice()
         for time in times.tolist():
-            table = LabelSums.of(labels(area, time), patches.high_ssm).table(lattice, patches.size)
-            kept = table[table["valid_fraction"] >= patches.min_valid_fraction].assign(area=area, time=time)
+            table = LabelSums.of(labels(extent, time), patches.high_ssm).table(lattice, patches.size)
+            kept = table[table["valid_fraction"] >= patches.min_valid_fraction].assign(extent=extent, time=time)
             total += float(kept["pixels"].to_numpy() @ membership.training_share(kept))
     return total

@@ -1,10 +1,10 @@
 """The patch index: where each patch lies, when, in which split, and how wet it is.
 
-One row a patch: area, time, row, col (of its upper-left pixel, counted from the area's corner), split, pass (1: the
+One row a patch: extent, time, row, col (of its upper-left pixel, counted from the extent's corner), split, pass (1: the
 regular grid; 2: the denser one, where it is wet), inclusion (probability that a patch like it is in the index, see
 `mlssm.patches.inclusion`; of training patches under a sampler that draws by chance, the expected number of times that
 an epoch draws it), pixels (those with a label and all inputs), valid_fraction (their share of the patch's pixels in the
-area), mean_ssm, high_fraction (share of the labelled pixels above `patches.high_ssm`).
+extent), mean_ssm, high_fraction (share of the labelled pixels above `patches.high_ssm`).
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def build_index(
     """Find all patches that have labels enough, and the split of each.
 
     Args:
-        labels: SSM of an area at a time, NaN where there is no label or an input is missing, [height, width].
+        labels: SSM of an extent at a time, NaN where there is no label or an input is missing, [height, width].
         times: Those that can be used.
-        working: The areas.
+        working: The extents.
         membership: The splits.
         patches: Size, strides and thresholds.
         two_pass_everywhere: Whether the second pass is kept for validation and test too, to be scored on; only training
@@ -58,11 +58,11 @@ def build_index(
         SplitError: A split has no patch left; the message names the threshold that removed them.
     """
     parts = []
-    for area, window in enumerate(working.areas):
+    for extent, window in enumerate(working.extents):
         grids = Grids.of(window, patches, offset)
         for time in times.tolist():
-            found = _patches_of(LabelSums.of(labels(area, time), patches.high_ssm), grids, patches)
-            parts.append(found.assign(area=area, time=time))
+            found = _patches_of(LabelSums.of(labels(extent, time), patches.high_ssm), grids, patches)
+            parts.append(found.assign(extent=extent, time=time))
     index = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if index.empty:
         raise SplitError("no date is left to take patches from; check the weather's days and the images' dates")
@@ -88,7 +88,7 @@ def save_index(index: pd.DataFrame, path: Path) -> None:
 
 
 def _patches_of(sums: LabelSums, grids: Grids, patches: PatchesConfig) -> pd.DataFrame:
-    """The patches of both passes of an area at a time."""
+    """The patches of both passes of an extent at a time."""
     first = sums.table(grids.regular(), patches.size).assign(**{"pass": 1})
     dense = grids.dense()
     second = sums.table(dense, patches.size).assign(**{"pass": 2})
@@ -103,9 +103,9 @@ def _inclusion(
     patches: PatchesConfig,
     second_pass: tuple[str, ...],
 ) -> npt.NDArray[np.float64]:
-    heights, widths = np.array([window.shape for window in working.areas]).T
-    area, row, col = (index[name].to_numpy() for name in ("area", "row", "col"))
-    inside = (row + patches.size <= heights[area]) & (col + patches.size <= widths[area]) & (row >= 0) & (col >= 0)
+    heights, widths = np.array([window.shape for window in working.extents]).T
+    extent, row, col = (index[name].to_numpy() for name in ("extent", "row", "col"))
+    inside = (row + patches.size <= heights[extent]) & (col + patches.size <= widths[extent]) & (row >= 0) & (col >= 0)
     second = (index["high_fraction"] >= patches.min_high_fraction).to_numpy() & inside
     found = np.empty(len(index))
     for split in membership.names:

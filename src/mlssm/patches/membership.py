@@ -16,7 +16,7 @@ from mlssm.patches.positions import Grids, Origins
 from mlssm.retrieval.working_grid import WorkingGrid
 
 Names = npt.NDArray[np.str_]
-PLACE = ["area", "row", "col"]
+PLACE = ["extent", "row", "col"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Membership:
         return cls(config, date_split, _places(working, patches, config) if by_block else None)
 
     def splits(self, index: pd.DataFrame) -> Names:
-        """The split of each row, by its area, time, row and col; "none" where it is in none."""
+        """The split of each row, by its extent, time, row and col; "none" where it is in none."""
         if self.config.name == "random_patch":
             return _random(len(index), self.config)
         by_date = self.date_split[index["time"].to_numpy()]
@@ -56,13 +56,13 @@ class Membership:
         return by_block if self.config.name == "by_block" else np.where(by_date == by_block, by_block, "none")
 
     def training_pixels(self, working: WorkingGrid, size: int) -> tuple[npt.NDArray[np.bool_], ...] | None:
-        """Pixels of each area that some training patch can cover, [height, width]; None where space is not split."""
+        """Pixels of each extent that some training patch can cover, [height, width]; None where space is not split."""
         if self.places is None:
             return None
-        found = tuple(np.zeros(area.shape, bool) for area in working.areas)
+        found = tuple(np.zeros(extent.shape, bool) for extent in working.extents)
         training = self.places[self.places["place"] == "train"]
-        for area, row, col in training[PLACE].to_numpy(np.int64).tolist():
-            found[area][max(row, 0) : row + size, max(col, 0) : col + size] = True
+        for extent, row, col in training[PLACE].to_numpy(np.int64).tolist():
+            found[extent][max(row, 0) : row + size, max(col, 0) : col + size] = True
         return found
 
     def training_share(self, index: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -75,21 +75,21 @@ class Membership:
 def _places(working: WorkingGrid, patches: PatchesConfig, config: SplitConfig) -> pd.DataFrame:
     # labels of moving windows share measurements as far as the window reaches; those of blocks do not
     reach = working.window_pixels // working.factor - 1
-    blocks = lay_blocks(working.areas, working.grid.pixel, patches.size, config, reach)
+    blocks = lay_blocks(working.extents, working.grid.pixel, patches.size, config, reach)
     parts = []
-    for area, window in enumerate(working.areas):
+    for extent, window in enumerate(working.extents):
         origins = Grids.of(window, patches).lattice()
         place = blocks.of_windows(list(_windows(window, origins, patches.size)))
-        parts.append(pd.DataFrame({"area": area, "row": origins.rows, "col": origins.cols, "place": place}))
+        parts.append(pd.DataFrame({"extent": extent, "row": origins.rows, "col": origins.cols, "place": place}))
     return pd.concat(parts, ignore_index=True)
 
 
-def _windows(area: Window, origins: Origins, size: int) -> Iterable[Window]:
-    """The part of each patch that lies in its area."""
+def _windows(extent: Window, origins: Origins, size: int) -> Iterable[Window]:
+    """The part of each patch that lies in its extent."""
     for row, col in zip(origins.rows.tolist(), origins.cols.tolist(), strict=True):
         top, left = max(row, 0), max(col, 0)
-        height, width = min(row + size, area.height) - top, min(col + size, area.width) - left
-        yield Window(area.row + top, area.col + left, height, width)
+        height, width = min(row + size, extent.height) - top, min(col + size, extent.width) - left
+        yield Window(extent.row + top, extent.col + left, height, width)
 
 
 def _random(count: int, split: SplitConfig) -> Names:

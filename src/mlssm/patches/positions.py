@@ -1,4 +1,4 @@
-"""Where patches may lie in an area: the regular grid, the denser one, and the lattice that both are taken from."""
+"""Where patches may lie in an extent: the regular grid, the denser one, and the lattice that both are taken from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CORNER: Offset = (0, 0)
 
 @dataclass(frozen=True)
 class Origins:
-    """Upper-left pixels of patches, counted from the area's corner; below 0 where a patch begins outside."""
+    """Upper-left pixels of patches, counted from the extent's corner; below 0 where a patch begins outside."""
 
     rows: Ints
     cols: Ints
@@ -27,13 +27,13 @@ class Origins:
 
 @dataclass(frozen=True)
 class Grids:
-    """The positions of an area's patches.
+    """The positions of an extent's patches.
 
     Attributes:
-        window: The area on the working grid.
+        window: The extent on the working grid.
         size: Pixels along a patch, and the regular grid's step.
         stride: The dense grid's step, pixels.
-        offset: A position of both grids, rows and columns from the area's corner; multiples of `step`, 0 or above.
+        offset: A position of both grids, rows and columns from the extent's corner; multiples of `step`, 0 or above.
     """
 
     window: Window
@@ -43,7 +43,7 @@ class Grids:
 
     @classmethod
     def of(cls, window: Window, patches: PatchesConfig, offset: Offset = CORNER) -> Grids:
-        """The grids of an area under a configuration."""
+        """The grids of an extent under a configuration."""
         return cls(window, patches.size, patches.dense_stride, offset)
 
     @property
@@ -52,20 +52,20 @@ class Grids:
         return math.gcd(self.size, self.stride)
 
     def regular(self) -> Origins:
-        """The regular grid: it covers every pixel once, so its outermost patches may reach past the area."""
+        """The regular grid: it covers every pixel once, so its outermost patches may reach past the extent."""
         firsts = (-(-offset % self.size) for offset in self.offset)
         return _mesh(
             *(np.arange(first, side, self.size) for first, side in zip(firsts, self.window.shape, strict=True))
         )
 
     def dense(self) -> Origins:
-        """The dense grid; no patch reaches past the area, or it would repeat what the regular grid has there."""
+        """The dense grid; no patch reaches past the extent, or it would repeat what the regular grid has there."""
         starts = (offset % self.stride for offset in self.offset)
         ends = (side - self.size + 1 for side in self.window.shape)
         return _mesh(*(np.arange(start, end, self.stride) for start, end in zip(starts, ends, strict=True)))
 
     def lattice(self) -> Origins:
-        """Every position of either grid under any offset: all patches on the lattice that meet the area."""
+        """Every position of either grid under any offset: all patches on the lattice that meet the extent."""
         return _mesh(*(np.arange(self.step - self.size, side, self.step) for side in self.window.shape))
 
     def on_regular(self, origins: Origins) -> Bools:
@@ -77,7 +77,7 @@ class Grids:
         return self._on(origins, self.stride) & self.inside(origins)
 
     def inside(self, origins: Origins) -> Bools:
-        """Which patches lie in the area as a whole."""
+        """Which patches lie in the extent as a whole."""
         rows, cols = ((0 <= starts) & (starts + self.size <= side) for starts, side in self._sides(origins))
         return np.asarray(rows & cols)
 

@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LabelSums:
-    """Summed-area tables of an area at a time, so that a patch's sum costs four look-ups."""
+    """Summed-area tables of an extent at a time, so that a patch's sum costs four look-ups."""
 
     valid: Floats
     ssm: Floats

@@ -129,7 +129,7 @@ def _write(
         origin=index.grid.origin,
         pixel=index.grid.pixel,
         shape=index.grid.shape,
-        areas=tuple((area.row, area.col, *area.shape) for area in index.areas),
+        extents=tuple((extent.row, extent.col, *extent.shape) for extent in index.extents),
         time_zone=zone.key,
         polarisations=index.polarisations,
         features=static.features,

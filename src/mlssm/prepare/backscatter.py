@@ -38,12 +38,12 @@ def write_backscatter(
     levels = Levels()
     for overpass in track(index.passes, "backscatter onto the grid"):
         measured = False
-        for number, area in enumerate(index.areas):
-            layers = _layers(overpass, index, area, bad)
+        for number, extent in enumerate(index.extents):
+            layers = _layers(overpass, index, extent, bad)
             if any(layer is not None for layer in layers):
                 levels.note(overpass, index.polarisations, layers, number)
-                packed = [_packed(layer, area, cube.BACKSCATTER_SCALE) for layer in layers]
-                array[len(kept), :, *area.slices] = np.stack(packed)
+                packed = [_packed(layer, extent, cube.BACKSCATTER_SCALE) for layer in layers]
+                array[len(kept), :, *extent.slices] = np.stack(packed)
                 measured = True
         if measured:
             kept.append(overpass)
@@ -59,9 +59,9 @@ def write_backscatter(
     return tuple(kept)
 
 
-def _layers(overpass: Pass, index: BackscatterIndex, area: Window, bad: BadFiles) -> list[Array | None]:
-    """One pass on one area, dB, in the order of the polarisations; all None where they contradict each other."""
-    layers = [read_pass(overpass, pol, index.grid, area, bad) for pol in index.polarisations]
+def _layers(overpass: Pass, index: BackscatterIndex, extent: Window, bad: BadFiles) -> list[Array | None]:
+    """One pass on one extent, dB, in the order of the polarisations; all None where they contradict each other."""
+    layers = [read_pass(overpass, pol, index.grid, extent, bad) for pol in index.polarisations]
     path = overpass.images[0].path
     with bad.handled(path):
         check_polarisations(path, dict(zip(index.polarisations, layers, strict=True)))
@@ -69,8 +69,8 @@ def _layers(overpass: Pass, index: BackscatterIndex, area: Window, bad: BadFiles
     return [None for _ in layers]
 
 
-def _packed(layer: Array | None, area: Window, scale: float) -> cube.Packed:
-    return np.full(area.shape, cube.FILL) if layer is None else cube.pack(layer, scale)
+def _packed(layer: Array | None, extent: Window, scale: float) -> cube.Packed:
+    return np.full(extent.shape, cube.FILL) if layer is None else cube.pack(layer, scale)
 
 
 def write_times(writer: CubeWriter, passes: Sequence[Pass], zone: ZoneInfo, closing_hour: int | None = None) -> None:
@@ -107,6 +107,6 @@ def write_incidence(writer: CubeWriter, index: BackscatterIndex, bad: BadFiles) 
     lead = (len(index.incidence),)
     array = writer.raster("incidence", ("incidence_orbit",), lead, cube.ANGLE_SCALE, "degrees")
     for position, orbit in enumerate(sorted(index.incidence)):
-        for area in index.areas:
-            angle = read_incidence(index.incidence[orbit], index.grid, area, bad, index.angle)
-            array[position, *area.slices] = cube.pack(angle, cube.ANGLE_SCALE)
+        for extent in index.extents:
+            angle = read_incidence(index.incidence[orbit], index.grid, extent, bad, index.angle)
+            array[position, *extent.slices] = cube.pack(angle, cube.ANGLE_SCALE)

@@ -79,14 +79,14 @@ def write_static(
     units = ", ".join(f"{item.name} {item.unit}" for item in of_kind("fixed", "classes") if item.name in found)
     array = writer.raster("static", ("feature",), (len(found),), None, units)
     for position, parts in enumerate(found.values()):
-        for area, values in zip(index.areas, parts, strict=True):
-            array[position, *area.slices] = values
+        for extent, values in zip(index.extents, parts, strict=True):
+            array[position, *extent.slices] = values
     return Static(tuple(found), {name: names for name, names in classes.items() if names})
 
 
 def _terrain(folder: Path, derived: Sequence[str], index: BackscatterIndex, bad: BadFiles) -> dict[str, list[Array]]:
     files = elevation_files(raster_files(folder, bad), bad)
-    terrain = [read_terrain(files, index.grid, area, bad, derived) for area in index.areas]
+    terrain = [read_terrain(files, index.grid, extent, bad, derived) for extent in index.extents]
     layers = {name: [found[name] for found in terrain] for name in terrain[0]}
     check_reached("dem", files, layers["elevation"], bad)
     return layers
@@ -95,22 +95,22 @@ def _terrain(folder: Path, derived: Sequence[str], index: BackscatterIndex, bad:
 def _soil(folder: Path, names: Classes, index: BackscatterIndex, bad: BadFiles) -> list[Array]:
     files = raster_files(folder, bad)
     check_same_tables(files, bad)
-    found = [read_soil(files, index.grid, area, bad, names) for area in index.areas]
+    found = [read_soil(files, index.grid, extent, bad, names) for extent in index.extents]
     check_reached("soil", files, found, bad)
     _check_classes(folder, found)
     return found
 
 
 def _layer(layer: LayerFiles, image: DatedImage, index: BackscatterIndex, bad: BadFiles) -> list[Array]:
-    found = [read_layer(layer, image, index.grid, area, bad) for area in index.areas]
+    found = [read_layer(layer, image, index.grid, extent, bad) for extent in index.extents]
     check_reached(f"layers.{layer.name}", image.paths, found, bad)
     if layer.source.kind == "classes":
         _check_classes(image.paths[0], found)
     return found
 
 
-def _check_classes(path: Path, areas: Sequence[Array]) -> None:
-    codes = np.unique(np.concatenate([np.unique(values) for values in areas]))
+def _check_classes(path: Path, extents: Sequence[Array]) -> None:
+    codes = np.unique(np.concatenate([np.unique(values) for values in extents]))
     check_class_count(path, codes[np.isfinite(codes)])
 
 
@@ -146,8 +146,8 @@ def check_reached(key: str, files: Sequence[Path], layers: Sequence[Array], bad:
 def write_ndvi(writer: CubeWriter, images: Sequence[NdviImage], index: BackscatterIndex, bad: BadFiles) -> None:
     """Write the NDVI images that have a value anywhere."""
 
-    def read(image: NdviImage, area: Window) -> Array:
-        return read_ndvi(image, index.grid, area, bad)
+    def read(image: NdviImage, extent: Window) -> Array:
+        return read_ndvi(image, index.grid, extent, bad)
 
     _write_dated(writer, "ndvi", images, read, index, bad)
 
@@ -159,8 +159,8 @@ def write_dated_layers(
     dated = tuple(layer for layer in layers if layer.source.kind == "dated")
     for layer in dated:
 
-        def read(image: DatedImage, area: Window, layer: LayerFiles = layer) -> Array:
-            return read_layer(layer, image, index.grid, area, bad)
+        def read(image: DatedImage, extent: Window, layer: LayerFiles = layer) -> Array:
+            return read_layer(layer, image, index.grid, extent, bad)
 
         _write_dated(writer, layer.name, layer.images, read, index, bad)
     return tuple(layer.name for layer in dated)
@@ -184,11 +184,11 @@ def _write_dated(
     array = writer.raster(key, (f"{key}_time",), (len(images),), scale, unit_of(name))
     kept: list[Image] = []
     for image in track(images, f"{name} onto the grid"):
-        layers = [read(image, area) for area in index.areas]
+        layers = [read(image, extent) for extent in index.extents]
         # a day without a value would hide the one before it
         if any(np.isfinite(values).any() for values in layers):
-            for area, values in zip(index.areas, layers, strict=True):
-                array[len(kept), *area.slices] = values if scale is None else cube.pack(values, scale)
+            for extent, values in zip(index.extents, layers, strict=True):
+                array[len(kept), *extent.slices] = values if scale is None else cube.pack(values, scale)
             kept.append(image)
     if not kept:
         paths = [path for image in images for path in image.paths]

@@ -12,7 +12,7 @@ from mlssm.cube import Array
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.passes import Pass
 
-# weather moves the median of an area by less, dB
+# weather moves the median of an extent by less, dB
 FAR = 5.0
 # and its spread, which is mostly speckle and relief, by less: amplitude that is taken for power has half of it
 NARROW, WIDE = 0.65, 1.6
@@ -22,7 +22,7 @@ STEP = 4  # of the pixels that are looked at
 
 @dataclass(frozen=True)
 class Level:
-    """A pass on an area: the median of its values and the width between their quartiles, dB."""
+    """A pass on an extent: the median of its values and the width between their quartiles, dB."""
 
     overpass: Pass
     median: float
@@ -31,27 +31,27 @@ class Level:
 
 @dataclass
 class Levels:
-    """The levels of all passes, by orbit, polarisation and area."""
+    """The levels of all passes, by orbit, polarisation and extent."""
 
     _found: dict[tuple[int, str, int], list[Level]] = field(default_factory=lambda: defaultdict(list))
 
-    def note(self, overpass: Pass, polarisations: Sequence[str], layers: Sequence[Array | None], area: int) -> None:
-        """Remember a pass on an area.
+    def note(self, overpass: Pass, polarisations: Sequence[str], layers: Sequence[Array | None], extent: int) -> None:
+        """Remember a pass on an extent.
 
         Args:
             overpass: The pass.
             polarisations: Of the layers.
             layers: dB, [height, width]; None where it has nothing.
-            area: Which one.
+            extent: Which one.
         """
         for polarisation, layer in zip(polarisations, layers, strict=True):
             known = np.empty(0) if layer is None else layer[::STEP, ::STEP][np.isfinite(layer[::STEP, ::STEP])]
             if known.size:
                 low, median, high = np.percentile(known, (25, 50, 75))
-                self._found[overpass.orbit, polarisation, area].append(Level(overpass, median, high - low))
+                self._found[overpass.orbit, polarisation, extent].append(Level(overpass, median, high - low))
 
     def tell(self, bad: BadFiles) -> None:
-        """Warn of passes unlike the others of their orbit on every area; on one alone it may be wind on water."""
+        """Warn of passes unlike the others of their orbit on every extent; on one alone it may be wind on water."""
         unlike: dict[tuple[Pass, str], list[str]] = defaultdict(list)
         for (orbit, polarisation, _), levels in self._found.items():
             if len(levels) >= LEAST_PASSES:

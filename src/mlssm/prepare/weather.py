@@ -22,7 +22,7 @@ from mlssm.weather.stations import StationWeather
 def read_weather(
     config: DatamoduleConfig, index: BackscatterIndex, zone: ZoneInfo, on_bad_file: OnBadFile
 ) -> tuple[StationWeather, WeatherReport]:
-    """Read the weather around the areas; days of hourly weather end when the images are taken.
+    """Read the weather around the extents; days of hourly weather end when the images are taken.
 
     Raises:
         DataError: See `mlssm.sources.weather.load.load_weather`.
@@ -31,8 +31,8 @@ def read_weather(
     for overpass in index.passes:
         passes.setdefault(overpass.orbit, []).append(overpass.acquired.astimezone(zone))
     hour, lines = closing_hour(passes)
-    areas = [index.grid.crop(area).bounds for area in index.areas]
-    boxes = tuple(transform_bounds(index.grid.crs, "EPSG:4326", *area) for area in areas)
+    extents = [index.grid.crop(extent).bounds for extent in index.extents]
+    boxes = tuple(transform_bounds(index.grid.crs, "EPSG:4326", *extent) for extent in extents)
     return load_weather(config.root, config.weather, on_bad_file, Site(boxes, zone, hour, lines))
 
 
@@ -52,5 +52,5 @@ def notes_on_weather(
 ) -> tuple[str, ...]:
     """What is to be said of the record, a line each."""
     station_xy = np.stack(index.grid.project(weather.longitude, weather.latitude), axis=1)
-    areas = [index.grid.crop(area).bounds for area in index.areas]
-    return weather_notes(weather, report, station_xy, areas, interpolation)
+    extents = [index.grid.crop(extent).bounds for extent in index.extents]
+    return weather_notes(weather, report, station_xy, extents, interpolation)

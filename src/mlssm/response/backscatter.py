@@ -15,7 +15,7 @@ def backscatter_response(fitted: Fitted, own_share: float, seasons: Seasons) -> 
     the end. Where orbits have references of their own, that distance is their mean.
 
     Args:
-        fitted: The area.
+        fitted: The extent.
         own_share: Of a pixel's own slope, 0..1.
         seasons: Of each time [T].
     """

@@ -3,7 +3,7 @@
 With few dates the weights would be noise: the driver is fixed then. Otherwise a pixel's driver is the weighted mean of
 the standardised drivers, weighted as by the evidence of Gaussian errors: w proportional to exp(-(T / 2) log e), e the
 mean squared error of held-out seasons (Buckland et al. 1997, Biometrics 53, for weights from an information criterion).
-log e is half the pixel's own and half its area's mean, and T the number of dates that the evidence is taken for.
+log e is half the pixel's own and half its extent's mean, and T the number of dates that the evidence is taken for.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MANY_DATES, EVIDENCE_DATES = 60, 60
 OWN_SHARE = 0.5  # of a pixel's own log e
 SLOPE_SHARE = 0.85  # of a pixel's own slope, while drivers are compared
 LEAST_ERROR, LEAST_WEIGHT, LEAST_DEVIATION = 1e-9, 1e-3, 1e-9
-# a driver at an area's pixels and all times [T, h, w], made when it is asked for
+# a driver at an extent's pixels and all times [T, h, w], made when it is asked for
 DriverMaps = Callable[[], Floats]
 
 
@@ -37,7 +37,7 @@ def weighs_bank(training_dates: int) -> bool:
 
 @dataclass(frozen=True)
 class Bank:
-    """Weighed drivers of one area.
+    """Weighed drivers of one extent.
 
     Attributes:
         names: Of the drivers that weigh anywhere [D], see `mlssm.response.driver.Driver`.
@@ -68,7 +68,7 @@ class Bank:
 
 @dataclass(frozen=True)
 class Driven:
-    """An area's driver.
+    """An extent's driver.
 
     Attributes:
         whole: Weighed on all training seasons [T, h, w], or broadcastable to it.
@@ -107,7 +107,7 @@ class SquaredErrors:
 def bank_weights(errors: SquaredErrors) -> Floats:
     """Weights of the drivers at each pixel, which sum to 1 [driver, h, w].
 
-    A pixel without labels gets its area's weights, an area without labels equal ones.
+    A pixel without labels gets its extent's weights, an extent without labels equal ones.
 
     Args:
         errors: Of held-out seasons.
@@ -116,15 +116,15 @@ def bank_weights(errors: SquaredErrors) -> Floats:
     if not known.any():
         return np.full(errors.total.shape, 1 / len(errors.total))
     own = np.log(np.maximum(errors.total / np.where(known, errors.count, 1), LEAST_ERROR))
-    area = own[:, known].mean(axis=1)[:, None, None]
-    evidence = -EVIDENCE_DATES / 2 * (area + OWN_SHARE * np.where(known, own - area, 0.0))
+    extent = own[:, known].mean(axis=1)[:, None, None]
+    evidence = -EVIDENCE_DATES / 2 * (extent + OWN_SHARE * np.where(known, own - extent, 0.0))
     weights = np.exp(evidence - evidence.max(axis=0))
     return np.asarray(weights / weights.sum(axis=0))
 
 
 @dataclass(frozen=True)
 class Weighing:
-    """What an area's bank is weighed from.
+    """What an extent's bank is weighed from.
 
     Attributes:
         names: Of the drivers [D].
@@ -174,10 +174,10 @@ class Weighing:
 def drive(
     retrieve: Retrieve, fixed: Floats, maps: Mapping[str, DriverMaps], training: Booleans, seasons: Seasons
 ) -> Driven:
-    """An area's driver by the rule: the fixed one with few training dates, the weighed bank with many.
+    """An extent's driver by the rule: the fixed one with few training dates, the weighed bank with many.
 
     Args:
-        retrieve: The area's labels as a function of the training dates.
+        retrieve: The extent's labels as a function of the training dates.
         fixed: The driver that few dates are given [T, h, w], or broadcastable to it.
         maps: The bank, by name.
         training: Which times are training dates [T].
@@ -197,7 +197,7 @@ def drive(
 
 
 def mean_bank(banks: Sequence[Bank]) -> Bank:
-    """The bank of the mean pixel of the mean area, weights [D, 1, 1]: for an area without labels. At least one."""
+    """The bank of the mean pixel of the mean extent, weights [D, 1, 1]: for an extent without labels. At least one."""
     names = sorted({name for bank in banks for name in bank.names})
     rows = np.zeros((len(names), 3))  # weight, and centre and scale times the weight
     for bank in banks:

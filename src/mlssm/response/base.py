@@ -28,7 +28,7 @@ LEAST_DATES = 3
 
 @dataclass(frozen=True)
 class Population:
-    """How the mean area responds: for an area without labels. Each is the mean over areas with labels."""
+    """How the mean extent responds: for an extent without labels. Each is the mean over extents with labels."""
 
     mean: float
     slope: float
@@ -36,11 +36,11 @@ class Population:
 
     @classmethod
     def of(cls, fits: Sequence[PixelFits]) -> Population:
-        """The mean area."""
+        """The mean extent."""
         known = [fit for fit in fits if fit.known.any()]
         if not known:
             return cls(float("nan"), 0.0, 0.0)
-        rows = [(fit.plain, fit.area_slope, float(fit.centre[fit.known].mean())) for fit in known]
+        rows = [(fit.plain, fit.extent_slope, float(fit.centre[fit.known].mean())) for fit in known]
         return cls(*(float(part) for part in np.mean(rows, axis=0)))
 
 
@@ -75,7 +75,7 @@ class PixelFits:
         mean: Value where the driver is at the centre [h, w]; NaN where a pixel has no value.
         slope: Value per unit of the driver [h, w]; NaN where its dates cannot tell.
         centre: Mean driver of the pixel's dates [h, w]; NaN where it has none.
-        plain: Mean of all values of the area; NaN where there is none.
+        plain: Mean of all values of the extent; NaN where there is none.
     """
 
     mean: Floats
@@ -89,27 +89,27 @@ class PixelFits:
         return np.isfinite(self.mean)
 
     @property
-    def area_slope(self) -> float:
+    def extent_slope(self) -> float:
         """Mean slope of the pixels that have one; 0 where none has."""
         known = np.isfinite(self.slope)
         return float(self.slope[known].mean()) if known.any() else 0.0
 
     def pooled(self, own_share: float, population: Population) -> Response:
-        """Give each pixel a share of its own slope and the rest of its area's.
+        """Give each pixel a share of its own slope and the rest of its extent's.
 
-        The mean is the area's plain one plus how far the pixel's lies off the area's: season effects, which the
-        generalised mean weighs down, are the area's alike. A pixel without values gets its area's mean and slope, an
-        area without any the population's.
+        The mean is the extent's plain one plus how far the pixel's lies off the extent's: season effects, which the
+        generalised mean weighs down, are the extent's alike. A pixel without values gets its extent's mean and slope,
+        an extent without any the population's.
 
         Args:
             own_share: 0..1.
-            population: The mean area.
+            population: The mean extent.
         """
         shape, known = self.mean.shape, self.known
         if not known.any():
             return Response(*(np.full(shape, part) for part in (population.mean, population.slope, population.centre)))
-        area = self.area_slope
-        slope = area + own_share * (np.where(np.isfinite(self.slope), self.slope, area) - area)
+        extent = self.extent_slope
+        slope = extent + own_share * (np.where(np.isfinite(self.slope), self.slope, extent) - extent)
         mean = np.where(known, self.plain + self.mean - self.mean[known].mean(), self.plain)
         return Response(mean, slope, np.where(known, self.centre, self.centre[known].mean()))
 

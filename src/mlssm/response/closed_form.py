@@ -12,7 +12,7 @@ import numpy as np
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Population, Response
 from mlssm.response.correction import corrected
-from mlssm.response.inner import Area, Dates, Fitted, Inner, Settings, choose, responses, traits_of
+from mlssm.response.inner import Dates, Extent, Fitted, Inner, Settings, choose, responses, traits_of
 from mlssm.response.leverage import Leverage
 from mlssm.response.memory import Memory, remembered
 from mlssm.response.nowcast import Earlier, Moment
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class AreaForm:
-    """The closed form of one area.
+class ExtentForm:
+    """The closed form of one extent.
 
     Attributes:
         response: Base.
@@ -40,7 +40,7 @@ class AreaForm:
         return asdict(self)
 
     @classmethod
-    def restored(cls, state: dict[str, Any]) -> AreaForm:
+    def restored(cls, state: dict[str, Any]) -> ExtentForm:
         """From its state."""
         response, traits = Response(**state["response"]), state["traits"]
         if traits is not None:
@@ -61,28 +61,28 @@ class AreaForm:
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """The closed form of all areas.
+    """The closed form of all extents.
 
     Attributes:
-        areas: In their order.
+        extents: In their order.
         fitted: What they were fitted on, in the same order.
         inner: What held-out training seasons chose and show.
         dates: All times.
         alike: See `mlssm.response.inner.Settings`.
     """
 
-    areas: tuple[AreaForm, ...]
+    extents: tuple[ExtentForm, ...]
     fitted: tuple[Fitted, ...]
     inner: Inner
     dates: Dates
     alike: float
 
     @classmethod
-    def fit(cls, areas: Sequence[Area], dates: Dates, training: Booleans, settings: Settings) -> ClosedForm:
+    def fit(cls, extents: Sequence[Extent], dates: Dates, training: Booleans, settings: Settings) -> ClosedForm:
         """Choose by held-out training seasons, then fit on all training dates.
 
         Args:
-            areas: At least one.
+            extents: At least one.
             dates: All times.
             training: Which of them are training dates [T]; labels of others change nothing.
             settings: What may be chosen.
@@ -91,72 +91,72 @@ class ClosedForm:
             DataError: Fewer than two training seasons have labels.
             SplitError: The training dates are of fewer than two seasons.
         """
-        inner = choose(areas, dates, training, settings)
-        fitted = [Fitted.of(area, training, None, dates.seasons, settings.correlation) for area in areas]
+        inner = choose(extents, dates, training, settings)
+        fitted = [Fitted.of(extent, training, None, dates.seasons, settings.correlation) for extent in extents]
         forms = []
         for each, response in zip(fitted, responses(fitted, inner.own_share.value), strict=True):
             traits = traits_of(each, response, dates.seasons) if inner.penalty else None
-            forms.append(AreaForm(response, traits, inner.weights))
+            forms.append(ExtentForm(response, traits, inner.weights))
         chosen = inner.own_share.value, inner.penalty.value if inner.penalty else "none", inner.phi
         log.info("held-out training seasons chose own share %g, penalty %s, phi %.2f", *chosen)
         return cls(tuple(forms), tuple(fitted), inner, dates, settings.alike)
 
-    def forecasts(self, area: int) -> Floats:
-        """Forecasts of an area at all times, 0..1 [T, h, w]; of training dates out of fold."""
-        found = np.stack([self.areas[area].forecast(driver) for driver in self.fitted[area].driver])
+    def forecasts(self, extent: int) -> Floats:
+        """Forecasts of an extent at all times, 0..1 [T, h, w]; of training dates out of fold."""
+        found = np.stack([self.extents[extent].forecast(driver) for driver in self.fitted[extent].driver])
         for season, held in self.inner.held.items():
-            found[held[area].times] = self.inner.forecasts[season][area]
+            found[held[extent].times] = self.inner.forecasts[season][extent]
         return found
 
-    def nowcasts(self, area: int, forecasts: Floats, phi: float | None = None) -> Floats:
+    def nowcasts(self, extent: int, forecasts: Floats, phi: float | None = None) -> Floats:
         """Forecasts with what earlier images of the same season add, 0..1 [T, h, w]; training dates as in `forecasts`.
 
         Args:
-            area: Which area.
+            extent: Which extent.
             forecasts: Its forecasts at all times [T, h, w].
             phi: Share of a carried residual that lasts; by default that which held-out training seasons show.
         """
-        share, earlier = self.inner.phi if phi is None else phi, self.earlier(area, forecasts)
+        share, earlier = self.inner.phi if phi is None else phi, self.earlier(extent, forecasts)
         pairs = zip(forecasts, earlier.moments, strict=True)
         return np.stack([np.clip(each + share * earlier.carry(moment).mean, 0, 1) for each, moment in pairs])
 
-    def earlier(self, area: int, forecasts: Floats) -> Earlier:
-        """An area's images, to carry what they left of `forecasts` [T, h, w] to later days."""
-        drivers = np.array(np.broadcast_to(self.fitted[area].driver, forecasts.shape))
+    def earlier(self, extent: int, forecasts: Floats) -> Earlier:
+        """An extent's images, to carry what they left of `forecasts` [T, h, w] to later days."""
+        drivers = np.array(np.broadcast_to(self.fitted[extent].driver, forecasts.shape))
         for held in self.inner.held.values():
-            drivers[held[area].times] = held[area].fitted.driver[held[area].times]
+            drivers[held[extent].times] = held[extent].fitted.driver[held[extent].times]
         moments = Moment.all(self.dates.days, self.dates.seasons, drivers)
-        return Earlier.of(self.labels(area), forecasts, moments, self.alike * self.fitted[area].scale)
+        return Earlier.of(self.labels(extent), forecasts, moments, self.alike * self.fitted[extent].scale)
 
     @property
     def population(self) -> Population:
-        """How the mean area responds: the forecast of an area without labels, see `Response`."""
+        """How the mean extent responds: the forecast of an extent without labels, see `Response`."""
         return Population.of([each.fits for each in self.fitted])
 
-    def labels(self, area: int) -> Floats:
+    def labels(self, extent: int) -> Floats:
         """Labels to compare `forecasts` with [T, h, w]: those of a training season by references of the others."""
-        found = self.fitted[area].found.ssm.copy()
+        found = self.fitted[extent].found.ssm.copy()
         for held in self.inner.held.values():
-            found[held[area].times] = held[area].labels
+            found[held[extent].times] = held[extent].labels
         return found
 
-    def leverage(self, area: int) -> Leverage:
-        """How far drivers lie from those of an area's training dates."""
-        return Leverage.of(self.fitted[area].driver, self.fitted[area].training)
+    def leverage(self, extent: int) -> Leverage:
+        """How far drivers lie from those of an extent's training dates."""
+        return Leverage.of(self.fitted[extent].driver, self.fitted[extent].training)
 
-    def leverages(self, area: int) -> Floats:
-        """Leverage of an area's driver at all times [T, h, w] or [T, 1, 1]; of training dates among other seasons'."""
-        found = self.leverage(area).at(self.fitted[area].driver)
+    def leverages(self, extent: int) -> Floats:
+        """Leverage of an extent's driver at all times [T, h, w] or [T, 1, 1]; training dates' among other seasons'."""
+        found = self.leverage(extent).at(self.fitted[extent].driver)
         for held in self.inner.held.values():
-            each, times = held[area].fitted, held[area].times
+            each, times = held[extent].fitted, held[extent].times
             found[times] = Leverage.of(each.driver, each.training).at(each.driver[times])
         return found
 
-    def memory(self, area: int) -> Memory:
-        """What training dates say of an area's pixels, without the season that it is used for."""
+    def memory(self, extent: int) -> Memory:
+        """What training dates say of an extent's pixels, without the season that it is used for."""
         without = {
-            season: remembered(held[area].fitted.found, held[area].response, held[area].fitted.training)
+            season: remembered(held[extent].fitted.found, held[extent].response, held[extent].fitted.training)
             for season, held in self.inner.held.items()
         }
-        whole = self.fitted[area]
-        return Memory(without, remembered(whole.found, self.areas[area].response, whole.training))
+        whole = self.fitted[extent]
+        return Memory(without, remembered(whole.found, self.extents[extent].response, whole.training))

@@ -52,7 +52,7 @@ def season_folds(training: Booleans, seasons: Seasons) -> list[Fold]:
 
 @dataclass(frozen=True)
 class Retrieved:
-    """An area's labels and what else its training dates say of its pixels; of all times.
+    """An extent's labels and what else its training dates say of its pixels; of all times.
 
     Attributes:
         relative: (sigma - dry) / (wet - dry), not clipped [T, h, w]; NaN where masked.

@@ -1,4 +1,4 @@
-"""The closed form on any day and in any area: what a model bundle keeps of it."""
+"""The closed form on any day and in any extent: what a model bundle keeps of it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from mlssm.grid import Floats, Grid, Window
-from mlssm.response.areas import Drivers
 from mlssm.response.bank import Bank, mean_bank
 from mlssm.response.base import Response
-from mlssm.response.closed_form import AreaForm, ClosedForm
+from mlssm.response.closed_form import ClosedForm, ExtentForm
+from mlssm.response.extents import Drivers
 from mlssm.response.leverage import Leverage
 from mlssm.response.memory import MEMORY
 
@@ -21,8 +21,8 @@ SAME_PLACE_M = 0.01
 
 
 @dataclass(frozen=True)
-class AreaForecaster:
-    """The closed form of one area.
+class ExtentForecaster:
+    """The closed form of one extent.
 
     Attributes:
         form: Base and correction.
@@ -30,11 +30,11 @@ class AreaForecaster:
         station: Whose rain the fixed driver is made of; None: interpolated.
         scale: Difference of the driver over which the weight of an earlier image falls to 1/e.
         memory: What training dates say of its pixels [channel, h, w], in the order of `MEMORY`; NaN without a label.
-        corner: Easting and northing of its upper left corner, metres; None for the mean area.
+        corner: Easting and northing of its upper left corner, metres; None for the mean extent.
         leverage: How far drivers lie from those of training dates; None in a bundle of before there was any.
     """
 
-    form: AreaForm
+    form: ExtentForm
     bank: Bank | None
     station: str | None
     scale: float
@@ -44,7 +44,7 @@ class AreaForecaster:
 
     @property
     def is_population(self) -> bool:
-        """Whether it is the mean area, which knows no pixel."""
+        """Whether it is the mean extent, which knows no pixel."""
         return self.corner is None
 
     def state(self) -> dict[str, Any]:
@@ -61,36 +61,36 @@ class AreaForecaster:
         }
 
     @classmethod
-    def restored(cls, state: Mapping[str, Any]) -> AreaForecaster:
+    def restored(cls, state: Mapping[str, Any]) -> ExtentForecaster:
         """From its state."""
         bank = state["bank"]
         restored = None if bank is None else Bank(**{**bank, "names": tuple(bank["names"])})
         corner = None if state["corner"] is None else tuple(state["corner"])
-        form, station, scale = AreaForm.restored(state["form"]), state["station"], float(state["scale"])
+        form, station, scale = ExtentForm.restored(state["form"]), state["station"], float(state["scale"])
         leverage = None if state.get("leverage") is None else Leverage.restored(state["leverage"])
         return cls(form, restored, station, scale, state["memory"], corner, leverage)
 
-    def spread_over(self, shape: tuple[int, int]) -> AreaForecaster:
-        """The mean area, as large as an area that it stands for."""
+    def spread_over(self, shape: tuple[int, int]) -> ExtentForecaster:
+        """The mean extent, as large as an extent that it stands for."""
         parts = (np.broadcast_to(part, shape) for part in asdict(self.form.response).values())
         memory = np.broadcast_to(self.memory, (len(MEMORY), *shape))
-        form = AreaForm(Response(*parts), None, self.form.weights)
-        return AreaForecaster(form, self.bank, self.station, self.scale, memory, None, self.leverage)
+        form = ExtentForm(Response(*parts), None, self.form.weights)
+        return ExtentForecaster(form, self.bank, self.station, self.scale, memory, None, self.leverage)
 
 
 @dataclass(frozen=True)
 class Forecaster:
-    """The closed form of the areas that it was fitted on, and of all others.
+    """The closed form of the extents that it was fitted on, and of all others.
 
     Attributes:
-        areas: Those that it was fitted on.
-        population: The mean area, 1 x 1 pixels.
+        extents: Those that it was fitted on.
+        population: The mean extent, 1 x 1 pixels.
         phi: Share of what earlier images left that lasts, see `mlssm.response.nowcast`.
         start_month: That seasons begin with.
     """
 
-    areas: tuple[AreaForecaster, ...]
-    population: AreaForecaster
+    extents: tuple[ExtentForecaster, ...]
+    population: ExtentForecaster
     phi: float
     start_month: int
 
@@ -101,49 +101,49 @@ class Forecaster:
         Args:
             form: Fitted.
             grid: The working grid.
-            windows: The areas on it.
+            windows: The extents on it.
             start_month: That seasons begin with.
         """
-        areas = []
+        extents = []
         for number, window in enumerate(windows):
             fitted, memory = form.fitted[number], form.memory(number).whole
-            scale, driven = form.alike * fitted.scale, fitted.area.driven
-            own = form.areas[number], driven.bank, driven.station
-            areas.append(AreaForecaster(*own, scale, memory, corner(grid, window), form.leverage(number)))
-        return cls(tuple(areas), _mean_area(form, areas), form.inner.phi, start_month)
+            scale, driven = form.alike * fitted.scale, fitted.extent.driven
+            own = form.extents[number], driven.bank, driven.station
+            extents.append(ExtentForecaster(*own, scale, memory, corner(grid, window), form.leverage(number)))
+        return cls(tuple(extents), _mean_extent(form, extents), form.inner.phi, start_month)
 
     def state(self) -> dict[str, Any]:
         """Arrays, strings, numbers, and dictionaries, tuples and lists of these."""
-        areas = [area.state() for area in self.areas]
-        own = {"areas": areas, "population": self.population.state()}
+        extents = [extent.state() for extent in self.extents]
+        own = {"extents": extents, "population": self.population.state()}
         return {**own, "phi": self.phi, "start_month": self.start_month}
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Forecaster:
         """From its state."""
-        areas = tuple(AreaForecaster.restored(area) for area in state["areas"])
-        population = AreaForecaster.restored(state["population"])
-        return cls(areas, population, float(state["phi"]), int(state["start_month"]))
+        extents = tuple(ExtentForecaster.restored(extent) for extent in state["extents"])
+        population = ExtentForecaster.restored(state["population"])
+        return cls(extents, population, float(state["phi"]), int(state["start_month"]))
 
-    def on(self, grid: Grid, windows: Sequence[Window]) -> tuple[AreaForecaster, ...]:
-        """The areas of a grid: those that it was fitted on by their corner and size, the mean area for others."""
+    def on(self, grid: Grid, windows: Sequence[Window]) -> tuple[ExtentForecaster, ...]:
+        """The extents of a grid: those that it was fitted on by their corner and size, the mean extent for others."""
         return tuple(self._on(corner(grid, window), window.shape) for window in windows)
 
-    def _on(self, where: Corner, shape: tuple[int, int]) -> AreaForecaster:
-        for area in self.areas:
-            if area.corner is not None and same_place(area.corner, where) and area.memory.shape[1:] == shape:
-                return area
+    def _on(self, where: Corner, shape: tuple[int, int]) -> ExtentForecaster:
+        for extent in self.extents:
+            if extent.corner is not None and same_place(extent.corner, where) and extent.memory.shape[1:] == shape:
+                return extent
         return self.population.spread_over(shape)
 
 
-def forecast(area: AreaForecaster, drivers: Drivers, number: int, end: np.datetime64) -> tuple[Floats, Floats]:
-    """Forecast 0..1 [h, w] and driver [h, w] or [1, 1] of an area at the end of a day.
+def forecast(extent: ExtentForecaster, drivers: Drivers, number: int, end: np.datetime64) -> tuple[Floats, Floats]:
+    """Forecast 0..1 [h, w] and driver [h, w] or [1, 1] of an extent at the end of a day.
 
     Raises:
         ValueError: The record ends before.
     """
-    (driver,) = drivers.driving(area.bank, area.station, number, np.array([end], "datetime64[D]"))
-    return area.form.forecast(driver), driver
+    (driver,) = drivers.driving(extent.bank, extent.station, number, np.array([end], "datetime64[D]"))
+    return extent.form.forecast(driver), driver
 
 
 def corner(grid: Grid, window: Window) -> Corner:
@@ -157,12 +157,12 @@ def same_place(left: Sequence[float], right: Sequence[float]) -> bool:
     return bool(np.allclose(left, right, rtol=0, atol=SAME_PLACE_M))
 
 
-def _mean_area(form: ClosedForm, areas: Sequence[AreaForecaster]) -> AreaForecaster:
+def _mean_extent(form: ClosedForm, extents: Sequence[ExtentForecaster]) -> ExtentForecaster:
     population = form.population
     response = Response(*(np.full((1, 1), part) for part in (population.mean, population.slope, population.centre)))
-    banks = [area.bank for area in areas if area.bank is not None]
-    bank, scale = mean_bank(banks) if banks else None, float(np.mean([area.scale for area in areas]))
+    banks = [extent.bank for extent in extents if extent.bank is not None]
+    bank, scale = mean_bank(banks) if banks else None, float(np.mean([extent.scale for extent in extents]))
     memory = np.full((len(MEMORY), 1, 1), np.nan)
     # the rain of one gauge says nothing of another place
-    leverage = Leverage.usual([form.leverage(number) for number in range(len(areas))])
-    return AreaForecaster(AreaForm(response, None, np.empty(0)), bank, None, scale, memory, None, leverage)
+    leverage = Leverage.usual([form.leverage(number) for number in range(len(extents))])
+    return ExtentForecaster(ExtentForm(response, None, np.empty(0)), bank, None, scale, memory, None, leverage)

@@ -43,8 +43,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Area:
-    """An area that is fitted.
+class Extent:
+    """An extent that is fitted.
 
     Attributes:
         retrieve: Its labels as a function of the training dates.
@@ -67,28 +67,28 @@ class Dates:
 
 @dataclass(frozen=True)
 class Fitted:
-    """One area fitted on some training dates.
+    """One extent fitted on some training dates.
 
     Attributes:
-        area: The area.
+        extent: The extent.
         found: Labels by references of these dates.
         fits: Its pixels' own fits.
         training: The dates [T].
         driver: Without the errors of what is held out [T, h, w], or broadcastable to it.
     """
 
-    area: Area
+    extent: Extent
     found: Retrieved
     fits: PixelFits
     training: Booleans
     driver: Floats
 
     @classmethod
-    def of(cls, area: Area, training: Booleans, held: int | None, seasons: Seasons, correlation: float) -> Fitted:
+    def of(cls, extent: Extent, training: Booleans, held: int | None, seasons: Seasons, correlation: float) -> Fitted:
         """Retrieve and fit; `held` is the training season that is held out, if one is."""
-        found, driver = area.retrieve(training), area.driven.of(held)
+        found, driver = extent.retrieve(training), extent.driven.of(held)
         fits = fit_pixels(found.ssm[training], driver[training], seasons[training], correlation)
-        return cls(area, found, fits, training, driver)
+        return cls(extent, found, fits, training, driver)
 
     @property
     def scale(self) -> float:
@@ -97,7 +97,7 @@ class Fitted:
 
 
 def responses(fitted: Sequence[Fitted], own_share: float) -> list[Response]:
-    """Pooled responses of all areas."""
+    """Pooled responses of all extents."""
     population = Population.of([each.fits for each in fitted])
     return [each.fits.pooled(own_share, population) for each in fitted]
 
@@ -143,7 +143,7 @@ class _Squares:
 
 @dataclass(frozen=True)
 class Held:
-    """One held-out season of one area, forecast from the other training seasons.
+    """One held-out season of one extent, forecast from the other training seasons.
 
     Attributes:
         times: Its dates.
@@ -151,7 +151,7 @@ class Held:
         base: Forecast [date, h, w].
         response: Of the other seasons.
         traits: Of the other seasons; None without a correction.
-        fitted: The area, fitted on the other seasons.
+        fitted: The extent, fitted on the other seasons.
     """
 
     times: Seasons
@@ -196,8 +196,8 @@ class Inner:
         penalty: Of the correction; None without one.
         weights: Of the correction's features, fitted on all held-out seasons [K]; empty without one.
         phi: Of the nowcast.
-        held: By season, each area.
-        forecasts: By season, each area's forecast [date, h, w], by correction weights of the other seasons.
+        held: By season, each extent.
+        forecasts: By season, each extent's forecast [date, h, w], by correction weights of the other seasons.
     """
 
     own_share: Choice
@@ -208,7 +208,7 @@ class Inner:
     forecasts: dict[int, list[Floats]]
 
 
-def choose(areas: Sequence[Area], dates: Dates, training: Booleans, settings: Settings) -> Inner:
+def choose(extents: Sequence[Extent], dates: Dates, training: Booleans, settings: Settings) -> Inner:
     """Hold out each training season in turn, with references, means and slopes fitted without it.
 
     Raises:
@@ -216,20 +216,20 @@ def choose(areas: Sequence[Area], dates: Dates, training: Booleans, settings: Se
         SplitError: The training dates are of fewer than two seasons.
     """
     folds = season_folds(training, dates.seasons)
-    fitted = _fit_folds(folds, areas, dates.seasons, settings)
+    fitted = _fit_folds(folds, extents, dates.seasons, settings)
     share = _own_share(folds, fitted, settings.own_shares)
     held = {fold.season: _hold(fold, fitted[fold.season], dates, share.value, settings) for fold in folds}
-    if settings.penalties and sum(any(area.moments.count for area in areas) for areas in held.values()) < 2:
+    if settings.penalties and sum(any(extent.moments.count for extent in extents) for extents in held.values()) < 2:
         log.warning("one training season alone has labels when it is held out: no correction is learnt beside the base")
         settings = replace(settings, penalties=())
-        held = {season: [replace(each, traits=None) for each in areas] for season, areas in held.items()}
+        held = {season: [replace(each, traits=None) for each in extents] for season, extents in held.items()}
     penalty = _penalty(held, settings.penalties) if settings.penalties else None
     forecasts = {season: _forecasts(held, season, penalty) for season in held}
     weights = ridge(_moments(held, None), penalty.value) if penalty else np.empty(0)
     return Inner(share, penalty, weights, _persistence(held, forecasts, dates, settings.alike).phi, held, forecasts)
 
 
-def choose_own_share(areas: Sequence[Area], seasons: Seasons, training: Booleans, settings: Settings) -> Choice:
+def choose_own_share(extents: Sequence[Extent], seasons: Seasons, training: Booleans, settings: Settings) -> Choice:
     """The share of a pixel's own slope alone, by training seasons held out in turn.
 
     Raises:
@@ -237,14 +237,16 @@ def choose_own_share(areas: Sequence[Area], seasons: Seasons, training: Booleans
         SplitError: The training dates are of fewer than two seasons.
     """
     folds = season_folds(training, seasons)
-    return _own_share(folds, _fit_folds(folds, areas, seasons, settings), settings.own_shares)
+    return _own_share(folds, _fit_folds(folds, extents, seasons, settings), settings.own_shares)
 
 
 def _fit_folds(
-    folds: Sequence[Fold], areas: Sequence[Area], seasons: Seasons, settings: Settings
+    folds: Sequence[Fold], extents: Sequence[Extent], seasons: Seasons, settings: Settings
 ) -> dict[int, list[Fitted]]:
     common = seasons, settings.correlation
-    return {fold.season: [Fitted.of(area, fold.training, fold.season, *common) for area in areas] for fold in folds}
+    return {
+        fold.season: [Fitted.of(extent, fold.training, fold.season, *common) for extent in extents] for fold in folds
+    }
 
 
 def _own_share(folds: Sequence[Fold], fitted: dict[int, list[Fitted]], candidates: Sequence[float]) -> Choice:
@@ -265,17 +267,19 @@ def _hold(fold: Fold, fitted: list[Fitted], dates: Dates, own_share: float, sett
 
 
 def traits_of(fitted: Fitted, response: Response, seasons: Seasons) -> Traits:
-    """Traits from the dates that an area is fitted on."""
-    return Traits.of(fitted.found, response, fitted.driver, fitted.training, seasons, fitted.area.pixel_m)
+    """Traits from the dates that an extent is fitted on."""
+    return Traits.of(fitted.found, response, fitted.driver, fitted.training, seasons, fitted.extent.pixel_m)
 
 
 def _moments(held: dict[int, list[Held]], without: int | None) -> Moments:
-    return Moments.total([area.moments for season, areas in held.items() if season != without for area in areas])
+    return Moments.total(
+        [extent.moments for season, extents in held.items() if season != without for extent in extents]
+    )
 
 
 def _penalty(held: dict[int, list[Held]], candidates: Sequence[float]) -> Choice:
     """By the error of each season under weights of the others, before it is clipped to 0..1."""
-    parts = {season: Moments.total([area.moments for area in areas]) for season, areas in held.items()}
+    parts = {season: Moments.total([extent.moments for extent in extents]) for season, extents in held.items()}
     count = sum(part.count for part in parts.values())
     errors = {}
     for penalty in candidates:
@@ -286,18 +290,18 @@ def _penalty(held: dict[int, list[Held]], candidates: Sequence[float]) -> Choice
 
 def _forecasts(held: dict[int, list[Held]], season: int, penalty: Choice | None) -> list[Floats]:
     weights = ridge(_moments(held, season), penalty.value) if penalty else np.empty(0)
-    return [area.forecast(weights) for area in held[season]]
+    return [extent.forecast(weights) for extent in held[season]]
 
 
 def _persistence(
     held: dict[int, list[Held]], forecasts: dict[int, list[Floats]], dates: Dates, alike: float
 ) -> Persistence:
     total = Persistence()
-    for season, areas in held.items():
-        for area, forecast in zip(areas, forecasts[season], strict=True):
-            drivers = area.fitted.driver[area.times]
-            moments = Moment.all(dates.days[area.times], dates.seasons[area.times], drivers)
-            earlier = Earlier.of(area.labels, forecast, moments, alike * area.fitted.scale)
-            for moment, left in zip(moments, area.labels - forecast, strict=True):
+    for season, extents in held.items():
+        for extent, forecast in zip(extents, forecasts[season], strict=True):
+            drivers = extent.fitted.driver[extent.times]
+            moments = Moment.all(dates.days[extent.times], dates.seasons[extent.times], drivers)
+            earlier = Earlier.of(extent.labels, forecast, moments, alike * extent.fitted.scale)
+            for moment, left in zip(moments, extent.labels - forecast, strict=True):
                 total += Persistence.of(earlier.carry(moment).mean, left)
     return total

@@ -39,7 +39,7 @@ class Leverage:
 
     @classmethod
     def usual(cls, parts: list[Leverage]) -> Leverage:
-        """Of the mean area [1, 1]."""
+        """Of the mean extent [1, 1]."""
         count = round(float(np.mean([part.count for part in parts])))
         centre, spread = (
             np.full((1, 1), np.mean([getattr(part, name).mean() for part in parts])) for name in ("centre", "spread")

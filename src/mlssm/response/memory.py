@@ -15,7 +15,7 @@ MEMORY = ("mean_ssm", "response", "span", "spread")
 
 @dataclass(frozen=True)
 class Memory:
-    """An area's memory by season.
+    """An extent's memory by season.
 
     Attributes:
         by_season: Of each training season, from the others [channel, h, w]; NaN where a pixel has no label.

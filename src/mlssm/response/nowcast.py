@@ -51,10 +51,10 @@ class Carried:
 
 @dataclass(frozen=True)
 class Earlier:
-    """An area's images, as far as they had been acquired.
+    """An extent's images, as far as they had been acquired.
 
     Attributes:
-        residual: Label less forecast, less its mean over the area on its date [T, h, w]; NaN where there is no label.
+        residual: Label less forecast, less its mean over the extent on its date [T, h, w]; NaN where there is no label.
         moments: Of each [T].
         scale: Difference of the driver over which a residual's weight falls to 1/e: its standard deviation.
     """
@@ -89,7 +89,7 @@ class Earlier:
 
 
 def centred(residual: Floats) -> Floats:
-    """Residuals less their mean over the area on each date [T, h, w]; NaN stays."""
+    """Residuals less their mean over the extent on each date [T, h, w]; NaN stays."""
     known = np.isfinite(residual)
     count = np.maximum(known.sum(axis=(1, 2), keepdims=True), 1)
     return np.asarray(residual - np.where(known, residual, 0).sum(axis=(1, 2), keepdims=True) / count)

@@ -1,7 +1,7 @@
 """Whose rain drives, where the driver is fixed: interpolated between all stations, or that of one of them.
 
 Stations differ in how well they measure, and interpolation mixes a good gauge with a bad one. Held-out training seasons
-tell which serves the areas best: one choice for all of them, of a few.
+tell which serves the extents best: one choice for all of them, of a few.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mlssm.grid import Floats
 from mlssm.response.bank import Driven
 from mlssm.response.base import Booleans, Seasons
 from mlssm.response.folds import Retrieve
-from mlssm.response.inner import Area, Settings, choose_own_share
+from mlssm.response.inner import Extent, Settings, choose_own_share
 
 log = logging.getLogger(__name__)
 MOST_STATIONS = 8  # that are tried one by one
@@ -29,8 +29,8 @@ def choose_station(
     """The station whose rain forecasts held-out training seasons best; None where it is the interpolated.
 
     Args:
-        retrievals: Of each area.
-        drivers_of: Each area's driver [T, h, w] or broadcastable to it, of a station's rain, or of the interpolated.
+        retrievals: Of each extent.
+        drivers_of: Each extent's driver [T, h, w] or broadcastable to it, of a station's rain, or of the interpolated.
         stations: That may be chosen, the nearest first; no more than `MOST_STATIONS` are tried.
         training: Which times are training dates [T].
         seasons: Of each time [T].
@@ -44,8 +44,8 @@ def choose_station(
     errors = {}
     for station in (None, *stations[:MOST_STATIONS]):
         pairs = zip(retrievals, drivers_of(station), strict=True)
-        areas = [Area(retrieve, Driven(driver), 1.0) for retrieve, driver in pairs]
-        choice = choose_own_share(areas, seasons, training, Settings())
+        extents = [Extent(retrieve, Driven(driver), 1.0) for retrieve, driver in pairs]
+        choice = choose_own_share(extents, seasons, training, Settings())
         errors[station] = choice.errors[choice.value]
     best = min(errors, key=lambda station: errors[station])
     text = "held-out training seasons chose the rain %s: mean squared error %.4f (interpolated %.4f)"

@@ -18,7 +18,7 @@ LEAST_SPREAD = 1e-6
 
 @dataclass(frozen=True)
 class Traits:
-    """An area's pixels, as the correction sees them.
+    """An extent's pixels, as the correction sees them.
 
     Attributes:
         relative: How backscatter, in units of wet - dry and not clipped, responds to the driver.
@@ -56,13 +56,13 @@ class Traits:
         return cls(relative, np.where(count > 0, noise, np.nan), np.stack(maps), names)
 
     def features(self, driver: Floats) -> Floats:
-        """Features on one date: traits, and traits times the driver's anomaly, less the area's means of the date.
+        """Features on one date: traits, and traits times the driver's anomaly, less the extent's means of the date.
 
         Args:
             driver: [h, w], or broadcastable to it.
 
         Returns:
-            [feature, h, w]; 0, the area's mean, where a trait is unknown.
+            [feature, h, w]; 0, the extent's mean, where a trait is unknown.
         """
         mean = self.relative.linear(driver)
         traits = np.concatenate([[expected_clipped(mean, self.noise), np.clip(mean, 0, 1)], self.fixed])

@@ -16,10 +16,10 @@ import numpy.typing as npt
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError, SplitError
-from mlssm.retrieval.fit_area import Fitting, fit_area
+from mlssm.retrieval.fit_extent import Fitting, fit_extent
 from mlssm.retrieval.geometry import LOOKS_TO, layover_or_shadow
 from mlssm.retrieval.label_error import LabelError, fit_label_error
-from mlssm.retrieval.labels import AreaRetrieval, Labels, reliability
+from mlssm.retrieval.labels import ExtentRetrieval, Labels, reliability
 from mlssm.retrieval.looks import cube_speckle
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.multilook import block_mean
@@ -44,25 +44,25 @@ class Retrieval:
         stack: The backscatter.
         orbits: Relative orbit of each time.
         speckle: Of the cube's pixels.
-        areas: The fitted areas, in the stack's order.
-        masks: Frozen and snowy pixels by area and time, where there are any.
+        extents: The fitted extents, in the stack's order.
+        masks: Frozen and snowy pixels by extent and time, where there are any.
         error: How far labels are off.
     """
 
     stack: Stack
     orbits: npt.NDArray[np.int64]
     speckle: Speckle
-    areas: tuple[AreaRetrieval, ...]
+    extents: tuple[ExtentRetrieval, ...]
     masks: DateMasks
     error: LabelError
 
-    def labels(self, area: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> Labels:
-        """SSM and its standard error, [time, rows, columns] counted from the area's corner, NaN where masked."""
-        backscatter = self.stack.areas[area].backscatter(times, rows, cols)
-        ssm, sensitivity = self.areas[area].retrieve(backscatter, self.orbits[times], rows, cols)
+    def labels(self, extent: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> Labels:
+        """SSM and its standard error, [time, rows, columns] counted from the extent's corner, NaN where masked."""
+        backscatter = self.stack.extents[extent].backscatter(times, rows, cols)
+        ssm, sensitivity = self.extents[extent].retrieve(backscatter, self.orbits[times], rows, cols)
         attainable, error = self.error.of(times, ssm, sensitivity)
         found = Labels(ssm, error, attainable, reliability(self._spread, np.where(np.isnan(ssm), np.nan, sensitivity)))
-        return found.without(self.masks.of(area, times, rows, cols)) if self.masks.any_of(area, times) else found
+        return found.without(self.masks.of(extent, times, rows, cols)) if self.masks.any_of(extent, times) else found
 
     @cached_property
     def _spread(self) -> float:
@@ -71,22 +71,22 @@ class Retrieval:
         variance = speckle_variance_db(self.speckle.sample_looks(window, window**2))
         return math.sqrt(self.stack.squared_weights * float(variance))
 
-    def masked(self, area: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> Flags:
+    def masked(self, extent: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> Flags:
         """Why there is no label, flags of `Reason`, uint16 of the labels' shape; 0 where there is one."""
-        backscatter = self.stack.areas[area].backscatter(times, rows, cols)
-        found = self.areas[area].masked(backscatter, self.orbits[times], rows, cols)
-        return found | self.masks.reasons(area, times, rows, cols)
+        backscatter = self.stack.extents[extent].backscatter(times, rows, cols)
+        found = self.extents[extent].masked(backscatter, self.orbits[times], rows, cols)
+        return found | self.masks.reasons(extent, times, rows, cols)
 
     def digest(self) -> str:
         """SHA-256 of all fitted references, slopes and masks, by which a run's labels are recognised."""
         found = hashlib.sha256()
-        for area in self.areas:
-            for orbit, references in sorted(area.references.items()):
+        for extent in self.extents:
+            for orbit, references in sorted(extent.references.items()):
                 found.update(f"{orbit} {references.mean.shape}".encode())
                 found.update(np.stack([references.dry, references.wet]).astype("<f8").tobytes())
-                found.update(np.packbits(area.usable[orbit]).tobytes())
-            if area.slope is not None:
-                found.update(area.slope.astype("<f8").tobytes())
+                found.update(np.packbits(extent.usable[orbit]).tobytes())
+            if extent.slope is not None:
+                found.update(extent.slope.astype("<f8").tobytes())
         return found.hexdigest()
 
 
@@ -104,14 +104,14 @@ def fit_retrieval(
 
     Raises:
         ConfigError: An angle slope is wanted with references per orbit.
-        DataError: An angle slope is wanted but the area has no incidence angles.
+        DataError: An angle slope is wanted but the extent has no incidence angles.
         SplitError: Fewer training dates than references need.
     """
     speckle = known_speckle(cube, config, training)
-    areas = fit_areas(cube, stack, config, training, masks, speckle)
-    sample = draw_sample(Source(cube, stack, areas, masks, speckle, config, training))
+    extents = fit_extents(cube, stack, config, training, masks, speckle)
+    sample = draw_sample(Source(cube, stack, extents, masks, speckle, config, training))
     error = fit_label_error(sample, training)
-    return Retrieval(stack, cube.orbits, speckle, areas, masks, error)
+    return Retrieval(stack, cube.orbits, speckle, extents, masks, error)
 
 
 def known_speckle(cube: Cube, config: RetrievalConfig, training: npt.NDArray[np.bool_]) -> Speckle:
@@ -124,14 +124,14 @@ def known_speckle(cube: Cube, config: RetrievalConfig, training: npt.NDArray[np.
     return Speckle(looks) if looks is not None else cube_speckle(cube, config.polarisation, training)
 
 
-def fit_areas(
+def fit_extents(
     cube: Cube,
     stack: Stack,
     config: RetrievalConfig,
     training: npt.NDArray[np.bool_],
     masks: DateMasks,
     speckle: Speckle | None = None,
-) -> tuple[AreaRetrieval, ...]:
+) -> tuple[ExtentRetrieval, ...]:
     """Fit references (and angle slopes) alone, which takes a moment: labels of other training dates come from it.
 
     Arguments and errors are those of `fit_retrieval`; the speckle decides which pixels are too insensitive; it is found
@@ -146,13 +146,15 @@ def fit_areas(
     fitting = Fitting(cube.orbits, keys, training, config, masks, least)
     angled = config.incidence_slope or config.layover_shadow
     cross = _cross(cube, config)
-    areas = []
-    for number, area in enumerate(stack.areas):
+    extents = []
+    for number, extent in enumerate(stack.extents):
         angle = _angles(cube, stack.working, number) if angled else {}
         hidden = _hidden(cube, stack.working, number, angle) if config.layover_shadow else {}
         slanted = angle if config.incidence_slope else {}
-        areas.append(fit_area(area, number, fitting, slanted, hidden, None if cross is None else cross.areas[number]))
-    return tuple(areas)
+        extents.append(
+            fit_extent(extent, number, fitting, slanted, hidden, None if cross is None else cross.extents[number])
+        )
+    return tuple(extents)
 
 
 def _check_keys(config: RetrievalConfig) -> None:
@@ -209,15 +211,15 @@ def _cross(cube: Cube, config: RetrievalConfig) -> Stack | None:
 
 def _angles(cube: Cube, working: WorkingGrid, number: int) -> dict[int, Floats]:
     found: dict[int, Floats] = {}
-    area, blocks = cube.areas[number], working.areas[number].refine(working.factor)
+    extent, blocks = cube.extents[number], working.extents[number].refine(working.factor)
     for orbit in np.unique(cube.orbits):
-        angle = cube.incidence(int(orbit), area)
+        angle = cube.incidence(int(orbit), extent)
         if angle is None:
             raise DataError(
                 f"retrieval.incidence_slope=true needs the incidence angle of orbit {orbit}, which the area lacks; "
                 "add its static layer or set it false (retrieval.layover_shadow too)"
             )
-        found[int(orbit)] = block_mean(whole_blocks(angle, area, blocks), working.factor, 0.01)[0]
+        found[int(orbit)] = block_mean(whole_blocks(angle, extent, blocks), working.factor, 0.01)[0]
     return found
 
 
@@ -225,8 +227,8 @@ def _hidden(cube: Cube, working: WorkingGrid, number: int, angle: Mapping[int, F
     """Layover and shadow by orbit, [height, width]."""
     if "elevation" not in cube.manifest.features:
         raise DataError("retrieval.layover_shadow=true needs elevation, which the area lacks; set it false")
-    area, blocks = cube.areas[number], working.areas[number].refine(working.factor)
-    heights = block_mean(whole_blocks(cube.static("elevation", area), area, blocks), working.factor, 0.01)[0]
+    extent, blocks = cube.extents[number], working.extents[number].refine(working.factor)
+    heights = block_mean(whole_blocks(cube.static("elevation", extent), extent, blocks), working.factor, 0.01)[0]
     found = {}
     for orbit, degrees in angle.items():
         early = bool(cube.morning[cube.orbits == orbit].mean() >= 0.5)

@@ -53,8 +53,8 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class AreaRetrieval:
-    """Change detection of one area, fitted.
+class ExtentRetrieval:
+    """Change detection of one extent, fitted.
 
     Attributes:
         references: By relative orbit; under 0 where all orbits share them.
@@ -99,7 +99,7 @@ class AreaRetrieval:
         }
 
     @classmethod
-    def restored(cls, state: Mapping[str, Any]) -> AreaRetrieval:
+    def restored(cls, state: Mapping[str, Any]) -> ExtentRetrieval:
         """From its state."""
         references = {int(key): References(*parts) for key, parts in state["references"].items()}
         usable, angle = ({int(key): part for key, part in state[name].items()} for name in ("usable", "angle"))
@@ -119,7 +119,7 @@ class AreaRetrieval:
         Args:
             backscatter: dB, [time, rows, columns], NaN where missing.
             orbits: Relative orbit of each time.
-            rows: Which rows of the area these are.
+            rows: Which rows of the extent these are.
             cols: Which columns.
 
         Returns:

@@ -15,7 +15,7 @@ from mlssm.retrieval.noise import Speckle, estimate_speckle
 
 log = logging.getLogger(__name__)
 
-# pixels along a part that speckle is estimated from, parts along an area's side, and dates: enough, and little memory
+# pixels along a part that speckle is estimated from, parts along an extent's side, and dates: enough, and little memory
 SIDE = 256
 PARTS = 3
 DATES = 24
@@ -34,7 +34,7 @@ def cube_speckle(cube: Cube, polarisation: str, training: npt.NDArray[np.bool_])
     """
     times = _times(cube.orbits, training)
     found: list[Speckle] = []
-    for part in (part for area in cube.areas for part in _parts(area)):
+    for part in (part for extent in cube.extents for part in _parts(extent)):
         try:
             found.append(estimate_speckle(np.stack([cube.backscatter(int(t), polarisation, part) for t in times])))
         except DataError as error:
@@ -54,11 +54,11 @@ def _times(orbits: npt.NDArray[np.int64], training: npt.NDArray[np.bool_]) -> np
     return np.flatnonzero(training & (orbits == known[np.argmax(count)]))[-DATES:]
 
 
-def _parts(area: Window) -> list[Window]:
-    """Parts of an area, spread evenly over it."""
-    rows, cols = (_starts(side) for side in area.shape)
-    height, width = (min(side, SIDE) for side in area.shape)
-    return [Window(area.row + row, area.col + col, height, width) for row, col in product(rows, cols)]
+def _parts(extent: Window) -> list[Window]:
+    """Parts of an extent, spread evenly over it."""
+    rows, cols = (_starts(side) for side in extent.shape)
+    height, width = (min(side, SIDE) for side in extent.shape)
+    return [Window(extent.row + row, extent.col + col, height, width) for row, col in product(rows, cols)]
 
 
 def _starts(side: int) -> list[int]:

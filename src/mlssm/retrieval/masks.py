@@ -42,16 +42,16 @@ class DateMasks:
     """Which pixels are frozen or snowy at which acquisition.
 
     Attributes:
-        masked: By area and time, why, as flags of `Reason`, [height, width]; only where some pixel is.
-        shapes: Rows and columns of each area.
+        masked: By extent and time, why, as flags of `Reason`, [height, width]; only where some pixel is.
+        shapes: Rows and columns of each extent.
     """
 
     masked: Mapping[tuple[int, int], Flags]
     shapes: tuple[tuple[int, int], ...]
 
-    def any_of(self, area: int, times: npt.NDArray[np.int64]) -> bool:
-        """Whether a pixel of the area is masked at one of the times."""
-        return any((area, int(time)) in self.masked for time in times)
+    def any_of(self, extent: int, times: npt.NDArray[np.int64]) -> bool:
+        """Whether a pixel of the extent is masked at one of the times."""
+        return any((extent, int(time)) in self.masked for time in times)
 
     def digest(self) -> str:
         """SHA-256 of all masks."""
@@ -60,15 +60,15 @@ class DateMasks:
             found.update(str(place).encode() + np.packbits(mask != 0).tobytes())
         return found.hexdigest()
 
-    def of(self, area: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Booleans:
+    def of(self, extent: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Booleans:
         """The mask, [time, rows, columns], or [time, ...] of single pixels."""
-        return np.asarray(self.reasons(area, times, rows, cols) != 0)
+        return np.asarray(self.reasons(extent, times, rows, cols) != 0)
 
-    def reasons(self, area: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Flags:
+    def reasons(self, extent: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Flags:
         """Why they are masked, as `of`: flags of `Reason`, uint16."""
-        clear = np.zeros(self.shapes[area], np.uint16)
+        clear = np.zeros(self.shapes[extent], np.uint16)
         return np.stack(
-            [np.asarray(self.masked.get((area, int(time)), clear)[rows, cols], np.uint16) for time in times]
+            [np.asarray(self.masked.get((extent, int(time)), clear)[rows, cols], np.uint16) for time in times]
         )
 
 
@@ -118,30 +118,30 @@ def frozen_or_snowy(
         log.warning("%d acquisitions have no air temperature: frost cannot be masked there", unknown)
     masked = {}
     for time, weather in enumerate(map(Weather, values, recent)):
-        for area in range(len(field.places)):
-            mask = _mask(field, weather, area, config)
+        for extent in range(len(field.places)):
+            mask = _mask(field, weather, extent, config)
             if mask.any():
-                masked[area, time] = mask
+                masked[extent, time] = mask
     return DateMasks(masked, tuple(place.shape for place in field.places))
 
 
-def _mask(field: WeatherField, weather: Weather, area: int, config: ImagesConfig) -> Flags:
+def _mask(field: WeatherField, weather: Weather, extent: int, config: ImagesConfig) -> Flags:
     snowy = bool(weather.snowy(config.snow_above_mm).any())
     rainy = bool((weather.day[0, :, RAIN] > (config.wet_canopy_above_mm or np.inf)).any())
-    if not snowy and not rainy and field.coldest(weather.day[0], area) >= config.frozen_below_c:
-        return np.zeros(field.places[area].shape, np.uint16)
+    if not snowy and not rainy and field.coldest(weather.day[0], extent) >= config.frozen_below_c:
+        return np.zeros(field.places[extent].shape, np.uint16)
     # float32 is not to part a station from itself
     limit = weather.snow_limit(config.snow_above_mm) + 1e-3
     bands = []
-    for rows in row_bands(field.places[area].shape[0]):
-        temperature, snow = field.at_pixels(weather.day, area, rows, slice(None), ("temperature", "snow_depth"))[0]
+    for rows in row_bands(field.places[extent].shape[0]):
+        temperature, snow = field.at_pixels(weather.day, extent, rows, slice(None), ("temperature", "snow_depth"))[0]
         mask = np.where(temperature < config.frozen_below_c, Reason.FROZEN, 0).astype(np.uint16)
         if snowy:
-            (recent,) = field.at_pixels(weather.recent, area, rows, slice(None), ("temperature",))[0]
+            (recent,) = field.at_pixels(weather.recent, extent, rows, slice(None), ("temperature",))[0]
             # where no temperature is known, the depth decides alone
             mark(mask, (snow > config.snow_above_mm) & ~(recent > limit), Reason.SNOW)
         if rainy:
-            (rain,) = field.at_pixels(weather.day, area, rows, slice(None), ("precipitation",))[0]
+            (rain,) = field.at_pixels(weather.day, extent, rows, slice(None), ("precipitation",))[0]
             mark(mask, rain > (config.wet_canopy_above_mm or np.inf), Reason.WET_CANOPY)
         bands.append(mask)
     return np.concatenate(bands)

@@ -61,10 +61,10 @@ def moving_mean(
     The window of an even `factor` lies half a pixel to the upper left. A pixel without a value of its own gets none.
     """
     valid = np.isfinite(values)
-    area = factor * factor
-    total = ndimage.uniform_filter(np.where(valid, values, 0).astype(float), factor, mode="constant") * area
-    count = np.round(ndimage.uniform_filter(valid.astype(float), factor, mode="constant") * area).astype(np.int32)
-    return np.where(valid, _mean(total, count, area, min_valid_fraction), np.nan).astype(np.float32), count
+    extent = factor * factor
+    total = ndimage.uniform_filter(np.where(valid, values, 0).astype(float), factor, mode="constant") * extent
+    count = np.round(ndimage.uniform_filter(valid.astype(float), factor, mode="constant") * extent).astype(np.int32)
+    return np.where(valid, _mean(total, count, extent, min_valid_fraction), np.nan).astype(np.float32), count
 
 
 def multilook_db(

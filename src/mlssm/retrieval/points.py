@@ -1,4 +1,4 @@
-"""Labels of point series, by the same code as those of images: a site's pixels are an area of a row."""
+"""Labels of point series, by the same code as those of images: a site's pixels are an extent of a row."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy.typing as npt
 from mlssm.config import RetrievalConfig
 from mlssm.cube import BACKSCATTER_SCALE, pack
 from mlssm.errors import DataError
-from mlssm.retrieval.fit_area import Fitting, fit_area
+from mlssm.retrieval.fit_extent import Fitting, fit_extent
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.multilook import list_mean
 from mlssm.retrieval.noise import Speckle, looks_of_variance_db, speckle_variance_db
 from mlssm.retrieval.pixel_masks import LeastSpan
-from mlssm.retrieval.stack import AreaStack
+from mlssm.retrieval.stack import ExtentStack
 from mlssm.sources.points import PointSeries
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -77,7 +77,7 @@ def point_labels(
     whole = np.ones(len(series.times), bool) if training is None else training
     none = DateMasks({}, (stack.packed.shape[1:],))
     fitting = Fitting(shared, shared, whole, config, none, LeastSpan(config, speckle, side, squared))
-    fitted = fit_area(stack, 0, fitting, {}, {})
+    fitted = fit_extent(stack, 0, fitting, {}, {})
     relative, span = fitted.relative(stack.backscatter(slice(None), ROW, ROW), shared, ROW, ROW)
     looks = speckle.sample_looks(side, int(np.median(count[count > 0])))
     spread = math.sqrt(squared * float(speckle_variance_db(looks)))
@@ -86,8 +86,8 @@ def point_labels(
 
 def point_stack(
     series: PointSeries, channel: Mapping[str, float], *, mean: bool, min_valid_fraction: float
-) -> tuple[AreaStack, npt.NDArray[np.int32]]:
-    """A series as an area of one row, and how many pixels each of its values averages, [time, 1, pixel].
+) -> tuple[ExtentStack, npt.NDArray[np.int32]]:
+    """A series as an extent of one row, and how many pixels each of its values averages, [time, 1, pixel].
 
     Raises:
         DataError: The series lacks a polarisation.
@@ -98,7 +98,7 @@ def point_stack(
     first, *others = channel
     packed, count = made[first]
     parts = tuple((channel[name], made[name][0]) for name in others)
-    return AreaStack(packed, count.astype(np.uint16), channel[first], parts), count
+    return ExtentStack(packed, count.astype(np.uint16), channel[first], parts), count
 
 
 def _row(power: Floats, mean: bool, min_valid_fraction: float) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]:

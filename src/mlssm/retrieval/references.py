@@ -92,11 +92,11 @@ class AngleSlope:
         return cls(np.concatenate([band.value for band in bands]), np.concatenate([band.error for band in bands]))
 
     def pooled(self) -> AngleSlope:
-        """Each pixel's slope drawn towards the area's, the more so the less sure it is of its own.
+        """Each pixel's slope drawn towards the extent's, the more so the less sure it is of its own.
 
-        Empirical Bayes: the slopes of an area are normal around its mean with a variance that is theirs less that of
+        Empirical Bayes: the slopes of an extent are normal around its mean with a variance that is theirs less that of
         their errors (DerSimonian & Laird 1986, doi:10.1016/0197-2456(86)90046-2). A pixel without a slope of its own
-        has the area's. Nothing changes where no pixel has one.
+        has the extent's. Nothing changes where no pixel has one.
         """
         known = np.isfinite(self.value) & np.isfinite(self.error) & (self.error > 0)
         if not known.any():

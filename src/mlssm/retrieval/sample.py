@@ -1,4 +1,4 @@
-"""A sample of the areas' pixels between their references, from which the error of labels is learnt."""
+"""A sample of the extents' pixels between their references, from which the error of labels is learnt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
-from mlssm.retrieval.labels import AreaRetrieval
+from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.multilook import block_mean, moving_mean
 from mlssm.retrieval.noise import Speckle
@@ -26,7 +26,7 @@ PIXELS, DATES = 20_000, 8
 
 @dataclass(frozen=True)
 class Sample:
-    """Pixels of all areas.
+    """Pixels of all extents.
 
     Attributes:
         relative: Backscatter between its references, not clipped, float32 [time, pixel]; NaN where there is no label.
@@ -48,7 +48,7 @@ class Source:
     Attributes:
         cube: The pixels that the stack averages.
         stack: The multilooked backscatter.
-        areas: Their fitted references.
+        extents: Their fitted references.
         masks: Frozen and snowy pixels.
         speckle: Of the cube's pixels.
         config: The retrieval's.
@@ -57,7 +57,7 @@ class Source:
 
     cube: Cube
     stack: Stack
-    areas: Sequence[AreaRetrieval]
+    extents: Sequence[ExtentRetrieval]
     masks: DateMasks
     speckle: Speckle
     config: RetrievalConfig
@@ -65,25 +65,25 @@ class Source:
 
 
 def draw_sample(source: Source) -> Sample:
-    """Draw at most `PIXELS` pixels, evenly from those of all areas that have a label on some date."""
-    responsive = [np.logical_or.reduce([*area.usable.values()]) for area in source.areas]
+    """Draw at most `PIXELS` pixels, evenly from those of all extents that have a label on some date."""
+    responsive = [np.logical_or.reduce([*extent.usable.values()]) for extent in source.extents]
     share = min(1.0, PIXELS / max(1, sum(int(usable.sum()) for usable in responsive)))
     parts = []
     for number, usable in enumerate(responsive):
         rows, cols = np.nonzero(usable)
         taken = np.linspace(0, len(rows) - 1, int(share * len(rows))).astype(np.int64)
-        parts.append(_of_area(source, number, rows[taken], cols[taken]))
+        parts.append(_of_extent(source, number, rows[taken], cols[taken]))
     relative, sensitivity, looks = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
     return Sample(relative, sensitivity, looks, source.stack.squared_weights)
 
 
-def _of_area(source: Source, number: int, rows: Indices, cols: Indices) -> tuple[Floats, Floats, Floats]:
-    area, stack = source.areas[number], source.stack.areas[number]
+def _of_extent(source: Source, number: int, rows: Indices, cols: Indices) -> tuple[Floats, Floats, Floats]:
+    extent, stack = source.extents[number], source.stack.extents[number]
     sigma = stack.backscatter(slice(None), rows, cols)
     times = np.arange(len(sigma))
     if source.masks.any_of(number, times):
         sigma[source.masks.of(number, times, rows, cols)] = np.nan
-    relative, sensitivity = area.relative(sigma, source.cube.orbits, rows, cols)
+    relative, sensitivity = extent.relative(sigma, source.cube.orbits, rows, cols)
     window = source.stack.working.window_pixels
     looks = source.speckle.sample_looks(window, stack.count[:, rows, cols])
     even = looks if window == 1 else looks / _unevenness(source, number)[rows, cols]
@@ -97,20 +97,20 @@ def _unevenness(source: Source, number: int) -> Floats:
     some training dates; what is left of its speckle adds 1 / (L dates) to the mean square, and is taken off.
     """
     working, config = source.stack.working, source.config
-    area, window = source.cube.areas[number], working.areas[number].refine(working.factor)
+    extent, window = source.cube.extents[number], working.extents[number].refine(working.factor)
     known = np.flatnonzero(source.training)
     taken = known[np.linspace(0, len(known) - 1, min(DATES, len(known))).astype(np.int64)]
-    images = (source.cube.backscatter(int(time), config.polarisation, area) for time in taken)
-    power, count = np.zeros(area.shape), np.zeros(area.shape)
+    images = (source.cube.backscatter(int(time), config.polarisation, extent) for time in taken)
+    power, count = np.zeros(extent.shape), np.zeros(extent.shape)
     for image in images:
         power += np.nan_to_num(10 ** (image.astype(float) / 10))
         count += np.isfinite(image)
-    mean = np.divide(power, count, out=np.full(area.shape, np.nan), where=count > 0)
+    mean = np.divide(power, count, out=np.full(extent.shape, np.nan), where=count > 0)
     squared = mean**2 / (1 + 1 / (source.speckle.looks * np.maximum(count, 1)))
     average = block_mean if config.multilook == "block" else moving_mean
     pixels = working.window_pixels
     first, second = (
-        average(whole_blocks(each.astype(np.float32), area, window), pixels, config.min_valid_fraction)[0]
+        average(whole_blocks(each.astype(np.float32), extent, window), pixels, config.min_valid_fraction)[0]
         for each in (mean, squared)
     )
     return np.asarray(np.nan_to_num(np.maximum(second / first**2, 1), nan=1.0))

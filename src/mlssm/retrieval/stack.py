@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float32]
 Booleans = npt.NDArray[np.bool_]
-# rows or columns of an area: a range, or those of single pixels
+# rows or columns of an extent: a range, or those of single pixels
 Places = slice | npt.NDArray[np.int64]
 # rows that are worked on at once, so that memory stays bounded by the number of dates
 ROWS = 256
@@ -35,8 +35,8 @@ VERSION = 2  # of the code that multilooks; to be raised where its numbers chang
 
 
 @dataclass(frozen=True)
-class AreaStack:
-    """One area's backscatter on the working grid.
+class ExtentStack:
+    """One extent's backscatter on the working grid.
 
     Attributes:
         packed: Backscatter of the polarisation that weighs most as int16 of 0.01 dB, [time, height, width],
@@ -54,7 +54,7 @@ class AreaStack:
     offset: Array | None = None
 
     def backscatter(self, times: npt.NDArray[np.int64] | slice, rows: Places, cols: Places) -> Array:
-        """The channel, dB, float32 [time, rows, columns] counted from the area's corner, NaN where a part is missing.
+        """The channel, dB, float32 [time, rows, columns] counted from the extent's corner, NaN where a part is missing.
 
         Rows and columns of single pixels, with all times, give [time, ...].
         """
@@ -74,16 +74,16 @@ class AreaStack:
 
 @dataclass(frozen=True)
 class Stack:
-    """All areas' backscatter in one channel.
+    """All extents' backscatter in one channel.
 
     Attributes:
         working: The grid that it lies on.
-        areas: The areas, in the cube's order.
+        extents: The extents, in the cube's order.
         channel: Weight of each polarisation that there is; they sum to 1.
     """
 
     working: WorkingGrid
-    areas: tuple[AreaStack, ...]
+    extents: tuple[ExtentStack, ...]
     channel: Mapping[str, float]
 
     @property
@@ -112,8 +112,8 @@ def load_stack(cube: Cube, config: ImagesConfig) -> Stack:
     weights = [config.channel[name] / sum(config.channel[each] for each in names) for name in names]
     offset = _offsets(cube, config)
     chosen = [folders[name] for name in names]
-    areas = tuple(_open_area(chosen, weights, number, offset) for number in range(len(cube.areas)))
-    return Stack(working, areas, dict(zip(names, weights, strict=True)))
+    extents = tuple(_open_extent(chosen, weights, number, offset) for number in range(len(cube.extents)))
+    return Stack(working, extents, dict(zip(names, weights, strict=True)))
 
 
 def stack_folder(cube: Cube, config: ImagesConfig) -> Path:
@@ -153,20 +153,24 @@ def _multilooked(cube: Cube, config: ImagesConfig, working: WorkingGrid) -> Path
     if not folder.is_dir():
         with whole_or_nothing(folder) as partial:
             partial.mkdir()
-            measured = [_multilook_area(cube, config, working, number, partial) for number in range(len(cube.areas))]
+            measured = [
+                _multilook_extent(cube, config, working, number, partial) for number in range(len(cube.extents))
+            ]
             np.save(_measured(partial), np.logical_or.reduce(measured))
     return folder
 
 
-def _multilook_area(cube: Cube, config: ImagesConfig, working: WorkingGrid, number: int, folder: Path) -> Booleans:
-    """Write an area's arrays; which times have a value, [time]."""
-    area, window = cube.areas[number], working.areas[number]
+def _multilook_extent(cube: Cube, config: ImagesConfig, working: WorkingGrid, number: int, folder: Path) -> Booleans:
+    """Write an extent's arrays; which times have a value, [time]."""
+    extent, window = cube.extents[number], working.extents[number]
     shape = (len(cube.times), *window.shape)
     packed = np.lib.format.open_memmap(_packed(folder, number), "w+", np.int16, shape)
     counts = np.lib.format.open_memmap(_count(folder, number), "w+", np.uint16, shape)
     measured = np.zeros(shape[0], bool)
-    for time in track(range(shape[0]), f"multilook of area {number + 1} of {len(cube.areas)}"):
-        values = whole_blocks(cube.backscatter(time, config.polarisation, area), area, window.refine(working.factor))
+    for time in track(range(shape[0]), f"multilook of extent {number + 1} of {len(cube.extents)}"):
+        values = whole_blocks(
+            cube.backscatter(time, config.polarisation, extent), extent, window.refine(working.factor)
+        )
         mean, count = multilook_db(values, working.window_pixels, config.multilook, config.min_valid_fraction)
         packed[time], counts[time] = pack(mean, BACKSCATTER_SCALE), count
         measured[time] = np.isfinite(mean).any()
@@ -175,20 +179,20 @@ def _multilook_area(cube: Cube, config: ImagesConfig, working: WorkingGrid, numb
     return measured
 
 
-def whole_blocks(values: Array, area: Window, blocks: Window) -> Array:
-    """An area's array on the pixels of whole blocks: padded with NaN where they reach past it, cropped where it does.
+def whole_blocks(values: Array, extent: Window, blocks: Window) -> Array:
+    """An extent's array on the pixels of whole blocks: padded with NaN where they reach past it, cropped where it does.
 
     Args:
-        values: [height, width] of `area`.
-        area: The array's window on the cube's grid.
+        values: [height, width] of `extent`.
+        extent: The array's window on the cube's grid.
         blocks: The window of the blocks' pixels on the cube's grid.
     """
     whole = np.full(blocks.shape, np.nan, np.float32)
-    row, col = max(area.row, blocks.row), max(area.col, blocks.col)
-    bottom = min(area.row + area.height, blocks.row + blocks.height)
-    right = min(area.col + area.width, blocks.col + blocks.width)
+    row, col = max(extent.row, blocks.row), max(extent.col, blocks.col)
+    bottom = min(extent.row + extent.height, blocks.row + blocks.height)
+    right = min(extent.col + extent.width, blocks.col + blocks.width)
     common = Window(row, col, bottom - row, right - col)
-    whole[common.within(blocks).slices] = values[common.within(area).slices]
+    whole[common.within(blocks).slices] = values[common.within(extent).slices]
     return whole
 
 
@@ -215,18 +219,18 @@ def _offsets(cube: Cube, config: ImagesConfig) -> Array | None:
     return np.array([offsets.get(name, 0.0) for name in cube.platforms], np.float32)
 
 
-def _open_area(folders: Sequence[Path], weights: Sequence[float], number: int, offset: Array | None) -> AreaStack:
+def _open_extent(folders: Sequence[Path], weights: Sequence[float], number: int, offset: Array | None) -> ExtentStack:
     first, *others = (np.load(_packed(folder, number), mmap_mode="r") for folder in folders)
     count = np.load(_count(folders[0], number), mmap_mode="r")
-    return AreaStack(first, count, weights[0], tuple(zip(weights[1:], others, strict=True)), offset)
+    return ExtentStack(first, count, weights[0], tuple(zip(weights[1:], others, strict=True)), offset)
 
 
 def _packed(folder: Path, number: int) -> Path:
-    return folder / f"area{number}-backscatter.npy"
+    return folder / f"extent{number}-backscatter.npy"
 
 
 def _count(folder: Path, number: int) -> Path:
-    return folder / f"area{number}-count.npy"
+    return folder / f"extent{number}-count.npy"
 
 
 def _measured(folder: Path) -> Path:

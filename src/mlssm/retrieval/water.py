@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.retrieval.stack import AreaStack
+from mlssm.retrieval.stack import ExtentStack
 
 # rows that are read at once, so that memory stays bounded by the number of dates
 ROWS = 256
 
 
-def open_water(stack: AreaStack, below_db: float) -> npt.NDArray[np.bool_]:
+def open_water(stack: ExtentStack, below_db: float) -> npt.NDArray[np.bool_]:
     """Pixels whose backscatter, averaged over all images, is that of water; the labels leave out the same.
 
     Water is told by the leading polarisation alone, whatever the channel mixes in.
@@ -19,7 +19,7 @@ def open_water(stack: AreaStack, below_db: float) -> npt.NDArray[np.bool_]:
     A pixel that no image has measured is not taken for water.
 
     Args:
-        stack: An area's backscatter.
+        stack: An extent's backscatter.
         below_db: A mean of this or less is water, dB.
 
     Returns:

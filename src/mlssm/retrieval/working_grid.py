@@ -10,7 +10,7 @@ from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
 from mlssm.retrieval.multilook import window_pixels
 
-# a row or column of blocks belongs to an area if this share of it does: over a half, so that it belongs to no other
+# a row or column of blocks belongs to an extent if this share of it does: over a half, so that it belongs to no other
 LEAST_SHARE = 0.501
 
 
@@ -22,13 +22,13 @@ class WorkingGrid:
         grid: CRS, origin and pixel size.
         factor: Cube pixels along one of its pixels.
         window_pixels: Cube pixels along the multilook window.
-        areas: The cube's areas on it, in the same order.
+        extents: The cube's extents on it, in the same order.
     """
 
     grid: Grid
     factor: int
     window_pixels: int
-    areas: tuple[Window, ...]
+    extents: tuple[Window, ...]
 
 
 def working_grid(cube: Cube, config: ImagesConfig) -> WorkingGrid:
@@ -36,12 +36,12 @@ def working_grid(cube: Cube, config: ImagesConfig) -> WorkingGrid:
 
     Raises:
         ConfigError: The multilook window is not a whole number of pixels.
-        DataError: The window is wider than an area.
+        DataError: The window is wider than an extent.
     """
     pixels = window_pixels(config.multilook_m, cube.grid.pixel)
     factor = pixels if config.multilook == "block" else 1
-    areas = tuple(area.coarsen(factor, LEAST_SHARE) for area in cube.areas)
-    if any(min(area.shape) == 0 for area in areas):
-        narrow = min(min(area.shape) for area in cube.areas) * cube.grid.pixel
-        raise DataError(f"retrieval.multilook_m={config.multilook_m:g} is wider than an area of {narrow:g} m")
-    return WorkingGrid(cube.grid.coarsen(factor), factor, pixels, areas)
+    extents = tuple(extent.coarsen(factor, LEAST_SHARE) for extent in cube.extents)
+    if any(min(extent.shape) == 0 for extent in extents):
+        narrow = min(min(extent.shape) for extent in cube.extents) * cube.grid.pixel
+        raise DataError(f"retrieval.multilook_m={config.multilook_m:g} is wider than an extent of {narrow:g} m")
+    return WorkingGrid(cube.grid.coarsen(factor), factor, pixels, extents)

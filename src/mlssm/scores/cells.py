@@ -1,4 +1,4 @@
-"""Where a labelled pixel is counted: its date, its spatial block, and its place among all pixels of the areas."""
+"""Where a labelled pixel is counted: its date, its spatial block, and its place among all pixels of the extents."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mlssm.data.place import PatchPlace
 
 @dataclass(frozen=True)
 class Layout:
-    """Square blocks laid on each area from its upper left corner, and a number for every pixel.
+    """Square blocks laid on each extent from its upper left corner, and a number for every pixel.
 
-    Blocks, and pixels, of an area are numbered row by row, on from those of the area before.
+    Blocks, and pixels, of an extent are numbered row by row, on from those of the extent before.
 
     Attributes:
-        shapes: Rows and columns of each area.
-        side: Pixels along a block; those at an area's right and lower edge may be smaller.
+        shapes: Rows and columns of each extent.
+        side: Pixels along a block; those at an extent's right and lower edge may be smaller.
     """
 
     shapes: tuple[tuple[int, int], ...]
@@ -37,34 +37,34 @@ class Layout:
 
     @property
     def blocks(self) -> npt.NDArray[np.int64]:
-        """Area of each block [blocks]."""
+        """Extent of each block [blocks]."""
         counts = [math.prod(self._across(shape)) for shape in self.shapes]
         return np.repeat(np.arange(len(counts)), counts)
 
     @property
-    def areas(self) -> npt.NDArray[np.int64]:
-        """Area of each pixel [pixels]."""
+    def extents(self) -> npt.NDArray[np.int64]:
+        """Extent of each pixel [pixels]."""
         return np.repeat(np.arange(len(self.shapes)), [height * width for height, width in self.shapes])
 
     @property
     def pixels(self) -> int:
-        """Number of pixels of all areas."""
+        """Number of pixels of all extents."""
         return sum(height * width for height, width in self.shapes)
 
     def maps(self, values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
-        """Values of all pixels, as a map [height, width] of each area."""
+        """Values of all pixels, as a map [height, width] of each extent."""
         ends = np.cumsum([height * width for height, width in self.shapes])[:-1]
         parts = np.split(values, ends)
         return tuple(part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True))
 
     def numbers(self, places: Sequence[PatchPlace]) -> tuple[Tensor, Tensor]:
-        """Block and pixel of each patch's pixels, both int64 [B, 1, H, W]; past an area, those of its edge."""
+        """Block and pixel of each patch's pixels, both int64 [B, 1, H, W]; past an extent, those of its edge."""
         blocks, pixels = zip(*(self._of_patch(place) for place in places), strict=True)
         return torch.stack(blocks)[:, None], torch.stack(pixels)[:, None]
 
     def _of_patch(self, place: PatchPlace) -> tuple[Tensor, Tensor]:
-        height, width = self.shapes[place.area]
-        before = self.shapes[: place.area]
+        height, width = self.shapes[place.extent]
+        before = self.shapes[: place.extent]
         rows = torch.arange(place.rows.start, place.rows.stop).clamp(0, height - 1)[:, None]
         cols = torch.arange(place.cols.start, place.cols.stop).clamp(0, width - 1)[None, :]
         _, across = self._across((height, width))
@@ -72,7 +72,7 @@ class Layout:
         return block, sum(math.prod(shape) for shape in before) + rows * width + cols
 
     def _across(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Blocks down and across an area."""
+        """Blocks down and across an extent."""
         height, width = shape
         return math.ceil(height / self.side), math.ceil(width / self.side)
 

@@ -270,15 +270,15 @@ def per_bin(sums: Tensor) -> tuple[Scores, ...]:
     return tuple(scores(of_bin) for of_bin in sums.movedim(-2, 0).unsqueeze(-2))
 
 
-def per_area(sums: Tensor, areas: Sequence[int]) -> tuple[Scores, ...]:
-    """Natural scores of each area.
+def per_extent(sums: Tensor, extents: Sequence[int]) -> tuple[Scores, ...]:
+    """Natural scores of each extent.
 
     Args:
         sums: [dates, blocks, bins, len(SUMS)].
-        areas: Area of each block, numbered from 0.
+        extents: Extent of each block, numbered from 0.
     """
-    of_block = torch.as_tensor(areas)
-    return tuple(scores(sums[:, of_block == area]) for area in range(int(of_block.max()) + 1))
+    of_block = torch.as_tensor(extents)
+    return tuple(scores(sums[:, of_block == extent]) for extent in range(int(of_block.max()) + 1))
 
 
 def _spread(variance: Tensor, mean_square: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ class TemporalSums:
         """Start with no date.
 
         Args:
-            pixels: Number of pixels of all areas.
+            pixels: Number of pixels of all extents.
             models: Names of the models.
         """
         self._labels = torch.zeros(3, pixels, dtype=torch.float64)  # n, y, y^2
@@ -91,14 +91,14 @@ class TemporalSums:
         p, y = prediction, pixels.target
         self._models[model].index_add_(1, pixels.pixel, torch.stack((p, p * p, p * y)))
 
-    def between_pixels(self, areas: npt.NDArray[np.int64]) -> dict[str, float]:
-        """Sum of n (mean of a pixel - mean of its area)^2: of the `LABELS`, and of each model's errors, p - y.
+    def between_pixels(self, extents: npt.NDArray[np.int64]) -> dict[str, float]:
+        """Sum of n (mean of a pixel - mean of its extent)^2: of the `LABELS`, and of each model's errors, p - y.
 
         Args:
-            areas: Area of each pixel, numbered from 0, [pixels].
+            extents: Extent of each pixel, numbered from 0, [pixels].
         """
         n, y, _ = self._labels
-        place = torch.from_numpy(areas)
+        place = torch.from_numpy(extents)
         errors = {name: _between(n, sums[0] - y, place) for name, sums in self._models.items()}
         return {LABELS: _between(n, y, place), **errors}
 
@@ -111,8 +111,8 @@ class TemporalSums:
         return kept
 
 
-def _between(n: Tensor, total: Tensor, area: Tensor) -> float:
+def _between(n: Tensor, total: Tensor, extent: Tensor) -> float:
     some = n > 0
-    number, sums = (each.new_zeros(int(area.max()) + 1).index_add_(0, area, each) for each in (n, total))
-    means = total[some] / n[some] - (sums / number)[area[some]]
+    number, sums = (each.new_zeros(int(extent.max()) + 1).index_add_(0, extent, each) for each in (n, total))
+    means = total[some] / n[some] - (sums / number)[extent[some]]
     return float((n[some] * means**2).sum())

@@ -28,7 +28,7 @@ from mlssm.sources.naming import Names, read_names
 from mlssm.sources.opening import inspect, refuse_too_large
 from mlssm.sources.passes import Image, Pass, derive_orbits, group_passes, newest_processing, without_copies
 from mlssm.sources.raster import read_onto
-from mlssm.sources.recognised import tell_doubtful_times, tell_lonely_areas, tell_recognised
+from mlssm.sources.recognised import tell_doubtful_times, tell_lonely_extents, tell_recognised
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class BackscatterIndex:
 
     Attributes:
         grid: The grid.
-        areas: The parts of the grid that images cover; they do not overlap.
+        extents: The parts of the grid that images cover; they do not overlap.
         passes: In the order of time.
         incidence: Files of incidence angle by relative orbit.
         angle: How they are read; None where there are none.
     """
 
     grid: Grid
-    areas: tuple[Window, ...]
+    extents: tuple[Window, ...]
     passes: tuple[Pass, ...]
     incidence: dict[int, tuple[Path, ...]]
     angle: Layer | None = None
@@ -78,16 +78,16 @@ def index_backscatter(
     if not dated:
         raise DataError(f"no image in {root / config.folder} can be used; see the warnings above")
     laid, images = _laid(root / config.folder, dated, grid, bad)
-    areas = merge_windows(laid.window_of(image.bounds) for image in images)
-    for area in areas:
-        refuse_too_large(root / config.folder, *area.shape, SMALLER)
+    extents = merge_windows(laid.window_of(image.bounds) for image in images)
+    for extent in extents:
+        refuse_too_large(root / config.folder, *extent.shape, SMALLER)
     told_apart = {raster.info.path for raster in dated if raster.groups.keys() & {"burst", "tile"}}
     passes = derive_orbits(without_copies(group_passes(images), told_apart, bad))
     angles = find_angles(names, dated, passes, config, bad)
     tell_recognised(root / config.folder, names, passes, angles.files, bad)
     tell_doubtful_times(laid, passes, bad)
-    tell_lonely_areas(laid, areas, passes, bad)
-    return BackscatterIndex(laid, areas, passes, angles.files, angles.layer)
+    tell_lonely_extents(laid, extents, passes, bad)
+    return BackscatterIndex(laid, extents, passes, angles.files, angles.layer)
 
 
 def _laid(folder: Path, dated: Sequence[DatedRaster], grid: GridConfig, bad: BadFiles) -> tuple[Grid, list[Image]]:
@@ -165,14 +165,14 @@ def _grid_pixel(dated: Sequence[DatedRaster], crs: str, grid: GridConfig) -> flo
     return min(pixels)
 
 
-def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, bad: BadFiles) -> Array | None:
-    """One pass in one polarisation on one area; bursts that overlap are averaged in linear power.
+def read_pass(overpass: Pass, polarisation: str, grid: Grid, extent: Window, bad: BadFiles) -> Array | None:
+    """One pass in one polarisation on one extent; bursts that overlap are averaged in linear power.
 
     Args:
         overpass: The pass.
         polarisation: Which images of it.
         grid: The grid.
-        area: A window of it.
+        extent: A window of it.
         bad: Whether a truncated file stops the run or is left out.
 
     Returns:
@@ -181,9 +181,9 @@ def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, bad: 
     Raises:
         DataError: A file cannot be read.
     """
-    total, count = np.zeros(area.shape), np.zeros(area.shape, np.int32)
+    total, count = np.zeros(extent.shape), np.zeros(extent.shape, np.int32)
     for image in overpass.images:
-        window = grid.window_of(image.bounds).intersection(area)
+        window = grid.window_of(image.bounds).intersection(extent)
         if image.polarisation != polarisation or 0 in window.shape:
             continue
         with bad.handled(image.path):
@@ -191,12 +191,12 @@ def read_pass(overpass: Pass, polarisation: str, grid: Grid, area: Window, bad: 
             power = read_onto(image.path, grid, window, Resampling.bilinear, layer)
             check_loss(image.path, power, bad)
             valid = np.isfinite(power)
-            inside = window.within(area).slices
+            inside = window.within(extent).slices
             total[inside] += np.where(valid, power, 0)
             count[inside] += valid
     # noise that was subtracted may leave a mean below zero: no decibels
     measured = (count > 0) & (total > 0)
     if not measured.any():
         return None
-    mean = np.divide(total, count, out=np.full(area.shape, np.nan), where=measured)
+    mean = np.divide(total, count, out=np.full(extent.shape, np.nan), where=measured)
     return np.asarray(10 * np.log10(mean), np.float32)

@@ -134,8 +134,8 @@ def _known_day(path: Path, last: dt.date | None, end: dt.date) -> dt.date:
     return last
 
 
-def read_layer(layer: LayerFiles, image: DatedImage, grid: Grid, area: Window, bad: BadFiles) -> Array:
-    """A layer on an area, float32 [height, width], NaN where missing: scaled values, or class numbers.
+def read_layer(layer: LayerFiles, image: DatedImage, grid: Grid, extent: Window, bad: BadFiles) -> Array:
+    """A layer on an extent, float32 [height, width], NaN where missing: scaled values, or class numbers.
 
     Continuous values are resampled bilinearly, or averaged where they are finer than the grid; classes are the nearest.
 
@@ -146,9 +146,9 @@ def read_layer(layer: LayerFiles, image: DatedImage, grid: Grid, area: Window, b
     how = Resampling.nearest if is_classes else Resampling.bilinear
     reader = _class_reader(layer, bad) if is_classes else _value_reader(layer)
     if layer.computed is not None:
-        stored = _computed(layer, image, grid, area, bad)
+        stored = _computed(layer, image, grid, extent, bad)
         return reader.values(image.paths[0], stored, Band(1, "float32"))
-    return mosaic(image.paths, grid, area, how, bad, reader, disagree if is_classes else None, is_classes)
+    return mosaic(image.paths, grid, extent, how, bad, reader, disagree if is_classes else None, is_classes)
 
 
 def _band(path: Path, source: Any, layer: LayerFiles, kind: Kind) -> Band:
@@ -193,12 +193,12 @@ def _without(stored: Array, missing: Sequence[float]) -> Array:
     return np.where(np.isin(stored, np.array(missing, np.float32)), np.float32(np.nan), stored) if missing else stored
 
 
-def _computed(layer: LayerFiles, image: DatedImage, grid: Grid, area: Window, bad: BadFiles) -> Array:
+def _computed(layer: LayerFiles, image: DatedImage, grid: Grid, extent: Window, bad: BadFiles) -> Array:
     """What a dataset of the user's own makes of its files; NaN where none of them has a value."""
     import pandas as pd
     from pyproj import CRS
 
-    target, dataset = grid.crop(area), layer.computed
+    target, dataset = grid.crop(extent), layer.computed
     with contextlib.redirect_stdout(io.StringIO()):  # torchgeo prints what it converts
         dataset.crs, dataset.res = CRS.from_user_input(grid.crs), grid.pixel
     west, south, east, north = target.bounds
@@ -206,14 +206,14 @@ def _computed(layer: LayerFiles, image: DatedImage, grid: Grid, area: Window, ba
     try:
         sample = dataset[west : east : grid.pixel, south : north : grid.pixel, day]
     except IndexError:
-        return np.full(area.shape, np.nan, np.float32)
+        return np.full(extent.shape, np.nan, np.float32)
     values = np.asarray(sample["image"] if "image" in sample else sample["mask"], np.float32)
     values = values if values.ndim == 3 else values[None]
     number = layer.band or 1
-    if values.shape[1:] != area.shape or values.shape[0] < number or (layer.band is None and values.shape[0] > 1):
+    if values.shape[1:] != extent.shape or values.shape[0] < number or (layer.band is None and values.shape[0] > 1):
         raise DataError(
             f"layer {layer.name}: {type(dataset).__name__} gives samples of shape {values.shape} where "
-            f"{area.shape} are wanted; set band to the number of its channel"
+            f"{extent.shape} are wanted; set band to the number of its channel"
         )
-    there = mosaic(image.paths, grid, area, Resampling.nearest, bad, Layer(lambda path, source: Band(1, "")))
+    there = mosaic(image.paths, grid, extent, Resampling.nearest, bad, Layer(lambda path, source: Band(1, "")))
     return np.where(np.isfinite(there), values[number - 1], np.float32(np.nan))

@@ -68,8 +68,8 @@ def index_ndvi(
     return [NdviImage(image.paths, image.day, scale, masks) for image in images]
 
 
-def read_ndvi(image: NdviImage, grid: Grid, area: Window, bad: BadFiles) -> Array:
-    """NDVI of an area, float32 [height, width], -1..1, NaN where missing; of two tiles the first that has a value.
+def read_ndvi(image: NdviImage, grid: Grid, extent: Window, bad: BadFiles) -> Array:
+    """NDVI of an extent, float32 [height, width], -1..1, NaN where missing; of two tiles the first that has a value.
 
     Where a mask of clouds is there, a pixel that is made from any cloudy one is missing.
 
@@ -78,11 +78,11 @@ def read_ndvi(image: NdviImage, grid: Grid, area: Window, bad: BadFiles) -> Arra
     """
     layer = ndvi_layer(bad, image.scale)
     if not image.masks:
-        return mosaic(image.paths, grid, area, Resampling.bilinear, bad, layer, disagree)
-    found = np.full(area.shape, np.nan, np.float32)
+        return mosaic(image.paths, grid, extent, Resampling.bilinear, bad, layer, disagree)
+    found = np.full(extent.shape, np.nan, np.float32)
     for path in image.paths:
-        values = mosaic([path], grid, area, Resampling.bilinear, bad, layer)
+        values = mosaic([path], grid, extent, Resampling.bilinear, bad, layer)
         if mask := image.masks.get(path):
-            values = np.where(clear_share(mask, grid, area, bad) == 1, values, np.float32(np.nan))
+            values = np.where(clear_share(mask, grid, extent, bad) == 1, values, np.float32(np.nan))
         found = np.where(np.isnan(found), values, found)
     return found

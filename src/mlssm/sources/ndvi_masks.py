@@ -124,14 +124,14 @@ def tell_masks(
         bad.say(f"{len(unused)} masks of clouds (first: {unused[0]}) belong to no NDVI raster by their names: not used")
 
 
-def clear_share(mask: CloudMask, grid: Grid, area: Window, bad: BadFiles) -> Array:
+def clear_share(mask: CloudMask, grid: Grid, extent: Window, bad: BadFiles) -> Array:
     """Which share of what a pixel is made from is clear, float32 [height, width]; NaN where the mask does not reach.
 
     Raises:
         DataError: It cannot be read, or holds no codes.
     """
     layer = Layer(lambda path, source: Band(mask.band, source.dtypes[mask.band - 1]), _as_share(CLEAR[mask.rule]))
-    return mosaic([mask.path], grid, area, Resampling.bilinear, bad, layer)
+    return mosaic([mask.path], grid, extent, Resampling.bilinear, bad, layer)
 
 
 def _as_share(is_clear: Callable[[Whole], npt.NDArray[np.bool_]]) -> Callable[[Path, Array, Any], Array]:

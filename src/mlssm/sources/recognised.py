@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 # Sentinel-1 crosses the equator at 6 and 18 h local solar time, other latitudes within so many hours of it
 HOURS_AROUND, FARTHEST_LATITUDE = 2.5, 65.0
-# an area that less than this share of the passes of another one see
+# an extent that less than this share of the passes of another one see
 LONELY = 0.1
 
 
@@ -61,21 +61,21 @@ def tell_doubtful_times(grid: Grid, passes: Sequence[Pass], bad: BadFiles) -> No
         )
 
 
-def tell_lonely_areas(grid: Grid, areas: Sequence[Window], passes: Sequence[Pass], bad: BadFiles) -> None:
-    """Warn of an area that few passes see: images whose CRS or transform is wrong lie in one of their own."""
-    seeing = [[overpass for overpass in passes if _sees(overpass, grid, area)] for area in areas]
+def tell_lonely_extents(grid: Grid, extents: Sequence[Window], passes: Sequence[Pass], bad: BadFiles) -> None:
+    """Warn of an extent that few passes see: images whose CRS or transform is wrong lie in one of their own."""
+    seeing = [[overpass for overpass in passes if _sees(overpass, grid, extent)] for extent in extents]
     most = max(map(len, seeing))
-    for area, seen in zip(areas, seeing, strict=True):
+    for extent, seen in zip(extents, seeing, strict=True):
         if len(seen) < LONELY * most:
-            west, south, east, north = grid.crop(area).bounds
+            west, south, east, north = grid.crop(extent).bounds
             bad.say(
-                f"only {len(seen)} of {len(passes)} passes see the area at {west:.0f}..{east:.0f}, "
+                f"only {len(seen)} of {len(passes)} passes see the extent at {west:.0f}..{east:.0f}, "
                 f"{south:.0f}..{north:.0f} (first: {seen[0].images[0].path.name}): is its CRS right?"
             )
 
 
-def _sees(overpass: Pass, grid: Grid, area: Window) -> bool:
-    return any(grid.window_of(image.bounds).intersects(area) for image in overpass.images)
+def _sees(overpass: Pass, grid: Grid, extent: Window) -> bool:
+    return any(grid.window_of(image.bounds).intersects(extent) for image in overpass.images)
 
 
 def _hour(overpass: Pass) -> float:

@@ -16,27 +16,29 @@ from mlssm.sources.raster import mosaic
 
 
 def read_soil(
-    paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles, classes: Classes = soil.NO_TABLE
+    paths: Sequence[Path], grid: Grid, extent: Window, bad: BadFiles, classes: Classes = soil.NO_TABLE
 ) -> Array:
-    """Soil classes of an area, float32 [height, width] of whole numbers, NaN where there is none.
+    """Soil classes of an extent, float32 [height, width] of whole numbers, NaN where there is none.
 
     Args:
         paths: Rasters of codes.
         grid: The grid.
-        area: A window of it.
+        extent: A window of it.
         bad: Whether a file that cannot be read stops the run or is left out.
         classes: Which class each code is of; by default each is one.
     """
-    return mosaic(paths, grid, area, Resampling.nearest, bad, soil.soil_layer(bad, classes), soil.disagree, True)
+    return mosaic(paths, grid, extent, Resampling.nearest, bad, soil.soil_layer(bad, classes), soil.disagree, True)
 
 
-def read_incidence(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles, layer: Layer | None = None) -> Array:
+def read_incidence(
+    paths: Sequence[Path], grid: Grid, extent: Window, bad: BadFiles, layer: Layer | None = None
+) -> Array:
     """Incidence angle of one relative orbit in degrees, float32 [height, width], NaN where it does not look.
 
     Args:
         paths: Its files.
         grid: The grid.
-        area: A window of it.
+        extent: A window of it.
         bad: Whether a file that cannot be read stops the run or is left out.
         layer: How they are read, where they are not of one band in degrees.
 
@@ -44,4 +46,4 @@ def read_incidence(paths: Sequence[Path], grid: Grid, area: Window, bad: BadFile
         DataError: A file cannot be read, or holds something else.
     """
     layer = layer or incidence.incidence_layer(bad)
-    return mosaic(paths, grid, area, Resampling.bilinear, bad, layer, incidence.disagree)
+    return mosaic(paths, grid, extent, Resampling.bilinear, bad, layer, incidence.disagree)

@@ -21,21 +21,21 @@ from mlssm.sources.wetness import MARGIN_M, wetness
 
 Floats = npt.NDArray[np.float64]
 SLOPE, WETNESS = "slope", "wetness"
-# of this share of an area the whole catchment may be unknown before it is worth a warning
+# of this share of an extent the whole catchment may be unknown before it is worth a warning
 MUCH = 0.05
 
 
 def read_terrain(
-    paths: Sequence[Path], grid: Grid, area: Window, bad: BadFiles, derived: Sequence[str] = ()
+    paths: Sequence[Path], grid: Grid, extent: Window, bad: BadFiles, derived: Sequence[str] = ()
 ) -> dict[str, Array]:
-    """Elevation of an area, its slope, and what else is to be derived from it.
+    """Elevation of an extent, its slope, and what else is to be derived from it.
 
     Args:
         paths: Elevation rasters in metres, any CRS.
         grid: The grid.
-        area: A window of it.
+        extent: A window of it.
         bad: Whether a file that cannot be read stops the run or is left out.
-        derived: Names of `TERRAIN`, or `wetness`, which reads `MARGIN_M` more around the area.
+        derived: Names of `TERRAIN`, or `wetness`, which reads `MARGIN_M` more around the extent.
 
     Returns:
         `elevation` in metres, `slope` and each of `derived`, float32 [height, width]; NaN where there is no elevation.
@@ -47,9 +47,9 @@ def read_terrain(
     names = dict.fromkeys((SLOPE, *derived))
     if unknown := [name for name in names if name not in (*TERRAIN, WETNESS)]:
         raise ConfigError(f"datamodule.terrain names '{unknown[0]}'; known are {', '.join((*TERRAIN, WETNESS))}")
-    # one pixel more on each side, so that the slope reaches the area's edge
+    # one pixel more on each side, so that the slope reaches the extent's edge
     margin = 1 if WETNESS not in names else math.ceil(MARGIN_M / grid.pixel)
-    wider = Window(area.row - margin, area.col - margin, area.height + 2 * margin, area.width + 2 * margin)
+    wider = Window(extent.row - margin, extent.col - margin, extent.height + 2 * margin, extent.width + 2 * margin)
     elevation = mosaic(paths, grid, wider, Resampling.bilinear, bad, terrain.LAYER, terrain.disagree, True)
     inner = slice(margin, -margin), slice(margin, -margin)
     found = {"elevation": elevation[inner]}
@@ -67,7 +67,7 @@ def _say_open(is_open: npt.NDArray[np.bool_], index: Array, bad: BadFiles) -> No
     share = float(is_open[known].mean()) if known.any() else 0.0
     if share > MUCH:
         bad.say(
-            f"wetness: {share:.0%} of an area's pixels drain land farther than {MARGIN_M:.0f} m away or beyond the "
+            f"wetness: {share:.0%} of an extent's pixels drain land farther than {MARGIN_M:.0f} m away or beyond the "
             "DEM's edge, which is not counted: their index is too low; a DEM of the whole catchment cures the second"
         )
 

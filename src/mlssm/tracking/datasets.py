@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlssm.cube import Cube
     from mlssm.data.spec import FeatureSpec
 
-PLACE = ["area", "time", "row", "col", "pass"]
+PLACE = ["extent", "time", "row", "col", "pass"]
 LABEL = "ssm"
 DIGEST = 12  # hexadecimal digits; MLflow takes up to 36
 
@@ -33,7 +33,7 @@ def dataset_inputs(cube: Cube, index: pd.DataFrame, spec: FeatureSpec, root: Pat
         cube: The area.
         index: The patch index, see `mlssm.patches.index`.
         spec: The channels.
-        root: The area's folder.
+        root: The extent's folder.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -78,7 +78,7 @@ def _profile(cube: Cube, rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def source_counts(files: Sequence[str]) -> dict[str, int]:
-    """Number of files in each folder of an area; a file beside the folders counts by its own name."""
+    """Number of files in each folder of an extent; a file beside the folders counts by its own name."""
     return dict(sorted(Counter(PurePosixPath(name).parts[0] for name in files).items()))
 
 

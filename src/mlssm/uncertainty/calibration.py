@@ -53,7 +53,7 @@ class Calibration:
         """Fit on held-out dates.
 
         Args:
-            maps: Areas on these dates.
+            maps: Extents on these dates.
             seasons: The dates' seasons.
             source: Whose predictions they are, in words.
 
@@ -69,7 +69,7 @@ class Calibration:
         many = sample.dates >= MANY_DATES
         shape: Shape = TableShape.fit(z, sample.mean, sample.weights) if many else GaussianShape()
         conservative = Conservative.fit(z, sample.weights, sample.dates)
-        support = Support.fit([[_scaled(each, scale) for each in areas] for areas in by_date(maps)])
+        support = Support.fit([[_scaled(each, scale) for each in extents] for extents in by_date(maps)])
         return cls(scale, shape, conservative, support, sample.dates, tuple(sorted(set(seasons))), source)
 
     def deviation(self, each: HeldOutMap) -> Floats:
@@ -172,7 +172,7 @@ class Calibration:
 
 
 def by_date(maps: Sequence[HeldOutMap]) -> list[list[HeldOutMap]]:
-    """The areas of each date together, in the order of time."""
+    """The extents of each date together, in the order of time."""
     times = sorted({each.time for each in maps})
     return [[each for each in maps if each.time == time] for time in times]
 

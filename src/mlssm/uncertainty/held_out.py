@@ -19,11 +19,11 @@ MOST_PIXELS = 20_000
 
 @dataclass(frozen=True)
 class HeldOutMap:
-    """One area on one date, predicted without the labels of its season or split.
+    """One extent on one date, predicted without the labels of its season or split.
 
     Attributes:
         time: Position of the acquisition in the cube.
-        area: Number of the area.
+        extent: Number of the extent.
         mean: Predicted SSM, 0..1 [h, w].
         label: Retrieved SSM, 0..1 [h, w]; NaN where there is none.
         span: wet - dry, dB [h, w]; NaN where not known.
@@ -32,7 +32,7 @@ class HeldOutMap:
     """
 
     time: int
-    area: int
+    extent: int
     mean: Array
     label: Array
     span: Array

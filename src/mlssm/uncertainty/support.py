@@ -36,11 +36,14 @@ class Support:
         """Measure it.
 
         Args:
-            dates: Of each date its areas' scaled residuals [h, w], NaN where there is no label; at least one is known.
+            dates: Of each date its extents' scaled residuals [h, w], NaN where there is no label; at least one is
+                known.
         """
         found = {}
         for side in SIDES:
-            squares = [np.concatenate([block_means(area, side).ravel() for area in areas]) ** 2 for areas in dates]
+            squares = [
+                np.concatenate([block_means(extent, side).ravel() for extent in extents]) ** 2 for extents in dates
+            ]
             known = [each[np.isfinite(each)].mean() for each in squares if np.isfinite(each).any()]
             if known:
                 found[side * side] = float(np.mean(known))

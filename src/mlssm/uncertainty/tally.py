@@ -17,7 +17,7 @@ from mlssm.uncertainty.support import block_means
 
 SUMS = ("n", "covered", "width", "score")
 SCORES = ("coverage", "width", "score")
-ALL, CONSERVATIVE, PREDICTED, SPAN, AREA, SUPPORT = "all", "conservative", "predicted", "span", "area", "support"
+ALL, CONSERVATIVE, PREDICTED, SPAN, EXTENT, SUPPORT = "all", "conservative", "predicted", "span", "extent", "support"
 BINS = 5  # of predicted SSM
 SPAN_EDGES = (2.0, 3.0, 4.0, 6.0)  # dB
 SUPPORTS_M = (300.0, 1000.0)
@@ -33,14 +33,14 @@ class Told:
         level: Of the intervals.
         thresholds: SSM from which a pixel is wet.
         pixel_m: Size of a pixel, metres.
-        areas: Number of areas.
+        extents: Number of extents.
         seed: Of the ranks of labels that are exactly 0 or 1.
     """
 
     level: float
     thresholds: tuple[float, ...]
     pixel_m: float
-    areas: int
+    extents: int
     seed: int
 
 
@@ -70,9 +70,9 @@ class IntervalTally:
     def of(cls, calibration: Calibration, maps: Sequence[HeldOutMap], told: Told) -> IntervalTally:
         """Tally the intervals of some dates."""
         rng, dates = np.random.default_rng(told.seed), by_date(maps)
-        parts = [_Date.of(calibration, areas, told, rng) for areas in dates]
-        names = (ALL, CONSERVATIVE, PREDICTED, SPAN, AREA, SUPPORT)
-        sizes = {ALL: 1, CONSERVATIVE: 1, PREDICTED: BINS, SPAN: len(SPAN_EDGES) + 1, AREA: told.areas}
+        parts = [_Date.of(calibration, extents, told, rng) for extents in dates]
+        names = (ALL, CONSERVATIVE, PREDICTED, SPAN, EXTENT, SUPPORT)
+        sizes = {ALL: 1, CONSERVATIVE: 1, PREDICTED: BINS, SPAN: len(SPAN_EDGES) + 1, EXTENT: told.extents}
         sizes[SUPPORT] = len(SUPPORTS_M)
         groups = {
             name: np.stack([part.groups[name] for part in parts]) if parts else np.zeros((0, sizes[name], len(SUMS)))
@@ -81,7 +81,7 @@ class IntervalTally:
         shape = len(told.thresholds), RELIABILITY_BINS, 3
         pit = np.stack([part.pit for part in parts]) if parts else np.zeros((0, PIT_BINS))
         reliability = np.stack([part.reliability for part in parts]) if parts else np.zeros((0, *shape))
-        times = tuple(areas[0].time for areas in dates)
+        times = tuple(extents[0].time for extents in dates)
         return cls(times, groups, pit, reliability, told.thresholds, told.level)
 
     @classmethod
@@ -139,9 +139,9 @@ class _Date:
     reliability: Floats
 
     @classmethod
-    def of(cls, calibration: Calibration, areas: Sequence[HeldOutMap], told: Told, rng: np.random.Generator) -> _Date:
-        pairs = [(each, calibration.deviation(each)) for each in areas]
-        mean, deviation, label, span, area = _pixels(pairs)
+    def of(cls, calibration: Calibration, extents: Sequence[HeldOutMap], told: Told, rng: np.random.Generator) -> _Date:
+        pairs = [(each, calibration.deviation(each)) for each in extents]
+        mean, deviation, label, span, extent = _pixels(pairs)
         found = _columns(*calibration.interval(mean, deviation, told.level), label, told.level)
         careful = _columns(*calibration.conservative_interval(mean, deviation, told.level), label, told.level)
         zero = np.zeros(len(mean), np.int64)
@@ -151,7 +151,7 @@ class _Date:
             CONSERVATIVE: _grouped(careful, zero, 1),
             PREDICTED: _grouped(found, wetness, BINS),
             SPAN: _grouped(found, np.digitize(span, SPAN_EDGES), len(SPAN_EDGES) + 1),
-            AREA: _grouped(found, area.astype(np.int64), told.areas),
+            EXTENT: _grouped(found, extent.astype(np.int64), told.extents),
             SUPPORT: np.stack([_of_blocks(calibration, pairs, support, told) for support in SUPPORTS_M]),
         }
         ranks = calibration.ranks(mean, deviation, label, rng.random(len(label)))
@@ -168,10 +168,10 @@ def interval_score(low: Floats, high: Floats, label: Floats, level: float) -> Fl
 
 
 def _pixels(pairs: Sequence[tuple[HeldOutMap, Floats]]) -> Floats:
-    """Prediction, deviation, label, span and number of the area of the labelled pixels of a date [5, n]."""
+    """Prediction, deviation, label, span and number of the extent of the labelled pixels of a date [5, n]."""
     parts = []
     for each, deviation in pairs:
-        maps = np.stack([each.mean, deviation, each.label, each.span, np.full(each.mean.shape, each.area)])
+        maps = np.stack([each.mean, deviation, each.label, each.span, np.full(each.mean.shape, each.extent)])
         parts.append(maps[:, each.known])
     return np.concatenate(parts, axis=1).astype(float)
 
@@ -191,7 +191,7 @@ def _grouped(values: Floats, group: npt.NDArray[np.int64], groups: int) -> Float
 def _of_blocks(
     calibration: Calibration, pairs: Sequence[tuple[HeldOutMap, Floats]], support_m: float, told: Told
 ) -> Floats:
-    """Sums of the means over square blocks of a side [4]; none where a pixel is as large, or an area smaller."""
+    """Sums of the means over square blocks of a side [4]; none where a pixel is as large, or an extent smaller."""
     side = round(support_m / told.pixel_m)
     total = np.zeros(len(SUMS))
     if side < 2:

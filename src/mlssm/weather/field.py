@@ -1,4 +1,4 @@
-"""The weather at the pixels of an area's patches, made from its stations when asked for."""
+"""The weather at the pixels of an extent's patches, made from its stations when asked for."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MIN_TEMPERATURE = VARIABLES.index("min_temperature")
 
 
 @dataclass(frozen=True)
-class AreaPixels:
-    """Where an area's pixels lie.
+class ExtentPixels:
+    """Where an extent's pixels lie.
 
     Attributes:
         x: Easting of each column's centre, metres [width].
@@ -68,14 +68,14 @@ class WeatherField:
     Attributes:
         weather: The stations' record.
         station_xy: Easting and northing of the stations, metres [S, 2].
-        places: The areas.
+        places: The extents.
         config: How it is interpolated.
         cache: Weights of patches that were asked for before.
     """
 
     weather: StationWeather
     station_xy: Floats
-    places: tuple[AreaPixels, ...]
+    places: tuple[ExtentPixels, ...]
     config: WeatherConfig
     cache: WeightCache = dataclasses.field(default_factory=WeightCache, repr=False, compare=False)
 
@@ -86,17 +86,17 @@ class WeatherField:
     def at_pixels(
         self,
         window: Floats,
-        area: int,
+        extent: int,
         rows: slice,
         cols: slice,
         variables: Sequence[str] = VARIABLES,
         ratio: int = 1,
     ) -> npt.NDArray[np.float32]:
-        """One window's station values at the pixels of an area's rows and columns.
+        """One window's station values at the pixels of an extent's rows and columns.
 
         Args:
             window: Station values of all variables, NaN = missing [T, S, V].
-            area: Which area.
+            extent: Which extent.
             rows: Its rows; beyond its edge the outermost ones.
             cols: Its columns likewise.
             variables: The wanted variables.
@@ -105,11 +105,11 @@ class WeatherField:
         Returns:
             Float32 [T, wanted variable, ceil(rows / ratio), ceil(cols / ratio)].
         """
-        place, config = self.places[area], self.config
+        place, config = self.places[extent], self.config
         stations = (self.station_xy[:, 0], self.station_xy[:, 1], self.weather.elevation_m)
         targets = place.at(rows, cols, ratio)
         pixels = Rectangle(stations, *targets, config.neighbours, config.power)
-        where = (area, rows.start, rows.stop, rows.step, cols.start, cols.stop, cols.step, ratio)
+        where = (extent, rows.start, rows.stop, rows.step, cols.start, cols.stop, cols.step, ratio)
 
         def weigh(present: Booleans) -> PixelWeights:
             return self.cache.find((*where, present.tobytes()), lambda: pixels.weigh(present))
@@ -117,13 +117,13 @@ class WeatherField:
         wanted = window if variables is VARIABLES else window[:, :, [VARIABLES.index(name) for name in variables]]
         return weigh_window(wanted, variables, weigh, pixels.elevation.shape)
 
-    def coldest(self, day: Floats, area: int) -> float:
-        """A bound from below of the air temperature in an area, degC, from one day's station values [S, V]."""
+    def coldest(self, day: Floats, extent: int) -> float:
+        """A bound from below of the air temperature in an extent, degC, from one day's station values [S, V]."""
         known = np.isfinite(day[:, TEMPERATURE])
         if not known.any():
             return np.inf
         heights = self.weather.elevation_m[known]
         lowest_station = float(np.nanmin(heights, initial=np.inf))
-        highest_pixel = float(np.nanmax(self.places[area].elevation, initial=-np.inf))
+        highest_pixel = float(np.nanmax(self.places[extent].elevation, initial=-np.inf))
         rise = max(highest_pixel - lowest_station, 0) if np.isfinite([highest_pixel, lowest_station]).all() else 0
         return float(day[known, TEMPERATURE].min()) - LAPSE_RATE * rise

@@ -9,7 +9,7 @@ from mlssm.weather.interpolation import PixelWeights
 
 # a 20 x 20 patch takes 20 kB for each set of stations that has values, so that some 6000 are kept
 CAPACITY = 128 * 2**20
-# no single entry takes more than this share of it: the weights of a whole area are not kept
+# no single entry takes more than this share of it: the weights of a whole extent are not kept
 LARGEST_SHARE = 1 / 16
 
 

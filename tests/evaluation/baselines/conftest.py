@@ -1,4 +1,4 @@
-"""Experiments of one and of several areas, their training labels as a table, and batches of patches."""
+"""Experiments of one and of several extents, their training labels as a table, and batches of patches."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,13 +17,13 @@ from mlssm.evaluation.baselines.base import Baseline
 
 
 @pytest.fixture(scope="session")
-def five_areas(santa_barbara: Any) -> Experiment:
+def five_extents(santa_barbara: Any) -> Experiment:
     """Real images; few dates, and pixels without any label."""
     found: Experiment = santa_barbara.experiment("retrieval.multilook_m=150", "split.test=[2022]", "patches.size=8")
     return found
 
 
-@pytest.fixture(params=["experiment", "five_areas"])
+@pytest.fixture(params=["experiment", "five_extents"])
 def any_experiment(request: pytest.FixtureRequest) -> Experiment:
     """A simulated area, then five real ones."""
     found: Experiment = request.getfixturevalue(request.param)
@@ -45,7 +45,7 @@ def fitted() -> Callable[[Experiment], tuple[Baseline, ...]]:
 
 @pytest.fixture(scope="session")
 def training_labels() -> Callable[[Experiment], pd.DataFrame]:
-    """Area, time, row, column and SSM of every training label of the regular grid."""
+    """Extent, time, row, column and SSM of every training label of the regular grid."""
     return _training_labels
 
 
@@ -54,9 +54,9 @@ def _training_labels(experiment: Experiment) -> pd.DataFrame:
     parts = []
     for row in index[(index["split"] == "train") & (index["pass"] == 1)].itertuples():
         window = slice(row.row, row.row + size), slice(row.col, row.col + size)
-        ssm = experiment.retrieval.labels(row.area, np.array([row.time]), *window).ssm[0].astype(float)
+        ssm = experiment.retrieval.labels(row.extent, np.array([row.time]), *window).ssm[0].astype(float)
         rows, cols = np.nonzero(np.isfinite(ssm))
-        place = {"area": row.area, "time": row.time, "row": rows + row.row, "col": cols + row.col}
+        place = {"extent": row.extent, "time": row.time, "row": rows + row.row, "col": cols + row.col}
         parts.append(pd.DataFrame(place | {"ssm": ssm[rows, cols]}))
     return pd.concat(parts, ignore_index=True)
 

@@ -27,7 +27,7 @@ def _fit(ssm: np.ndarray, api: np.ndarray, fallback: float = NAN) -> RainRespons
     return RainResponse.fit(sums, fallback)
 
 
-def test_slopes_are_those_of_scipy_shrunk_to_the_area() -> None:
+def test_slopes_are_those_of_scipy_shrunk_to_the_extent() -> None:
     ssm, api = _labels()
     x = np.log(1 + api)
     own = np.empty(ssm.shape[1:])
@@ -46,14 +46,14 @@ def test_the_prediction_passes_through_the_pixels_means() -> None:
     assert _fit(ssm, api).ssm(float(np.expm1(centre)))[1, 2] == pytest.approx(np.nanmean(ssm[:, 1, 2]))
 
 
-def test_a_pixel_that_saw_one_wetness_gets_the_areas_slope() -> None:
+def test_a_pixel_that_saw_one_wetness_gets_the_extents_slope() -> None:
     api = np.array([0.0, math.e - 1, math.e - 1])  # log(1 + index) = 0, 1, 1
     fitted = _fit(np.array([[[0.2, NAN]], [[0.6, 0.5]], [[0.6, 0.7]]]), api)
     np.testing.assert_allclose(fitted.slope, [[0.4, 0.4]])
     np.testing.assert_allclose(fitted.ssm(0.0), [[0.2, 0.2]])
 
 
-def test_an_area_without_labels_gets_the_fallback_whatever_the_rain() -> None:
+def test_an_extent_without_labels_gets_the_fallback_whatever_the_rain() -> None:
     empty = _fit(np.full((2, 2, 2), NAN), np.array([1.0, 9.0]), fallback=0.25)
     assert (empty.ssm(0.0) == 0.25).all()
     assert (empty.ssm(80.0) == 0.25).all()
@@ -68,18 +68,18 @@ def test_predictions_stay_in_range_in_a_flood() -> None:
     assert {0.0, 1.0} & set(fitted.ssm(1e9).ravel().tolist())
 
 
-def test_a_part_of_the_area_is_predicted_as_in_the_whole() -> None:
+def test_a_part_of_the_extent_is_predicted_as_in_the_whole() -> None:
     fitted, place = _fit(*_labels()), (slice(1, 3), slice(2, 9))
     np.testing.assert_array_equal(fitted.ssm(7.0, *place), fitted.ssm(7.0)[place])
 
 
-def test_each_area_has_its_own_response_and_rain(any_experiment: Experiment, fitted: Any) -> None:
+def test_each_extent_has_its_own_response_and_rain(any_experiment: Experiment, fitted: Any) -> None:
     rain = fitted(any_experiment)[3]
     assert isinstance(rain, AntecedentRain)
     dataset, indices = any_experiment.datasets["test"], precipitation_indices(any_experiment)
     for place in (dataset.place(0), dataset.place(len(dataset) - 1)):
-        index = float(indices[place.area, place.time])
-        expected = rain.responses[place.area].ssm(index)[place.rows, place.cols]
+        index = float(indices[place.extent, place.time])
+        expected = rain.responses[place.extent].ssm(index)[place.rows, place.cols]
         np.testing.assert_array_equal(rain.at(place), expected)
 
 

@@ -66,7 +66,7 @@ def test_the_phase_is_that_of_pandas() -> None:
     np.testing.assert_allclose(year_phase(days.to_numpy().astype("datetime64[D]")), expected)
 
 
-def test_predictions_are_clipped_and_of_their_own_area() -> None:
+def test_predictions_are_clipped_and_of_their_own_extent() -> None:
     mean = PixelMean((np.array([[0.1, 0.5]]), np.array([[0.9]])))
     climatology = Climatology(mean, (_season((0.5, 9, -0.4)), _season((0.5, 9, 0.6))), np.array([0.5, 0.0]))
     rows, cols = slice(0, 2), slice(0, 2)
@@ -82,17 +82,17 @@ def test_the_fit_is_that_of_pandas(
     assert isinstance(mean, PixelMean)
     assert isinstance(found, Climatology)
     labels = training_labels(any_experiment)
-    labels["anomaly"] = labels["ssm"] - labels.groupby(["area", "row", "col"])["ssm"].transform("mean")
+    labels["anomaly"] = labels["ssm"] - labels.groupby(["extent", "row", "col"])["ssm"].transform("mean")
     days = pd.DatetimeIndex(any_experiment.cube.local_days)
     year = np.where(days.is_leap_year, 366, 365)
-    for area in range(len(any_experiment.field.places)):
-        dates = labels[labels["area"] == area].groupby("time")["anomaly"].agg(["sum", "count"])
+    for extent in range(len(any_experiment.field.places)):
+        dates = labels[labels["extent"] == extent].groupby("time")["anomaly"].agg(["sum", "count"])
         for time in range(0, len(days), 5):
             apart = ((days.dayofyear - 1) / year)[dates.index] - ((days.dayofyear - 1) / year)[time]
             circular = 365.25 * np.abs((apart + 0.5) % 1 - 0.5)
             weight = np.exp(-(circular**2) / 450)
             below = (weight * dates["count"]).sum() + dates["count"].mean()
             anomaly = (weight * dates["sum"]).sum() / below if len(dates) else 0
-            ssm = found.at(PatchPlace(area, time, slice(2, 11), slice(0, 9)))
-            expected = np.clip(mean.maps[area][2:11, :9] + anomaly, 0, 1)
+            ssm = found.at(PatchPlace(extent, time, slice(2, 11), slice(0, 9)))
+            expected = np.clip(mean.maps[extent][2:11, :9] + anomaly, 0, 1)
             np.testing.assert_allclose(ssm, expected, rtol=1e-9, atol=1e-12)

@@ -65,20 +65,20 @@ def test_the_second_pass_and_the_held_out_splits_have_no_share(
         )
 
 
-def test_an_area_without_training_labels_gets_the_mean_of_the_others(five_areas: Experiment, batches: Any) -> None:
-    train, test = five_areas.datasets["train"], five_areas.datasets["test"]
-    without = int(test.patches["area"].iloc[-1])
-    others = _with(train, train.patches["area"] != without)
+def test_an_extent_without_training_labels_gets_the_mean_of_the_others(five_extents: Experiment, batches: Any) -> None:
+    train, test = five_extents.datasets["train"], five_extents.datasets["test"]
+    without = int(test.patches["extent"].iloc[-1])
+    others = _with(train, train.patches["extent"] != without)
     labels = torch.cat([others[i].target[others[i].valid] for i in range(len(others))]).double()
-    mean, climatology, _, rain, *_ = fit_baselines(five_areas, others, 0)
-    places, batch = next(iter(batches(_with(test, test.patches["area"] == without), 9)))
+    mean, climatology, _, rain, *_ = fit_baselines(five_extents, others, 0)
+    places, batch = next(iter(batches(_with(test, test.patches["extent"] == without), 9)))
     assert batch.valid.any()
     for baseline in (mean, climatology, rain):
         found = baseline.predict(places, batch)[batch.valid]
         torch.testing.assert_close(found, torch.full_like(found, labels.mean().item()), rtol=1e-9, atol=0)
 
 
-def test_on_the_simulated_area_weather_says_more_than_the_calendar(
+def test_on_the_simulated_extent_weather_says_more_than_the_calendar(
     experiment: Experiment, baselines: tuple[Baseline, ...], batches: Any
 ) -> None:
     squares = dict.fromkeys(NAMES, 0.0)

@@ -23,9 +23,9 @@ class Labels:
 
     def __init__(self, ssm: np.ndarray) -> None:
         self.ssm = ssm
-        self.areas = [SimpleNamespace(labelled=~np.isnan(ssm).all(axis=0))]
+        self.extents = [SimpleNamespace(labelled=~np.isnan(ssm).all(axis=0))]
 
-    def labels(self, area: int, times: np.ndarray, rows: slice, cols: slice) -> Any:
+    def labels(self, extent: int, times: np.ndarray, rows: slice, cols: slice) -> Any:
         return SimpleNamespace(ssm=self.ssm[times, rows, cols])
 
 
@@ -63,9 +63,9 @@ def test_on_experiments_it_is_that_of_pandas(any_experiment: Experiment, fitted:
     assert isinstance(persistence, Persistence)
     days = any_experiment.cube.local_days
     everything = slice(None)
-    for area in range(len(any_experiment.field.places)):
-        labels = any_experiment.retrieval.labels(area, np.arange(len(days)), everything, everything).ssm
-        expected = _of_pandas(labels, days.astype("datetime64[s]"), mean.maps[area])
+    for extent in range(len(any_experiment.field.places)):
+        labels = any_experiment.retrieval.labels(extent, np.arange(len(days)), everything, everything).ssm
+        expected = _of_pandas(labels, days.astype("datetime64[s]"), mean.maps[extent])
         for time in range(len(days)):
-            found = persistence.at(PatchPlace(area, time, everything, everything))
+            found = persistence.at(PatchPlace(extent, time, everything, everything))
             np.testing.assert_array_equal(found.ravel(), expected.loc[pd.Timestamp(days[time])])

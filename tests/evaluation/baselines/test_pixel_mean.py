@@ -13,10 +13,10 @@ Table = Callable[[Experiment], pd.DataFrame]
 
 
 def mean_maps(experiment: Experiment, labels: pd.DataFrame) -> list[np.ndarray]:
-    """Training means by pandas; a pixel without labels has its area's, an area without any that of all labels."""
+    """Training means by pandas; a pixel without labels has its extent's, an extent without any that of all labels."""
     maps = []
-    for area, place in enumerate(experiment.field.places):
-        here = labels[labels["area"] == area]
+    for extent, place in enumerate(experiment.field.places):
+        here = labels[labels["extent"] == extent]
         found = np.full(place.shape, here["ssm"].mean() if len(here) else labels["ssm"].mean())
         means = here.groupby(["row", "col"])["ssm"].mean()
         for (row, col), mean in means.items():

@@ -74,13 +74,13 @@ def _rows(sample: PixelSample) -> list[tuple[float, ...]]:
     return [(*row, ssm, float(d)) for row, ssm, d in zip(sample.inputs.tolist(), sample.ssm, day, strict=True)]
 
 
-def test_where_there_are_few_all_are_drawn(five_areas: Experiment) -> None:
-    sample = drawn(five_areas.datasets["train"], five_areas.cube.local_days, 0)
-    assert sample.dates == len(five_areas.datasets["train"].times)
+def test_where_there_are_few_all_are_drawn(five_extents: Experiment) -> None:
+    sample = drawn(five_extents.datasets["train"], five_extents.cube.local_days, 0)
+    assert sample.dates == len(five_extents.datasets["train"].times)
     rows = _rows(sample)
-    assert set(rows) == _all(five_areas)
+    assert set(rows) == _all(five_extents)
     assert len(rows) == sum(
-        int(five_areas.datasets["train"][i].valid.sum()) for i in range(len(five_areas.datasets["train"]))
+        int(five_extents.datasets["train"][i].valid.sum()) for i in range(len(five_extents.datasets["train"]))
     )
 
 

@@ -36,7 +36,7 @@ def test_labels_added_patch_by_patch_are_those_added_at_once() -> None:
     pieces, whole = PixelLabels.empty((3, 4)), PixelLabels.empty((3, 4))
     for labels, index in zip(ssm, api, strict=True):
         whole.add(labels, wetness(float(index)))
-        for rows in (slice(0, 2), slice(2, 9)):  # the last reaches past the area, as a patch at its edge does
+        for rows in (slice(0, 2), slice(2, 9)):  # the last reaches past the extent, as a patch at its edge does
             for cols in (slice(0, 1), slice(1, 4)):
                 pieces.add(labels[rows, cols], wetness(float(index)), rows, cols)
     for name in NAMES:
@@ -54,7 +54,7 @@ def test_an_index_that_cannot_be_is_refused(api: float) -> None:
         wetness(api)
 
 
-def test_a_pixel_without_labels_gets_its_areas_mean_and_an_area_without_any_the_fallback() -> None:
+def test_a_pixel_without_labels_gets_its_extents_mean_and_an_extent_without_any_the_fallback() -> None:
     total, n = np.array([[0.6, 0.9, 0.0]]), np.array([[2.0, 1.0, 0.0]])
     np.testing.assert_allclose(pixel_means(total, n, 0.1), [[0.3, 0.9, 0.5]])
     np.testing.assert_array_equal(pixel_means(0 * total, 0 * n, 0.1), [[0.1, 0.1, 0.1]])
@@ -73,13 +73,13 @@ def test_every_training_label_is_read_once(
     found = []
     for patch in training_patches(any_experiment.datasets["train"]):
         place = patch.place
-        shape = any_experiment.field.places[place.area].shape
+        shape = any_experiment.field.places[place.extent].shape
         rows, cols = (range(side)[part] for side, part in zip(shape, (place.rows, place.cols), strict=True))
         ssm = patch.labels((len(rows), len(cols)))
         valid = np.argwhere(np.isfinite(ssm))
-        found += [(place.area, place.time, rows[i], cols[j], ssm[i, j]) for i, j in valid]
+        found += [(place.extent, place.time, rows[i], cols[j], ssm[i, j]) for i, j in valid]
     expected = training_labels(any_experiment)
-    columns = ["area", "time", "row", "col", "ssm"]
+    columns = ["extent", "time", "row", "col", "ssm"]
     table = pd.DataFrame(found, columns=columns)
     assert len(expected) > 1000
     pd.testing.assert_frame_equal(

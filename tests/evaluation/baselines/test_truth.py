@@ -47,8 +47,8 @@ def test_the_truth_explains_held_out_labels_better_than_any_baseline(
     assert squares["truth"] < 0.7 * best
 
 
-def test_where_no_truth_lies_beside_the_files_there_is_none(five_areas: Experiment, santa_barbara: Any) -> None:
-    assert TrueMoisture.of(five_areas, santa_barbara.root) is None
-    assert len(fit_baselines(five_areas, five_areas.datasets["train"], 0, truth_folder=santa_barbara.root)) == len(
+def test_where_no_truth_lies_beside_the_files_there_is_none(five_extents: Experiment, santa_barbara: Any) -> None:
+    assert TrueMoisture.of(five_extents, santa_barbara.root) is None
+    assert len(fit_baselines(five_extents, five_extents.datasets["train"], 0, truth_folder=santa_barbara.root)) == len(
         BASELINE_NAMES
     )

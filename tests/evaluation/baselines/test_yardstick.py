@@ -28,7 +28,7 @@ PRINTED = {
 
 @dataclass(frozen=True)
 class Stack:
-    power: Floats  # [area, date, 100, 100], linear
+    power: Floats  # [extent, date, 100, 100], linear
     days: tuple[dt.date, ...]  # local
     api: Floats  # [date], mm
 

@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from mlssm.evaluation.labels.page import labels_figures, labels_page, summary_table
 from mlssm.evaluation.labels.survey import (
-    AreaSurvey,
+    ExtentSurvey,
     Surveyor,
     correlation_over_time,
     date_level,
@@ -83,10 +83,10 @@ def test_a_dates_level_is_what_its_pixels_have_in_common() -> None:
 
 
 @pytest.fixture(scope="module")
-def survey(watershed: Any) -> AreaSurvey:
+def survey(watershed: Any) -> ExtentSurvey:
     config = watershed.config("retrieval.multilook_m=90")
     stack = load_stack(watershed.cube, config.retrieval)
-    shape = stack.areas[0].packed.shape[1:]
+    shape = stack.extents[0].packed.shape[1:]
     training = np.ones(len(watershed.cube.times), bool)
     masks = DateMasks({(0, 3): np.full(shape, Reason.FROZEN, np.uint16)}, (shape,))
     retrieval = fit_retrieval(watershed.cube, stack, config.retrieval, training, masks)
@@ -94,7 +94,7 @@ def survey(watershed: Any) -> AreaSurvey:
     return Surveyor(watershed.cube, retrieval, config.retrieval, tracks, training, 0).survey(0)
 
 
-def test_an_area_is_surveyed_as_its_labels_are(survey: AreaSurvey, watershed: Any) -> None:
+def test_an_extent_is_surveyed_as_its_labels_are(survey: ExtentSurvey, watershed: Any) -> None:
     assert [each.title for each in survey.references] == ["orbit 71", "orbit 137"]
     assert survey.pixel_m == 90
     assert np.nanmedian(survey.looks) == pytest.approx(90)
@@ -106,7 +106,7 @@ def test_an_area_is_surveyed_as_its_labels_are(survey: AreaSurvey, watershed: An
     assert [*survey.correlation] == ["71 and 137"]
 
 
-def test_the_page_shows_all_of_it(survey: AreaSurvey) -> None:
+def test_the_page_shows_all_of_it(survey: ExtentSurvey) -> None:
     html = render(labels_page("somewhere", [survey], labels_figures([survey])))
     for text in ("Sensitivity and references", "Why pixels have no label", "What two tracks agree on", "frozen"):
         assert text in html

@@ -27,7 +27,7 @@ from mlssm.mapping.products.stac import write_stac
 from mlssm.mapping.products.style import style_tree, write_style
 from mlssm.mapping.products.zones import read_zones, zonal_statistics
 
-from ..conftest import AREAS, DAYS, GRID, values
+from ..conftest import DAYS, EXTENTS, GRID, values
 
 SCHEMAS = Path(__file__).parent / "schemas"
 
@@ -38,7 +38,7 @@ def degrees(x: float, y: float) -> tuple[float, float]:
 
 
 def pixels(rows: slice, cols: slice) -> Polygon:
-    """Whole pixels of the first area, in degrees."""
+    """Whole pixels of the first extent, in degrees."""
     west, north = GRID.origin[0] + 30 * cols.start, GRID.origin[1] - 30 * rows.start
     east, south = GRID.origin[0] + 30 * cols.stop, GRID.origin[1] - 30 * rows.stop
     return Polygon([degrees(x, y) for x, y in ((west, south), (east, south), (east, north), (west, north))])
@@ -104,7 +104,7 @@ def test_statistics_of_whole_pixels_are_those_of_numpy(maps: list[DayMap], tmp_p
     table = zonal_statistics(maps, read_zones(path, 30), (0.6,))
     assert list(table["date"]) == list(DAYS)
     for day, row in enumerate(table.to_dict("records")):
-        inside = values(AREAS[0], day)[rows, cols]
+        inside = values(EXTENTS[0], day)[rows, cols]
         assert row["mean"] == pytest.approx(inside.mean(), abs=2e-3)
         assert row["q10"] == pytest.approx(np.quantile(inside, 0.1), abs=0.01)
         assert row["q50"] == pytest.approx(np.median(inside), abs=0.01)
@@ -160,8 +160,8 @@ def test_netcdf_opens_as_it_was_written(maps: list[DayMap], tmp_path: Path) -> N
     with xr.open_dataset(write_netcdf(maps, tmp_path / "ssm.nc"), decode_coords="all") as found:
         assert [str(day)[:10] for day in found["time"].values] == list(DAYS)
         assert found["spatial_ref"].attrs["grid_mapping_name"] == "transverse_mercator"
-        x, y = GRID.centres(AREAS[1])
-        np.testing.assert_array_equal(found["ssm"].sel(x=x, y=y).values[2], values(AREAS[1], 2))
+        x, y = GRID.centres(EXTENTS[1])
+        np.testing.assert_array_equal(found["ssm"].sel(x=x, y=y).values[2], values(EXTENTS[1], 2))
     assert [path.name for path in tmp_path.iterdir()] == ["ssm.nc"]
 
 
@@ -172,10 +172,10 @@ def test_lhasas_cells_are_the_worlds(maps: list[DayMap], tmp_path: Path) -> None
     # counted from 180 W and 90 N
     assert (transform.c + 180) / CELL == pytest.approx(round((transform.c + 180) / CELL), abs=1e-6)
     assert (90 - transform.f) / CELL == pytest.approx(round((90 - transform.f) / CELL), abs=1e-6)
-    x, y = GRID.centres(AREAS[0])
+    x, y = GRID.centres(EXTENTS[0])
     row, column = rowcol(transform, *degrees(x[40], y[30]))
     # of the map's pixels those whose middle lies in the cell: moisture grows by .006 a pixel
-    expected = values(AREAS[0], 0)
+    expected = values(EXTENTS[0], 0)
     inside = [
         expected[i, j]
         for i in range(60)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mlssm.mapping.list import DayMap
 from mlssm.mapping.products.root_zone import SoilWaterIndex, write_root_zone
 
-from ..conftest import AREAS, DAYS, GRID, values
+from ..conftest import DAYS, EXTENTS, GRID, values
 
 
 def by_the_integral(ssm: np.ndarray, days: np.ndarray, decay: float) -> float:
@@ -40,11 +40,11 @@ def test_it_begins_with_the_first_value() -> None:
 
 
 def test_maps_of_the_root_zone_lag_behind(maps: list[DayMap], tmp_path: Path) -> None:
-    paths = write_root_zone(maps, GRID, AREAS, tmp_path, 5.0)
+    paths = write_root_zone(maps, GRID, EXTENTS, tmp_path, 5.0)
     assert [path.name for path in paths] == [f"swi_{day.replace('-', '')}.tif" for day in DAYS]
     with rasterio.open(paths[1]) as source:
-        found = source.read(1)[AREAS[0].slices]
+        found = source.read(1)[EXTENTS[0].slices]
         assert source.tags()["warmed_up"] == "no: 1 days since the first map"
     weight = np.exp(-1 / 5)
-    expected = (weight * values(AREAS[0], 0) + values(AREAS[0], 1)) / (weight + 1)
+    expected = (weight * values(EXTENTS[0], 0) + values(EXTENTS[0], 1)) / (weight + 1)
     np.testing.assert_allclose(found, expected, atol=1e-6)

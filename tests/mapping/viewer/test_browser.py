@@ -115,7 +115,7 @@ def test_the_page_is_used_as_a_reader_uses_it(opened: Page) -> None:
     opened.wait("document.getElementById('right-title').textContent.includes('2023-01-02')")
     opened.wait("document.querySelector('#right .leaflet-moisture-pane img').src.startsWith('data:image/png')")
 
-    # a click on the middle of the first area, and a pixel's series
+    # a click on the middle of the first extent, and a pixel's series
     place = "document.querySelector('#left .leaflet-moisture-pane img').getBoundingClientRect()"
     x, y = opened.value(f"(r => r.x + r.width / 2)({place})"), opened.value(f"(r => r.y + r.height / 2)({place})")
     opened.click(x + 14, y + 14)
@@ -125,17 +125,17 @@ def test_the_page_is_used_as_a_reader_uses_it(opened: Page) -> None:
     opened.key("Escape")
     opened.wait("document.getElementById('series').hidden")
 
-    # the middle of the map lies between the two areas: the nearest one's middle counts
+    # the middle of the map lies between the two extents: the nearest one's middle counts
     opened.key("Enter")
-    opened.wait("document.getElementById('series-title').textContent.startsWith('area ')")
+    opened.wait("document.getElementById('series-title').textContent.startsWith('extent ')")
     opened.wait("!document.getElementById('series').hidden")
     opened.key("Escape")
     opened.wait("document.getElementById('series').hidden")
 
-    # an area alone
+    # an extent alone
     width = "document.querySelector('#left .leaflet-moisture-pane img').getBoundingClientRect().width"
     before = opened.value(width)
-    opened.value("(s => { s.value = 0; s.dispatchEvent(new Event('change')) })(document.getElementById('area'))")
+    opened.value("(s => { s.value = 0; s.dispatchEvent(new Event('change')) })(document.getElementById('extent'))")
     opened.wait(f"{width} > {before}")
 
     # nothing of what others wrote ran, and nothing went wrong

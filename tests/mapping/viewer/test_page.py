@@ -19,7 +19,7 @@ from mlssm.mapping.viewer.page import PARTS, compressed, render, write_page
 from mlssm.mapping.viewer.reading import pictures_of
 from mlssm.mapping.viewer.warp import packed
 
-from ..conftest import AREAS, DAYS, GRID, values
+from ..conftest import DAYS, EXTENTS, GRID, values
 
 
 def decoded(text: str, shape: tuple[int, int]) -> np.ndarray:
@@ -51,10 +51,10 @@ def at(content: Content, frame: Frame, number: int, day: int, easting: float, no
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_pixel_lies_where_it_lies_in_the_map(content: Content, number: int) -> None:
-    area, frame = AREAS[number], content.frames[number]
-    x, y = GRID.centres(area)
+    extent, frame = EXTENTS[number], content.frames[number]
+    x, y = GRID.centres(extent)
     for day in range(len(DAYS)):
-        expected = values(area, day)
+        expected = values(extent, day)
         for row, col in ((30, 40), (12, 5), (45, 60)):
             # a neighbouring pixel may be the nearest: the moisture changes by half a step or so from one to the next
             assert at(content, frame, number, day, x[col], y[row]) * STEP == pytest.approx(
@@ -81,8 +81,8 @@ def size(bands: Sequence[Pictures]) -> int:
 
 
 def test_big_maps_become_coarser(maps: list[DayMap]) -> None:
-    fine, all_of_it = pictures_of(maps, GRID, AREAS)
-    coarse, bands = pictures_of(maps, GRID, AREAS, most_bytes=900)
+    fine, all_of_it = pictures_of(maps, GRID, EXTENTS)
+    coarse, bands = pictures_of(maps, GRID, EXTENTS, most_bytes=900)
     assert coarse[0].shape[0] < fine[0].shape[0] / 2
     assert coarse[0].bounds == fine[0].bounds
     # an average, not one of many pixels

@@ -138,18 +138,18 @@ def test_a_station_of_another_part_of_the_world_is_left_out_or_corrected(
     write(tmp_path, "A", "2020-01-01,0,150,50,,")
     far = (tmp_path / "A.csv").read_text().replace("A,2020", "B,2020").replace("34.4,-119.8", "48.1,11.5")
     (tmp_path / "B.csv").write_text(far)
-    area = ((-119.7, 34.5, -119.7, 34.5),)
-    weather, _ = load(tmp_path, "error", area)
+    extent = ((-119.7, 34.5, -119.7, 34.5),)
+    weather, _ = load(tmp_path, "error", extent)
     assert weather.ids == ("A",)
     assert any(
         "B.csv: at 48.1 N 11.5 E the station is" in line and "it is left out" in line for line in caplog.messages
     )
     (tmp_path / "A.csv").unlink()
     with pytest.raises(DataError, match="none of the 1 station files can be used, 0 are bad, 1 far away"):
-        load(tmp_path, "error", area)
+        load(tmp_path, "error", extent)
     (tmp_path / "B.csv").write_text(far.replace("48.1,11.5", "34.4,119.8"))
     with pytest.raises(DataError, match="LONGITUDE's sign looks wrong"):
-        load(tmp_path, "error", area)
+        load(tmp_path, "error", extent)
 
 
 def test_what_was_moved_or_corrected_is_logged_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

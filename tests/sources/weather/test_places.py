@@ -7,7 +7,7 @@ import pytest
 from mlssm.errors import DataError
 from mlssm.sources.weather.places import read_place, why_far
 
-FILE, AREAS = Path("s.csv"), [(-119.7, 34.5), (-120.9, 35.2)]
+FILE, EXTENTS = Path("s.csv"), [(-119.7, 34.5), (-120.9, 35.2)]
 
 
 def numbers(*rows: tuple[float, float, float]) -> pd.DataFrame:
@@ -59,7 +59,7 @@ def test_what_is_no_place_is_named(place: tuple[float, float, float], message: s
 )
 def test_a_lost_sign_is_found_out(longitude: float, latitude: float, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
-        why_far(FILE, longitude, latitude, AREAS)
+        why_far(FILE, longitude, latitude, EXTENTS)
 
 
 def test_swapped_coordinates_are_found_out() -> None:
@@ -69,6 +69,6 @@ def test_swapped_coordinates_are_found_out() -> None:
 
 def test_far_is_beyond_500_km_of_all_areas() -> None:
     """A degree along a meridian is 111 km."""
-    assert why_far(FILE, -119.7, 34.5 - 4.4, AREAS) is None
-    assert "it is left out" in str(why_far(FILE, -119.7, 34.5 - 4.6, AREAS))
+    assert why_far(FILE, -119.7, 34.5 - 4.4, EXTENTS) is None
+    assert "it is left out" in str(why_far(FILE, -119.7, 34.5 - 4.6, EXTENTS))
     assert why_far(FILE, 0, 0, ()) is None

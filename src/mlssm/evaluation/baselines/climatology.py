@@ -24,7 +24,7 @@ YEAR_DAYS = 365.25
 
 @dataclass(frozen=True)
 class Season:
-    """How far one area's labels lie off their pixels' means over the year.
+    """How far one extent's labels lie off their pixels' means over the year.
 
     Attributes:
         phase: Share of the year that is over on each training date, 0..1 [date].
@@ -41,7 +41,7 @@ class Season:
 
         K = exp(-(days apart / 15)^2 / 2) is a Gaussian over the circle of the year (Nadaraya 1964, Watson 1964), and n
         the labels of a mean training date: the further a time of the year is from all training dates, the closer its
-        anomaly is to 0. An area without training dates has none.
+        anomaly is to 0. An extent without training dates has none.
         """
         if not self.count.size:
             return 0.0
@@ -55,39 +55,39 @@ class DateLabels:
     """The training labels of each date: their sum, and which pixels have one, a bit each.
 
     Attributes:
-        count: Labels, [area, time].
-        total: Their sum, SSM, [area, time].
+        count: Labels, [extent, time].
+        total: Their sum, SSM, [extent, time].
     """
 
-    def __init__(self, areas: int, times: int) -> None:
+    def __init__(self, extents: int, times: int) -> None:
         """Start with no label."""
-        self.count, self.total = np.zeros((2, areas, times))
+        self.count, self.total = np.zeros((2, extents, times))
         self._valid: list[tuple[PatchPlace, npt.NDArray[np.uint8]]] = []
 
     def add(self, place: PatchPlace, ssm: Floats) -> None:
-        """Add a patch's labels, of the part that lies in its area, NaN where there is none [h, w]."""
+        """Add a patch's labels, of the part that lies in its extent, NaN where there is none [h, w]."""
         valid = np.isfinite(ssm)
-        self.count[place.area, place.time] += valid.sum()
-        self.total[place.area, place.time] += ssm[valid].sum()
+        self.count[place.extent, place.time] += valid.sum()
+        self.total[place.extent, place.time] += ssm[valid].sum()
         self._valid.append((place, np.packbits(valid)))
 
     def anomalies(self, mean: PixelMean) -> Floats:
-        """Sum of the labels less their pixels' means, [area, time]."""
+        """Sum of the labels less their pixels' means, [extent, time]."""
         found = self.total.copy()
         for place, bits in self._valid:
             means = mean.at(place)
             valid = np.unpackbits(bits, count=means.size).reshape(means.shape).astype(bool)
-            found[place.area, place.time] -= means[valid].sum()
+            found[place.extent, place.time] -= means[valid].sum()
         return found
 
 
 @dataclass(frozen=True)
 class Climatology:
-    """Each pixel is predicted as its training mean plus its area's anomaly at that time of the year, clipped to 0..1.
+    """Each pixel is predicted as its training mean plus its extent's anomaly at that time of the year, clipped to 0..1.
 
     Attributes:
         mean: The pixels' means.
-        seasons: Of each area.
+        seasons: Of each extent.
         phases: Share of the year that is over on the local day of each acquisition, 0..1 [time].
     """
 
@@ -111,8 +111,8 @@ class Climatology:
         return cls(mean, tuple(seasons), phases)
 
     def at(self, place: PatchPlace) -> Floats:
-        """SSM of the part of a patch that lies in its area, 0..1 [h, w]."""
-        anomaly = self.seasons[place.area].anomaly(float(self.phases[place.time]))
+        """SSM of the part of a patch that lies in its extent, 0..1 [h, w]."""
+        anomaly = self.seasons[place.extent].anomaly(float(self.phases[place.time]))
         return np.clip(self.mean.at(place) + anomaly, 0.0, 1.0)
 
     def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:

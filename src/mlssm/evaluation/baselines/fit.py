@@ -37,9 +37,9 @@ def fit_baselines(
     """Fit all baselines, in the order of `BASELINE_NAMES`; and after them the truth, where there is one.
 
     They are fitted on the valid pixels of the training patches of the regular grid, whatever the sampler draws, which
-    are read once, one after the other: in memory are a few maps an area, a bit a label, and some pixels. An area
-    without training labels is predicted as the mean of all training labels by those baselines that are fitted area by
-    area (persistence: until it has a label).
+    are read once, one after the other: in memory are a few maps an extent, a bit a label, and some pixels. An extent
+    without training labels is predicted as the mean of all training labels by those baselines that are fitted extent by
+    extent (persistence: until it has a label).
 
     Args:
         experiment: Labels and weather.
@@ -56,9 +56,9 @@ def fit_baselines(
     draw, dates = PixelDraw(train, days, seed), DateLabels(len(shapes), len(days))
     sums, truth = [PixelLabels.empty(shape) for shape in shapes], TruthFit.of(experiment, truth_folder)
     for patch in training_patches(train):
-        area, time, rows, cols = patch.place
-        labels = patch.labels(sums[area].n[rows, cols].shape)
-        sums[area].add(labels, wetness(float(indices[area, time])), rows, cols)
+        extent, time, rows, cols = patch.place
+        labels = patch.labels(sums[extent].n[rows, cols].shape)
+        sums[extent].add(labels, wetness(float(indices[extent, time])), rows, cols)
         dates.add(patch.place, labels)
         draw.add(patch)
         if truth is not None:

@@ -33,7 +33,7 @@ class Persistence:
         retrieval: Gives the labels.
         days: Local day of each acquisition, in the order of time [time].
         mean: The pixels' training means.
-        responsive: Pixels of each area that can have a label at all, in some orbit, bool [h, w].
+        responsive: Pixels of each extent that can have a label at all, in some orbit, bool [h, w].
     """
 
     name: ClassVar[str] = "persistence"
@@ -45,15 +45,15 @@ class Persistence:
     @classmethod
     def of(cls, retrieval: Retrieval, days: npt.NDArray[np.datetime64], mean: PixelMean) -> Self:
         """Nothing is fitted but the means; arguments as the attributes."""
-        return cls(retrieval, days, mean, tuple(area.labelled for area in retrieval.areas))
+        return cls(retrieval, days, mean, tuple(extent.labelled for extent in retrieval.extents))
 
     def at(self, place: PatchPlace) -> Floats:
-        """SSM of the part of a patch that lies in its area, 0..1 [h, w]."""
+        """SSM of the part of a patch that lies in its extent, 0..1 [h, w]."""
         rectangle = place.rows, place.cols
-        responsive = self.responsive[place.area][rectangle]
+        responsive = self.responsive[place.extent][rectangle]
         last = np.full(responsive.shape, np.nan)
         for times in _backwards(np.flatnonzero(self.days < self.days[place.time])):
-            for ssm in self.retrieval.labels(place.area, times, *rectangle).ssm:
+            for ssm in self.retrieval.labels(place.extent, times, *rectangle).ssm:
                 last = np.where(np.isnan(last), ssm, last)
             if not np.isnan(last[responsive]).any():
                 break

@@ -20,7 +20,7 @@ class PixelMean:
     """Each pixel is predicted as its training mean, whatever the weather.
 
     Attributes:
-        maps: Training mean of each area, SSM 0..1 [h, w].
+        maps: Training mean of each extent, SSM 0..1 [h, w].
     """
 
     name: ClassVar[str] = "pixel mean"
@@ -31,15 +31,15 @@ class PixelMean:
         """Average the training labels.
 
         Args:
-            sums: Of each area's labels.
-            fallback: Mean of all areas' training labels, SSM 0..1. A pixel without labels gets its area's mean, and
-                an area without any gets this.
+            sums: Of each extent's labels.
+            fallback: Mean of all extents' training labels, SSM 0..1. A pixel without labels gets its extent's mean, and
+                an extent without any gets this.
         """
         return cls(tuple(pixel_means(part.y, part.n, fallback) for part in sums))
 
     def at(self, place: PatchPlace) -> Floats:
-        """SSM of the part of a patch that lies in its area, [h, w]."""
-        return self.maps[place.area][place.rows, place.cols]
+        """SSM of the part of a patch that lies in its extent, [h, w]."""
+        return self.maps[place.extent][place.rows, place.cols]
 
     def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """See `Baseline.predict`."""

@@ -1,4 +1,4 @@
-"""From rectangles of an area to a batch of patches."""
+"""From rectangles of an extent to a batch of patches."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def placed(places: Sequence[PatchPlace], batch: Batch, ssm_at: Callable[[PatchPl
     Args:
         places: Where and when each patch lies.
         batch: The patches.
-        ssm_at: SSM of the part of a patch that lies in its area, [h, w].
+        ssm_at: SSM of the part of a patch that lies in its extent, [h, w].
 
     Returns:
-        Float64 [B, 1, H, W]; NaN where a patch reaches past its area.
+        Float64 [B, 1, H, W]; NaN where a patch reaches past its extent.
     """
     found = np.full(batch.valid.shape, np.nan)
     for patch, place in zip(found, places, strict=True):

@@ -29,8 +29,8 @@ class PrefitMap:
     moments: Mapping[int, Moment]
 
     def at(self, place: PatchPlace) -> Floats:
-        """SSM of the part of a patch that lies in its area, 0..1 [h, w]."""
-        return self.moments[place.time].maps[place.area][self.map][place.rows, place.cols].astype(float)
+        """SSM of the part of a patch that lies in its extent, 0..1 [h, w]."""
+        return self.moments[place.time].maps[place.extent][self.map][place.rows, place.cols].astype(float)
 
     def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """See `Baseline.predict`."""

@@ -30,7 +30,7 @@ class TrainingPatch(NamedTuple):
     batch: Batch
 
     def labels(self, shape: tuple[int, int]) -> Floats:
-        """SSM 0..1 of the part that lies in the area, float64 [h, w] = `shape`; NaN where it is no training sample."""
+        """SSM 0..1 of the part that lies in the extent, float64 [h, w] = `shape`; NaN where no training sample is."""
         height, width = shape
         target, valid = (values[0, :height, :width].numpy() for values in (self.batch.target, self.batch.valid))
         return np.where(valid, target, np.nan).astype(float)
@@ -51,7 +51,7 @@ def training_patches(train: PatchDataset) -> Iterator[TrainingPatch]:
 class PixelLabels:
     """Sums over each pixel's training labels y and what explains them, x, filled patch by patch.
 
-    One area's five maps are all the memory that fitting a pixel's mean and slope takes, however many dates there are.
+    One extent's five maps are all the memory that fitting a pixel's mean and slope takes, however many dates there are.
 
     Attributes:
         n: Number of labels of each pixel [h, w].
@@ -69,7 +69,7 @@ class PixelLabels:
 
     @classmethod
     def empty(cls, shape: tuple[int, ...]) -> Self:
-        """No labels yet, for an area of `shape` rows and columns."""
+        """No labels yet, for an extent of `shape` rows and columns."""
         return cls(*(np.zeros(shape) for _ in range(5)))
 
     def add(self, ssm: AnyFloats, x: AnyFloats | float, rows: slice = WHOLE, cols: slice = WHOLE) -> None:
@@ -78,8 +78,8 @@ class PixelLabels:
         Args:
             ssm: Labels [height, width] of the rows and columns, SSM 0..1; NaN = masked or not a training sample.
             x: What explains them on that date, of each pixel or of all; NaN = unknown.
-            rows: Rows of the area.
-            cols: Columns of the area.
+            rows: Rows of the extent.
+            cols: Columns of the extent.
 
         Raises:
             ValueError: The labels do not fit the rows and columns.
@@ -113,7 +113,7 @@ def wetness(api: float) -> float:
 
 
 def pixel_means(total: Floats, n: Floats, fallback: float) -> Floats:
-    """Each pixel's total / n [h, w]; a pixel without any gets its area's, and an area without any `fallback`."""
-    area = total.sum() / n.sum() if n.any() else fallback
-    mean: Floats = np.divide(total, n, out=np.full(n.shape, area, dtype=float), where=n > 0)
+    """Each pixel's total / n [h, w]; a pixel without any gets its extent's, and an extent without any `fallback`."""
+    extent = total.sum() / n.sum() if n.any() else fallback
+    mean: Floats = np.divide(total, n, out=np.full(n.shape, extent, dtype=float), where=n > 0)
     return mean

@@ -34,7 +34,7 @@ class TrueMoisture:
     """The true soil moisture on the grid of the labels.
 
     Attributes:
-        experiment: The labels' areas and their grid.
+        experiment: The labels' extents and their grid.
         ssm: 0..1, [image, row, column] of the cube's grid; NaN where there is no soil.
         images: Number of the image of each acquisition, [time].
     """
@@ -45,7 +45,7 @@ class TrueMoisture:
 
     @classmethod
     def of(cls, experiment: Experiment, folder: Path) -> Self | None:
-        """That in an area's folder; None where there is none, or it is of other images."""
+        """That in an extent's folder; None where there is none, or it is of other images."""
         if not (folder / FOLDER).is_dir():
             return None
         cube, ssm = (
@@ -57,18 +57,18 @@ class TrueMoisture:
         known = np.array_equal(stamps[np.minimum(images, len(stamps) - 1)], cube.times)
         return cls(experiment, ssm, images) if known and ssm.shape[1:] == cube.grid.shape else None
 
-    def at(self, area: int, time: int) -> Floats:
+    def at(self, extent: int, time: int) -> Floats:
         """Mean over the multilook window, SSM 0..1 [h, w]; NaN where less than half of it is soil."""
-        working, window = self.experiment.stack.working, self.experiment.cube.areas[area]
+        working, window = self.experiment.stack.working, self.experiment.cube.extents[extent]
         image = self.ssm[int(self.images[time])].to_numpy()[window.slices]
-        whole = whole_blocks(image, window, working.areas[area].refine(working.factor))
+        whole = whole_blocks(image, window, working.extents[extent].refine(working.factor))
         mean = block_mean if working.factor > 1 else moving_mean
         return mean(whole, working.window_pixels, LEAST_SOIL)[0].astype(float)
 
-    def key(self, area: int, time: int) -> tuple[int, int]:
-        """Area, and under which key the references of an acquisition are."""
+    def key(self, extent: int, time: int) -> tuple[int, int]:
+        """Extent, and under which key the references of an acquisition are."""
         retrieval = self.experiment.retrieval
-        return area, retrieval.areas[area].key(int(retrieval.orbits[time]))
+        return extent, retrieval.extents[extent].key(int(retrieval.orbits[time]))
 
 
 class TruthFit:
@@ -86,10 +86,10 @@ class TruthFit:
         return None if moisture is None else cls(moisture)
 
     def add(self, place: PatchPlace, ssm: Floats) -> None:
-        """Add a patch's labels, of the part that lies in its area, NaN where there is none [h, w]."""
-        area, time, rows, cols = place
-        image = self._at(area, time)
-        sums = self._sums.setdefault(self._moisture.key(area, time), PixelLabels.empty(image.shape))
+        """Add a patch's labels, of the part that lies in its extent, NaN where there is none [h, w]."""
+        extent, time, rows, cols = place
+        image = self._at(extent, time)
+        sums = self._sums.setdefault(self._moisture.key(extent, time), PixelLabels.empty(image.shape))
         sums.add(ssm, image[rows, cols], rows, cols)
 
     def fitted(self, mean: PixelMean) -> Truth:
@@ -111,25 +111,25 @@ class Truth:
         Args:
             moisture: What is known.
             mean: Of training labels, for pixels of which the truth says nothing.
-            sums: Of training labels and truth, by area and key of references.
+            sums: Of training labels and truth, by extent and key of references.
         """
         self._moisture, self._mean, self._sums = moisture, mean, sums
         self._slopes = {key: part.slope(LEAST_SPREAD) for key, part in sums.items()}
         self._image = lru_cache(KEPT)(self._predicted)
 
     def at(self, place: PatchPlace) -> Floats:
-        """SSM of the part of a patch that lies in its area, 0..1 [h, w]."""
-        return self._image(place.area, place.time)[place.rows, place.cols]
+        """SSM of the part of a patch that lies in its extent, 0..1 [h, w]."""
+        return self._image(place.extent, place.time)[place.rows, place.cols]
 
     def predict(self, places: Sequence[PatchPlace], batch: Batch) -> Tensor:
         """See `Baseline.predict`."""
         return placed(places, batch, self.at)
 
-    def _predicted(self, area: int, time: int) -> Floats:
-        key, mean = self._moisture.key(area, time), self._mean.maps[area]
+    def _predicted(self, extent: int, time: int) -> Floats:
+        key, mean = self._moisture.key(extent, time), self._mean.maps[extent]
         if key not in self._sums:
             return mean
         sums, (slope, known) = self._sums[key], self._slopes[key]
         n = np.maximum(sums.n, 1)
-        found = sums.y / n + slope * (self._moisture.at(area, time) - sums.x / n)
+        found = sums.y / n + slope * (self._moisture.at(extent, time) - sums.x / n)
         return np.clip(np.where(known & np.isfinite(found), found, mean), 0.0, 1.0)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlssm.evaluation.labels.figures import agreement_figure, mask_figure, reference_figure
-from mlssm.evaluation.labels.survey import AreaSurvey
+from mlssm.evaluation.labels.survey import ExtentSurvey
 from mlssm.evaluation.page import Block, FigureBlock, Page, Section, TableBlock, Text
 from mlssm.evaluation.picture import NamedFigure
 from mlssm.scores import AnyFloats
@@ -33,33 +33,33 @@ OFFSETS = (
 )
 
 
-def labels_figures(surveys: Sequence[AreaSurvey]) -> tuple[NamedFigure, ...]:
-    """All maps, an area after the other."""
+def labels_figures(surveys: Sequence[ExtentSurvey]) -> tuple[NamedFigure, ...]:
+    """All maps, an extent after the other."""
     found = []
-    for number, area in enumerate(surveys, 1):
-        found += [NamedFigure(f"labels_references_{number}", reference_figure(area))] if area.references else []
-        found.append(NamedFigure(f"labels_masks_{number}", mask_figure(area)))
-        if area.correlation:
-            found.append(NamedFigure(f"labels_tracks_{number}", agreement_figure(area)))
+    for number, extent in enumerate(surveys, 1):
+        found += [NamedFigure(f"labels_references_{number}", reference_figure(extent))] if extent.references else []
+        found.append(NamedFigure(f"labels_masks_{number}", mask_figure(extent)))
+        if extent.correlation:
+            found.append(NamedFigure(f"labels_tracks_{number}", agreement_figure(extent)))
     return tuple(found)
 
 
-def labels_page(place: str, surveys: Sequence[AreaSurvey], figures: Sequence[NamedFigure]) -> Page:
-    """A section an area.
+def labels_page(place: str, surveys: Sequence[ExtentSurvey], figures: Sequence[NamedFigure]) -> Page:
+    """A section an extent.
 
     Args:
         place: What the page is about.
-        surveys: Of each area.
+        surveys: Of each extent.
         figures: Of `labels_figures`.
     """
     sections = []
-    for number, area in enumerate(surveys, 1):
+    for number, extent in enumerate(surveys, 1):
         pictures = {each.stem.split("_")[1]: each for each in figures if each.stem.endswith(f"_{number}")}
-        sections.append(Section(area.title, tuple(_blocks(area, pictures))))
+        sections.append(Section(extent.title, tuple(_blocks(extent, pictures))))
     return Page("Labels", place, tuple(sections))
 
 
-def summary_table(area: AreaSurvey) -> pd.DataFrame:
+def summary_table(extent: ExtentSurvey) -> pd.DataFrame:
     """A row a key of references: medians over the pixels that have them."""
     rows = [
         {
@@ -69,23 +69,23 @@ def summary_table(area: AreaSurvey) -> pd.DataFrame:
             "dry_error_db": _median(each.dry_error),
             "wet_error_db": _median(each.wet_error),
         }
-        for each in area.references
+        for each in extent.references
     ]
     return pd.DataFrame(rows)
 
 
-def _blocks(area: AreaSurvey, pictures: dict[str, NamedFigure]) -> list[Block]:
-    found: list[Block] = [TableBlock("References, medians over pixels", summary_table(area), ERROR)]
-    found += [_figure(pictures, "references", "Sensitivity and references", ERROR)] if area.references else []
-    found.append(TableBlock("Why pixels have no label", area.counts, REASONS, 2))
+def _blocks(extent: ExtentSurvey, pictures: dict[str, NamedFigure]) -> list[Block]:
+    found: list[Block] = [TableBlock("References, medians over pixels", summary_table(extent), ERROR)]
+    found += [_figure(pictures, "references", "Sensitivity and references", ERROR)] if extent.references else []
+    found.append(TableBlock("Why pixels have no label", extent.counts, REASONS, 2))
     found.append(_figure(pictures, "masks", "Looks and masks", REASONS))
-    if len(area.agreement):
-        found.append(TableBlock("What two tracks agree on", area.agreement, AGREEMENT))
+    if len(extent.agreement):
+        found.append(TableBlock("What two tracks agree on", extent.agreement, AGREEMENT))
         found.append(_figure(pictures, "tracks", "Where two tracks agree", AGREEMENT))
     else:
         found.append(Text("No two tracks have images near enough in time to be compared."))
-    if area.offsets:
-        found.append(TableBlock("Satellites", pd.DataFrame([asdict(each) for each in area.offsets]), OFFSETS))
+    if extent.offsets:
+        found.append(TableBlock("Satellites", pd.DataFrame([asdict(each) for each in extent.offsets]), OFFSETS))
     else:
         found.append(Text("One satellite alone is known: no offset between satellites can be told."))
     return found

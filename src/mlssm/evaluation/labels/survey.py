@@ -1,4 +1,4 @@
-"""A look at an area's labels, on so many of its pixels as a figure can show."""
+"""A look at an extent's labels, on so many of its pixels as a figure can show."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mlssm.retrieval.references import fit_references
 Floats = npt.NDArray[np.floating[Any]]
 Flags = npt.NDArray[np.uint16]
 
-PIXELS = 90_000  # of an area that are looked at
+PIXELS = 90_000  # of an extent that are looked at
 DRAWS = 40  # of the bootstrap of references
 LEAST_DATES = 8  # that two tracks need in common for a pixel's correlation
 SPANS = (0.0, 3.0, 5.0, 7.0, math.inf)
@@ -51,8 +51,8 @@ class ReferenceMaps:
 
 
 @dataclass(frozen=True)
-class AreaSurvey:
-    """One area.
+class ExtentSurvey:
+    """One extent.
 
     Attributes:
         title: Its name.
@@ -99,12 +99,12 @@ class Surveyor:
     training: npt.NDArray[np.bool_]
     seed: int
 
-    def survey(self, number: int) -> AreaSurvey:
-        """Look at one area."""
-        height, width = self.retrieval.stack.areas[number].packed.shape[1:]
+    def survey(self, number: int) -> ExtentSurvey:
+        """Look at one extent."""
+        height, width = self.retrieval.stack.extents[number].packed.shape[1:]
         step = max(1, math.ceil(math.sqrt(height * width / PIXELS)))
         part = slice(None, None, step)
-        stack, fitted = self.retrieval.stack.areas[number], self.retrieval.areas[number]
+        stack, fitted = self.retrieval.stack.extents[number], self.retrieval.extents[number]
         times = np.arange(len(self.cube.times))
         sigma = stack.backscatter(slice(None), part, part)
         flags = self.retrieval.masked(number, times, part, part)
@@ -117,8 +117,8 @@ class Surveyor:
         shown = np.where(there, looks, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
         correlation = dict(self._correlations(np.clip(relative, 0, 1)))
         level = np.where(self.training, date_level(clear, self.cube.orbits), np.nan)
-        return AreaSurvey(
-            title=f"area {number + 1}",
+        return ExtentSurvey(
+            title=f"extent {number + 1}",
             pixel_m=working.grid.pixel * step,
             references=tuple(self._references(number, clear, part)),
             looks=np.where(there.any(axis=0), shown, np.nan),
@@ -131,7 +131,7 @@ class Surveyor:
         )
 
     def _references(self, number: int, clear: Floats, part: slice) -> Iterator[ReferenceMaps]:
-        fitted = self.retrieval.areas[number]
+        fitted = self.retrieval.extents[number]
         keys = np.array([fitted.key(int(orbit)) for orbit in self.cube.orbits])
         rng = np.random.default_rng(self.seed)
         percentiles = self.config.dry_percentile, self.config.wet_percentile

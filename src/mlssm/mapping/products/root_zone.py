@@ -69,21 +69,21 @@ class SoilWaterIndex:
 
 
 def write_root_zone(
-    maps: Sequence[DayMap], grid: Grid, areas: Sequence[Window], folder: Path, days: float
+    maps: Sequence[DayMap], grid: Grid, extents: Sequence[Window], folder: Path, days: float
 ) -> list[Path]:
     """Write the soil water index of each day as `swi_<day>.tif`.
 
     Args:
         maps: On one grid, in the order of days.
         grid: Theirs.
-        areas: Windows of it that have values.
+        extents: Windows of it that have values.
         folder: Where the files go.
         days: T.
 
     Returns:
         The files. The first `WARM_UP` times T days still follow the first map; each file's tag `warmed_up` tells.
     """
-    states = [SoilWaterIndex.start(area.shape, days) for area in areas]
+    states = [SoilWaterIndex.start(extent.shape, days) for extent in extents]
     written = []
     first = np.datetime64(maps[0].day, "D").astype(int)
     for each in track(maps, "root zone"):
@@ -91,11 +91,12 @@ def write_root_zone(
         with rasterio.open(each.path) as source:
             found = [
                 state.add(
-                    source.read(1, window=rasterio.windows.Window(area.col, area.row, area.width, area.height)), day
+                    source.read(1, window=rasterio.windows.Window(extent.col, extent.row, extent.width, extent.height)),
+                    day,
                 )
-                for state, area in zip(states, areas, strict=True)
+                for state, extent in zip(states, extents, strict=True)
             ]
-        blocks = [(area, values.astype(np.float32)) for area, values in zip(areas, found, strict=True)]
+        blocks = [(extent, values.astype(np.float32)) for extent, values in zip(extents, found, strict=True)]
         about = {
             "date": each.day,
             "filter": f"exponential, T = {days:g} days",

@@ -16,10 +16,10 @@ NODATA = 255
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a picture lies: an area in Web Mercator, as the page draws it.
+    """Where a picture lies: an extent in Web Mercator, as the page draws it.
 
     Attributes:
-        name: The area's name.
+        name: The extent's name.
         shape: Rows and columns of its pictures.
         bounds: West, south, east, north in EPSG:3857, metres.
         corners: South, west, north, east in degrees.
@@ -80,7 +80,7 @@ class Content:
         title: Of the page.
         about: What the maps say of themselves, by name.
         notes: Of single days, as "forecast", by ISO day.
-        frames: The areas.
+        frames: The extents.
         bands: The maps' quantities on the same days, the soil moisture first.
         retrieved: What was retrieved from images on their days; None without.
         hillshade: Of each frame, 0..254, `NODATA` where there is no elevation; None without.

@@ -24,14 +24,14 @@ SHOWN = "ssm", "lower", "upper", "standard_error", "probability"
 
 
 def pictures_of(
-    maps: Sequence[DayMap], grid: Grid, areas: Sequence[Window], most_bytes: int = MOST_BYTES
+    maps: Sequence[DayMap], grid: Grid, extents: Sequence[Window], most_bytes: int = MOST_BYTES
 ) -> tuple[tuple[Frame, ...], tuple[Pictures, ...]]:
     """Read the maps as coarsely as the page asks for.
 
     Args:
         maps: Of one grid, in the order of days.
         grid: Their grid.
-        areas: Windows of it that have values.
+        extents: Windows of it that have values.
         most_bytes: That the pictures may take in the page.
 
     Returns:
@@ -40,7 +40,7 @@ def pictures_of(
     shared = [
         band for band in maps[0].bands if band[1].startswith(SHOWN) and all(band[1] in _names(each) for each in maps)
     ]
-    frames = frames_of(grid, areas, _coarser(maps, grid, areas, len(shared) * len(maps), most_bytes))
+    frames = frames_of(grid, extents, _coarser(maps, grid, extents, len(shared) * len(maps), most_bytes))
     stacks: dict[str, list[list[Bytes]]] = {name: [[] for _ in frames] for _, name, _ in shared}
     for each in track(maps, "maps into the viewer"):
         numbers = {name: number for number, name, _ in each.bands}
@@ -65,11 +65,11 @@ def _plain(label: str, day: str) -> str:
     return label.replace(f", {day}", "")
 
 
-def _coarser(maps: Sequence[DayMap], grid: Grid, areas: Sequence[Window], pictures: int, most_bytes: int) -> float:
+def _coarser(maps: Sequence[DayMap], grid: Grid, extents: Sequence[Window], pictures: int, most_bytes: int) -> float:
     """How many times a picture's pixel must be as wide as a map's."""
-    pixels = sum(area.height * area.width for area in areas)
+    pixels = sum(extent.height * extent.width for extent in extents)
     tried = max(1.0, math.sqrt(pixels / TRIED))
-    frames = frames_of(grid, areas, tried)
+    frames = frames_of(grid, extents, tried)
     with rasterio.open(maps[len(maps) // 2].path) as source:
         number = maps[len(maps) // 2].bands[0][0]
         size = sum(len(compressed(packed(read_band(source, number, frame)))) for frame in frames)

@@ -204,7 +204,7 @@
     return null;
   }
 
-  // a place itself where an area has it, else the middle of the nearest area
+  // a place itself where an extent has it, else the middle of the nearest extent
   function nearest(place) {
     const boxes = data.frames.map((frame) => L.latLngBounds(corners(frame)));
     if (boxes.some((box) => box.contains(place))) return place;
@@ -315,10 +315,10 @@
   for (const [number, frame] of [{ name: "all" }, ...data.frames].entries()) {
     const option = text("option", frame.name);
     option.value = number - 1;
-    $("area").append(option);
+    $("extent").append(option);
   }
-  $("areas").hidden = data.frames.length < 2;
-  $("area").addEventListener("change", (event) => {
+  $("extents").hidden = data.frames.length < 2;
+  $("extent").addEventListener("change", (event) => {
     const frame = data.frames[+event.target.value];
     left.fitBounds(frame ? corners(frame) : everything.pad(0.02));
   });

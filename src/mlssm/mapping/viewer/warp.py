@@ -1,4 +1,4 @@
-"""Areas and their values in Web Mercator, at the resolution that the page affords."""
+"""Extents and their values in Web Mercator, at the resolution that the page affords."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ MERCATOR = "EPSG:3857"
 DEGREES = "EPSG:4326"
 
 
-def frames_of(grid: Grid, areas: Sequence[Window], coarser: float = 1.0) -> tuple[Frame, ...]:
-    """Where each area's pictures lie.
+def frames_of(grid: Grid, extents: Sequence[Window], coarser: float = 1.0) -> tuple[Frame, ...]:
+    """Where each extent's pictures lie.
 
     Args:
         grid: Of the maps.
-        areas: Windows of it.
+        extents: Windows of it.
         coarser: How many times a picture's pixel is as wide as the map's.
     """
-    return tuple(_frame(grid.crop(area), number, coarser) for number, area in enumerate(areas, 1))
+    return tuple(_frame(grid.crop(extent), number, coarser) for number, extent in enumerate(extents, 1))
 
 
 def _frame(grid: Grid, number: int, coarser: float) -> Frame:
@@ -34,7 +34,7 @@ def _frame(grid: Grid, number: int, coarser: float) -> Frame:
     _, width, height = calculate_default_transform(grid.crs, MERCATOR, grid.width, grid.height, *grid.bounds)
     shape = max(round(height / coarser), 1), max(round(width / coarser), 1)
     west, south, east, north = transform_bounds(MERCATOR, DEGREES, *bounds)
-    return Frame(f"area {number}", shape, bounds, (south, west, north, east))
+    return Frame(f"extent {number}", shape, bounds, (south, west, north, east))
 
 
 def read_band(source: object, band: int, frame: Frame) -> npt.NDArray[np.float32]:

@@ -32,12 +32,12 @@ LONGEST_LINE = 500  # bytes, of which a line has less than 50
 def read_years(
     files: Sequence[Path], places: pd.DataFrame, boxes: tuple[Bounds, ...], source: WeatherSource, bad: BadFiles
 ) -> list[StationRecord]:
-    """The stations within 100 km of the areas, the nearest ones where there are more than `most_stations`.
+    """The stations within 100 km of the extents, the nearest ones where there are more than `most_stations`.
 
     Args:
         files: By-year files, `.csv` or `.csv.gz`.
         places: Of all stations; see `station_list.read_station_list`.
-        boxes: West, south, east, north of each area, degrees.
+        boxes: West, south, east, north of each extent, degrees.
         source: How rain is dated, and how many stations are wanted.
         bad: What a bad file does.
 

@@ -1,4 +1,4 @@
-"""Where the cells of a gridded file lie, and which of them are around the areas."""
+"""Where the cells of a gridded file lie, and which of them are around the extents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlssm.grid import Bounds
 from mlssm.weather.stations import Floats
 
 LATITUDES, LONGITUDES = ("lat", "latitude", "nav_lat", "xlat"), ("lon", "longitude", "nav_lon", "xlong", "long")
-RING = 1.6  # cells around an area that are read: those on all sides of its edge
+RING = 1.6  # cells around an extent that are read: those on all sides of its edge
 Index = npt.NDArray[np.intp]
 
 
@@ -41,18 +41,18 @@ class Cells:
 
 
 def cells_around(dataset: xr.Dataset, boxes: tuple[Bounds, ...], where: str) -> Cells:
-    """The cells in and around the areas.
+    """The cells in and around the extents.
 
     Longitudes may count from 0 to 360, latitudes run either way; cells of a projected grid have coordinates of two
     dimensions, or the file says which projection its x and y are of.
 
     Args:
         dataset: A file.
-        boxes: West, south, east, north of each area, degrees; without any, all cells.
+        boxes: West, south, east, north of each extent, degrees; without any, all cells.
         where: The file, for messages.
 
     Raises:
-        DataError: There are no coordinates, or no cell is around an area.
+        DataError: There are no coordinates, or no cell is around an extent.
     """
     rows, columns, longitude, latitude = _coordinates(dataset, where)
     longitude = (longitude + 180) % 360 - 180

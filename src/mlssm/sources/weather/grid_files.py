@@ -1,4 +1,4 @@
-"""One gridded file: its variables around the areas, as the file has them."""
+"""One gridded file: its variables around the extents, as the file has them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Part:
     Attributes:
         where: File and variable, for messages.
         axis: Its times.
-        values: Of the cells around the areas, in the file's unit, NaN = missing [T, C].
+        values: Of the cells around the extents, in the file's unit, NaN = missing [T, C].
         unit: How they become the quantity's.
         written: The unit as the file or the settings have it.
         producer: Whose file it is.
@@ -58,11 +58,11 @@ class Part:
 
 @dataclass(frozen=True)
 class GridFile:
-    """What one file has of the areas.
+    """What one file has of the extents.
 
     Attributes:
         producer: Whose it is; empty where that is not known.
-        cells: Around the areas.
+        cells: around the extents.
         parts: By quantity.
         elevation: Metres [C], where the file has it.
         notes: What is to be said, a line each.
@@ -76,12 +76,12 @@ class GridFile:
 
 
 def read_file(path: Path, source: WeatherSource, boxes: tuple[Bounds, ...]) -> GridFile:
-    """Read what a file has around the areas, and nothing else of it.
+    """Read what a file has around the extents, and nothing else of it.
 
     Args:
         path: NetCDF or zarr.
         source: Which variables are meant.
-        boxes: West, south, east, north of each area, degrees.
+        boxes: West, south, east, north of each extent, degrees.
 
     Raises:
         DataError: It cannot be read, or has no weather, times, units or cells that can be used.

@@ -124,7 +124,7 @@ def local_days(axis: Axis, time: WeatherTime, producer: Producer, site: Site) ->
         axis: Of daily values.
         time: What the settings say of when days end.
         producer: Whose file it is.
-        site: The areas' time zone.
+        site: The extents' time zone.
 
     Returns:
         datetime64[D] [T], and what is to be said.

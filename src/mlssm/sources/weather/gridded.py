@@ -1,4 +1,4 @@
-"""Reading gridded weather (NetCDF, zarr): each cell around the areas is a station, and all that follows is the same.
+"""Reading gridded weather (NetCDF, zarr): each cell around the extents is a station, and all that follows is the same.
 
 ERA5-Land, MRMS, PRISM, Daymet and IMERG are known by their attributes, and so is any file that follows CF. Units are
 those that a file states; one that states none is refused unless the settings do.
@@ -67,16 +67,17 @@ class Grid:
 
 
 def read_grids(files: Sequence[Path], source: WeatherSource, site: Site, bad: BadFiles) -> list[StationRecord]:
-    """The cells around the areas as stations; files of the same cells are joined, by quantity and by time.
+    """The cells around the extents as stations; files of the same cells are joined, by quantity and by time.
 
     Args:
         files: NetCDF files and zarr stores.
         source: What variables are meant, when their values are of, and how many cells there may be.
-        site: The areas, their time zone, and the day that hours are summed to.
+        site: The extents, their time zone, and the day that hours are summed to.
         bad: What a bad file does.
 
     Raises:
-        DataError: A file cannot be read, has no cell around the areas, or its variables, units or times are uncertain.
+        DataError: A file cannot be read, has no cell around the extents, or its variables, units or times are
+            uncertain.
     """
     grids: dict[bytes, Grid] = {}
     for path in files:

@@ -60,7 +60,7 @@ def load_weather(
         root: The area's folder.
         source: The weather's folder, and what is known of its files.
         on_bad_file: What a bad file does: `error` stops, `skip` logs and counts it.
-        site: The areas, by which stations of another part of the world are known; None: none is far.
+        site: The extents, by which stations of another part of the world are known; None: none is far.
 
     Returns:
         The stations by file name on the days from the first to the last of any of them, and what happened on the way.

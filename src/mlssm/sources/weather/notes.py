@@ -23,7 +23,7 @@ def weather_notes(
     weather: StationWeather,
     report: WeatherReport,
     station_xy: Floats,
-    areas: Sequence[Bounds],
+    extents: Sequence[Bounds],
     interpolation: WeatherConfig | None,
 ) -> tuple[str, ...]:
     """How evapotranspiration was found, what was rejected, where the stations stand and how they predict each other.
@@ -32,7 +32,7 @@ def weather_notes(
         weather: The stations' record.
         report: What happened when it was read.
         station_xy: Easting and northing of the stations, metres [S, 2].
-        areas: West, south, east, north of each area, metres.
+        extents: West, south, east, north of each extent, metres.
         interpolation: How the stations' values will be interpolated; None: as by default.
     """
     notes = [
@@ -40,7 +40,7 @@ def weather_notes(
         for days in report.evapotranspiration
     ]
     notes += [f"{quality.station}: {quality.rejected} values rejected" for quality in report.quality]
-    doubts = (*placement_warnings(station_xy, areas), *rain_warnings(weather, station_xy))
+    doubts = (*placement_warnings(station_xy, extents), *rain_warnings(weather, station_xy))
     for line in doubts:
         log.warning(line)
     return (*notes, *report.notes, *doubts, *station_errors(weather, station_xy, interpolation))

@@ -81,19 +81,19 @@ def _require(path: Path, column: str, value: float, low: float, high: float, hin
         raise DataError(f"{path}: {column} {value:g} is not in {low:g}..{high:g}{hint}; correct the station's place")
 
 
-def why_far(path: Path, longitude: float, latitude: float, areas: Sequence[LonLat]) -> str | None:
-    """Why a station is of no use to the areas: it is more than 500 km from all of them; None where one is nearer.
+def why_far(path: Path, longitude: float, latitude: float, extents: Sequence[LonLat]) -> str | None:
+    """Why a station is of no use to the extents: it is more than 500 km from all of them; None where one is nearer.
 
     Args:
         path: The file, for messages.
         longitude: Degrees east.
         latitude: Degrees north.
-        areas: The areas' middles; without any, no station is far.
+        extents: The extents' middles; without any, no station is far.
 
     Raises:
         DataError: The station would be near if a sign were another or the two coordinates were swapped.
     """
-    distance = _distance_km((longitude, latitude), areas)
+    distance = _distance_km((longitude, latitude), extents)
     if distance <= FAR_KM:
         return None
     meant = {
@@ -104,14 +104,14 @@ def why_far(path: Path, longitude: float, latitude: float, areas: Sequence[LonLa
     }
     place = f"at {latitude:g} N {longitude:g} E the station is {distance:.0f} km from the images"
     for reason, other in meant.items():
-        if abs(other[1]) <= 90 and (near := _distance_km(other, areas)) <= FAR_KM:
+        if abs(other[1]) <= 90 and (near := _distance_km(other, extents)) <= FAR_KM:
             raise DataError(
                 f"{path}: {place}; {reason}, as {other[1]:g} N {other[0]:g} E is {near:.0f} km away; correct it"
             )
     return f"{place}: it is left out"
 
 
-def _distance_km(place: LonLat, areas: Sequence[LonLat]) -> float:
-    """To the nearest area, along the ellipsoid; 0 without any."""
+def _distance_km(place: LonLat, extents: Sequence[LonLat]) -> float:
+    """To the nearest extent, along the ellipsoid; 0 without any."""
     ellipsoid = Geod(ellps="WGS84")
-    return min((ellipsoid.inv(*place, *area)[2] / 1000 for area in areas), default=0.0)
+    return min((ellipsoid.inv(*place, *extent)[2] / 1000 for extent in extents), default=0.0)

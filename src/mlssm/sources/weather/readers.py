@@ -29,12 +29,12 @@ log = logging.getLogger(__name__)
 def read_folder(
     root: Path, source: WeatherSource, site: Site, bad: BadFiles
 ) -> tuple[list[StationRecord], tuple[str, ...]]:
-    """The stations of a weather folder that are near the areas, and a line on each that is not.
+    """The stations of a weather folder that are near the extents, and a line on each that is not.
 
     Args:
         root: The area's folder.
         source: The weather's folder, and what is known of its files.
-        site: The areas.
+        site: The extents.
         bad: What a bad file does.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Where and when weather is wanted: what its readers know of the areas and their images."""
+"""Where and when weather is wanted: what its readers know of the extents and their images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ UTC = ZoneInfo("UTC")
 
 @dataclass(frozen=True)
 class Site:
-    """The areas and the day of their images.
+    """The extents and the day of their images.
 
     Attributes:
-        boxes: West, south, east and north of each area, degrees; without any, no station is far.
-        zone: The areas' time zone.
+        boxes: West, south, east and north of each extent, degrees; without any, no station is far.
+        zone: The extents' time zone.
         hour: Local hour at which the days of hourly weather end, 1..24; see `mlssm.weather.clock`.
         lines: What is to be said of that hour where there is hourly weather.
     """
@@ -30,5 +30,5 @@ class Site:
 
     @property
     def middles(self) -> list[LonLat]:
-        """Longitude and latitude of the areas' middles."""
+        """Longitude and latitude of the extents' middles."""
         return [((west + east) / 2, (south + north) / 2) for west, south, east, north in self.boxes]

@@ -88,11 +88,11 @@ def _with_metres(found: pd.DataFrame, unit: str) -> pd.DataFrame:
 
 
 def nearest(stations: pd.DataFrame, boxes: tuple[Bounds, ...], most: int, within_km: float) -> pd.DataFrame:
-    """The stations nearest to any of some areas, so many at most and no farther than so.
+    """The stations nearest to any of some extents, so many at most and no farther than so.
 
     Args:
         stations: As `read_station_list` gives them.
-        boxes: West, south, east, north of each area, degrees; without any, all stations are near.
+        boxes: West, south, east, north of each extent, degrees; without any, all stations are near.
         most: How many.
         within_km: How far.
     """

@@ -1,4 +1,4 @@
-"""The map of a whole area on one date, tile by tile."""
+"""The map of a whole extent on one date, tile by tile."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Part = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
-class AreaMap:
-    """What is predicted of an area, float32 [height, width] on the working grid; NaN where an input is missing.
+class ExtentMap:
+    """What is predicted of an extent, float32 [height, width] on the working grid; NaN where an input is missing.
 
     Attributes:
         ssm: 0..1.
@@ -35,39 +35,39 @@ class AreaMap:
     dissimilarity: Array | None
 
 
-def map_area(
-    network: nn.Module, features: FeatureSource, area: int, moment: Moment, tile: int, overlap: int, margin: int = 0
+def map_extent(
+    network: nn.Module, features: FeatureSource, extent: int, moment: Moment, tile: int, overlap: int, margin: int = 0
 ) -> Array:
     """SSM alone of `map_whole`, with the same arguments."""
-    return map_whole(network, features, area, moment, tile, overlap, margin).ssm
+    return map_whole(network, features, extent, moment, tile, overlap, margin).ssm
 
 
 def map_whole(
     network: nn.Module,
     features: FeatureSource,
-    area: int,
+    extent: int,
     moment: Moment,
     tile: int,
     overlap: int,
     margin: int = 0,
     applicability: Applicability | None = None,
-) -> AreaMap:
-    """Predict an area, tiles blended where they overlap.
+) -> ExtentMap:
+    """Predict an extent, tiles blended where they overlap.
 
-    The network sees a margin around each tile. At the area's edge that is at least half an overlap of its outermost
+    The network sees a margin around each tile. At the extent's edge that is at least half an overlap of its outermost
     values: a network that fills what lies outside with zeros would draw a frame around the map.
 
     Args:
         network: On the device that it is to run on.
         features: Makes the inputs.
-        area: Which area.
+        extent: Which extent.
         moment: Weather and NDVI of the date.
         tile: Pixels along a tile.
         overlap: Pixels that tiles share.
         margin: Pixels around each tile that the network sees beside it, see `ModelSettings.margin`.
         applicability: What training pixels are like; None where that is not asked.
     """
-    shape = features.field.places[area].shape
+    shape = features.field.places[extent].shape
     blend, spread, usable = Blend(shape), Blend(shape), np.zeros(shape, bool)
     unlike = np.full(shape, np.nan, np.float32)
     for window in plan_tiles(*shape, tile, overlap):
@@ -76,7 +76,7 @@ def map_whole(
             _seen(slice(start, start + size), side, margin, max(margin, overlap // 2))
             for start, size, side in zip(starts, sizes, shape, strict=True)
         ]
-        inputs = features.patch(area, moment, *parts)
+        inputs = features.patch(extent, moment, *parts)
         inner = tuple(
             slice(start - part.start, start - part.start + size)
             for start, size, part in zip(starts, sizes, parts, strict=True)
@@ -90,7 +90,7 @@ def map_whole(
             _compare(unlike[window.slices], features, inputs, inner, applicability)
     ssm, own = (np.where(usable, each.result(), np.float32(np.nan)) for each in (blend, spread))
     states = bool(np.isfinite(own).any())
-    return AreaMap(ssm, own if states else None, None if applicability is None else np.where(usable, unlike, np.nan))
+    return ExtentMap(ssm, own if states else None, None if applicability is None else np.where(usable, unlike, np.nan))
 
 
 def _compare(unlike: Array, features: FeatureSource, inputs: Inputs, inner: Part, applicability: Applicability) -> None:
@@ -101,6 +101,6 @@ def _compare(unlike: Array, features: FeatureSource, inputs: Inputs, inner: Part
 
 
 def _seen(part: slice, side: int, margin: int, at_edge: int) -> slice:
-    """A tile's rows or columns and what is around them, more where the tile ends with the area."""
+    """A tile's rows or columns and what is around them, more where the tile ends with the extent."""
     before, after = at_edge if part.start == 0 else margin, at_edge if part.stop == side else margin
     return slice(part.start - before, part.stop + after)

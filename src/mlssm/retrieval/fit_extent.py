@@ -1,4 +1,4 @@
-"""Fitting the retrieval of one area: references, the slope with the angle, and masks."""
+"""Fitting the retrieval of one extent: references, the slope with the angle, and masks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import RetrievalConfig
-from mlssm.retrieval.labels import AreaRetrieval
+from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.pixel_masks import LeastSpan, pixel_reasons
 from mlssm.retrieval.reasons import Flags, Reason, mark
@@ -22,7 +22,7 @@ from mlssm.retrieval.references import (
     mean_of_dates,
     normalise_angle,
 )
-from mlssm.retrieval.stack import AreaStack, row_bands
+from mlssm.retrieval.stack import ExtentStack, row_bands
 
 Floats = npt.NDArray[np.floating[Any]]
 Booleans = npt.NDArray[np.bool_]
@@ -30,7 +30,7 @@ Booleans = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Fitting:
-    """What all areas are fitted with.
+    """What all extents are fitted with.
 
     Attributes:
         orbits: Relative orbit of each time.
@@ -61,58 +61,60 @@ class Fitting:
         return {int(orbit): int(key) for orbit, key in zip(self.orbits, self.keys, strict=True)}
 
     def backscatter(
-        self, area: AreaStack, number: int, times: npt.NDArray[np.int64], rows: slice, *, leading: bool = False
+        self, extent: ExtentStack, number: int, times: npt.NDArray[np.int64], rows: slice, *, leading: bool = False
     ) -> Floats:
         """DB of a band of rows, NaN where frozen or snowy; of the leading polarisation alone, or of the channel."""
-        values = (area.leading if leading else area.backscatter)(times, rows, slice(None))
+        values = (extent.leading if leading else extent.backscatter)(times, rows, slice(None))
         if self.masks.any_of(number, times):
             values[self.masks.of(number, times, rows, slice(None))] = np.nan
         return values
 
 
-def fit_area(
-    area: AreaStack,
+def fit_extent(
+    extent: ExtentStack,
     number: int,
     fitting: Fitting,
     angle: Mapping[int, Floats],
     hidden: Mapping[int, Booleans],
-    cross: AreaStack | None = None,
-) -> AreaRetrieval:
-    """Fit one area.
+    cross: ExtentStack | None = None,
+) -> ExtentRetrieval:
+    """Fit one extent.
 
     Args:
-        area: Its backscatter.
-        number: Its place among the areas, for the masks.
-        fitting: What all areas are fitted with.
+        extent: Its backscatter.
+        number: Its place among the extents, for the masks.
+        fitting: What all extents are fitted with.
         angle: Incidence angle by orbit, degrees, [height, width]; empty: no slope is fitted.
         hidden: Layover and shadow by orbit, [height, width]; empty: none is known.
         cross: Its backscatter in VH, where dense forest is to be masked.
     """
-    slope = _fit_slope(area, number, fitting, angle).pooled() if angle else None
+    slope = _fit_slope(extent, number, fitting, angle).pooled() if angle else None
     config = fitting.config
     references: dict[int, References] = {}
     reasons: dict[int, Flags] = {}
     for key in np.unique(fitting.keys[fitting.training]):
         times = np.flatnonzero(fitting.training & (fitting.keys == key))
         bands, masks = [], []
-        for rows in row_bands(area.packed.shape[1]):
-            sigma = fitting.backscatter(area, number, times, rows)
+        for rows in row_bands(extent.packed.shape[1]):
+            sigma = fitting.backscatter(extent, number, times, rows)
             if slope is not None:
                 angles = np.stack([angle[int(fitting.orbits[time])][rows] for time in times])
                 sigma = normalise_angle(sigma, angles, slope.value[rows])
             percentiles = config.dry_percentile, config.wet_percentile
             found = fit_references(sigma, *percentiles, config.min_dates)
-            if area.others:  # water and double bounce are told by one polarisation
-                found = replace(found, mean=mean_of_dates(fitting.backscatter(area, number, times, rows, leading=True)))
-            ratio = None if cross is None else mean_of_dates(_ratio(area, cross, times, rows))
+            if extent.others:  # water and double bounce are told by one polarisation
+                found = replace(
+                    found, mean=mean_of_dates(fitting.backscatter(extent, number, times, rows, leading=True))
+                )
+            ratio = None if cross is None else mean_of_dates(_ratio(extent, cross, times, rows))
             bands.append(found)
-            masks.append(pixel_reasons(found, fitting.least.of(area.count[times, rows]), config, ratio))
+            masks.append(pixel_reasons(found, fitting.least.of(extent.count[times, rows]), config, ratio))
         references[int(key)] = References.stacked(bands)
         reasons[int(key)] = np.concatenate(masks)
         for orbit in np.unique(fitting.orbits[times]):
             if int(orbit) in hidden:
                 mark(reasons[int(key)], hidden[int(orbit)], Reason.LAYOVER_SHADOW)
-    return AreaRetrieval(
+    return ExtentRetrieval(
         references,
         usable={key: flags == 0 for key, flags in reasons.items()},
         angle=angle,
@@ -125,16 +127,16 @@ def fit_area(
     )
 
 
-def _ratio(area: AreaStack, cross: AreaStack, times: npt.NDArray[np.int64], rows: slice) -> Floats:
+def _ratio(extent: ExtentStack, cross: ExtentStack, times: npt.NDArray[np.int64], rows: slice) -> Floats:
     """VH - VV, dB, [time, rows, width]."""
-    return np.asarray(cross.leading(times, rows, slice(None)) - area.leading(times, rows, slice(None)))
+    return np.asarray(cross.leading(times, rows, slice(None)) - extent.leading(times, rows, slice(None)))
 
 
-def _fit_slope(area: AreaStack, number: int, fitting: Fitting, angle: Mapping[int, Floats]) -> AngleSlope:
+def _fit_slope(extent: ExtentStack, number: int, fitting: Fitting, angle: Mapping[int, Floats]) -> AngleSlope:
     times = np.flatnonzero(fitting.training)
     bands = []
-    for rows in row_bands(area.packed.shape[1]):
+    for rows in row_bands(extent.packed.shape[1]):
         angles = np.stack([angle[int(fitting.orbits[time])][rows] for time in times])
-        sigma = fitting.backscatter(area, number, times, rows)
+        sigma = fitting.backscatter(extent, number, times, rows)
         bands.append(fit_angle_slope(sigma, angles, fitting.config.min_dates))
     return AngleSlope.stacked(bands)

@@ -1,6 +1,6 @@
-"""The areas of a cube as the closed form sees them: labels refitted on any training dates, and drivers at pixels.
+"""The extents of a cube as the closed form sees them: labels refitted on any training dates, and drivers at pixels.
 
-An area is held whole in memory, in float64: 100 dates of a million pixels are 0.8 GB.
+An extent is held whole in memory, in float64: 100 dates of a million pixels are 0.8 GB.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from mlssm.response.bank import Bank, drive, weighs_bank
 from mlssm.response.base import Booleans, Seasons
 from mlssm.response.driver import Driver, Forcing, bank, index_driver
 from mlssm.response.folds import Retrieve, Retrieved
-from mlssm.response.inner import Area
+from mlssm.response.inner import Extent
 from mlssm.response.stations import choose_station
-from mlssm.retrieval.fit import fit_areas, reference_keys
-from mlssm.retrieval.labels import AreaRetrieval
+from mlssm.retrieval.fit import fit_extents, reference_keys
+from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.noise import Speckle
 from mlssm.retrieval.stack import Stack, load_stack
@@ -45,7 +45,7 @@ class Backscatter:
         cross: The same in the other polarisation; None where there is none.
         masks: Frozen and snowy pixels.
         config: The retrieval's.
-        pixels: Of each area, those whose labels may be known [h, w]: where space is split too. None: all.
+        pixels: Of each extent, those whose labels may be known [h, w]: where space is split too. None: all.
         speckle: Of the cube's pixels; None: found for each fit that asks for it.
     """
 
@@ -73,20 +73,20 @@ class Backscatter:
         return cls(cube, stack, cross, masks, config, pixels, speckle)
 
     def retrievals(self) -> tuple[Retrieve, ...]:
-        """Each area's labels as a function of the training dates; references of the same dates are fitted once."""
-        fitted: dict[bytes, tuple[AreaRetrieval, ...]] = {}
+        """Each extent's labels as a function of the training dates; references of the same dates are fitted once."""
+        fitted: dict[bytes, tuple[ExtentRetrieval, ...]] = {}
 
         def of(number: int) -> Retrieve:
             def retrieve(training: Booleans) -> Retrieved:
                 key = np.packbits(training).tobytes()
                 if key not in fitted:
                     config = self._least_dates(training)
-                    fitted[key] = fit_areas(self.cube, self.stack, config, training, self.masks, self.speckle)
+                    fitted[key] = fit_extents(self.cube, self.stack, config, training, self.masks, self.speckle)
                 return self._retrieved(number, fitted[key][number], training)
 
             return retrieve
 
-        return tuple(of(number) for number in range(len(self.stack.areas)))
+        return tuple(of(number) for number in range(len(self.stack.extents)))
 
     def _least_dates(self, training: Booleans) -> RetrievalConfig:
         """Where seasons are held out, references may be of fewer dates than those that ship: they only choose."""
@@ -95,25 +95,25 @@ class Backscatter:
         least = min(self.config.min_dates, max(fewest, LEAST_DATES))
         return self.config.model_copy(update={"min_dates": least})
 
-    def _retrieved(self, number: int, area: AreaRetrieval, training: Booleans) -> Retrieved:
+    def _retrieved(self, number: int, extent: ExtentRetrieval, training: Booleans) -> Retrieved:
         times, orbits = np.arange(len(training)), self.cube.orbits
-        sigma = self.stack.areas[number].backscatter(times, WHOLE, WHOLE)
+        sigma = self.stack.extents[number].backscatter(times, WHOLE, WHOLE)
         if self.masks.any_of(number, times):
             sigma[self.masks.of(number, times, WHOLE, WHOLE)] = np.nan
-        relative, sensitivity = area.relative(sigma, orbits, WHOLE, WHOLE)
+        relative, sensitivity = extent.relative(sigma, orbits, WHOLE, WHOLE)
         if self.pixels is not None:
             relative[:, ~self.pixels[number]] = np.nan
         for orbit in np.unique(orbits):
-            sigma[orbits == orbit] = area.normalised(sigma[orbits == orbit], int(orbit), WHOLE, WHOLE)
+            sigma[orbits == orbit] = extent.normalised(sigma[orbits == orbit], int(orbit), WHOLE, WHOLE)
         known = np.where(np.isfinite(relative), sigma, np.nan)[training].astype(float)
-        level, spread = _level_and_spread(known, np.array([area.key(int(orbit)) for orbit in orbits[training]]))
+        level, spread = _level_and_spread(known, np.array([extent.key(int(orbit)) for orbit in orbits[training]]))
         span = _mean(np.where(np.isfinite(relative), sensitivity, np.nan)[training].astype(float))
         return Retrieved(relative.astype(float), span, level, spread, self._ratio(number, known, training))
 
     def _ratio(self, number: int, sigma: Floats, training: Booleans) -> Floats | None:
         if self.cross is None:
             return None
-        cross = self.cross.areas[number].backscatter(np.flatnonzero(training), WHOLE, WHOLE)
+        cross = self.cross.extents[number].backscatter(np.flatnonzero(training), WHOLE, WHOLE)
         return _mean(cross - sigma)
 
 
@@ -134,7 +134,7 @@ def _level_and_spread(sigma: Floats, keys: npt.NDArray[np.int64]) -> tuple[Float
 
 
 class Drivers:
-    """The drivers of a weather record, at the pixels of a field's areas.
+    """The drivers of a weather record, at the pixels of a field's extents.
 
     Attributes:
         field: The weather at pixels.
@@ -155,26 +155,26 @@ class Drivers:
 
     @property
     def stations(self) -> list[str]:
-        """Names of the stations with rain, the nearest to the areas' middle first."""
+        """Names of the stations with rain, the nearest to the extents' middle first."""
         places = self.field.places
         middle = np.mean([[place.x.mean(), place.y.mean()] for place in places], axis=0)
         rain = self.field.weather.values[:, :, VARIABLES.index("precipitation")]
         near = np.argsort(np.linalg.norm(self.field.station_xy - middle, axis=1), kind="stable")
         return [self.field.weather.ids[i] for i in near if np.isfinite(rain[:, i]).any()]
 
-    def at(self, driver: Driver, area: int, ends: Days) -> Floats:
-        """A driver at an area's pixels on days [T, h, w]; see `Driver.at`."""
-        positions, shape = self.forcing.positions(ends), self.field.places[area].shape
-        return driver.at(positions, self._weights(area)).reshape(len(positions), *shape)
+    def at(self, driver: Driver, extent: int, ends: Days) -> Floats:
+        """A driver at an extent's pixels on days [T, h, w]; see `Driver.at`."""
+        positions, shape = self.forcing.positions(ends), self.field.places[extent].shape
+        return driver.at(positions, self._weights(extent)).reshape(len(positions), *shape)
 
-    def of_station(self, station: str | None, area: int, ends: Days) -> Floats:
+    def of_station(self, station: str | None, extent: int, ends: Days) -> Floats:
         """The fixed driver by the rain of one station [T, 1, 1], or of the interpolated [T, h, w].
 
         Raises:
             RunError: The record has no such station.
         """
         if station is None:
-            return self.at(self.fixed, area, ends)
+            return self.at(self.fixed, extent, ends)
         ids = self.field.weather.ids
         if station not in ids:
             raise RunError(
@@ -184,33 +184,33 @@ class Drivers:
         weights = (np.arange(len(ids)) == ids.index(station)).astype(float)[None]
         return self.fixed.at(self.forcing.positions(ends), weights)[:, :, None]
 
-    def driving(self, weighed: Bank | None, station: str | None, area: int, ends: Days) -> Floats:
-        """What drives an area on days [T, h, w] or broadcastable to it: its bank, or the fixed driver of a station.
+    def driving(self, weighed: Bank | None, station: str | None, extent: int, ends: Days) -> Floats:
+        """What drives an extent on days [T, h, w] or broadcastable to it: its bank, or the fixed driver of a station.
 
         Raises:
             RunError: The bank names a driver, or the record lacks a station, that cannot be made.
         """
         if weighed is None:
-            return self.of_station(station, area, ends)
-        return weighed.driver({each.name: partial(self.at, each, area, ends) for each in self.many})
+            return self.of_station(station, extent, ends)
+        return weighed.driver({each.name: partial(self.at, each, extent, ends) for each in self.many})
 
     @cache  # noqa: B019 - lives as long as the drivers, a few for a command
-    def _weights(self, area: int) -> Floats:
-        """How the stations weigh at an area's pixels [P, S]; rows sum to 1."""
-        place, config = self.field.places[area], self.field.config
+    def _weights(self, extent: int) -> Floats:
+        """How the stations weigh at an extent's pixels [P, S]; rows sum to 1."""
+        place, config = self.field.places[extent], self.field.config
         pixels = np.column_stack([axis.ravel() for axis in np.meshgrid(place.x, place.y)])
         return inverse_distance_weights(self.field.station_xy, pixels, config.neighbours, config.power)
 
 
-def closed_form_areas(
+def closed_form_extents(
     source: Backscatter,
     drivers: Drivers,
     training: Booleans,
     seasons: Seasons,
     many: Sequence[Driver] = (),
     ends: Days | None = None,
-) -> list[Area]:
-    """The areas of a cube, to fit a closed form on: the driver fixed with few training dates, a bank with many.
+) -> list[Extent]:
+    """The extents of a cube, to fit a closed form on: the driver fixed with few training dates, a bank with many.
 
     Args:
         source: Labels.
@@ -229,13 +229,13 @@ def closed_form_areas(
     many = many or (drivers.many if weighs_bank(int(training.sum())) else ())
     retrievals = source.retrievals()
     station = None if many or not training.any() else _station(retrievals, drivers, training, seasons, ends)
-    areas = []
+    extents = []
     for number, retrieve in enumerate(retrievals):
         maps = {each.name: partial(drivers.at, each, number, ends) for each in many}
         fixed = drivers.of_station(station, number, ends)
         driven = replace(drive(retrieve, fixed, maps, training, seasons), station=station)
-        areas.append(Area(retrieve, driven, source.stack.working.grid.pixel))
-    return areas
+        extents.append(Extent(retrieve, driven, source.stack.working.grid.pixel))
+    return extents
 
 
 def _station(

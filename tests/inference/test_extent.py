@@ -1,4 +1,4 @@
-"""Maps of whole areas, on fields that are made up so that what must come out is known."""
+"""Maps of whole extents, on fields that are made up so that what must come out is known."""
 
 from dataclasses import replace
 
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from mlssm.config import WeatherConfig
 from mlssm.data.features import FeatureSource
-from mlssm.data.layers import AreaLayers
+from mlssm.data.layers import ExtentLayers
 from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
-from mlssm.inference.area import map_area
+from mlssm.inference.extent import map_extent
 from mlssm.models.convlstm import ConvLSTM
 from mlssm.models.prediction import Prediction
-from mlssm.weather.field import AreaPixels, WeatherField
+from mlssm.weather.field import ExtentPixels, WeatherField
 from mlssm.weather.stations import VARIABLES, StationWeather
 
 HEIGHT, WIDTH, STEPS = 61, 50, 3
@@ -30,10 +30,10 @@ def _features(slope: npt.NDArray[np.float32], stations: int) -> FeatureSource:
     names = tuple("ABC"[:stations])
     weather = StationWeather(days, names, place, place, np.zeros(stations), values)
     x, y = np.arange(WIDTH) * 90.0, 5000 - np.arange(HEIGHT) * 90.0
-    pixels = AreaPixels(x, y, np.zeros((HEIGHT, WIDTH), np.float32))
+    pixels = ExtentPixels(x, y, np.zeros((HEIGHT, WIDTH), np.float32))
     config = WeatherConfig(neighbours=8, power=2, min_coverage=0.75)
     field = WeatherField(weather, np.stack([place, place[::-1]], axis=1), (pixels,), config)
-    layers = AreaLayers({"slope": slope}, {})
+    layers = ExtentLayers({"slope": slope}, {})
     return FeatureSource(field, (layers,), SPEC)
 
 
@@ -56,8 +56,8 @@ def test_a_tiled_map_is_the_whole_one_away_from_where_tiles_meet(
     network: ConvLSTM, slope: npt.NDArray[np.float32]
 ) -> None:
     features = _features(slope, 3)
-    whole = map_area(network, features, 0, _moment(features), 64, 16)
-    tiled = map_area(network, features, 0, _moment(features), 32, 16)
+    whole = map_extent(network, features, 0, _moment(features), 64, 16)
+    tiled = map_extent(network, features, 0, _moment(features), 32, 16)
     # tiles begin at rows 0, 16, 29 and columns 0, 16, 18: up to 16 and from 48 on there is one alone
     for rows in (slice(0, 16), slice(48, None)):
         for cols in (slice(0, 16), slice(48, None)):
@@ -66,12 +66,12 @@ def test_a_tiled_map_is_the_whole_one_away_from_where_tiles_meet(
     assert whole.std() > 0.01
 
 
-def test_a_whole_area_in_one_tile_is_the_networks_own_map(network: ConvLSTM, slope: npt.NDArray[np.float32]) -> None:
+def test_a_whole_extent_in_one_tile_is_the_networks_own_map(network: ConvLSTM, slope: npt.NDArray[np.float32]) -> None:
     features = _features(slope, 3)
     inputs = features.patch(0, _moment(features), slice(None), slice(None))
     with torch.inference_mode():
         expected = network.eval()(torch.from_numpy(inputs.dynamic)[None], torch.from_numpy(inputs.static)[None]).ssm
-    found = map_area(network, features, 0, _moment(features), 64, 16)
+    found = map_extent(network, features, 0, _moment(features), 64, 16)
     # the network reaches 4 pixels: one for the inputs, one for each step's state
     inner = slice(4, -4), slice(4, -4)
     np.testing.assert_allclose(found[inner], expected[0, 0].numpy()[inner], atol=1e-6)
@@ -79,16 +79,16 @@ def test_a_whole_area_in_one_tile_is_the_networks_own_map(network: ConvLSTM, slo
 
 def test_the_edge_leaves_no_frame(network: ConvLSTM) -> None:
     features = _features(np.full((HEIGHT, WIDTH), 7, np.float32), stations=1)  # the same everywhere
-    ssm = map_area(network, features, 0, _moment(features), 64, 16)
+    ssm = map_extent(network, features, 0, _moment(features), 64, 16)
     assert np.ptp(ssm) < 1e-6
-    framed = map_area(network, features, 0, _moment(features), 64, 0)
+    framed = map_extent(network, features, 0, _moment(features), 64, 0)
     assert np.ptp(framed) > 1e-3, "without the margin there would be one"
 
 
 def test_dropout_is_off(network: ConvLSTM, slope: npt.NDArray[np.float32]) -> None:
     features = _features(slope, 3)
     network.train()
-    first, second = (map_area(network, features, 0, _moment(features), 32, 8) for _ in range(2))
+    first, second = (map_extent(network, features, 0, _moment(features), 32, 8) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
@@ -97,7 +97,7 @@ def test_a_pixel_without_an_input_has_no_value_and_is_filled_for_its_neighbours(
 ) -> None:
     slope[10:20, 30:33] = np.nan
     features = _features(slope, 3)
-    ssm = map_area(network, features, 0, _moment(features), 32, 8)
+    ssm = map_extent(network, features, 0, _moment(features), 32, 8)
     np.testing.assert_array_equal(np.isnan(ssm), np.isnan(slope))
     assert ssm.dtype == np.float32
 
@@ -106,7 +106,7 @@ def test_a_day_without_weather_that_is_needed_has_no_value(network: ConvLSTM, sl
     features = _features(slope, 3)
     window = features.field.weather.values.copy()
     window[1, :, VARIABLES.index("temperature")] = np.nan
-    assert np.isnan(map_area(network, features, 0, replace(_moment(features), window=window), 32, 8)).all()
+    assert np.isnan(map_extent(network, features, 0, replace(_moment(features), window=window), 32, 8)).all()
 
 
 class Corner(nn.Module):
@@ -122,5 +122,5 @@ class Corner(nn.Module):
 
 def test_every_tile_comes_to_its_place(slope: npt.NDArray[np.float32]) -> None:
     features = _features(slope, 3)
-    found = map_area(Corner(), features, 0, _moment(features), 20, 6)
+    found = map_extent(Corner(), features, 0, _moment(features), 20, 6)
     np.testing.assert_allclose(found, np.clip((slope - 5) / 3, 0, 1), rtol=1e-5, atol=1e-6)
