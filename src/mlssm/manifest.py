@@ -12,8 +12,8 @@ from mlssm.checksums import damaged, files_below, value_checksum
 from mlssm.config.area_file import FileProvenance
 from mlssm.errors import DataError
 
-# 3: with the files of each array, so that an incomplete copy shows, and the daily minimum of temperature
-FORMAT = 3
+# 4: the rectangles that images cover are called extents
+FORMAT = 4
 OWN = "checksum"  # the attribute that has the checksum of the others
 
 

@@ -192,8 +192,9 @@ def test_a_bundle_that_any_version_wrote_loads_and_predicts_the_same(number):
     assert restored.bundle.images.multilook_m == 90
 
 
-def test_a_response_that_any_version_kept_loads_and_predicts_the_same():
-    restored = restore(KEPT / "format_3")
+@pytest.mark.parametrize("number", [3, 4])
+def test_a_response_that_any_version_kept_loads_and_predicts_the_same(number):
+    restored = restore(KEPT / f"format_{number}")
     spec = restored.bundle.channels
     dynamic = torch.linspace(-1, 1, 2 * len(spec.dynamic) * 4).reshape(1, 2, len(spec.dynamic), 2, 2)
     static = torch.linspace(-1, 1, len(spec.static) * 4).reshape(1, len(spec.static), 2, 2)

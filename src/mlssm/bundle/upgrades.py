@@ -59,6 +59,15 @@ def _from_2(values: Values) -> Values:
     return {**values, "format": 3, "bundle": {**values["bundle"], "fitted": None}}
 
 
+def _from_3(values: Values) -> Values:
+    """Format 3 called the extents that a closed form was fitted on areas."""
+    fitted = values["bundle"]["fitted"]
+    forecaster = None if fitted is None else fitted["forecaster"]
+    if forecaster is not None:
+        forecaster["extents"] = forecaster.pop("areas")
+    return {**values, "format": 4}
+
+
 # from each format to the next
-UPGRADES: tuple[Callable[[Values], Values], ...] = (_from_1, _from_2)
+UPGRADES: tuple[Callable[[Values], Values], ...] = (_from_1, _from_2, _from_3)
 FORMAT = len(UPGRADES) + 1
