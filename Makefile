@@ -1,10 +1,11 @@
 # make train: virtual environment, install, and the main job on the simulated watershed.
 # make test: the same environment with the test extras, then the whole suite. make quick: without what is slow.
+# make docs: the documentation in build/site. make constraints: the versions that are installed, into constraints.txt.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test quick check clean
+.PHONY: train test quick check docs constraints clean
 
 train: $(VENV)/installed
 	$(BIN)/python train.py
@@ -19,6 +20,9 @@ check: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

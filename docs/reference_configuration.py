@@ -55,8 +55,15 @@ class Key:
 
 def keys(command: str) -> list[Key]:
     """The keys of a command, in the order of their types; those of models are apart, see `model_keys`."""
-    found = _keys(ROOTS[command], "", _comments(command), _defaults(command))
-    return [key for key in found if key.path.partition(".")[0] not in OF_MODELS]
+    notes, defaults = _comments(command), _defaults(command)
+    found = {key.path: key for key in _keys(ROOTS[command], "", notes, defaults)}
+    # what is not typed as it is written: the short form of a section, or a key that stands for several
+    for path in [path for path, value in defaults.items() if path not in found and not isinstance(value, dict)]:
+        if not any(path.startswith(f"{key}.") for key in found):
+            is_section = any(key.startswith(f"{path}.") for key in found)
+            allowed = "text, null or a section" if is_section else "text or null"
+            found[path] = Key(path, allowed, _yaml(defaults[path]), notes.get(path, ""))
+    return [key for key in found.values() if key.path.partition(".")[0] not in OF_MODELS]
 
 
 def model_keys() -> dict[str, list[Key]]:

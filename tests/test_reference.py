@@ -58,7 +58,7 @@ def test_every_key_that_is_composed_is_there(reference: ModuleType, composed: An
 def test_a_key_has_its_limits_default_and_meaning(reference: ModuleType) -> None:
     keys = {key.path: key for key in reference.keys("train")}
     assert keys["optimiser.batch_size"].allowed == "whole number, ≥ 1"
-    assert keys["evaluation.level"].allowed == "number, > 0 and < 1"
+    assert keys["evaluation.level"].allowed == "number, > 0.5 and < 1"
     assert keys["evaluation.level"].default == "0.95"
     assert keys["features.on_missing"].allowed == "`fill`, `drop`"
     assert keys["datamodule.grid.crs"].allowed == "text or null"
