@@ -24,6 +24,11 @@ check: $(VENV)/installed-test
 docs: $(VENV)/installed-test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
+constraints: $(VENV)/installed-test
+	@echo "# The versions that the suite was run with, Python 3.11 on Linux: pip install -c constraints.txt '.[test]'" > constraints.txt
+	@echo "# Made by: make constraints" >> constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable | grep -v ' @ ' | sed 's/+.*//' >> constraints.txt
+
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable .

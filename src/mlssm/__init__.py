@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mlssm.api import TrackedTraining, load_run, open_area, predict, train
 
-__version__ = "0.1.0"
+__version__: str  # the installed package's, which comes from git's tags
 PLUGINS = "MLSSM_PLUGINS"
 __all__ = ["TrackedTraining", "__version__", "load_run", "open_area", "predict", "train"]
 
@@ -40,7 +40,15 @@ def _import_plugins() -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """What `mlssm.api` has of this name."""
+    """The version, or what `mlssm.api` has of this name.
+
+    Raises:
+        PackageNotFoundError: The package is not installed, so that it has no version.
+    """
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mlssm")
     if name in __all__:
         return getattr(import_module("mlssm.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
