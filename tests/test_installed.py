@@ -60,6 +60,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
         path = REPOSITORY / name
         copy = shutil.copytree if path.is_dir() else shutil.copy
         copy(path, source / name, **({"symlinks": True} if path.is_dir() else {}))
+    # as a clone: what git tracks and its tag count, too
+    git = "git -c user.name=tests -c user.email=tests@localhost"
+    commands = "git init --quiet", "git add --all", f"{git} commit --quiet --message=all", f"{git} tag v7.8.9"
+    for command in commands:
+        subprocess.run(command.split(), cwd=source, check=True)
     checked("-c", f"from setuptools import build_meta; build_meta.build_sdist({str(built)!r})", cwd=source)
     shutil.rmtree(source)
     (archive,) = built.glob("*.tar.gz")
@@ -67,6 +72,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     (wheel,) = built.glob("*.whl")
     checked("-m", "pip", "install", *QUIET, "--no-index", "--target", site, wheel, cwd=built)
     return Installed(site, empty)
+
+
+def test_the_version_is_that_of_gits_tag(installed: Installed) -> None:
+    (info,) = installed.site.glob("mlssm-*.dist-info")
+    assert PathDistribution(info).version == "7.8.9"
 
 
 def contents(folder: Path, pattern: str = "*") -> dict[Path, bytes]:
@@ -94,7 +104,7 @@ def test_it_trains_and_predicts_in_an_empty_folder(installed: Installed, tmp_pat
     here = Installed(installed.site, tmp_path)
     trained = here.run("mlssm-train", *QUICK, seconds=300)
     assert trained.returncode == 0, trained.stderr
-    assert "MLflow run " in trained.stdout or "predict.py run=" in trained.stdout
+    assert "\nMap a day: mlssm-predict run=" in trained.stdout
     assert {path.name for path in tmp_path.iterdir()} == {"data", "mlruns"}
     mapped = here.run("mlssm-predict", "dates=[2021-01-05]", seconds=300)
     assert mapped.returncode == 0, mapped.stderr

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mlssm.bundle import Bundle
-    from mlssm.inference.mapper import Mapper
+    from mlssm.inference.opened import Place
     from mlssm.tracking.find import Run
 
 Told = str | Mapping[str, object]
-Opened = dict[tuple[str, ...], tuple["PredictConfig", "Mapper"]]  # by the overrides of `predict_map`
+Places = dict[tuple[str, ...], tuple["PredictConfig", "Place"]]  # by the overrides of `predict_map`
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class TrackedTraining:
         run_id: The MLflow run's id, which `python predict.py run=<id>` takes.
         name: The run's name.
         status: FINISHED, FAILED, KILLED or RUNNING.
+        verdict: Whether the model is better than the best baseline, a sentence; empty where it was not scored.
+        warnings: What to beware of in its scores and maps, a sentence each.
         metrics: Last value of each metric, e.g. `metrics["test/natural/r2"]`; SSM units, 0..1.
         parameters: Every key of the configuration, as text, e.g. `parameters["model.lag"]`.
         tracking: Overrides that say where runs are kept, as they were given.
@@ -55,10 +57,12 @@ class TrackedTraining:
     run_id: str
     name: str
     status: str
+    verdict: str
+    warnings: tuple[str, ...]
     metrics: dict[str, float] = field(repr=False)
     parameters: dict[str, str] = field(repr=False)
     tracking: tuple[str, ...] = field(repr=False)
-    _mappers: Opened = field(default_factory=dict, repr=False, compare=False)
+    _places: Places = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def model(self) -> Bundle:
@@ -89,11 +93,11 @@ class TrackedTraining:
         from mlssm.tracking.find import artifact
         from mlssm.tracking.opening import open_store
 
-        config = _predict_config([*self.tracking, {"dates": ["2000-01-01"]}])
+        config = _predict_config([*self.tracking])
         return artifact(open_store(config.tracking), self.run_id, path)
 
     def predict_map(self, day: str, *overrides: Told, **keys: object) -> xr.DataArray:
-        """The map of a day, in memory; nothing is written but the area's cube, where that is not there yet.
+        """The map of a day, in memory; no file of it is kept, but the area's cube is, where it was not there yet.
 
         The model and its area are opened with the first map, and kept for further days under the same overrides.
 
@@ -115,14 +119,16 @@ class TrackedTraining:
         told = _overrides(overrides, keys)
         with slow_imports():
             from mlssm.jobs.array_map import day_array
-            from mlssm.jobs.predict import load_mapper
+            from mlssm.jobs.open_run import check_fit, find_place
             from mlssm.mapping.days import parse_days
-        if told not in self._mappers:
-            config = _predict_config([*self.tracking, *told, {"run": self.run_id, "dates": [day]}])
-            self._mappers[told] = config, load_mapper(config)
-        config, mapper = self._mappers[told]
         (date,) = parse_days((day,))
-        return day_array(mapper, config, np.datetime64(date, "D"))
+        if told not in self._places:
+            config = _predict_config([*self.tracking, *told, {"run": self.run_id}])
+            place = find_place(config, None)
+            check_fit(place.opened())
+            self._places[told] = config, place
+        config, place = self._places[told]
+        return day_array(place, config, np.datetime64(date, "D"))
 
 
 def train(*overrides: Told, **keys: object) -> TrackedTraining:
@@ -211,12 +217,14 @@ def load_run(run: str = "latest", *overrides: Told, **keys: object) -> TrackedTr
     from mlssm.tracking.opening import open_store
 
     told = _overrides(overrides, keys)
-    config = _predict_config([*told, {"run": run, "dates": ["2000-01-01"]}])
+    config = _predict_config([*told, {"run": run}])
     return _training(find_run(open_store(config.tracking), config.run), told)
 
 
 def _training(run: Run, tracking: tuple[str, ...]) -> TrackedTraining:
-    return TrackedTraining(run.run_id, run.name, run.status, run.metrics, run.params, tracking)
+    return TrackedTraining(
+        run.run_id, run.name, run.status, run.verdict, run.warnings, run.metrics, run.params, tracking
+    )
 
 
 def _predict_config(told: Sequence[Told]) -> PredictConfig:

@@ -106,8 +106,9 @@ def change(folder: Path, **values) -> None:
 
 
 def test_a_newer_format_asks_for_an_update(saved):
-    change(saved, format=4, another_key=1)
-    with pytest.raises(RunError, match="bundle format 4, this version reads up to 3; update mlssm"):
+    newer = upgrades.FORMAT + 1
+    change(saved, format=newer, another_key=1)
+    with pytest.raises(RunError, match=f"bundle format {newer}, this version reads up to {newer - 1}; update mlssm"):
         load(saved)
 
 
@@ -203,7 +204,7 @@ def test_a_response_that_any_version_kept_loads_and_predicts_the_same(number):
     expected = torch.tensor([[0.36521518, 0.37398934], [0.38276348, 0.39153761]])
     torch.testing.assert_close(found.mean[0, 0], expected, rtol=0, atol=1e-6)
     forecaster = Forecaster.restored(restored.fitted["forecaster"])
-    assert float(forecaster.areas[0].form.forecast(np.array(1.0)).mean()) == pytest.approx(0.633884, abs=1e-6)
+    assert float(forecaster.extents[0].form.forecast(np.array(1.0)).mean()) == pytest.approx(0.633884, abs=1e-6)
     assert forecaster.population.form.forecast(np.array(1.0)).item() == pytest.approx(0.633444, abs=1e-6)
     assert forecaster.phi == pytest.approx(0.258988, abs=1e-6)
     assert restored.fitted["retrieval"] is not None

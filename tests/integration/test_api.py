@@ -14,6 +14,7 @@ from pyproj import CRS
 import mlssm
 from mlssm.cube import Cube
 from mlssm.errors import DataError, RunError
+from mlssm.mapping.arrays import map_array
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +34,7 @@ def test_a_run_is_told_as_mlflow_has_it(inside: Any) -> None:
     project, run = inside
     kept = project.client.get_run(run.run_id)
     assert (run.status, run.metrics, run.parameters) == ("FINISHED", kept.data.metrics, kept.data.params)
+    assert run.verdict == kept.data.tags["mlssm.verdict"] != ""
     assert "metrics" not in repr(run)
     assert (run.model.model.title, run.model.window.lag, run.model.pixel_m) == ("ConvLSTM", 2, 90)
     assert run.report.is_relative_to(project.folder / "mlruns")  # not a copy
@@ -51,19 +53,30 @@ def test_a_map_in_memory_is_the_map_that_predict_writes(inside: Any, tmp_path: P
         np.testing.assert_array_equal(found.values, source.read())
         assert CRS.from_wkt(found.spatial_ref.attrs["crs_wkt"]) == CRS.from_user_input(source.crs)
         assert (found.x[0], found.y[0]) == source.xy(0, 0)
-        assert found.attrs.items() <= source.tags().items() | {("date", DAY)}
-    assert list(found.description.values)[1:] == list(_descriptions(path))[1:]
+        assert found.attrs == source.tags()
+        assert tuple(found.description.values) == source.descriptions
 
 
-def _descriptions(path: Path) -> tuple[str, ...]:
-    with rasterio.open(path) as source:
-        return tuple(source.descriptions)
+def test_bytes_are_unpacked(inside: Any, tmp_path: Path) -> None:
+    _, run = inside
+    whole = run.predict_map(DAY)
+    (path,) = mlssm.predict({"products.uint8": True}, run=run.run_id, dates=[DAY], output=tmp_path)
+    packed = map_array(path)
+    assert packed.dtype == np.float32
+    np.testing.assert_allclose(packed.sel(band="ssm"), whole.sel(band="ssm"), atol=0.0026)
+    np.testing.assert_array_equal(packed.sel(band="flags"), whole.sel(band="flags"))
+
+
+def test_a_map_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ssm_20230101.tif").write_text("no map")
+    with pytest.raises(DataError, match=r"ssm_20230101.tif cannot be read .* give a map that predict wrote"):
+        map_array(tmp_path / "ssm_20230101.tif")
 
 
 def test_further_days_use_the_model_that_is_open(inside: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     _, run = inside
     first = run.predict_map(DAY, level=0.5)
-    monkeypatch.setattr("mlssm.jobs.predict.load_mapper", None)
+    monkeypatch.setattr("mlssm.jobs.open_run.find_place", None)
     second = run.predict_map("2021-01-06", level=0.5)
     assert second.attrs["date"] == "2021-01-06"
     assert not np.array_equal(first.sel(band="ssm"), second.sel(band="ssm"), equal_nan=True)

@@ -22,6 +22,7 @@ class ProductsConfig(Strict):
         road_width_m: That lines are given.
         netcdf: All days in one file.
         lhasa: Each day on the grid of LHASA, 30 arc-seconds.
+        uint8: Whether maps are packed into bytes: a quarter of the size, in steps of 0.005.
         root_zone_days: T of the soil water index of the root zone, which is written for each day.
     """
 
@@ -31,14 +32,18 @@ class ProductsConfig(Strict):
     road_width_m: float = Positive
     netcdf: bool
     lhasa: bool
+    uint8: bool = False
     root_zone_days: float | None = Field(gt=0)
 
 
 class PredictConfig(Strict):
-    """Everything that `predict.py` is told."""
+    """Everything that `predict.py` is told.
+
+    `dates` that are null are the last day that the weather reaches.
+    """
 
     run: str = Field(min_length=1)
-    dates: tuple[str, ...] | str
+    dates: tuple[str, ...] | str | None
     output: Path
     products: ProductsConfig
     level: float = Field(default=0.9, gt=0, lt=1)
@@ -53,6 +58,7 @@ class PredictConfig(Strict):
     tracking: TrackingConfig
     dask: DaskConfig = DaskConfig()
     on_bad_file: Literal["error", "skip"]
+    overwrite: bool = False
 
     @field_validator("layers", mode="before")
     @classmethod
@@ -62,6 +68,8 @@ class PredictConfig(Strict):
     @field_validator("dates", mode="before")
     @classmethod
     def _dates_are_text(cls, dates: Any) -> Any:
+        if dates is None:
+            return None
         parts = [dates] if isinstance(dates, str) else dates
         if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
             raise ValueError("write dates as '[2023-01-01,2023-01-02]' or 2023-01-01/2023-01-31")

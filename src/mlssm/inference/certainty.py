@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,10 @@ class ExtentCertainty:
         if found.calibration is None:
             log.warning(NO_INTERVALS)
         return found
+
+    def part(self, extent: int, rows: slice, cols: slice) -> ExtentCertainty:
+        """The same of a part of one extent's pixels."""
+        return replace(self, spans=[self.spans[extent][rows, cols]])
 
     def of(self, found: ExtentMap, extent: int, moment: Moment, wanted: Wanted) -> Sure | None:
         """Intervals and probabilities of an extent's map; None without a calibration."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlssm.config import PredictConfig
-from mlssm.inference.mapper import Mapper
+from mlssm.inference.opened import Opened
 from mlssm.jobs.viewer import write_viewer
 from mlssm.mapping.list import DayMap, list_maps
 from mlssm.mapping.products.style import write_style
@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 ZONES, NETCDF, LHASA = "zones", "ssm.nc", "lhasa"
 
 
-def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig) -> None:
+def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig) -> None:
     """Write the products that were asked for, and say where they are.
 
     Args:
-        mapper: What made the maps.
+        opened: What made the maps.
         paths: The maps.
         config: Which products.
 
@@ -30,7 +30,7 @@ def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig)
         DataError: One cannot be made; the maps stay.
     """
     maps, folder, wanted, polygons = list_maps(paths), config.output, config.products, None
-    place = mapper.cube.path.stem.rpartition("-")[0]
+    place = opened.cube.path.stem.rpartition("-")[0]
     for each in maps:
         write_style(each.path)
     if wanted.stac:
@@ -49,12 +49,12 @@ def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig)
     if wanted.root_zone_days is not None:
         from mlssm.mapping.products.root_zone import write_root_zone
 
-        cube = mapper.cube
+        cube = opened.cube
         _say(*write_root_zone(maps, cube.grid, cube.extents, folder, wanted.root_zone_days))
     if wanted.zones is not None:
         polygons = _write_zones(maps, config, wanted.zones)
     if wanted.viewer:
-        write_viewer(mapper, maps, folder, f"Soil moisture, {place}", polygons)
+        write_viewer(opened, maps, folder, f"Soil moisture, {place}", polygons)
 
 
 def _write_zones(maps: Sequence[DayMap], config: PredictConfig, path: Path) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlssm.config.retrieval import channel_title
 from mlssm.errors import RunError
+from mlssm.markdown import markdown
 from mlssm.tracking.find import Run, download
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.tags import BUNDLE, SEASONS
@@ -26,8 +27,8 @@ LAG, TRIAL = "model.lag", "trial.number"
 MOST_SERIES = 8  # lines that can be told apart in one figure
 
 
-def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> None:
-    """Write a sweep's summary to its parent run.
+def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> str:
+    """Write a sweep's summary to its parent run, and return what its description is to say of it, Markdown.
 
     Args:
         comparison: `paper_table`, `leakage` and `benchmark`: tables, figures and page of that experiment; `children`:
@@ -40,15 +41,14 @@ def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> None:
         RunError: What a child kept cannot be read.
     """
     if not runs:
-        return
+        return ""
     if comparison == "children":
-        _log_lags(parent, runs)
+        lags = _log_lags(parent, runs)
         _log_differences(parent, runs)
-        return
+        return lags
     if comparison == "benchmark":
-        _log_artifacts(parent, _benchmark(parent, runs))
-        return
-    _log_artifacts(parent, _artifacts(comparison, _children(parent, runs), runs))
+        return _log_artifacts(parent, _benchmark(parent, runs))
+    return _log_artifacts(parent, _artifacts(comparison, _children(parent, runs), runs))
 
 
 def _artifacts(comparison: str, children: Children, runs: Sequence[Run]) -> Artifacts:
@@ -98,7 +98,7 @@ def _channel(run: Run) -> str:
     return channel_title({name: weight for name, weight in weights.items() if weight > 0})
 
 
-def _log_artifacts(parent: TrackedRun, artifacts: Artifacts) -> None:
+def _log_artifacts(parent: TrackedRun, artifacts: Artifacts) -> str:
     from mlssm.evaluation.page import render
 
     for table in artifacts.tables:
@@ -109,6 +109,7 @@ def _log_artifacts(parent: TrackedRun, artifacts: Artifacts) -> None:
     parent.log_text(artifacts.summary + "\n", "summary.txt")
     for paragraph in artifacts.summary.split("\n\n"):
         log.info("%s", paragraph)
+    return f"[report.html]({parent.artifact_link('report.html')})\n\n{artifacts.summary}"
 
 
 def _children(parent: TrackedRun, runs: Sequence[Run]) -> Children:
@@ -135,27 +136,37 @@ def _table(parent: TrackedRun, run: Run, name: str) -> pd.DataFrame:
         return pd.read_csv(download(parent.store, run.run_id, name, Path(folder)))
 
 
-def _log_lags(parent: TrackedRun, runs: Sequence[Run]) -> None:
-    from mlssm.tracking.comparison import changed_parameters, compare
+def _log_lags(parent: TrackedRun, runs: Sequence[Run]) -> str:
+    """The scores by lag as table and figure, where it was varied; and the table in few columns, Markdown."""
+    from mlssm.tracking.comparison import changed_parameters
 
-    changed = changed_parameters(runs)
-    if LAG not in changed or any(TRIAL in run.params for run in runs):  # a search's figures are its own
-        return
-    table = compare(runs)
-    others = [key for key in changed if key not in (LAG, "seed")]
-    table["series"] = [" ".join(str(run.params[key]) for key in others if key in run.params) for run in runs]
-    if table["series"].nunique() > MOST_SERIES:
-        log.info("figures/lags.png is not drawn: %d combinations beside the lag", table["series"].nunique())
-        return
+    changed, whole = changed_parameters(runs), _whole(runs)
+    if LAG not in changed or not whole or any(TRIAL in run.params for run in runs):  # a search's figures are its own
+        return ""
+    from mlssm.evaluation.experiments.lags import LagRun, lag_summary, lag_table
     from mlssm.evaluation.figures import scores_by_lag
 
-    table["lag"] = table[LAG].astype("Float64")
-    parent.log_figure(scores_by_lag(table[table["lag"].notna()], "Scores by antecedent window"), "figures/lags.png")
+    others = [key for key in changed if key not in (LAG, "seed")]
+    series = [" ".join(run.params[key] for key in others if key in run.params) for run in whole]
+    found = [
+        LagRun(float(run.params[LAG]), name, _scores(parent, run)) for run, name in zip(whole, series, strict=True)
+    ]
+    table = lag_table(found)
+    parent.log_table(table, "lags")
+    if len(set(series)) > MOST_SERIES:
+        log.info("figures/lags.png is not drawn: %d combinations beside the lag", len(set(series)))
+    else:
+        parent.log_figure(scores_by_lag(table, "Scores by antecedent window"), "figures/lags.png")
+    return f"Test scores by lag (days):\n\n{markdown(lag_summary(table))}"
+
+
+def _whole(runs: Sequence[Run]) -> list[Run]:
+    """Those that have everything: a model, or all their seasons."""
+    return [run for run in runs if BUNDLE in run.tags or SEASONS in run.tags]
 
 
 def _log_differences(parent: TrackedRun, runs: Sequence[Run]) -> None:
-    # a run with a model, or with all its seasons, is a run that has everything
-    finished = [run for run in runs if BUNDLE in run.tags or SEASONS in run.tags]
+    finished = _whole(runs)
     if len(finished) < 2:
         return
     from mlssm.evaluation.experiments.differences import Scored, differences  # which takes seconds

@@ -16,10 +16,11 @@ from mlssm.data.assemble import assemble
 from mlssm.distributed.group import check_processes
 from mlssm.errors import Pruned
 from mlssm.evaluation.evaluate import Evaluation
+from mlssm.evaluation.why.gradients import check_captum
 from mlssm.jobs.area import open_area
-from mlssm.jobs.artifacts import print_scores
 from mlssm.jobs.continuation import FOLDS, TrainingJob, find_job
 from mlssm.jobs.each_season import train_each_season
+from mlssm.jobs.ending import print_ending
 from mlssm.jobs.labels import report_labels
 from mlssm.jobs.outcome import Outcome
 from mlssm.jobs.seeds import train_seeds
@@ -73,6 +74,8 @@ def train(
         return report_labels(store, config, values, folder, parent)
     told = list(HydraConfig.get().overrides.task) if overrides is None else overrides
     job = find_job(store, _taken_up(config, earlier), values, folder, told)
+    if job.config.evaluation.why.gradients:
+        check_captum()
     check_processes(job.config)
     cube = open_area(job.config.datamodule, job.config.on_bad_file, job.config.weather)
     run: TrackedRun | None = None
@@ -89,7 +92,7 @@ def train(
 def _train(cube: Cube, job: TrainingJob, run: TrackedRun | None) -> Outcome:
     outcome, evaluation = _outcome(cube, job, run)
     if run is not None and evaluation is not None:
-        print_scores(evaluation, run)
+        print_ending(evaluation, run, cube, job.config)
     return outcome
 
 

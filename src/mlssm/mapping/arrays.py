@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
+import rasterio.errors
 import xarray as xr
 from pyproj import CRS
 
 from mlssm.cube import STATION_PROPERTIES, Cube
 from mlssm.cube_writer import GRID_MAPPING
+from mlssm.errors import DataError
 from mlssm.grid import Grid
-from mlssm.mapping.geotiff import Band, Block
+from mlssm.mapping.geotiff import NAME_TAG
 
 PACKED = ("backscatter", "incidence", "ndvi")  # as int16; float32 holds their steps
 TOLD = ("mlssm", "digest", "crs", "pixel", "time_zone", "looks")  # of the cube's attributes; the others are for itself
@@ -47,34 +51,37 @@ def cube_dataset(cube: Cube) -> xr.Dataset:
     return found
 
 
-def map_array(
-    bands: Mapping[str, Sequence[Block]], about: Sequence[Band], grid: Grid, attributes: Mapping[str, Any]
-) -> xr.DataArray:
-    """A day's map on its whole grid.
+def map_array(path: Path) -> xr.DataArray:
+    """A map that `predict.py` wrote, whole, in memory.
 
     Args:
-        bands: Windows of the grid with their values, by the band's name; the first is `ssm`.
-        about: Description and unit of the bands beside `ssm`.
-        grid: Of the extent.
-        attributes: What the map says of itself.
+        path: The GeoTIFF of a day.
 
     Returns:
-        float32 [band, y, x], NaN where nothing is mapped. Pixel centres in metres; `spatial_ref` has the CRS.
+        float32 [band, y, x], NaN where nothing is mapped; bands by their names, with a description each. Pixel centres
+        in metres; `spatial_ref` has the CRS. The attributes are the file's tags.
+
+    Raises:
+        DataError: The file cannot be read.
     """
-    values = np.full((len(bands), *grid.shape), np.nan, np.float32)
-    for layer, blocks in zip(values, bands.values(), strict=True):
-        for window, block in blocks:
-            layer[window.slices] = block
+    try:
+        with rasterio.open(path) as file:
+            values = file.read(masked=True).astype(np.float32).filled(np.nan)
+            values *= np.array(file.scales, np.float32)[:, None, None]
+            names = [file.tags(band)[NAME_TAG] for band in file.indexes]
+            grid = Grid(file.crs.to_wkt(), file.transform @ (0, 0), file.res[0], *file.shape)
+            about, tags = list(file.descriptions), file.tags()
+    except rasterio.errors.RasterioIOError as error:
+        raise DataError(f"{path} cannot be read ({error}); give a map that predict wrote") from error
     x, y = grid.centres(grid.full)
-    said = {band.name: band.description for band in about}
     coordinates = {
-        "band": list(bands),
-        "description": ("band", [said.get(name, "surface soil moisture, relative") for name in bands]),
+        "band": names,
+        "description": ("band", about),
         "y": ("y", y, {"units": "m", "standard_name": "projection_y_coordinate"}),
         "x": ("x", x, {"units": "m", "standard_name": "projection_x_coordinate"}),
         GRID_MAPPING: ((), np.int32(0), _place(grid)),
     }
-    found = xr.DataArray(values, coordinates, ("band", "y", "x"), "map", dict(attributes))
+    found = xr.DataArray(values, coordinates, ("band", "y", "x"), "map", tags)
     found.encoding["grid_mapping"] = GRID_MAPPING
     return found
 

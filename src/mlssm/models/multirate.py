@@ -49,6 +49,10 @@ class MultirateSettings(ModelSettings):
         """What the fusion reaches."""
         return self.kernel // 2
 
+    def reach(self, steps: int) -> int | None:
+        """The fusion's kernel, and from there the nearer two cells along each axis, of which one may lie farther."""
+        return self.kernel // 2 + 3 * self.ratio // 2
+
     def build(self, channels: Channels, *, spread: bool) -> nn.Module:
         """The network for these channels; with `spread` it has a second head."""
         return self.network(channels, spread=spread)

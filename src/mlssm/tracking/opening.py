@@ -17,6 +17,7 @@ from mlssm.tracking.failures import reason_of, short_requests
 from mlssm.tracking.leftovers import send_leftovers
 from mlssm.tracking.sqlite import ARTIFACTS, exclusive, relocate_artifacts, sqlite_path
 from mlssm.tracking.store import Store
+from mlssm.tracking.tags import NOTE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -138,7 +139,7 @@ def _create_experiment(client: MlflowClient, name: str, artifacts: str | None) -
     """Create it with a view of the charts that matter, which its description leads to."""
     view = {charts.TAG: charts.saved_view(time.time_ns() // 1_000_000)}
     found = str(client.create_experiment(name, artifact_location=artifacts, tags=view))
-    client.set_experiment_tag(found, charts.NOTE, charts.description(found))
+    client.set_experiment_tag(found, NOTE, charts.description(found))
     return found
 
 
