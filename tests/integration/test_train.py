@@ -152,13 +152,13 @@ def test_the_run_keeps_figures_tables_and_a_bundle_that_loads(trained: Any, tmp_
 
 
 @pytest.fixture(scope="module")
-def again(trained: Any, tiny: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+def again(trained: Any, tiny: tuple[str, ...], thorough: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     """The same training once more, by a process of its own, after the truth was deleted."""
     project, _ = trained
     shutil.rmtree(project.folder / "data" / "simulated" / "truth.zarr")
     script = Path(__file__).resolve().parents[2] / "train.py"
     done = subprocess.run(
-        [sys.executable, str(script), *tiny], cwd=project.folder, capture_output=True, text=True, check=False
+        [sys.executable, str(script), *tiny, *thorough], cwd=project.folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done
@@ -197,7 +197,7 @@ def test_a_process_of_its_own_prints_the_table_and_no_warning(trained: Any, agai
 
 def test_torchrun_keeps_one_run(trained: Any, tiny: tuple[str, ...]) -> None:
     project, _ = trained
-    script = Path(__file__).resolve().parents[2] / "train.py"
+    script = Path(__file__).with_name("without_figures.py")
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
     two = ("trainer=ddp", "trainer.devices=2", "trainer.max_epochs=1", "tracking.experiment=torchrun")
     command = [sys.executable, *torchrun, str(script), *tiny, *two, "trainer.accelerator=cpu"]

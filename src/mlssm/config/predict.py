@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from mlssm.config.base import Positive, Strict
 from mlssm.config.dask import DaskConfig
 from mlssm.config.tracking import TrackingConfig
+from mlssm.config.warning import WarningConfig
 
 
 class ProductsConfig(Strict):
@@ -24,6 +25,7 @@ class ProductsConfig(Strict):
         lhasa: Each day on the grid of LHASA, 30 arc-seconds.
         uint8: Whether maps are packed into bytes: a quarter of the size, in steps of 0.005.
         root_zone_days: T of the soil water index of the root zone, which is written for each day.
+        warning: Thresholds of the warning layer, which is written for each day.
     """
 
     viewer: bool
@@ -34,6 +36,7 @@ class ProductsConfig(Strict):
     lhasa: bool
     uint8: bool = False
     root_zone_days: float | None = Field(gt=0)
+    warning: WarningConfig | None = None
 
 
 class PredictConfig(Strict):
@@ -81,6 +84,18 @@ class PredictConfig(Strict):
         if len(set(thresholds)) < len(thresholds):
             raise ValueError("a threshold is given twice; name each once")
         return thresholds
+
+    @model_validator(mode="after")
+    def _warnings_have_their_probability(self) -> Self:
+        rules = self.products.warning
+        if rules is None:
+            return self
+        if self.intervals == "none":
+            raise ValueError("products.warning needs probabilities, and intervals=none leaves them out")
+        if rules.ssm not in self.thresholds:
+            shown = ", ".join(f"{value:g}" for value in (*self.thresholds, rules.ssm))
+            raise ValueError(f"products.warning.ssm={rules.ssm:g} is none of thresholds; set thresholds=[{shown}]")
+        return self
 
     @model_validator(mode="after")
     def _overlap_is_smaller_than_tile(self) -> Self:

@@ -12,6 +12,8 @@ from mlssm.data.moment import Moment, PrefitMaps
 from mlssm.data.spec import FeatureSpec
 from mlssm.grid import Floats, carried_on, cut_off, from_first, within
 from mlssm.response.memory import MEMORY
+from mlssm.retrieval.bands import bands
+from mlssm.scratch import scratch
 from mlssm.variables import AVAILABLE, is_of_kind, source_of, transformed
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
@@ -155,19 +157,23 @@ class FeatureSource:
 
     def _fixed_channels(self, extent: ExtentLayers, height: int, width: int) -> tuple[Array, npt.NDArray[np.bool_]]:
         """All static channels scaled, those of a date still 0; and where none is missing that has to be there."""
-        channels = np.zeros((len(self.spec.static), height, width), np.float32)
+        channels: Array = scratch((len(self.spec.static), height, width), np.float32)
         usable = np.ones((height, width), bool)
+        for rows in bands((height, width), len(self.spec.static) + 1):
+            self._fill_fixed(channels[:, rows], usable[rows], {name: part[rows] for name, part in extent.fixed.items()})
+        return channels, usable
+
+    def _fill_fixed(self, channels: Array, usable: npt.NDArray[np.bool_], fixed: PrefitMaps) -> None:
         for position, name in enumerate(self.spec.static):
-            if name in extent.fixed:
-                channels[position] = self._scaled(name, extent.fixed[name])
+            if name in fixed:
+                channels[position] = self._scaled(name, fixed[name])
                 if source_of(name) + AVAILABLE not in self.spec.static:
-                    usable &= np.isfinite(extent.fixed[name])
+                    usable &= np.isfinite(fixed[name])
             elif name.endswith(AVAILABLE):
                 source = name.removesuffix(AVAILABLE)
-                parts = [values for key, values in extent.fixed.items() if source_of(key) == source]
+                parts = [values for key, values in fixed.items() if source_of(key) == source]
                 if parts:  # else it is of a date
                     channels[position] = np.isfinite(np.stack(parts)).all(axis=0)
-        return channels, usable
 
     def _scaled(self, name: str, values: Array) -> Array:
         mean, std = self._scale[name]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -12,9 +13,10 @@ import numpy.typing as npt
 from mlssm.cube import NDVI_SCALE, Cube, pack
 from mlssm.data.dated import DatedLayer, Days, filled_from_the_past, latest_before
 from mlssm.grid import Window
-from mlssm.retrieval.multilook import block_mean
-from mlssm.retrieval.stack import whole_blocks
+from mlssm.retrieval.averaged import averaged
+from mlssm.retrieval.bands import bands
 from mlssm.retrieval.working_grid import WorkingGrid
+from mlssm.scratch import scratch
 from mlssm.variables import AGE, of_kind
 from mlssm.weather.field import ExtentPixels
 
@@ -22,7 +24,6 @@ Array = npt.NDArray[np.float32]
 # a block with a value in this share of its pixels has one
 MIN_VALID_FRACTION = 0.5
 NDVI = "ndvi"
-ROWS = 512  # that are read at once
 
 
 @dataclass(frozen=True)
@@ -116,16 +117,15 @@ class _Part:
     def fine(self) -> Window:
         return self.cube.extents[self.number].intersection(self.window.refine(self.working.factor))
 
-    def averaged(self, values: Array) -> Array:
-        factor = self.working.factor
-        return block_mean(whole_blocks(values, self.fine, self.window.refine(factor)), factor, MIN_VALID_FRACTION)[0]
+    def averaged(self, read: Callable[[Window], Array]) -> Array:
+        return averaged(read, self.fine, self.window, self.working.factor, MIN_VALID_FRACTION)
 
 
 def _place(extent: _Part) -> ExtentPixels:
     x, y = extent.working.grid.centres(extent.window)
     if "elevation" not in extent.cube.manifest.features:
         return ExtentPixels(x, y, np.full(extent.window.shape, np.nan, np.float32))
-    return ExtentPixels(x, y, extent.averaged(extent.cube.static("elevation", extent.fine)))
+    return ExtentPixels(x, y, extent.averaged(partial(extent.cube.static, "elevation")))
 
 
 def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classes"]) -> list[str]:
@@ -136,25 +136,31 @@ def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classe
 def _layers(
     extent: _Part, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]], since: np.datetime64 | None
 ) -> ExtentLayers:
-    cube, fine = extent.cube, extent.fine
-    fixed = {name: extent.averaged(cube.static(name, fine)) for name in _there(cube, features, "fixed")}
+    cube = extent.cube
+    fixed = {name: extent.averaged(partial(cube.static, name)) for name in _there(cube, features, "fixed")}
     for source, names in classes.items():
-        codes = cube.static(source, fine)
         for code, name in names.items():
-            share = np.where(np.isnan(codes), np.nan, (codes == code).astype(np.float32))
-            fixed[f"{source}_{name}"] = extent.averaged(share)
+            fixed[f"{source}_{name}"] = extent.averaged(partial(_share, cube, source, code))
     wanted = [item.name for item in of_kind("dated") if {item.name, item.name + AGE} & set(features)]
     dated = {name: _dated(extent, name, since) for name in wanted if len(cube.dated_days(name))}
     channels = (channel for name in dated for channel in (name, name + AGE) if channel in features)
     return ExtentLayers(fixed, dated, tuple(channels))
 
 
+def _share(cube: Cube, source: str, code: int, part: Window) -> Array:
+    """1 where a class is, 0 where another one is."""
+    codes = cube.static(source, part)
+    return np.where(np.isnan(codes), np.float32(np.nan), (codes == code).astype(np.float32))
+
+
 def _dated(extent: _Part, name: str, since: np.datetime64 | None) -> DatedLayer:
     days, scale = extent.cube.dated_days(name), NDVI_SCALE if name == NDVI else None
     gap_days = extent.cube.manifest.gap_days.get(name, 0)
     first = 0 if since is None else _first_image(days, since, gap_days)
-    images = [extent.averaged(extent.cube.dated(name, image, extent.fine)) for image in range(first, len(days))]
-    stored = np.stack(images) if scale is None else np.stack([pack(values, scale) for values in images])
+    stored = scratch((len(days) - first, *extent.window.shape), np.float32 if scale is None else np.int16)
+    for image, kept in enumerate(stored, first):
+        values = extent.averaged(partial(extent.cube.dated, name, image))
+        kept[...] = values if scale is None else pack(values, scale)
     return filled_from_the_past(DatedLayer(days[first:], stored, scale), gap_days)
 
 
@@ -167,13 +173,10 @@ def _first_image(days: Days, since: np.datetime64, gap_days: int) -> int:
 
 def _classes(cube: Cube, name: str) -> dict[int, str]:
     """The classes that a cube has of a source: of each code its name, or the code itself."""
-    codes = [np.unique(cube.static(name, band)) for extent in cube.extents for band in _bands(extent)]
-    found = np.unique(np.concatenate(codes))
+    parts = ((extent, rows) for extent in cube.extents for rows in bands(extent.shape))
+    windows = (
+        Window(extent.row + rows.start, extent.col, rows.stop - rows.start, extent.width) for extent, rows in parts
+    )
+    found = np.unique(np.concatenate([np.unique(cube.static(name, window)) for window in windows]))
     names = cube.manifest.classes.get(name, {})
     return {int(code): names.get(int(code), str(int(code))) for code in found[np.isfinite(found)]}
-
-
-def _bands(extent: Window) -> list[Window]:
-    """An extent in bands of rows, so that memory stays bounded by its width."""
-    starts = range(extent.row, extent.row + extent.height, ROWS)
-    return [Window(row, extent.col, min(ROWS, extent.row + extent.height - row), extent.width) for row in starts]

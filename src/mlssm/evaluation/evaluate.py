@@ -241,20 +241,28 @@ def evaluate_split(models: Sequence[Baseline], dataset: PatchDataset, settings: 
             temporal.add(model.name, pixels, prediction)
             if model is models[0]:
                 histogram.add(prediction.numpy(), pixels.target.numpy())
-    correlations = {name: temporal.correlation(name) for name in names}
+    over_time, map_of_first = correlations(temporal, names)
     return SplitEvaluation(
         times=tuple(int(time) for time in dataset.times),
         blocks=layout.blocks,
         sums=tally.sums,
         wet=wet.counts,
-        temporal={name: Quartiles.of(values, NO_TEMPORAL) for name, values in correlations.items()},
+        temporal=over_time,
         between_pixels=temporal.between_pixels(layout.extents),
-        temporal_maps=layout.maps(correlations[names[0]]),
+        temporal_maps=layout.maps(map_of_first),
         histogram=histogram,
         digest=tally.digest,
         over_time=temporal if settings.poolable else None,
         layout=layout if settings.poolable else None,
     )
+
+
+def correlations(temporal: TemporalSums, names: Sequence[str]) -> tuple[dict[str, Quartiles], npt.NDArray[np.float64]]:
+    """What the correlations over time of each model come to, and those of the first, [pixel]; one map at a time."""
+    first = temporal.correlation(names[0])
+    found = {names[0]: Quartiles.of(first, NO_TEMPORAL)}
+    found |= {name: Quartiles.of(temporal.correlation(name), NO_TEMPORAL) for name in names[1:]}
+    return found, first
 
 
 def split_settings(experiment: Experiment, config: TrainConfig) -> Settings:

@@ -81,7 +81,7 @@ class ExtentCertainty:
         Raises:
             RunError: It is not whole.
         """
-        nothing = [np.full(window.shape, np.nan, np.float32) for window in working.extents]
+        nothing = [np.broadcast_to(np.float32(np.nan), window.shape) for window in working.extents]
         spans = nothing if state is None else known_spans(state, working)
         found = cls(restored_calibration(state), _applicability(state), spans)
         if found.calibration is None:

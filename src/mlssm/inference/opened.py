@@ -28,7 +28,9 @@ from mlssm.response.extents import Drivers
 from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
+from mlssm.weather.bridging import bridge, bridged_days
 from mlssm.weather.field import ExtentPixels, WeatherField
+from mlssm.weather.stations import StationWeather
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,17 @@ class Opened:
         return known_classes(self.cube, self.bundle.features.static)
 
     def _field(self, places: tuple[ExtentPixels, ...]) -> WeatherField:
-        return WeatherField(self.cube.weather, self.cube.station_xy, places, self.bundle.weather)
+        return WeatherField(self.weather, self.cube.station_xy, places, self.bundle.weather, self.bridged)
+
+    @cached_property
+    def weather(self) -> StationWeather:
+        """The stations' record, short gaps closed as in training."""
+        return bridge(self.cube.weather, self.bundle.weather.bridge_days)
+
+    @cached_property
+    def bridged(self) -> dict[str, Days]:
+        """Days of the record that were drawn from those around, by quantity."""
+        return bridged_days(self.cube.weather, self.weather)
 
     def _masks(self, field: WeatherField, days: Days) -> DateMasks:
         """Frozen and snowy pixels of the images that a nowcast sees; of others none are looked for."""

@@ -55,7 +55,7 @@ def known_spans(state: Mapping[str, Any], working: WorkingGrid) -> list[npt.NDAr
     """Span of each extent's pixels, dB [height, width]; NaN where the model was not trained, or a bundle keeps none."""
     known = [_known_extent(state, working, number) or {} for number in range(len(working.extents))]
     shapes = [window.shape for window in working.extents]
-    nothing = [np.full(shape, np.nan, np.float32) for shape in shapes]
+    nothing = [np.broadcast_to(np.float32(np.nan), shape) for shape in shapes]
     return [extent.get("span", instead) for extent, instead in zip(known, nothing, strict=True)]
 
 

@@ -27,7 +27,8 @@ from mlssm.inference.flags import (
 from mlssm.inference.mapper import Booleans, Mapper, window_end
 from mlssm.inference.opened import Opened
 from mlssm.mapping.geotiff import STEP, Band, Block
-from mlssm.weather.stations import VARIABLES
+from mlssm.weather.bridging import within
+from mlssm.weather.stations import VARIABLES, Days
 
 AGE = "previous_age"
 OLDEST = 366.0  # days: earlier images are those of a season
@@ -83,7 +84,8 @@ def day_map(
         _add_sure(bands, sure, config.thresholds, masked)
     if AGE in maps:
         bands.add("image_age", _masked(maps[AGE], masked))
-    of_day = DayFlags(is_forecast(mapper, day), _has_gap(mapper, moment), days_ahead(mapper, day) > 0)
+    gap = _has_gap(mapper, moment) or bool(bridged_in(mapper, day))
+    of_day = DayFlags(is_forecast(mapper, day), gap, days_ahead(mapper, day) > 0)
     bands.add("flags", flags(of_day, masked, found.ssm, _said(mapper, maps, found)))
     return bands
 
@@ -177,6 +179,13 @@ def days_ahead(mapper: Mapper | Opened, day: np.datetime64) -> int:
     cube, bundle = mapper.cube, mapper.bundle
     end = window_end(bundle, day)
     return forecast_days(cube.weather.days, cube.forecast_days, end, bundle.window.lag)
+
+
+def bridged_in(opened: Mapper | Opened, day: np.datetime64) -> dict[str, Days]:
+    """Days of a day's window whose weather was drawn from those around, by quantity that the model sees."""
+    end, lag = window_end(opened.bundle, day), opened.bundle.window.lag
+    found = within(opened.features.field.bridged, end - np.timedelta64(lag - 1, "D"), end)
+    return {name: days for name, days in found.items() if name in opened.features.spec.dynamic}
 
 
 def _has_gap(mapper: Mapper, moment: Moment) -> bool:

@@ -9,8 +9,9 @@ from mlssm.config import PredictConfig
 from mlssm.inference.flags import LEGEND
 from mlssm.inference.mapper import window_end
 from mlssm.inference.opened import Opened
-from mlssm.jobs.day_map import days_ahead, is_forecast
+from mlssm.jobs.day_map import bridged_in, days_ahead, is_forecast
 from mlssm.jobs.day_totals import DayTotals
+from mlssm.weather.bridging import named_days
 
 DAY = np.timedelta64(1, "D")
 NO_IMAGE = "no earlier image"
@@ -28,6 +29,7 @@ def day_tags(opened: Opened, config: PredictConfig, day: np.datetime64, totals: 
         "lag_days": str(model.window.lag),
         "support_m": f"{working.window_pixels * opened.cube.grid.pixel:g} ({model.images.multilook})",
         **_ages(opened, day),
+        **_bridged(opened, day),
         "software": f"mlssm {__version__}",
         **_form_tags(opened, totals),
         **_certainty_tags(opened, config, totals),
@@ -49,6 +51,11 @@ def _ages(opened: Opened, day: np.datetime64) -> dict[str, str]:
     if "ndvi" in opened.features.spec.static:
         tags["ndvi_age_days"] = _age(day, cube.ndvi_days, inclusive=False)
     return tags
+
+
+def _bridged(opened: Opened, day: np.datetime64) -> dict[str, str]:
+    gaps = bridged_in(opened, day)
+    return {"weather_bridged": named_days(gaps)} if gaps else {}
 
 
 def _age(day: np.datetime64, days: np.ndarray, *, inclusive: bool) -> str:

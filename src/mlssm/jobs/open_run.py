@@ -15,6 +15,7 @@ from mlssm.config.sources import AUTO
 from mlssm.errors import DataError, RunError
 from mlssm.inference.mapper import check_pixel, choose_device
 from mlssm.inference.opened import Opened, Place
+from mlssm.jobs.announcement import announce
 from mlssm.jobs.area import open_area
 from mlssm.jobs.layers import layers_to_read
 from mlssm.retrieval.stack import Stack
@@ -40,7 +41,7 @@ def find_place(config: PredictConfig, folder: Path | None) -> Place:
         DataError: The area's files are missing or bad.
     """
     choose_device(config.accelerator)  # refuses what is not there before any work
-    store = open_store(config.tracking)
+    store = open_store(config.tracking, to_read=True)
     run = find_run(store, config.run)
     if SEASONS in run.tags:
         raise RunError(
@@ -52,7 +53,9 @@ def find_place(config: PredictConfig, folder: Path | None) -> Place:
     else:
         bundle = download(store, run.run_id, BUNDLE_FOLDER, folder)
     model, _ = load(bundle)
-    cube = open_area(_area_config(model.datamodule, config), config.on_bad_file, model.weather)
+    announce(run, model)
+    area = _area_config(model.datamodule, config)
+    cube = open_area(area, config.on_bad_file, model.weather, model.images, config.dask)
     check_pixel(cube, model)
     return Place(run.run_id, bundle, cube.path, config.accelerator, config.intervals != "none")
 

@@ -15,9 +15,11 @@ from mlssm.inference.mapper import Days, Mapper
 from mlssm.inference.opened import Opened
 from mlssm.inference.tiles import plan_tiles
 from mlssm.jobs.day_file import map_path
+from mlssm.jobs.lacking import last_possible, reasons, tell_bridged
 from mlssm.jobs.open_run import check_fit, find_place
 from mlssm.jobs.products import write_products
 from mlssm.jobs.stream import days_to_map, stream
+from mlssm.jobs.warning import check_warning
 from mlssm.mapping.days import parse_days
 from mlssm.workers import open_workers
 
@@ -39,7 +41,9 @@ def predict(config: PredictConfig) -> list[Path]:
         place = find_place(config, Path(folder))
         opened = place.opened()
         check_fit(opened)
+        check_warning(opened, config)
         days = settle_days(opened, asked)
+        tell_bridged(opened, days)
         left = days_to_map(opened, config, days)
         if len(left):
             with open_workers(config.dask) as workers:
@@ -91,15 +95,16 @@ def known_moments(mapper: Mapper | Opened, days: Days, *, quiet: bool = False) -
     moments = {day: moment for day in near if (moment := mapper.moment(day)) is not None}
     record = f"the stations have {first} to {last}"
     if not moments:
+        last_day = last_possible(mapper)
+        until = "no day can be mapped" if last_day is None else f"the last day that can be mapped is {last_day}"
         raise DataError(
-            f"dates: none of the {len(days)} days ({_span(days)}) has all the weather that the model needs in its "
-            f"window of {lag} days; {record}"
+            f"dates: none of the {len(days)} days ({_span(days)}) has all that the model needs in its window of {lag} "
+            f"days ({reasons(mapper, days)}); {record}, and {until}"
         )
-    without = [str(day) for day in days if day not in moments]
-    if without and not quiet:
-        shown = ", ".join(without[:5]) + (", ..." if len(without) > 5 else "")
-        text = "%d of %d days are left out, as weather that the model needs is missing in their window (%s): %s"
-        log.warning(text, len(without), len(days), record, shown)
+    without = np.array([day for day in days if day not in moments], "datetime64[D]")
+    if len(without) and not quiet:
+        text = "%d of %d days are left out, as something lacks that the model needs in their window of %d days (%s): %s"
+        log.warning(text, len(without), len(days), lag, record, reasons(mapper, without))
     return moments
 
 

@@ -43,7 +43,7 @@ def input_digest(opened: Opened, day: np.datetime64) -> str:
     """Of what a day's map is made from beyond that: weather until its window ends, and the images that it sees."""
     cube, end = opened.cube, window_end(opened.bundle, day)
     known = cube.weather.days <= end
-    weather = np.ascontiguousarray(cube.weather.values[known])
+    weather = np.ascontiguousarray(opened.weather.values[known])  # what closes a gap may lie behind the window
     found = hashlib.sha256(weather.tobytes() + cube.forecast_days[known].tobytes())
     dated = [name for name in ("ndvi", *cube.manifest.dated) if len(cube.dated_days(name))]
     images = {name: int(latest_before(np.array([day], "datetime64[D]"), cube.dated_days(name))[0]) for name in dated}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlssm.evaluation.experiments.artifacts import Artifacts
+    from mlssm.evaluation.experiments.differences import Scored
     from mlssm.evaluation.experiments.runs import Children
 
 log = logging.getLogger(__name__)
@@ -31,9 +33,9 @@ def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> str:
     """Write a sweep's summary to its parent run, and return what its description is to say of it, Markdown.
 
     Args:
-        comparison: `paper_table`, `leakage` and `benchmark`: tables, figures and page of that experiment; `children`:
-            the scores against the lag where it was varied, and whether the runs differ from the one that is best on
-            validation.
+        comparison: `paper_table`, `leakage`, `benchmark` and `ablation`: tables, figures and page of that experiment;
+            `children`: the scores against the lag where it was varied, and whether the runs differ from the one that is
+            best on validation.
         parent: The sweep's run.
         runs: Its children, those that failed too.
 
@@ -48,6 +50,8 @@ def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> str:
         return lags
     if comparison == "benchmark":
         return _log_artifacts(parent, _benchmark(parent, runs))
+    if comparison == "ablation":
+        return _log_artifacts(parent, _ablation(parent, runs))
     return _log_artifacts(parent, _artifacts(comparison, _children(parent, runs), runs))
 
 
@@ -165,20 +169,34 @@ def _whole(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if BUNDLE in run.tags or SEASONS in run.tags]
 
 
+def _ablation(parent: TrackedRun, runs: Sequence[Run]) -> Artifacts:
+    from mlssm.evaluation.experiments.ablation import Ablated, ablation
+
+    whole = _whole(runs)
+    failed = [f"Run {run.name} is {run.status}, see its error.txt." for run in runs if run not in whole]
+    left_out = [", ".join(json.loads(run.params["features.without"])) for run in whole]
+    scored = [_scored(parent, run) for run in whole]
+    return ablation([Ablated(*each) for each in zip(left_out, scored, strict=True)], failed)
+
+
+def _scored(parent: TrackedRun, run: Run) -> Scored:
+    """A run's test sums, by which it is compared draw by draw."""
+    from mlssm.evaluation.experiments.differences import Scored
+    from mlssm.evaluation.sums_file import FILE, load_sums
+
+    level, draws = float(run.params["evaluation.level"]), int(run.params["evaluation.draws"])
+    with tempfile.TemporaryDirectory() as folder:
+        sums = load_sums(download(parent.store, run.run_id, FILE, Path(folder)))
+    return Scored(run.name, run.run_id, run.metrics["val/natural/rmse"], sums, draws, level)
+
+
 def _log_differences(parent: TrackedRun, runs: Sequence[Run]) -> None:
     finished = _whole(runs)
     if len(finished) < 2:
         return
-    from mlssm.evaluation.experiments.differences import Scored, differences  # which takes seconds
-    from mlssm.evaluation.sums_file import FILE, load_sums
+    from mlssm.evaluation.experiments.differences import differences  # which takes seconds
 
-    with tempfile.TemporaryDirectory() as folder:
-        scored = []
-        for run in finished:
-            path = download(parent.store, run.run_id, FILE, Path(folder) / run.run_id)
-            level, draws = float(run.params["evaluation.level"]), int(run.params["evaluation.draws"])
-            scored.append(Scored(run.name, run.run_id, run.metrics["val/natural/rmse"], load_sums(path), draws, level))
-        table = differences(scored)
+    table = differences([_scored(parent, run) for run in finished])
     parent.log_table(table, "differences")
     for row in table[table["differs"] != ""].itertuples():
         log.info("%s: %s", row.run, row.differs)

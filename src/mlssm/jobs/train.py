@@ -77,7 +77,8 @@ def train(
     if job.config.evaluation.why.gradients:
         check_captum()
     check_processes(job.config)
-    cube = open_area(job.config.datamodule, job.config.on_bad_file, job.config.weather)
+    config = job.config
+    cube = open_area(config.datamodule, config.on_bad_file, config.weather, config.retrieval, config.dask)
     run: TrackedRun | None = None
     try:
         with record(job, cube, job_name(job.config), parent, place=_place(parent)) as run:

@@ -15,7 +15,7 @@ from mlssm.inference.retrieved import retrieved_days
 from mlssm.mapping.list import DayMap
 from mlssm.mapping.viewer.content import Bytes, Content, Frame, Pictures, Rain, Station
 from mlssm.mapping.viewer.page import write_page
-from mlssm.mapping.viewer.reading import pictures_of
+from mlssm.mapping.viewer.reading import pictures_of, warnings_of
 from mlssm.mapping.viewer.warp import onto_frame, packed
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.weather.field import WeatherField
@@ -34,7 +34,12 @@ MEGABYTE = 1_000_000
 
 
 def write_viewer(
-    opened: Opened, maps: Sequence[DayMap], folder: Path, title: str, polygons: Mapping[str, Any] | None = None
+    opened: Opened,
+    maps: Sequence[DayMap],
+    folder: Path,
+    title: str,
+    polygons: Mapping[str, Any] | None = None,
+    warnings: Sequence[Path] = (),
 ) -> Path:
     """Write the page that shows maps day by day.
 
@@ -44,6 +49,7 @@ def write_viewer(
         folder: Where the page goes.
         title: Its title.
         polygons: GeoJSON features to draw on the map, longitude and latitude.
+        warnings: The maps' levels of warning; empty without.
 
     Returns:
         The page.
@@ -53,6 +59,8 @@ def write_viewer(
     """
     cube = opened.cube
     frames, bands = pictures_of(maps, cube.grid, cube.extents)
+    if warnings:
+        bands = (*bands, warnings_of(warnings, [each.day for each in maps], frames))
     days = np.array([each.day for each in maps], "datetime64[D]")
     content = Content(
         title=title,

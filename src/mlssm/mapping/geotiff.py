@@ -234,7 +234,11 @@ def read_values(source: Any, number: int, window: Window | None = None) -> npt.N
         number: Of the band.
         window: Of the grid; None: all of it.
     """
-    stored = source.read(number, window=None if window is None else _place(window))
+    return unpacked(source, number, source.read(number, window=None if window is None else _place(window)))
+
+
+def unpacked(source: Any, number: int, stored: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """What was read of a band of an open map, in its unit, float32, NaN where it has no value."""
     if source.dtypes[number - 1] != PACKED:
         return np.asarray(stored, np.float32)
     values = stored * np.float32(source.scales[number - 1]) + np.float32(source.offsets[number - 1])

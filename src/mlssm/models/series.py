@@ -182,18 +182,29 @@ class _Gates:
 
 
 class _Multirate:
-    """The weather's share of the recurrence is made once a day, and the static features' share of the fusion once."""
+    """What the static features that stay add to the fusion is made once."""
 
     def __init__(self, network: MultirateConvLSTM, static: Tensor, changing: Sequence[int]) -> None:
         self._network = network
-        self._static, self._changing = static, torch.tensor(list(changing), dtype=torch.long, device=static.device)
+        self._changing = torch.tensor(list(changing), dtype=torch.long, device=static.device)
+        hidden = network.recurrence.hidden_size
+        self._state, own = network.fusion.weight[:, :hidden], network.fusion.weight[:, hidden:]
+        self._own = own[:, self._changing] if len(changing) else None
+        fixed = static.clone()
+        fixed[self._changing] = 0
+        self._fixed = functional.conv2d(fixed[None], own, network.fusion.bias)
 
     def day(self, frame: Tensor) -> Tensor:
         return frame
 
     def map(self, days: Sequence[Tensor], static: Tensor) -> Prediction:
-        found: Prediction = self._network(torch.stack(list(days))[None], static[None])
-        return found
+        network, given = self._network, static[None]
+        state = network.carry(None, torch.stack(list(days))[None], given)
+        fused = functional.conv2d(network.at_pixels(state, given), self._state)
+        fused += self._fixed
+        if self._own is not None:
+            fused += functional.conv2d(given[:, self._changing], self._own)
+        return network.read(fused.relu_())
 
 
 def _middle(values: Tensor, like: Tensor) -> Tensor:

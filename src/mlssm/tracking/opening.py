@@ -43,8 +43,10 @@ def tracking_uri(config: TrackingConfig) -> str:
     return f"sqlite:///{path}{question}{options}"
 
 
-def open_store(config: TrackingConfig) -> Store:
+def open_store(config: TrackingConfig, *, to_read: bool = False) -> Store:
     """Connect to the store; create its database and experiment where they are missing; send what is left for it.
+
+    A database in a folder that may not be written is read as it is, where it is only to be read.
 
     Safe to call from many processes at once on an empty folder. Fails within seconds where the store cannot be reached.
     What an earlier command could not send to this store, and no living process writes any more, is sent first.
@@ -53,6 +55,9 @@ def open_store(config: TrackingConfig) -> Store:
         RunError: The store cannot be reached, is not an MLflow store, or its experiment is deleted.
     """
     _quiet()
+    path = sqlite_path(tracking_uri(config))
+    if to_read and path is not None and path.is_file() and not os.access(path.parent, os.W_OK):
+        return _connect(f"sqlite:///{path}", config, None)
     store = _open(config)
     send_leftovers(store)
     return store

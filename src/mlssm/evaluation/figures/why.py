@@ -38,25 +38,36 @@ def permutation_bars(frame: pd.DataFrame) -> Figure:
     most = max(int((frame["permuted"] == axis).sum()) for axis in AXES_TITLES)
     figure = Figure(figsize=(10.2, 0.4 * most + 1.6), layout="constrained")
     for axes, (axis, name) in zip(figure.subplots(1, 2, sharex=True), AXES_TITLES.items(), strict=True):
-        _draw_bars(axes, frame[frame["permuted"] == axis])
+        rows = frame[frame["permuted"] == axis]
+        _draw_bars(axes, rows, "inputs", "rmse_rise", [BROWN, *[BLUE] * (len(rows) - 1)])
         axes.set_title(name, fontsize=9, color=INK)
-        axes.set_xlabel("rise of RMSE (SSM)")
     figure.suptitle("When inputs are those of another date or place", fontsize=TITLE_SIZE, color=INK)
     return figure
 
 
-def _draw_bars(axes: Axes, rows: pd.DataFrame) -> None:
+def ablation_bars(frame: pd.DataFrame) -> Figure:
+    """How much RMSE rises when a model is trained without a group of inputs, with intervals.
+
+    Args:
+        frame: A row a training: `without`, `rmse_difference`, `difference_low`, `difference_high` (SSM units).
+    """
+    renamed = frame.rename(columns={"difference_low": "rmse_difference_low", "difference_high": "rmse_difference_high"})
+    figure = Figure(figsize=(7.2, 0.4 * len(frame) + 1.6), layout="constrained")
+    _draw_bars(figure.subplots(), renamed, "without", "rmse_difference", [BLUE] * len(frame))
+    figure.suptitle("Trained without", fontsize=TITLE_SIZE, color=INK)
+    return figure
+
+
+def _draw_bars(axes: Axes, rows: pd.DataFrame, names: str, score: str, colours: list[str]) -> None:
+    axes.set_xlabel("rise of RMSE (SSM)")
     if rows.empty:
-        say(axes, "no input changes along this axis")
+        say(axes, "nothing to show")
         return
-    rise, places = column(rows, "rmse_rise"), np.arange(len(rows))
-    colours = [BROWN, *[BLUE] * (len(rows) - 1)]
+    rise, places = column(rows, score), np.arange(len(rows))
     axes.barh(places, rise, color=colours, height=0.65)
-    axes.errorbar(
-        rise, places, xerr=interval_arms(rows, "rmse_rise"), fmt="none", ecolor=INK, elinewidth=1.2, capsize=3
-    )
+    axes.errorbar(rise, places, xerr=interval_arms(rows, score), fmt="none", ecolor=INK, elinewidth=1.2, capsize=3)
     axes.axvline(0, color=INK, linewidth=0.8)
-    axes.set_yticks(places, [str(name) for name in rows["inputs"]])
+    axes.set_yticks(places, [str(name) for name in rows[names]])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     tidy(axes, "x")
 
