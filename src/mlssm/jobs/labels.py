@@ -25,12 +25,14 @@ from mlssm.patches.dates import split_dates
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.reasons import TITLES
+from mlssm.retrieval.reasons_file import write_reasons
 from mlssm.retrieval.stack import load_stack
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.names import job_name
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
 from mlssm.weather.field import WeatherField
+from mlssm.workers import Workers, open_workers
 
 log = logging.getLogger(__name__)
 PAGE = "report.html"
@@ -48,7 +50,9 @@ def report_labels(
     digests = {"cube": cube.manifest.digest}
     with tracked_run(store, job_name(config), values, digests, parent, "labels", folder=folder) as run:
         training = training_dates(cube, config)
-        retrieval = _fitted(cube, config, training)
+        with open_workers(config.dask) as workers:
+            retrieval = _fitted(cube, config, training, workers)
+            log.info("why each pixel and image has no label: %s", write_reasons(cube, retrieval, workers))
         surveyor = Surveyor(cube, retrieval, config.retrieval, config.tracks, training, config.seed)
         surveys = [surveyor.survey(number) for number in range(len(cube.extents))]
         _keep(run, config.datamodule.root.name, surveys)
@@ -64,11 +68,11 @@ def training_dates(cube: Cube, config: TrainConfig) -> npt.NDArray[np.bool_]:
     return np.isin(split_dates(cube.local_days, config.split), ["train", "any"])
 
 
-def _fitted(cube: Cube, config: TrainConfig, training: npt.NDArray[np.bool_]) -> Retrieval:
+def _fitted(cube: Cube, config: TrainConfig, training: npt.NDArray[np.bool_], workers: Workers) -> Retrieval:
     stack = load_stack(cube, config.retrieval)
     field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
-    return fit_retrieval(cube, stack, config.retrieval, training, masks)
+    return fit_retrieval(cube, stack, config.retrieval, training, masks, workers)
 
 
 def _keep_reasons(run: TrackedRun, retrieval: Retrieval, folder: Path) -> None:
