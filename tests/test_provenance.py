@@ -58,7 +58,7 @@ def test_a_file_that_did_not_change_is_not_read_again(tmp_path: Path, monkeypatc
     _settle(file)
     first = file_digests(tmp_path, [file], memory)
     read: list[Path] = []
-    monkeypatch.setattr(provenance, "_sha256", lambda path: read.append(path) or "read")
+    monkeypatch.setattr(provenance, "sha256", lambda path: read.append(path) or "read")
     assert file_digests(tmp_path, [file], memory) == first
     assert read == []
     assert file_digests(tmp_path, [file]) == {"dem.tif": "read"}  # without a memory all are read

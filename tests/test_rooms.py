@@ -22,7 +22,7 @@ ROOMS = (
         "variables",
     ),
     ("checksums", "config", "grid", "scratch"),
-    ("workers",),
+    ("workers", "builds"),
     ("weather",),
     ("sources", "origins"),
     ("manifest",),

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -115,12 +116,19 @@ def command(job: Job, config_name: str, conf: Path) -> None:
             sys.exit(f"error: {message}")  # Hydra would print the overrides before it
 
     sys.argv[1:] = with_own_names(sys.argv[1:])
+    OmegaConf.register_new_resolver("writable", writable, replace=True)
     main = hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=config_name)
     with _told():
         try:
             main(run)()
         finally:
             close_open_sweeps()
+
+
+def writable(folder: str) -> str:
+    """A folder, or where it may not be written the system's folder for passing files."""
+    there = next(path for path in (Path(folder).absolute(), *Path(folder).absolute().parents) if path.exists())
+    return folder if os.access(there, os.W_OK) else tempfile.gettempdir()
 
 
 def with_own_names(arguments: Sequence[str]) -> list[str]:

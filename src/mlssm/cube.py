@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -42,6 +42,7 @@ BACKSCATTER_SCALE = 0.01
 ANGLE_SCALE = 0.01
 NDVI_SCALE = 0.0001
 NOON = 12  # local hour
+STRIP = 64  # rows that stay in the processor's cache
 PLATFORMS = ("", "S1A", "S1B", "S1C", "S1D")
 
 Array = npt.NDArray[np.float32]
@@ -154,12 +155,15 @@ class Cube:
         Raises:
             DataError: The cube lacks the polarisation.
         """
+        return unpack(self.packed(time, polarisation, extent), BACKSCATTER_SCALE)
+
+    def packed(self, time: int, polarisation: str, extent: Window) -> Packed:
+        """The same as it is stored, int16 of 0.01 dB; see `unpack`."""
         known = self.manifest.polarisations
         if polarisation not in known:
             raise DataError(f"retrieval.polarisation={polarisation} is not in the images; they have {', '.join(known)}")
         rows, cols = extent.slices
-        packed = self._read("backscatter", time, known.index(polarisation), rows, cols)
-        return unpack(packed, BACKSCATTER_SCALE)
+        return np.asarray(self._read("backscatter", time, known.index(polarisation), rows, cols), np.int16)
 
     def static(self, feature: str, extent: Window) -> Array:
         """A static feature, float32 [height, width], NaN where missing."""
@@ -212,6 +216,42 @@ def pack(values: Array, scale: float) -> Packed:
     """Pack floats into int16; NaN becomes the fill value. The inverse of `unpack` to half a step of `scale`."""
     steps = np.clip(np.round(values / scale), FILL + 1, 32767)
     return np.where(np.isnan(values), FILL, np.nan_to_num(steps)).astype(np.int16)
+
+
+def pack_power(power: Array) -> Packed:
+    """Pack linear power into int16 of 0.01 dB; what is missing or not positive becomes the fill value.
+
+    Args:
+        power: float32, [rows, columns]; it is overwritten.
+    """
+    packed = np.empty(power.shape, np.int16)
+    for start in range(0, len(power), STRIP):
+        strip = power[start : start + STRIP]
+        known = strip.min() > 0 and np.isfinite(strip.max())  # NaN is not
+        missing = None if known else ~((strip > 0) & np.isfinite(strip))
+        if missing is not None:
+            strip[missing] = 1
+        np.log10(strip, out=strip)
+        strip *= np.float32(10 / BACKSCATTER_SCALE)
+        np.rint(strip, out=strip)
+        np.clip(strip, FILL + 1, 32767, out=strip)
+        packed[start : start + STRIP] = strip
+        if missing is not None:
+            packed[start : start + STRIP][missing] = FILL
+    return packed
+
+
+@lru_cache
+def _powers() -> Array:
+    """Linear power of each packed value, by its bits as an unsigned number; 0 for the fill value."""
+    packed = np.arange(65536, dtype=np.uint16).view(np.int16)
+    power = 10 ** (packed.astype(float) * BACKSCATTER_SCALE / 10)
+    return np.where(packed == FILL, 0, power).astype(np.float32)
+
+
+def unpack_power(packed: Packed) -> Array:
+    """Linear power, float32, of packed backscatter; 0 where it is the fill value."""
+    return np.take(_powers(), packed.view(np.uint16), mode="clip")  # a bare index takes twice as long
 
 
 def unpack(packed: Packed, scale: float) -> Array:

@@ -15,6 +15,10 @@ class DataError(MlssmError):
     """An input file or folder that is missing, unreadable or does not fit."""
 
 
+class ChangedError(MlssmError):
+    """A source file that changed while it was read: no fault of the file, and never left out."""
+
+
 class SplitError(MlssmError):
     """A split, threshold or lag that leaves too little to train on or to score."""
 

@@ -12,8 +12,8 @@ from mlssm.checksums import damaged, files_below, value_checksum
 from mlssm.config.area_file import FileProvenance
 from mlssm.errors import DataError
 
-# 4: the rectangles that images cover are called extents
-FORMAT = 4
+# 4: the rectangles that images cover are called extents; 5: shards of one date, lz4, xxh3
+FORMAT = 5
 OWN = "checksum"  # the attribute that has the checksum of the others
 
 
@@ -80,6 +80,14 @@ class Manifest(BaseModel):
         """What is written: these, and their own checksum."""
         values = self.model_dump(mode="json")
         return values | {OWN: value_checksum(values)}
+
+
+def cube_format(path: Path) -> object:
+    """The format that a cube states; None where it states none or is none."""
+    try:
+        return dict(zarr.open_group(path, mode="r").attrs).get("format")
+    except (OSError, ValueError, KeyError, zarr.errors.BaseZarrError):
+        return None
 
 
 def read_manifest(path: Path) -> Manifest:

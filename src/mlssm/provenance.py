@@ -26,6 +26,7 @@ class FileDigests:
         self._memory = memory
         self._known = {} if memory is None else _remembered(memory)
         self._settled: dict[str, tuple[State, str]] = {}
+        self._learnt: dict[str, tuple[State, str]] = {}
 
     def of(self, path: Path) -> str:
         """The digest of a file.
@@ -33,12 +34,34 @@ class FileDigests:
         Raises:
             OSError: It cannot be read.
         """
-        state, name = _state(path), str(path.absolute())
-        before = self._known.get(name)
-        found = before[1] if before is not None and before[0] == state else _sha256(path)
+        state, name = state_of(path), str(path.absolute())
+        if (before := self._before(name, state)) is not None:
+            return before
+        found = sha256(path)
         if time.time_ns() - state[1] > SETTLED_NS:
             self._settled[name] = state, found
         return found
+
+    def knows(self, path: Path) -> bool:
+        """Whether the digest of a file is known without reading it."""
+        return self._before(str(path.absolute()), state_of(path)) is not None
+
+    def _before(self, name: str, state: State) -> str | None:
+        both = (self._learnt.get(name), self._known.get(name))
+        return next((before[1] for before in both if before is not None and before[0] == state), None)
+
+    def learn(self, path: Path, state: State, digest: str, settled: bool) -> None:
+        """Take the digest of a file that was read elsewhere.
+
+        Args:
+            path: The file.
+            state: In which it was read.
+            digest: Of it.
+            settled: Whether it had not changed for long then.
+        """
+        self._learnt[str(path.absolute())] = state, digest
+        if settled:
+            self._settled[str(path.absolute())] = state, digest
 
     def keep(self) -> None:
         """Remember what was found."""
@@ -59,12 +82,18 @@ def digest(values: Mapping[str, Any]) -> str:
 State = tuple[int, int, int]  # size, time of change in nanoseconds, inode
 
 
-def _state(path: Path) -> State:
+def state_of(path: Path) -> State:
+    """What tells that a file has changed."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The digest of a file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,30 @@ def test_a_sweep_that_is_resumed_runs_what_is_missing(sweep: Sweep) -> None:
     assert not [tag for tag in sweep.parent.data.tags if tag.startswith("failed.")]
     figures = {item.path for item in sweep.project.client.list_artifacts(sweep.parent.info.run_id, "figures")}
     assert "figures/lags.png" in figures
+
+
+def test_the_parent_has_all_scores_by_lag_beside_the_best_baseline(sweep: Sweep, tmp_path: Path) -> None:
+    table = sweep.project.table(sweep.parent, "lags.csv", tmp_path)
+    assert len(table) == 4 * 2 * 2  # runs x (test, val) x (network, best baseline)
+    metrics = {
+        (run.data.params["model.lag"], run.data.params["sampler.name"]): run.data.metrics for run in sweep.children
+    }
+    for row in table[table["kind"] == "network"].itertuples():
+        found = metrics[f"{row.lag:g}", row.series]
+        for score in ("r2", "rmse", "mae", "corr", "bias"):
+            assert getattr(row, score) == pytest.approx(found[f"{row.split}/natural/{score}"], rel=1e-9)
+    test = table[table["split"] == "test"].groupby("kind")["rmse"].first()
+    skill = table.loc[(table["split"] == "test") & (table["kind"] == "network"), "skill"].iloc[0]
+    assert skill == pytest.approx(1 - (test["network"] / test["baseline"]) ** 2)
+
+
+def test_the_description_has_the_verdict_of_the_best_and_the_scores_by_lag(sweep: Sweep) -> None:
+    note = sweep.parent.data.tags["mlflow.note.content"]
+    best = next(run for run in sweep.children if run.info.run_id == sweep.parent.data.tags["mlssm.best_run"])
+    assert best.data.tags["mlssm.verdict"] in note
+    lags = [line for line in note.partition("Test scores by lag")[2].splitlines() if line.startswith("|")]
+    assert re.sub(" +", " ", lags[0]) == "| lag | model | R2 | RMSE | MAE | corr | bias | skill |"
+    assert sum("best baseline: " in line for line in lags) == 2
 
 
 def test_each_combination_is_a_run_under_one_parent(sweep: Sweep) -> None:

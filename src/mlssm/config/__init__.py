@@ -15,6 +15,7 @@ from mlssm.config.tracking import TrackingConfig
 from mlssm.config.tracks import TracksConfig
 from mlssm.config.train import SweepConfig, TrainConfig
 from mlssm.config.training import LossConfig, OptimiserConfig
+from mlssm.config.warning import WarningConfig
 from mlssm.config.weather import WeatherConfig
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "TrackingConfig",
     "TracksConfig",
     "TrainConfig",
+    "WarningConfig",
     "WeatherConfig",
     "WindowConfig",
     "parse",

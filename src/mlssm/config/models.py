@@ -93,6 +93,17 @@ class ModelSettings(Strict, ABC):
         """Pixels along a cell of the weather that its networks are fed with; 1: that of each pixel."""
         return 1
 
+    def reach(self, steps: int) -> int | None:
+        """How far from a pixel an input can lie that its value depends on at all, pixels.
+
+        Tiles that see so much around them, and whose cells of `weather_ratio` pixels lie alike, give the very map that
+        the whole area gives at once. None: it is not bounded or not known, and tiles are blended.
+
+        Args:
+            steps: Of the window, see `WindowConfig.steps`.
+        """
+        return None
+
     @abstractmethod
     def build(self, channels: Channels, *, spread: bool) -> nn.Module:
         """A network of random weights, drawn from torch's global generator.

@@ -31,6 +31,7 @@ from mlssm.retrieval.bands import bands
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
+from mlssm.weather.bridging import bridge, bridged_days, named_days
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
 from mlssm.workers import Workers, open_workers
@@ -89,8 +90,8 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
 
 
 def _assembled(cube: Cube, config: TrainConfig, workers: Workers) -> Experiment:
-    stack = load_stack(cube, config.retrieval)
-    field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
+    stack = load_stack(cube, config.retrieval, config.dask)
+    field = weather_field(cube, stack, config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     usable = _usable(moments, cube, config)
     date_split = np.full(len(cube.times), "none", dtype="<U5")
@@ -169,10 +170,19 @@ def usable_days(cube: Cube, config: TrainConfig) -> npt.NDArray[np.datetime64]:
     Raises:
         SplitError: None has.
     """
-    stack = load_stack(cube, config.retrieval)
-    field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
+    stack = load_stack(cube, config.retrieval, config.dask)
+    field = weather_field(cube, stack, config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     return np.asarray(cube.local_days[_usable(moments, cube, config)])
+
+
+def weather_field(cube: Cube, stack: Stack, config: WeatherConfig) -> WeatherField:
+    """The weather at the pixels of all extents, short gaps closed, which the log tells."""
+    weather = bridge(cube.weather, config.bridge_days)
+    gaps = bridged_days(cube.weather, weather)
+    if gaps:
+        log.info("no station has it, and it is drawn from the days around: %s", named_days(gaps))
+    return WeatherField(weather, cube.station_xy, extent_places(cube, stack.working), config, gaps)
 
 
 def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:

@@ -18,9 +18,10 @@ from mlssm.data.prefit import BASE, FORECAST, RETRIEVED
 from mlssm.evaluation.baselines import BASELINE_NAMES, fit_baselines
 from mlssm.evaluation.baselines.base import Baseline
 from mlssm.evaluation.baselines.prefit_map import PrefitMap
-from mlssm.evaluation.rows import score_rows, verdict
+from mlssm.evaluation.rows import score_rows
 from mlssm.evaluation.stream import Network, batches
 from mlssm.evaluation.table import Kind, ScoreRow
+from mlssm.evaluation.verdict import Verdict, verdict
 from mlssm.scores.bootstrap import Resampling
 from mlssm.scores.cells import LabelledPixels, Layout
 from mlssm.scores.detection import WetTally
@@ -113,8 +114,8 @@ class Evaluation:
         return found
 
     @cached_property
-    def verdict(self) -> str:
-        """Whether the network differs from the best baseline on the test split, in a line."""
+    def verdict(self) -> Verdict:
+        """Whether the network is better than the best baseline on the test split, and what to beware of."""
         return verdict(self.rows, self.splits["test"].sums, self.resampling)
 
 

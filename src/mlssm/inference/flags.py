@@ -14,7 +14,7 @@ Array = npt.NDArray[np.float32]
 FORECAST, WEATHER_GAP, OUTSIDE, NO_IMAGE, WATER, FROZEN, MISSING, WEATHER_AHEAD = 1, 2, 4, 8, 16, 32, 64, 128
 MEANING = {
     FORECAST: "later than the last image",
-    WEATHER_GAP: "weather missing on a day of the window",
+    WEATHER_GAP: "weather missing on a day of the window, or drawn from the days around it",
     OUTSIDE: "inputs unlike those of training (area of applicability)",
     NO_IMAGE: "nowcast without an earlier image of the season",
     WATER: "masked: open water",
@@ -31,7 +31,7 @@ class DayFlags:
 
     Attributes:
         forecast: Whether it is later than the last image.
-        weather_gap: Whether a day of its window has no weather of some kind.
+        weather_gap: Whether a day of its window has no weather of some kind, or one that was drawn from those around.
         weather_ahead: Whether the weather of a day of its window is forecast.
     """
 

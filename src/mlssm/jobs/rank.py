@@ -48,7 +48,9 @@ def _train(path: Path, ready: int) -> None:
         from mlssm.training.start import Start
         from mlssm.training.train_network import train_network
 
-    experiment = assemble(open_area(config.datamodule, config.on_bad_file, config.weather), config)
+    experiment = assemble(
+        open_area(config.datamodule, config.on_bad_file, config.weather, config.retrieval, config.dask), config
+    )
     os.write(ready, b"1")
     os.close(ready)
     train_network(experiment, config, task.checkpoints, None, Start(task.resume_from), epochs=task.epochs)

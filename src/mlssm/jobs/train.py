@@ -16,10 +16,11 @@ from mlssm.data.assemble import assemble
 from mlssm.distributed.group import check_processes
 from mlssm.errors import Pruned
 from mlssm.evaluation.evaluate import Evaluation
+from mlssm.evaluation.why.gradients import check_captum
 from mlssm.jobs.area import open_area
-from mlssm.jobs.artifacts import print_scores
 from mlssm.jobs.continuation import FOLDS, TrainingJob, find_job
 from mlssm.jobs.each_season import train_each_season
+from mlssm.jobs.ending import print_ending
 from mlssm.jobs.labels import report_labels
 from mlssm.jobs.outcome import Outcome
 from mlssm.jobs.seeds import train_seeds
@@ -68,8 +69,11 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
     if config.task == "labels":
         return report_labels(store, config, values, output_folder(), parent)
     job = _find_job(store, config, values, earlier)
+    if job.config.evaluation.why.gradients:
+        check_captum()
     check_processes(job.config)
-    cube = open_area(job.config.datamodule, job.config.on_bad_file, job.config.weather)
+    config = job.config
+    cube = open_area(config.datamodule, config.on_bad_file, config.weather, config.retrieval, config.dask)
     run: TrackedRun | None = None
     try:
         with record(job, cube, job_name(job.config), parent, place=_place(parent)) as run:
@@ -89,7 +93,7 @@ def output_folder() -> Path:
 def _train(cube: Cube, job: TrainingJob, run: TrackedRun | None) -> Outcome:
     outcome, evaluation = _outcome(cube, job, run)
     if run is not None and evaluation is not None:
-        print_scores(evaluation, run)
+        print_ending(evaluation, run, cube, job.config)
     return outcome
 
 

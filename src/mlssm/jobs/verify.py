@@ -1,4 +1,4 @@
-"""Whether cubes hold what was written into them."""
+"""Whether cubes, and the multilooks beside them, hold what was written into them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlssm.errors import DataError
 from mlssm.manifest import damaged_files
+from mlssm.retrieval.stack import damaged_stacks
 
 CURE = "copy it again, or delete the cube, and it is made anew"
 
@@ -44,5 +45,7 @@ def _lines(cube: Path) -> Iterator[str]:
     try:
         for name, fault in damaged_files(cube).items():
             yield f"{cube / name} {fault}; {CURE}"
+        for path, fault in damaged_stacks(cube):
+            yield f"{path} {fault}; delete {path.parent}, and it is made anew"
     except DataError as error:
         yield str(error)

@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import rasterio
 
 from mlssm import __version__
-from mlssm.config import DatamoduleConfig, WeatherConfig
+from mlssm.builds import Build, one_build
+from mlssm.config import DaskConfig, DatamoduleConfig, WeatherConfig
 from mlssm.config.area_file import FileProvenance
 from mlssm.cube import Cube
 from mlssm.cube_writer import CubeWriter
 from mlssm.errors import ConfigError, DataError
-from mlssm.files import whole_or_nothing
 from mlssm.grid import Grid
-from mlssm.manifest import FORMAT, Manifest
-from mlssm.prepare.backscatter import write_backscatter, write_incidence, write_times
-from mlssm.prepare.land import check_heights, gap_days, write_dated_layers, write_ndvi, write_static
+from mlssm.manifest import FORMAT, Manifest, cube_format, read_manifest
+from mlssm.prepare.backscatter import create_backscatter, write_backscatter, write_incidence, write_times
+from mlssm.prepare.land import Static, check_heights, gap_days, write_dated_layers, write_ndvi, write_static
+from mlssm.prepare.passes import CACHE, CUBE, Beside, PassTask, Places
 from mlssm.prepare.settle import settle
 from mlssm.prepare.weather import notes_on_weather, read_weather, write_weather
-from mlssm.provenance import digest
-from mlssm.sources.backscatter import index_backscatter
+from mlssm.provenance import FileDigests, digest, name_below
+from mlssm.sources.backscatter import BackscatterIndex, index_backscatter
 from mlssm.sources.checks.terrain import elevation_files
 from mlssm.sources.faults import BadFiles, OnBadFile
 from mlssm.sources.folder import raster_files
-from mlssm.sources.inventory import OPTIONAL, source_digests, tell_changed, tell_left_out
-from mlssm.sources.layers import index_layers
-from mlssm.sources.ndvi import index_ndvi
+from mlssm.sources.inventory import OPTIONAL, source_digests, source_paths, tell_changed, tell_left_out
+from mlssm.sources.layers import LayerFiles, index_layers
+from mlssm.sources.ndvi import NdviImage, index_ndvi
+from mlssm.sources.weather.load import WeatherReport
 from mlssm.sources.weather.notes import tell_station_errors_anew
+from mlssm.weather.stations import StationWeather
+from mlssm.workers import Workers, open_workers
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +47,13 @@ NOT_OF_A_CUBE = {"root", "cubes", "simulation", "area", "dates", "dry_run", "ori
 DIGESTS = "digests.json"  # of source files, beside the cubes
 
 
-def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: WeatherConfig | None = None) -> Cube:
+def prepare(
+    config: DatamoduleConfig,
+    on_bad_file: OnBadFile,
+    interpolation: WeatherConfig | None = None,
+    dask: DaskConfig | None = None,
+    beside: Beside | None = None,
+) -> Cube:
     """Make the cube of an area, or find the one that was made from the same inputs.
 
     Args:
@@ -48,36 +61,156 @@ def prepare(config: DatamoduleConfig, on_bad_file: OnBadFile, interpolation: Wea
         on_bad_file: Whether a file that cannot be read stops the run or is left out.
         interpolation: How the stations' values will be interpolated, which the notes judge; None: as by default. The
             cube itself does not depend on it.
+        dask: Where passes are worked on; None: threads.
+        beside: What else is made of each pass while it is read; nothing where the cube is there already.
 
     Raises:
         ConfigError: A pattern, CRS or time zone is not one.
         DataError: A source is missing, unreadable or does not fit.
+        ChangedError: A file changed while it was read.
+        WorkerError: Workers died.
     """
     config.require_root()
     config, area = settle(config)
-    provenance = () if area is None else area.provenance
-    bad = BadFiles(on_bad_file)
-    files = source_digests(config, bad, config.cubes / DIGESTS)
-    tell_changed(config.root, provenance, files, bad)
-    settings = config.model_dump(mode="json", exclude=NOT_OF_A_CUBE)
-    inputs = {"format": FORMAT, "files": files, "settings": settings, "on_bad_file": on_bad_file}
-    if provenance:  # when a file was fetched changes nothing
-        inputs["provenance"] = [item.model_dump(mode="json", exclude={"retrieved"}) for item in provenance]
-    identity = digest(inputs)
-    path = config.cubes / f"{config.root.resolve().name}-{identity[:12]}.zarr"
+    wanted = Wanted(config, BadFiles(on_bad_file), () if area is None else area.provenance)
     tell_left_out(config)
-    if path.is_dir():
+    if (found := wanted.found(interpolation)) is not None:
+        return found
+    # a folder of thousands of images is not to be listed anew for each
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", GDAL_CACHEMAX=CACHE):
+        sources = read_sources(wanted, interpolation)
+        _tell_of_other_formats(wanted)
+        with one_build(config.cubes, wanted.build_name(sources.index), str(config.root)) as build:
+            # who had to wait finds what the other one made
+            if build.waited and (found := wanted.found(interpolation)) is not None:
+                return found
+            with open_workers(dask or DaskConfig()) as workers:
+                path = _write(build, wanted, sources, workers, beside)
+    log.info("cube %s written", path)
+    return Cube.open(path)
+
+
+@dataclass
+class Wanted:
+    """The cube that is wanted.
+
+    Attributes:
+        config: The area.
+        bad: What happens to bad files.
+        provenance: Where files come from, as `area.yaml` says.
+    """
+
+    config: DatamoduleConfig
+    bad: BadFiles
+    provenance: tuple[FileProvenance, ...]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What of the configuration decides what a cube holds."""
+        settings = self.config.model_dump(mode="json", exclude=NOT_OF_A_CUBE)
+        found = {"format": FORMAT, "settings": settings, "on_bad_file": self.bad.policy}
+        if self.provenance:  # when a file was fetched changes nothing
+            found["provenance"] = [item.model_dump(mode="json", exclude={"retrieved"}) for item in self.provenance]
+        return found
+
+    @property
+    def name(self) -> str:
+        """What cubes of this area begin with."""
+        return self.config.root.resolve().name
+
+    def digests(self) -> FileDigests:
+        """What is remembered of the files."""
+        return FileDigests(self.config.cubes / DIGESTS)
+
+    def identified(self, digests: FileDigests) -> tuple[Path, str, dict[str, str]]:
+        """Where the cube is to be, the digest of all that it is made from, and that of each file."""
+        files = source_digests(self.config, self.bad, digests)
+        tell_changed(self.config.root, self.provenance, files, self.bad)
+        identity = digest(self.settings | {"files": files})
+        return self.config.cubes / f"{self.name}-{identity[:12]}.zarr", identity, files
+
+    def found(self, interpolation: WeatherConfig | None) -> Cube | None:
+        """The cube, where it is there.
+
+        Files of which no digest is remembered are read for this only where a cube of the same files is there: else
+        they are read once, when they are prepared.
+        """
+        digests = self.digests()
+        if not self._may_be_there(digests):
+            return None
+        path, _, _ = self.identified(digests)
+        if not path.is_dir():
+            return None
         log.info("cube %s is there already: nothing to prepare", path)
         found = Cube.open(path)
         for line in found.manifest.corrected:
             log.warning(line)
         tell_station_errors_anew(found.manifest.weather_notes, found.weather, found.station_xy, interpolation)
         return found
-    # a folder of thousands of images is not to be listed anew for each
-    with whole_or_nothing(path) as partial, rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE"):
-        _write(partial, config, Inputs(identity, files, provenance), bad, interpolation)
-    log.info("cube %s written", path)
-    return Cube.open(path)
+
+    def build_name(self, index: BackscatterIndex) -> str:
+        """Of the build that tasks of the same passes and settings go on with, whichever of the files changed since."""
+        names = [name_below(self.config.root, path) for path in source_paths(self.config, self.bad)]
+        plan = self.settings | {"mlssm": __version__, "names": names, "index": repr(index)}
+        return f"{self.name}-{digest(plan)[:12]}"
+
+    def _may_be_there(self, digests: FileDigests) -> bool:
+        manifests = list(self.manifests())
+        if not manifests:
+            return False
+        paths = source_paths(self.config, self.bad)
+        names = {name_below(self.config.root, path) for path in paths}
+        known = all(path.is_file() and digests.knows(path) for path in paths)
+        return known or any(manifest.files.keys() == names for manifest in manifests)
+
+    def manifests(self) -> Iterator[Manifest]:
+        """Those of cubes of this area that can be read."""
+        for path in sorted(self.config.cubes.glob(f"{self.name}-*.zarr")):
+            with suppress(DataError):
+                yield read_manifest(path)
+
+
+def _tell_of_other_formats(wanted: Wanted) -> None:
+    for path in sorted(wanted.config.cubes.glob(f"{wanted.name}-*.zarr")):
+        if (found := cube_format(path)) not in (None, FORMAT):
+            log.warning(
+                "%s has cube format %s of an earlier version, and this one writes %d: the cube is made anew; delete "
+                "the old one",
+                *(path, found, FORMAT),
+            )
+
+
+def _write(build: Build, wanted: Wanted, sources: Sources, workers: Workers, beside: Beside | None) -> Path:
+    """Make the cube in its build, or go on with it, and put it into its place."""
+    config, index, bad = wanted.config, sources.index, wanted.bad
+    places = Places(index.grid, index.extents, index.polarisations, len(index.passes))
+    build.begin(lambda folder: create_backscatter(CubeWriter(folder / CUBE, index.grid), places))
+    if beside is not None:
+        beside.start(build.folder, places)
+    writer = CubeWriter(build.folder / CUBE, index.grid)
+    static = write_static(writer, config, index, sources.layers, bad)
+    if config.dem is not None:
+        heights = elevation_files(raster_files(config.root / config.dem.folder, bad), bad)
+        check_heights(heights, sources.weather, index.grid, bad)
+    digests = wanted.digests()
+    task = PassTask(build, places, bad.policy, beside)
+    written = write_backscatter(task, index, workers, config, digests, bad)
+    write_times(writer, written.passes, sources.zone, sources.report.closing_hour)
+    write_incidence(writer, index, bad)
+    write_ndvi(writer, sources.ndvi, index, bad)
+    dated = write_dated_layers(writer, sources.layers, index, bad)
+    write_weather(writer, sources.weather, sources.report)
+    path, identity, files = wanted.identified(digests)
+    manifest = _manifest(wanted, sources, static, dated, Inputs(identity, files))
+    writer.finish(manifest, written.files)
+    for line in manifest.corrected:
+        log.warning(line)
+    if beside is not None:
+        beside.place(build.folder, path)
+    if not path.is_dir():
+        (build.folder / CUBE).rename(path)
+    build.discard()
+    return path
 
 
 @dataclass(frozen=True)
@@ -87,65 +220,83 @@ class Inputs:
     Attributes:
         identity: Digest of all of it.
         files: Digest of each file.
-        provenance: Where files come from, as `area.yaml` says.
     """
 
     identity: str
     files: dict[str, str]
-    provenance: tuple[FileProvenance, ...]
 
 
-def _write(
-    path: Path, config: DatamoduleConfig, inputs: Inputs, bad: BadFiles, interpolation: WeatherConfig | None
-) -> None:
+@dataclass(frozen=True)
+class Sources:
+    """What is known of an area's sources before the backscatter is read.
+
+    Attributes:
+        index: The images.
+        zone: The area's time zone.
+        weather: At its stations.
+        report: Of it.
+        notes: On it, a line each.
+        ndvi: Its images.
+        layers: Further ones.
+    """
+
+    index: BackscatterIndex
+    zone: ZoneInfo
+    weather: StationWeather
+    report: WeatherReport
+    notes: tuple[str, ...]
+    ndvi: Sequence[NdviImage]
+    layers: Sequence[LayerFiles]
+
+
+def read_sources(wanted: Wanted, interpolation: WeatherConfig | None) -> Sources:
+    """List the images, and read the weather.
+
+    Raises:
+        DataError: A source is missing, unreadable or does not fit.
+    """
+    config, bad = wanted.config, wanted.bad
     # a simulated area may be of years to come
     latest = None if config.simulation is None else dt.datetime.max.replace(tzinfo=dt.UTC)
     index = index_backscatter(config.root, config.backscatter, config.grid, bad, latest)
     zone = time_zone(config.time_zone, index.grid)
     weather, report = read_weather(config, index, zone, bad.policy)
-    ndvi = []
+    ndvi: Sequence[NdviImage] = []
     if config.ndvi is not None:
         ndvi = index_ndvi(config.root / config.ndvi.folder, config.ndvi_pattern, bad, latest, config.ndvi)
     layers = index_layers(config.root, config.layers, bad, latest)
-    writer = CubeWriter(path, index.grid)
-    static = write_static(writer, config, index, layers, bad)
-    if config.dem is not None:
-        heights = elevation_files(raster_files(config.root / config.dem.folder, bad), bad)
-        check_heights(heights, weather, index.grid, bad)
-    write_times(writer, write_backscatter(writer, config, index, bad), zone, report.closing_hour)
-    write_incidence(writer, index, bad)
-    write_ndvi(writer, ndvi, index, bad)
-    dated = write_dated_layers(writer, layers, index, bad)
-    write_weather(writer, weather, report)
-    manifest = Manifest(
+    notes = notes_on_weather(weather, report, index, interpolation)
+    return Sources(index, zone, weather, report, notes, ndvi, layers)
+
+
+def _manifest(wanted: Wanted, sources: Sources, static: Static, dated: tuple[str, ...], inputs: Inputs) -> Manifest:
+    config, index = wanted.config, sources.index
+    return Manifest(
         format=FORMAT,
         mlssm=__version__,
         digest=inputs.identity,
         files=inputs.files,
-        provenance=inputs.provenance,
-        skipped=tuple(dict.fromkeys((*bad.skipped, *report.skipped))),
-        corrected=bad.corrections(),
+        provenance=wanted.provenance,
+        skipped=tuple(dict.fromkeys((*wanted.bad.skipped, *sources.report.skipped))),
+        corrected=wanted.bad.corrections(),
         crs=index.grid.crs,
         origin=index.grid.origin,
         pixel=index.grid.pixel,
         shape=index.grid.shape,
         extents=tuple((extent.row, extent.col, *extent.shape) for extent in index.extents),
-        time_zone=zone.key,
+        time_zone=sources.zone.key,
         polarisations=index.polarisations,
         features=static.features,
         classes=static.classes,
         dated=dated,
         gap_days=gap_days(config),
         orbits=tuple(sorted(index.incidence)),
-        stations=weather.ids,
-        variables=weather.variables,
+        stations=sources.weather.ids,
+        variables=sources.weather.variables,
         looks=config.backscatter.looks,
         left_out=tuple(name for name in OPTIONAL if getattr(config, name) is None),
-        weather_notes=notes_on_weather(weather, report, index, interpolation),
+        weather_notes=sources.notes,
     )
-    writer.finish(manifest)
-    for line in manifest.corrected:
-        log.warning(line)
 
 
 def time_zone(name: str | None, grid: Grid) -> ZoneInfo:

@@ -4,73 +4,153 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import zarr
 
 from mlssm import cube
+from mlssm.builds import are_whole
 from mlssm.config import DatamoduleConfig
-from mlssm.cube import Array
 from mlssm.cube_writer import CubeWriter
-from mlssm.errors import DataError
-from mlssm.grid import Window
+from mlssm.errors import ChangedError, DataError
 from mlssm.prepare.levels import Levels
-from mlssm.progress import track
-from mlssm.sources.backscatter import BackscatterIndex, read_pass
-from mlssm.sources.checks.backscatter import check_polarisations
+from mlssm.prepare.passes import PassItem, PassTask, Places, prepare_pass
+from mlssm.provenance import FileDigests, State, state_of
+from mlssm.sources.backscatter import BackscatterIndex
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.passes import Pass
 from mlssm.sources.static import read_incidence
 from mlssm.weather.clock import last_closed
 from mlssm.weather.windows import window_end
+from mlssm.workers import Workers
 
 log = logging.getLogger(__name__)
 
+ORDER = "order"  # the marker of passes that are moved up
+
+
+@dataclass(frozen=True)
+class Written:
+    """The passes that were written.
+
+    Attributes:
+        passes: Those that have a value anywhere, in the order of the array.
+        files: Checksum of each file, by its path below the cube.
+    """
+
+    passes: tuple[Pass, ...]
+    files: dict[str, str]
+
+
+def create_backscatter(writer: CubeWriter, places: Places) -> None:
+    """Create the array that tasks write into."""
+    lead = (places.passes, len(places.polarisations))
+    writer.raster("backscatter", ("time", "polarisation"), lead, cube.BACKSCATTER_SCALE, "dB")
+
 
 def write_backscatter(
-    writer: CubeWriter, config: DatamoduleConfig, index: BackscatterIndex, bad: BadFiles
-) -> tuple[Pass, ...]:
-    """Write the passes that have a value anywhere, and return them."""
-    lead = (len(index.passes), len(index.polarisations))
-    array = writer.raster("backscatter", ("time", "polarisation"), lead, cube.BACKSCATTER_SCALE, "dB")
-    kept: list[Pass] = []
-    levels = Levels()
-    for overpass in track(index.passes, "backscatter onto the grid"):
-        measured = False
-        for number, extent in enumerate(index.extents):
-            layers = _layers(overpass, index, extent, bad)
-            if any(layer is not None for layer in layers):
-                levels.note(overpass, index.polarisations, layers, number)
-                packed = [_packed(layer, extent, cube.BACKSCATTER_SCALE) for layer in layers]
-                array[len(kept), :, *extent.slices] = np.stack(packed)
-                measured = True
-        if measured:
-            kept.append(overpass)
-        else:
-            log.warning("the pass of %s has no valid pixel: left out", overpass.acquired)
+    task: PassTask,
+    index: BackscatterIndex,
+    workers: Workers,
+    config: DatamoduleConfig,
+    digests: FileDigests,
+    bad: BadFiles,
+) -> Written:
+    """Write the passes, those that are not yet, and leave out those without a value.
+
+    Args:
+        task: Where to.
+        index: The passes.
+        workers: Who does it.
+        config: The area.
+        digests: Learns those of the files.
+        bad: Takes note of what tasks noted.
+
+    Raises:
+        DataError: No image has a valid pixel; or see `prepare_pass`.
+    """
+    items = [PassItem(number, overpass, _states(overpass)) for number, overpass in enumerate(index.passes)]
+    if task.build.marked(ORDER) is not None and not all(_is_done(task, item, True) for item in items):
+        raise ChangedError(f"files of {config.root} changed while its cube was completed; delete {task.build.folder}")
+    moved = task.build.marked(ORDER) is not None
+    left = [item for item in items if not _is_done(task, item, moved)]
+    if len(left) < len(items):
+        log.info("%d of %d passes are on the grid from before", len(items) - len(left), len(items))
+    workers.run(partial(prepare_pass, task), left, "backscatter onto the grid")
+    notes = [_marked(task, item) for item in items]
+    _tell(items, notes, index, bad)
+    for note in notes:
+        for path, (state, digest, settled) in note["states"].items():
+            digests.learn(Path(path), tuple(state), digest, settled)
+    kept = [item for item, note in zip(items, notes, strict=True) if note["measured"]]
     if not kept:
         raise DataError(
             f"no image in {config.root / config.backscatter.folder} has a valid pixel; "
             f"check datamodule.backscatter.units={index.passes[0].images[0].stored.units} and the images' missing value"
         )
+    if task.beside is not None:
+        task.beside.finish(task.build.folder, task.places, notes)
+    return Written(tuple(item.overpass for item in kept), _close_ranks(task, kept, notes))
+
+
+def _states(overpass: Pass) -> dict[Path, State]:
+    return {image.path: state_of(image.path) for image in overpass.images}
+
+
+def _is_done(task: PassTask, item: PassItem, moved: bool) -> bool:
+    """Whether a pass was written from the files as they are now, and is there; `moved`: maybe at another place."""
+    note = task.build.marked(item.name)
+    if note is None:
+        return False
+    same = all(item.states.get(Path(path)) == tuple(state) for path, (state, *_) in note["states"].items())
+    return same and (moved or are_whole(task.group / "backscatter" / "c" / str(item.number), note["files"]))
+
+
+def _marked(task: PassTask, item: PassItem) -> dict[str, Any]:
+    note = task.build.marked(item.name)
+    if note is None:
+        raise DataError(f"the marker of {item.overpass.acquired} in {task.build.folder} is gone; start again")
+    return note
+
+
+def _tell(
+    items: Sequence[PassItem], notes: Sequence[Mapping[str, Any]], index: BackscatterIndex, bad: BadFiles
+) -> None:
+    """Say what was noted of the passes."""
+    levels = Levels()
+    for item, note in zip(items, notes, strict=True):
+        bad.take(note["bad"])
+        if not note["measured"]:
+            log.warning("the pass of %s has no valid pixel: left out", item.overpass.acquired)
+        for extent, found in enumerate(note["levels"]):
+            levels.note(item.overpass, index.polarisations, found, extent)
     levels.tell(bad)
-    array.resize((len(kept), *array.shape[1:]))
-    return tuple(kept)
 
 
-def _layers(overpass: Pass, index: BackscatterIndex, extent: Window, bad: BadFiles) -> list[Array | None]:
-    """One pass on one extent, dB, in the order of the polarisations; all None where they contradict each other."""
-    layers = [read_pass(overpass, pol, index.grid, extent, bad) for pol in index.polarisations]
-    path = overpass.images[0].path
-    with bad.handled(path):
-        check_polarisations(path, dict(zip(index.polarisations, layers, strict=True)))
-        return layers
-    return [None for _ in layers]
+def _close_ranks(task: PassTask, kept: Sequence[PassItem], notes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Move the passes up to where those stood that are left out; the checksums of their files, where they are then.
 
-
-def _packed(layer: Array | None, extent: Window, scale: float) -> cube.Packed:
-    return np.full(extent.shape, cube.FILL) if layer is None else cube.pack(layer, scale)
+    It may be done again after a kill: a place is empty until its pass is there, as a pass that is left out has no file.
+    """
+    chunks = task.group / "backscatter" / "c"
+    checksums = {}
+    if len(kept) < len(notes):
+        task.build.mark(ORDER, {"kept": [item.number for item in kept]})
+    for position, item in enumerate(kept):
+        if item.number != position and not (chunks / str(position)).is_dir():
+            (chunks / str(item.number)).rename(chunks / str(position))
+        for name, (_, checksum) in notes[item.number]["files"].items():
+            checksums[f"backscatter/c/{position}/{name}"] = checksum
+    array: Any = zarr.open_array(task.group / "backscatter", mode="r+")
+    if array.shape[0] != len(kept):
+        array.resize((len(kept), *array.shape[1:]))
+    return checksums
 
 
 def write_times(writer: CubeWriter, passes: Sequence[Pass], zone: ZoneInfo, closing_hour: int | None = None) -> None:

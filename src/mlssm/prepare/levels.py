@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mlssm.cube import Array
+from mlssm.sources.checks.decibels import Decibels
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.passes import Pass
 
@@ -17,7 +17,12 @@ FAR = 5.0
 # and its spread, which is mostly speckle and relief, by less: amplitude that is taken for power has half of it
 NARROW, WIDE = 0.65, 1.6
 LEAST_PASSES = 5
-STEP = 4  # of the pixels that are looked at
+Quartiles = Sequence[float]  # lower one, median, upper one, dB
+
+
+def quartiles(levels: Decibels) -> Quartiles:
+    """Of levels that were seen."""
+    return [levels.quantile(share) for share in (0.25, 0.5, 0.75)]
 
 
 @dataclass(frozen=True)
@@ -35,19 +40,20 @@ class Levels:
 
     _found: dict[tuple[int, str, int], list[Level]] = field(default_factory=lambda: defaultdict(list))
 
-    def note(self, overpass: Pass, polarisations: Sequence[str], layers: Sequence[Array | None], extent: int) -> None:
+    def note(
+        self, overpass: Pass, polarisations: Sequence[str], found: Sequence[Quartiles | None], extent: int
+    ) -> None:
         """Remember a pass on an extent.
 
         Args:
             overpass: The pass.
-            polarisations: Of the layers.
-            layers: dB, [height, width]; None where it has nothing.
+            polarisations: Of the quartiles.
+            found: In each polarisation; None where it has nothing.
             extent: Which one.
         """
-        for polarisation, layer in zip(polarisations, layers, strict=True):
-            known = np.empty(0) if layer is None else layer[::STEP, ::STEP][np.isfinite(layer[::STEP, ::STEP])]
-            if known.size:
-                low, median, high = np.percentile(known, (25, 50, 75))
+        for polarisation, each in zip(polarisations, found, strict=True):
+            if each is not None:
+                low, median, high = each
                 self._found[overpass.orbit, polarisation, extent].append(Level(overpass, median, high - low))
 
     def tell(self, bad: BadFiles) -> None:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
@@ -28,7 +31,7 @@ from mlssm.retrieval.fit import fit_extents, reference_keys
 from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.noise import Speckle
-from mlssm.retrieval.stack import Stack, load_stack
+from mlssm.retrieval.stack import Stack, load_stack, row_bands
 from mlssm.scratch import scratch
 from mlssm.weather.field import WeatherField
 from mlssm.weather.interpolation import inverse_distance_weights
@@ -170,6 +173,13 @@ class Drivers:
         self.field = field
         self.forcing = Forcing.of(field.weather, field.station_xy, field.config.neighbours, field.config.power)
         self.fixed = index_driver(self.forcing)
+        self._weights_of: dict[int, Floats] = {}
+
+    def on(self, field: WeatherField) -> Drivers:
+        """The same drivers at the pixels of another field of the same record."""
+        found = copy(self)
+        found.field, found._weights_of = field, {}
+        return found
 
     @cached_property
     def many(self) -> list[Driver]:
@@ -217,12 +227,20 @@ class Drivers:
             return self.of_station(station, extent, ends)
         return weighed.driver({each.name: partial(self.at, each, extent, ends) for each in self.many})
 
-    @cache  # noqa: B019 - lives as long as the drivers, a few for a command
     def _weights(self, extent: int) -> Floats:
-        """How the stations weigh at an extent's pixels [P, S]; rows sum to 1."""
+        """How the stations weigh at an extent's pixels [P, S], sparse; rows sum to 1."""
+        if extent not in self._weights_of:
+            self._weights_of[extent] = self._weigh(extent)
+        return self._weights_of[extent]
+
+    def _weigh(self, extent: int) -> Floats:
         place, config = self.field.places[extent], self.field.config
-        pixels = np.column_stack([axis.ravel() for axis in np.meshgrid(place.x, place.y)])
-        return inverse_distance_weights(self.field.station_xy, pixels, config.neighbours, config.power)
+        bands = []
+        for rows in row_bands(place.shape[0]):
+            pixels = np.column_stack([axis.ravel() for axis in np.meshgrid(place.x, place.y[rows])])
+            dense = inverse_distance_weights(self.field.station_xy, pixels, config.neighbours, config.power)
+            bands.append(sparse.csr_array(dense))
+        return cast("Floats", sparse.vstack(bands, format="csr"))
 
 
 def closed_form_extents(

@@ -50,7 +50,7 @@ def block_mean(values: npt.NDArray[Any], factor: int, min_valid_fraction: float)
     blocks = values.reshape(rows, factor, cols, factor)
     count = np.isfinite(blocks).sum(axis=(1, 3), dtype=np.int32)
     total = np.nansum(blocks, axis=(1, 3), dtype=float)
-    return _mean(total, count, factor * factor, min_valid_fraction), count
+    return mean_of(total, count, factor * factor, min_valid_fraction), count
 
 
 def moving_mean(
@@ -64,7 +64,7 @@ def moving_mean(
     extent = factor * factor
     total = ndimage.uniform_filter(np.where(valid, values, 0).astype(float), factor, mode="constant") * extent
     count = np.round(ndimage.uniform_filter(valid.astype(float), factor, mode="constant") * extent).astype(np.int32)
-    return np.where(valid, _mean(total, count, extent, min_valid_fraction), np.nan).astype(np.float32), count
+    return np.where(valid, mean_of(total, count, extent, min_valid_fraction), np.nan).astype(np.float32), count
 
 
 def multilook_db(
@@ -90,10 +90,11 @@ def multilook_db(
 def list_mean(values: npt.NDArray[Any], min_valid_fraction: float) -> tuple[Array, npt.NDArray[np.int32]]:
     """Mean of the values along the last axis, and how many there are; see `block_mean`."""
     count = np.isfinite(values).sum(axis=-1, dtype=np.int32)
-    return _mean(np.nansum(values, axis=-1, dtype=float), count, values.shape[-1], min_valid_fraction), count
+    return mean_of(np.nansum(values, axis=-1, dtype=float), count, values.shape[-1], min_valid_fraction), count
 
 
-def _mean(total: npt.NDArray[Any], count: npt.NDArray[np.int32], pixels: int, min_valid_fraction: float) -> Array:
+def mean_of(total: npt.NDArray[Any], count: npt.NDArray[np.int32], pixels: int, min_valid_fraction: float) -> Array:
+    """Means from sums and numbers of values; NaN where too few of so many pixels have one."""
     # the small number keeps e.g. 0.28 * 25 = 7.000000000000001 from asking for an eighth pixel
     enough = count >= max(1, min_valid_fraction * pixels - 1e-9)
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=enough)

@@ -6,21 +6,21 @@ The cube's chunks are made for storing; a patch read from them costs a decode. T
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.config import ImagesConfig
-from mlssm.cube import BACKSCATTER_SCALE, Cube, pack, unpack
+from mlssm.config import DaskConfig, ImagesConfig
+from mlssm.cube import BACKSCATTER_SCALE, Cube, unpack
 from mlssm.errors import DataError
-from mlssm.files import whole_or_nothing
 from mlssm.grid import Window
-from mlssm.progress import track
-from mlssm.retrieval.multilook import multilook_db
+from mlssm.retrieval.planes import damaged_dates, is_whole
+from mlssm.retrieval.stack_making import MEASURED, VERSION, backscatter_file, count_file, make_stack, stack_name
 from mlssm.retrieval.working_grid import WorkingGrid, working_grid
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,6 @@ Booleans = npt.NDArray[np.bool_]
 Places = slice | npt.NDArray[np.int64]
 # rows that are worked on at once, so that memory stays bounded by the number of dates
 ROWS = 256
-VERSION = 2  # of the code that multilooks; to be raised where its numbers change
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,11 @@ class ExtentStack:
             sigma -= self.offset[times].reshape(-1, *(1,) * (sigma.ndim - 1))
         return np.asarray(sigma, np.float32)
 
+    def part(self, rows: slice, cols: slice) -> ExtentStack:
+        """The same of a part of its pixels; nothing is read."""
+        others = tuple((weight, packed[:, rows, cols]) for weight, packed in self.others)
+        return replace(self, packed=self.packed[:, rows, cols], count=self.count[:, rows, cols], others=others)
+
     def leading(self, times: npt.NDArray[np.int64] | slice, rows: Places, cols: Places) -> Array:
         """The polarisation that weighs most, alone; as `backscatter`."""
         return unpack(self.packed[times, rows, cols], BACKSCATTER_SCALE)
@@ -92,11 +96,16 @@ class Stack:
         return sum(weight**2 for weight in self.channel.values())
 
 
-def load_stack(cube: Cube, config: ImagesConfig) -> Stack:
+def load_stack(cube: Cube, config: ImagesConfig, dask: DaskConfig | None = None) -> Stack:
     """Multilook a cube's backscatter, or find what was multilooked before.
 
     A channel of several polarisations is that which weighs most alone where the cube lacks another one, or half of its
     images do; where fewer do, those are left out. A line says so.
+
+    Args:
+        cube: The cube.
+        config: How its images become backscatter on the working grid.
+        dask: Where dates are multilooked, if they are not yet; None: threads.
 
     Raises:
         ConfigError: The multilook window is not a whole number of pixels.
@@ -107,7 +116,7 @@ def load_stack(cube: Cube, config: ImagesConfig) -> Stack:
         raise DataError(f"retrieval.polarisation={config.polarisation} is not in the images; they have {known}")
     working = working_grid(cube, config)
     there = [name for name in config.channel if name in cube.manifest.polarisations]
-    folders = {name: _multilooked(cube, config.of_polarisation(name), working) for name in there}
+    folders = {name: _multilooked(cube, config.of_polarisation(name), working, dask or DaskConfig()) for name in there}
     names = _joined(cube, config, folders)
     weights = [config.channel[name] / sum(config.channel[each] for each in names) for name in names]
     offset = _offsets(cube, config)
@@ -118,9 +127,13 @@ def load_stack(cube: Cube, config: ImagesConfig) -> Stack:
 
 def stack_folder(cube: Cube, config: ImagesConfig) -> Path:
     """Where a multilook of a cube's leading polarisation is kept, with what is learnt from it."""
-    pixels = working_grid(cube, config).window_pixels
-    kind = f"{config.polarisation}-{pixels}px-{config.multilook}-{config.min_valid_fraction:g}-v{VERSION}"
-    return cube.path.with_suffix(".multilook") / kind
+    return cube.path.with_suffix(".multilook") / stack_name(config, working_grid(cube, config))
+
+
+def damaged_stacks(cube: Path) -> Iterator[tuple[Path, str]]:
+    """Files of the multilooks beside a cube that are not as they were written, and what is wrong with each."""
+    for folder in sorted(cube.with_suffix(".multilook").glob(f"*-v{VERSION}")):
+        yield from damaged_dates(folder)
 
 
 def _joined(cube: Cube, config: ImagesConfig, folders: Mapping[str, Path]) -> list[str]:
@@ -147,36 +160,15 @@ def _say_once(text: str) -> None:
     log.warning("%s", text)
 
 
-def _multilooked(cube: Cube, config: ImagesConfig, working: WorkingGrid) -> Path:
-    """The folder of one polarisation's multilook, which is made where it is not there."""
+def _multilooked(cube: Cube, config: ImagesConfig, working: WorkingGrid, dask: DaskConfig) -> Path:
+    """The folder of one polarisation's multilook, which is made where it is not there or has lost files."""
     folder = stack_folder(cube, config)
+    if folder.is_dir() and not is_whole(folder):
+        log.warning("%s has lost files: it is made anew", folder)
+        shutil.rmtree(folder)
     if not folder.is_dir():
-        with whole_or_nothing(folder) as partial:
-            partial.mkdir()
-            measured = [
-                _multilook_extent(cube, config, working, number, partial) for number in range(len(cube.extents))
-            ]
-            np.save(_measured(partial), np.logical_or.reduce(measured))
+        make_stack(cube, config, folder, working, dask)
     return folder
-
-
-def _multilook_extent(cube: Cube, config: ImagesConfig, working: WorkingGrid, number: int, folder: Path) -> Booleans:
-    """Write an extent's arrays; which times have a value, [time]."""
-    extent, window = cube.extents[number], working.extents[number]
-    shape = (len(cube.times), *window.shape)
-    packed = np.lib.format.open_memmap(_packed(folder, number), "w+", np.int16, shape)
-    counts = np.lib.format.open_memmap(_count(folder, number), "w+", np.uint16, shape)
-    measured = np.zeros(shape[0], bool)
-    for time in track(range(shape[0]), f"multilook of extent {number + 1} of {len(cube.extents)}"):
-        values = whole_blocks(
-            cube.backscatter(time, config.polarisation, extent), extent, window.refine(working.factor)
-        )
-        mean, count = multilook_db(values, working.window_pixels, config.multilook, config.min_valid_fraction)
-        packed[time], counts[time] = pack(mean, BACKSCATTER_SCALE), count
-        measured[time] = np.isfinite(mean).any()
-    packed.flush()
-    counts.flush()
-    return measured
 
 
 def whole_blocks(values: Array, extent: Window, blocks: Window) -> Array:
@@ -226,12 +218,12 @@ def _open_extent(folders: Sequence[Path], weights: Sequence[float], number: int,
 
 
 def _packed(folder: Path, number: int) -> Path:
-    return folder / f"extent{number}-backscatter.npy"
+    return folder / backscatter_file(number)
 
 
 def _count(folder: Path, number: int) -> Path:
-    return folder / f"extent{number}-count.npy"
+    return folder / count_file(number)
 
 
 def _measured(folder: Path) -> Path:
-    return folder / "measured.npy"
+    return folder / MEASURED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlssm.config import ImagesConfig
@@ -38,10 +39,15 @@ def working_grid(cube: Cube, config: ImagesConfig) -> WorkingGrid:
         ConfigError: The multilook window is not a whole number of pixels.
         DataError: The window is wider than an extent.
     """
-    pixels = window_pixels(config.multilook_m, cube.grid.pixel)
+    return working_of(cube.grid, cube.extents, config)
+
+
+def working_of(grid: Grid, extents: Sequence[Window], config: ImagesConfig) -> WorkingGrid:
+    """The working grid of a grid and its extents; see `working_grid`."""
+    pixels = window_pixels(config.multilook_m, grid.pixel)
     factor = pixels if config.multilook == "block" else 1
-    extents = tuple(extent.coarsen(factor, LEAST_SHARE) for extent in cube.extents)
-    if any(min(extent.shape) == 0 for extent in extents):
-        narrow = min(min(extent.shape) for extent in cube.extents) * cube.grid.pixel
+    coarse = tuple(extent.coarsen(factor, LEAST_SHARE) for extent in extents)
+    if any(min(extent.shape) == 0 for extent in coarse):
+        narrow = min(min(extent.shape) for extent in extents) * grid.pixel
         raise DataError(f"retrieval.multilook_m={config.multilook_m:g} is wider than an extent of {narrow:g} m")
-    return WorkingGrid(cube.grid.coarsen(factor), factor, pixels, extents)
+    return WorkingGrid(grid.coarsen(factor), factor, pixels, coarse)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
 from rasterio.errors import CRSError
 
 from mlssm.config import BackscatterConfig, GridConfig
@@ -18,7 +17,6 @@ from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid, Window, merge_windows
 from mlssm.sources.acquired import acquired, tell_other_time
 from mlssm.sources.angles import find_angles
-from mlssm.sources.checks.backscatter import backscatter_layer, check_loss
 from mlssm.sources.checks.header import Layer
 from mlssm.sources.dated import DatedRaster, check_time, tomorrow
 from mlssm.sources.faults import Array, BadFiles
@@ -26,8 +24,8 @@ from mlssm.sources.holdings import holdings
 from mlssm.sources.image_on_grid import SMALLER, image_on_grid
 from mlssm.sources.naming import Names, read_names
 from mlssm.sources.opening import inspect, refuse_too_large
+from mlssm.sources.pass_reader import read_judged
 from mlssm.sources.passes import Image, Pass, derive_orbits, group_passes, newest_processing, without_copies
-from mlssm.sources.raster import read_onto
 from mlssm.sources.recognised import tell_doubtful_times, tell_lonely_extents, tell_recognised
 
 
@@ -181,22 +179,8 @@ def read_pass(overpass: Pass, polarisation: str, grid: Grid, extent: Window, bad
     Raises:
         DataError: A file cannot be read.
     """
-    total, count = np.zeros(extent.shape), np.zeros(extent.shape, np.int32)
-    for image in overpass.images:
-        window = grid.window_of(image.bounds).intersection(extent)
-        if image.polarisation != polarisation or 0 in window.shape:
-            continue
-        with bad.handled(image.path):
-            layer = backscatter_layer(polarisation, image.stored, bad)
-            power = read_onto(image.path, grid, window, Resampling.bilinear, layer)
-            check_loss(image.path, power, bad)
-            valid = np.isfinite(power)
-            inside = window.within(extent).slices
-            total[inside] += np.where(valid, power, 0)
-            count[inside] += valid
+    power = read_judged(overpass, grid, bad, lambda reader: reader.power(polarisation, extent))
     # noise that was subtracted may leave a mean below zero: no decibels
-    measured = (count > 0) & (total > 0)
-    if not measured.any():
+    if power is None or not (power > 0).any():
         return None
-    mean = np.divide(total, count, out=np.full(extent.shape, np.nan), where=measured)
-    return np.asarray(10 * np.log10(mean), np.float32)
+    return np.asarray(10 * np.log10(power, out=np.full(power.shape, np.nan, np.float32), where=power > 0), np.float32)

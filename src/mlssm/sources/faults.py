@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,26 +31,48 @@ class BadFiles:
 
     Attributes:
         policy: "error" stops the run; "skip" logs the file, counts it and goes on.
+        tells: Whether what is left out is logged at once.
         skipped: Names of the files that were left out, each once.
+        reasons: Why, in the same order.
         corrected: What was corrected, and the files in which it was.
     """
 
     policy: OnBadFile
+    tells: bool = True
     skipped: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
     corrected: dict[str, list[str]] = field(default_factory=dict)
     _said: set[str] = field(default_factory=set)
 
     @contextmanager
-    def handled(self, path: Path) -> Iterator[None]:
-        """Read `path` inside; under "skip" its DataError ends the block quietly, but logged and counted."""
+    def handled(self, path: Path, left_out: Callable[[], object] = lambda: None) -> Iterator[None]:
+        """Read `path` inside; under "skip" its DataError ends the block quietly, but counted, and calls `left_out`."""
         try:
             yield
         except DataError as error:
             if self.policy == "error":
                 raise
-            if printable(path.name) not in self.skipped:
-                self.skipped.append(printable(path.name))
-                log.warning("skipped a bad file: %s", str(error).partition("\n")[0])
+            self._leave_out(printable(path.name), str(error).partition("\n")[0])
+            left_out()
+
+    def _leave_out(self, name: str, reason: str) -> None:
+        if name not in self.skipped:
+            self.skipped.append(name)
+            self.reasons.append(reason)
+            if self.tells:
+                log.warning("skipped a bad file: %s", reason)
+
+    def take(self, notes: Mapping[str, Any]) -> None:
+        """Take, and tell, what another one has noted of other files."""
+        for name, reason in zip(notes["skipped"], notes["reasons"], strict=True):
+            self._leave_out(name, reason)
+        for what, names in notes["corrected"].items():
+            known = self.corrected.setdefault(what, [])
+            known += [name for name in names if name not in known]
+
+    def notes(self) -> dict[str, Any]:
+        """What was noted, as JSON can hold it."""
+        return {"skipped": self.skipped, "reasons": self.reasons, "corrected": self.corrected}
 
     def correct(self, path: Path, what: str) -> None:
         """Remember that something was corrected in a file; `corrections` has one line a kind."""

@@ -23,19 +23,27 @@ SIDECARS = (".aux.xml", ".msk")
 UNREADABLE = "unreadable"
 
 
-def source_digests(config: DatamoduleConfig, bad: BadFiles, memory: Path | None = None) -> dict[str, str]:
+def source_paths(config: DatamoduleConfig, bad: BadFiles) -> tuple[Path, ...]:
+    """All files of an area's sources.
+
+    Raises:
+        DataError: A folder is missing.
+    """
+    return (*sorted(_rasters(config, bad)), *digested(config.root, config.weather))
+
+
+def source_digests(config: DatamoduleConfig, bad: BadFiles, digests: FileDigests) -> dict[str, str]:
     """SHA-256 of each file of an area's sources, by its path below the area's folder.
 
     Args:
         config: The area.
         bad: Whether a file that cannot be read stops the run or is left out.
-        memory: Remembers digests, see `mlssm.provenance.FileDigests`.
+        digests: Those that are known already.
 
     Raises:
         DataError: A folder is missing, or a file cannot be read and the policy is "error".
     """
     found: dict[str, str] = {}
-    digests = FileDigests(memory)
     for path in sorted(_rasters(config, bad)):
         with bad.handled(path):
             found[name_below(config.root, path)] = _digest(path, digests)

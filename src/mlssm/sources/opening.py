@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import numpy as np
 import rasterio
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
 from rasterio.transform import Affine, array_bounds
 from rasterio.warp import transform_bounds
 
@@ -28,6 +30,9 @@ DRIVERS = {".jp2": "JP2OpenJPEG", ".img": "HFA"}
 MAX_PIXELS = 500_000_000
 # GDAL opens these beside a raster, by any driver: one that is no TIFF could lead it to other files and hosts
 COMPANIONS = (".msk", ".MSK", ".ovr", ".OVR")
+BESIDE_NAME = (".aux.xml", ".AUX.XML", *COMPANIONS)
+BESIDE_STEM = (".aux.xml", ".tfw", ".TFW", ".tifw", ".tiffw", ".wld", ".WLD", ".tab", ".TAB", ".xml", "_metadata.xml")
+IN_MEMORY = re.compile(r"'?/vsimem/[^/]+/[^/' ]+'?")
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # a raster on Earth in metres: no pixel is finer than a hand, nothing lies farther than a pole from the equator
 FINEST_METRES, FARTHEST_METRES = 0.05, 4e7
@@ -130,7 +135,7 @@ def inspect(path: Path, crs: str | None = None) -> RasterInfo:
 
 
 @contextmanager
-def opened(path: Path, crs: str | None = None) -> Iterator[Any]:
+def opened(path: Path, crs: str | None = None, content: bytes | None = None) -> Iterator[Any]:
     """The open file, with a CRS and not rotated; what GDAL says of a bad one names the file.
 
     Only GDAL's GeoTIFF driver may read it, and those of two other kinds of images that hold their own values: others
@@ -139,25 +144,53 @@ def opened(path: Path, crs: str | None = None) -> Iterator[Any]:
     Args:
         path: The file.
         crs: What stands in place of its own CRS; None: its own.
+        content: The file's bytes, where they have been read already; None: they are read.
 
     Raises:
         DataError: The file cannot be read, holds complex values, or its place is not told or not possible.
     """
-    try:
+    with gdal_faults(path):
         _check_companions(path)
         with warnings.catch_warnings():
             # a file without georeference is refused below, in our words
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            driver = DRIVERS.get(path.suffix.lower(), "GTiff")
-            with rasterio.open(path, driver=driver) as source:
+            with _dataset(path, content) as source:
                 _check_georeference(path, source, crs)
                 _check_values_stored(path, source)
                 yield source
+
+
+@contextmanager
+def gdal_faults(path: Path) -> Iterator[None]:
+    """Let what GDAL says of a bad file name it.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        yield
     except (RasterioError, CRSError, OSError) as error:
-        reason = " ".join(str(error.__cause__ or error).split())
+        reason = IN_MEMORY.sub(path.name, " ".join(str(error.__cause__ or error).split()))
         reason = reason.replace(f"{path.name}, ", "").replace(f"'{path}' ", "")  # the name is said once
         cure = "replace the file, or leave it out with on_bad_file=skip"
         raise DataError(f"{path} cannot be read ({reason}); {cure}") from error
+
+
+@contextmanager
+def _dataset(path: Path, content: bytes | None) -> Iterator[Any]:
+    driver = DRIVERS.get(path.suffix.lower(), "GTiff")
+    if content is None:
+        with rasterio.open(path, driver=driver) as source:
+            yield source
+        return
+    with MemoryFile(content, filename=path.name) as memory, memory.open(driver=driver) as source:
+        yield source
+
+
+def stands_alone(path: Path) -> bool:
+    """Whether nothing lies beside a raster that GDAL would read it with: masks, statistics, a world file."""
+    beside = (*(path.name + suffix for suffix in BESIDE_NAME), *(path.stem + suffix for suffix in BESIDE_STEM))
+    return not any(path.with_name(name).exists() for name in beside)
 
 
 def _check_companions(path: Path) -> None:

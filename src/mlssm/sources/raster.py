@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import rasterio.windows
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.transform import Affine
 from rasterio.warp import reproject, transform_bounds
 
@@ -60,12 +60,12 @@ def read_onto(path: Path, grid: Grid, window: Window, resampling: Resampling, la
     with opened(path, layer.crs) as source:
         band = layer.band(path, source)
         place = placement(source, layer.crs)
-        part = _part_covering(place, target)
+        part = part_covering(place, target)
         if part is None:
             return np.full(window.shape, np.nan, np.float32)
         refuse_too_large(path, *part.shape, COARSER)
         values = read_stored(source, band, place.stored(part))[place.axes]
-    return _warped(layer.values(path, values, band), _shifted(place.transform, part), place.crs, target, resampling)
+    return warped(layer.values(path, values, band), place, part, target, resampling)
 
 
 def read_stored(source: Any, band: Band, part: Window) -> Array:
@@ -78,15 +78,22 @@ def read_stored(source: Any, band: Band, part: Window) -> Array:
         part: In the file's own rows and columns.
     """
     number, pixels = band.number, rasterio.windows.Window.from_slices(*part.slices)
-    read = source.read(number, window=pixels, masked=True)
+    masked = MaskFlags.per_dataset in source.mask_flag_enums[number - 1]  # a mask of its own, or an alpha band
+    read = source.read(number, window=pixels)
     with np.errstate(over="ignore"):  # what passes float32 becomes infinite, and no quantity is
-        values = read.astype(np.float32).filled(np.nan)
+        values = read.astype(np.float32, copy=False)
+    gone = [source.read_masks(number, window=pixels) == 0] if masked else []
     for missing in (source.nodatavals[number - 1], band.missing):
-        if missing is not None:
-            values[read.data == float(missing)] = np.nan
-    for validity in band.validity:
-        values[source.read(validity, window=pixels) == 0] = np.nan
-    return np.asarray(values * np.float32(source.scales[number - 1]) + np.float32(source.offsets[number - 1]))
+        if missing is not None and not np.isnan(missing):
+            gone.append(read == float(missing))
+    gone += [source.read(validity, window=pixels) == 0 for validity in band.validity]
+    for each in gone:
+        if each.any():
+            values[each] = np.nan
+    scale, offset = source.scales[number - 1], source.offsets[number - 1]
+    if (scale, offset) != (1, 0):
+        values = values * np.float32(scale) + np.float32(offset)
+    return np.asarray(values, np.float32)
 
 
 def mosaic(
@@ -149,11 +156,12 @@ def _refuse_other(
     )
 
 
-def _warped(values: Array, transform: Affine, crs: CRS, target: Grid, resampling: Resampling) -> Array:
+def warped(values: Array, place: Placement, part: Window, target: Grid, resampling: Resampling) -> Array:
+    """A part of a raster on the target's pixels; copied where they are its own. See `read_onto`."""
+    transform, crs = _shifted(place.transform, part), place.crs
+    if same_pixels(place, target):
+        return _copied(values, transform, target)
     result = np.full(target.shape, np.nan, np.float32)
-    if _same_pixels(transform, crs, target):
-        _copy(values, transform, target, result)
-        return result
     if resampling is Resampling.bilinear and _pixel_in_metres(transform, crs, target) <= target.pixel / 1.5:
         resampling = Resampling.average
     reproject(
@@ -170,17 +178,30 @@ def _warped(values: Array, transform: Affine, crs: CRS, target: Grid, resampling
     return result
 
 
-def _copy(values: Array, transform: Affine, target: Grid, result: Array) -> None:
-    """Copy what a raster on the grid's own pixels has of the target."""
-    col = round((transform.c - target.origin[0]) / target.pixel)
-    row = round((target.origin[1] - transform.f) / target.pixel)
-    here = Window(row, col, *values.shape)
+def _copied(values: Array, transform: Affine, target: Grid) -> Array:
+    """What a raster on the grid's own pixels has of the target."""
+    here = _on_grid(transform, values.shape, target)
+    if here == target.full:
+        return values
+    result = np.full(target.shape, np.nan, np.float32)
     shared = here.intersection(target.full)
     result[shared.slices] = values[shared.within(here).slices]
+    return result
 
 
-def _part_covering(place: Placement, target: Grid) -> Window | None:
+def _on_grid(transform: Affine, shape: tuple[int, ...], target: Grid) -> Window:
+    """Where a raster on the grid's own pixels lies, counted from the target's corner."""
+    col = round((transform.c - target.origin[0]) / target.pixel)
+    row = round((target.origin[1] - transform.f) / target.pixel)
+    return Window(row, col, shape[0], shape[1])
+
+
+def part_covering(place: Placement, target: Grid) -> Window | None:
     """The raster's pixels that the target needs; None where they do not meet."""
+    if same_pixels(place, target):
+        here = _on_grid(place.transform, place.shape, target)
+        part = here.intersection(target.full).within(here)
+        return None if 0 in part.shape else part
     bounds = projected(target.crs, place.crs.to_string(), target.bounds)
     if bounds is None:
         return None
@@ -199,8 +220,9 @@ def _shifted(transform: Affine, part: Window) -> Affine:
     return Affine(transform.a, 0, west, 0, transform.e, north)
 
 
-def _same_pixels(transform: Affine, crs: CRS, target: Grid) -> bool:
+def same_pixels(place: Placement, target: Grid) -> bool:
     """Whether the raster's pixels are the grid's own, so that they can be copied."""
+    transform, crs = place.transform, place.crs
     shift = ((transform.c - target.origin[0]) / target.pixel, (transform.f - target.origin[1]) / target.pixel)
     on_grid = all(abs(value - round(value)) < 1e-3 for value in shift)
     same_size = np.allclose((transform.a, -transform.e), target.pixel, rtol=1e-6)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mlssm.errors import RunError
 from mlssm.tracking.reference import run_id_of
 from mlssm.tracking.store import Store
-from mlssm.tracking.tags import BUNDLE, KIND, PARENT
+from mlssm.tracking.tags import BUNDLE, KIND, PARENT, VERDICT, WARNINGS
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
@@ -34,6 +34,16 @@ class Run:
     params: dict[str, str]
     metrics: dict[str, float]
     tags: dict[str, str]
+
+    @property
+    def verdict(self) -> str:
+        """Whether its model is better than the best baseline, a sentence; empty where it was not scored."""
+        return self.tags.get(VERDICT, "")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to beware of in its scores and its maps, a sentence each."""
+        return tuple(self.tags.get(WARNINGS, "").splitlines())
 
 
 def find_run(store: Store, run: str) -> Run:

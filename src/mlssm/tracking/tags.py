@@ -12,3 +12,6 @@ DIED = "mlssm.died"  # why the run is known to have ended without a word
 PRUNED = "mlssm.pruned"  # the epoch, counted from 1, after which a search stopped the trial
 RESUMED = "mlssm.resumed"  # how often
 ERROR = "error.txt"
+NOTE = "mlflow.note.content"  # what MLflow shows as the description of a run or an experiment
+VERDICT = "mlssm.verdict"  # a sentence: whether the model is better than the best baseline
+WARNINGS = "mlssm.warnings"  # what to beware of, a line each; empty where there is nothing

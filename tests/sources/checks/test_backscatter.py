@@ -1,5 +1,6 @@
 """Backscatter that is none, or is another unit: refused by name, value and cure, or corrected with a line."""
 
+import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,20 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
-from rasterio.enums import Resampling
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlssm.config.backscatter import Units
 from mlssm.errors import DataError
 from mlssm.grid import Grid
-from mlssm.sources.checks.backscatter import backscatter_layer, check_loss, check_polarisations
+from mlssm.sources.checks.backscatter import Differences
+from mlssm.sources.checks.backscatter_values import Lost
+from mlssm.sources.checks.decibels import Decibels
 from mlssm.sources.checks.header import Stored
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.raster import read_onto
+from mlssm.sources.opening import inspect
+from mlssm.sources.pass_reader import read_judged
+from mlssm.sources.passes import Image, Pass
 
 Floats = npt.NDArray[np.float64]
 BORDER = np.s_[:, :5]
@@ -28,13 +34,19 @@ def decibels() -> Floats:
     return np.random.default_rng(0).normal(-11, 2, (24, 24))
 
 
+def power_of(path: Path, polarisation: str, units: Units, grid: Grid, bad: BadFiles) -> Any:
+    """Linear power of one image, as a pass of it alone is read."""
+    time = dt.datetime(2023, 1, 1, tzinfo=dt.UTC)
+    image = Image(path, time, polarisation, 137, inspect(path).bounds_in(grid.crs), stored=Stored(units))
+    overpass = Pass(time, 137, (image,))
+    return read_judged(overpass, grid, bad, lambda reader: reader.power(polarisation, grid.full))
+
+
 @pytest.fixture
 def read(small_grid: Grid) -> Callable[..., tuple[Floats, BadFiles]]:
     def read_image(path: Path, units: Units = "dB", polarisation: str = "VV") -> tuple[Floats, BadFiles]:
         bad = BadFiles("error")
-        layer = backscatter_layer(polarisation, Stored(units), bad)
-        power = read_onto(path, small_grid, small_grid.full, Resampling.bilinear, layer)
-        return 10 * np.log10(power.astype(float)), bad
+        return 10 * np.log10(power_of(path, polarisation, units, small_grid, bad).astype(float)), bad
 
     return read_image
 
@@ -259,10 +271,8 @@ def test_what_noise_leaves_below_zero_averages_to_the_truth(area_files: Any, sma
     fine = (0.02 + rng.normal(0, 0.02, (72, 72))).astype(np.float32)
     path = area_files.raster("a_VH.tif", fine, pixel=10)
     bad = BadFiles("error")
-    layer = backscatter_layer("VH", Stored("linear"), bad)
-    found = read_onto(path, small_grid, small_grid.full, Resampling.bilinear, layer)
+    found = power_of(path, "VH", "linear", small_grid, bad)
     np.testing.assert_allclose(found, fine.reshape(24, 3, 24, 3).mean(axis=(1, 3)), atol=1e-6)
-    check_loss(path, found, bad)
     assert not bad.corrected
 
 
@@ -270,21 +280,42 @@ def test_what_noise_leaves_below_zero_averages_to_the_truth(area_files: Any, sma
 def test_pixels_without_positive_power_are_told_and_too_many_refused(share: float, outcome: str) -> None:
     image = np.full(1000, 0.1, np.float32)
     image[: int(1000 * share)] = -0.01
-    bad = BadFiles("error")
+    bad, loss = BadFiles("error"), Lost()
+    for block in np.split(image, 4):
+        loss.add(block)
     if outcome == "refused":
         with pytest.raises(DataError, match=r"a\.tif: 30% of its pixels.*datamodule\.grid\.resolution_m"):
-            check_loss(Path("a.tif"), image, bad)
+            loss.check(Path("a.tif"), bad)
         return
-    check_loss(Path("a.tif"), image, bad)
+    loss.check(Path("a.tif"), bad)
     assert bool(bad.corrected) == (outcome == "told")
 
 
+def differences(co: Floats, cross: Floats) -> Differences:
+    """Of two images in dB, seen in two blocks."""
+    found = Differences("HH", "HV")
+    for rows in (slice(10), slice(10, None)):
+        found.add(*(np.round(image[rows] * 100).astype(np.int16) for image in (co, cross)))
+    return found
+
+
 def test_polarisations_that_are_exchanged_or_the_same_are_refused(decibels: Floats) -> None:
-    image, path = decibels.astype(np.float32), Path("a.tif")
-    check_polarisations(path, {"VV": image, "VH": image - 7})
-    check_polarisations(path, {"VV": image, "VH": None})
-    check_polarisations(path, {"HH": image})
-    with pytest.raises(DataError, match=r"VH of its pass lies 7\.0 dB above VV; are their names exchanged"):
-        check_polarisations(path, {"VV": image - 7, "VH": image})
+    path = Path("a.tif")
+    differences(decibels, decibels - 7).check(path)
+    differences(np.full((24, 24), -9.0), np.full((24, 24), -9.0)).check(path)  # nothing is known of a flat image
+    Differences("HH", "HV").check(path)
+    with pytest.raises(DataError, match=r"HV of its pass lies 7\.0 dB above HH; are their names exchanged"):
+        differences(decibels - 7, decibels).check(path)
     with pytest.raises(DataError, match="HH and HV of its pass hold the same values"):
-        check_polarisations(path, {"HH": image, "HV": image.copy()})
+        differences(decibels, decibels).check(path)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.floats(0, 1))
+def test_quantiles_of_a_histogram_are_those_of_its_values(seed: int, size: int, share: float) -> None:
+    values = np.random.default_rng(seed).integers(-900, 900, size).astype(np.int16)
+    found = Decibels()
+    for block in np.array_split(values, 3):
+        found.add(block)
+    for value, wanted in ((found.quantile(share), values), (found.magnitude(share), np.abs(values))):
+        assert value == pytest.approx(np.quantile(wanted, share, method="averaged_inverted_cdf") / 100, abs=1e-9)
+    assert found.between(-2, 3) == np.count_nonzero((values > -200) & (values < 300))

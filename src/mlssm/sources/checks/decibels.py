@@ -1,0 +1,65 @@
+"""How many pixels have which level: a histogram in steps of 0.01 dB, which grows block by block."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from mlssm.sources.faults import Array
+
+STEP = 0.01  # dB
+ZERO = 32768  # the bin of 0 dB
+
+
+class Decibels:
+    """Levels from -327.67 to 327.67 dB; what lies beyond counts at the ends."""
+
+    def __init__(self) -> None:
+        """Begin with no pixel."""
+        self._by_bits = np.zeros(2 * ZERO, np.int64)  # the negative ones last, as unsigned numbers order them
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Pixels of each step from -327.68 dB on."""
+        return np.roll(self._by_bits, ZERO)
+
+    @property
+    def total(self) -> int:
+        """How many pixels."""
+        return int(self._by_bits.sum())
+
+    def add(self, steps: npt.NDArray[np.int16], weight: int = 1) -> None:
+        """Add levels in steps of 0.01 dB, each `weight` times; -32768 stands for none."""
+        found = np.bincount(steps.ravel().view(np.uint16), minlength=2 * ZERO)
+        found[ZERO] = 0  # -32768 as an unsigned number
+        self._by_bits += weight * found
+
+    def add_levels(self, level: Array, weight: int = 1) -> None:
+        """Add levels in dB, float32, each `weight` times; all finite."""
+        self.add(np.rint(np.clip(level, -327.67, 327.67) * np.float32(1 / STEP)).astype(np.int16), weight)
+
+    def quantile(self, share: float) -> float:
+        """The level below which this share of the pixels lies, dB, to a step; NaN where there are none."""
+        return _quantile(self.counts, share) - ZERO * STEP
+
+    def magnitude(self, share: float) -> float:
+        """The same of the levels' absolute values, dB."""
+        counts = self.counts
+        above, below = counts[ZERO + 1 :], counts[1:ZERO][::-1]
+        return _quantile(np.concatenate([counts[ZERO : ZERO + 1], above + below]), share)
+
+    def between(self, low: float, high: float) -> int:
+        """How many pixels lie between two levels, dB, the ends left out."""
+        first, last = int(np.floor(low / STEP + 1e-6)) + 1, int(np.ceil(high / STEP - 1e-6))
+        return int(self.counts[max(first + ZERO, 0) : max(last + ZERO, 0)].sum())
+
+
+def _quantile(counts: npt.NDArray[np.int64], share: float) -> float:
+    """The middle of the bin that has it, in dB from the first one; halfway between two where it falls between them."""
+    above = np.cumsum(counts)
+    if not above[-1]:
+        return float("nan")
+    wanted = max(share * float(above[-1]), 0.5)
+    first = np.searchsorted(above, wanted, "left")
+    second = np.searchsorted(above, wanted, "right") if wanted < above[-1] else first
+    return float(first + second) / 2 * STEP
