@@ -93,6 +93,7 @@ def _keep(run: TrackedRun, place: str, surveys: list[ExtentSurvey]) -> None:
             if len(table):
                 run.log_table(table, f"labels_{name}_{number}")
                 print(f"\n{extent.title}: {name}\n{markdown(table)}")
+        log.info("%s: %s", extent.title, extent.cap)
         for offset in extent.offsets:
             text = "%s: %s reads %.2f dB (standard error %.2f) higher than %s, by %d dates"
             told = offset.platform, offset.offset_db, offset.error_db, offset.against, offset.dates
