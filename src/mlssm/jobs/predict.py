@@ -15,6 +15,7 @@ from mlssm.inference.mapper import Days, Mapper
 from mlssm.inference.opened import Opened
 from mlssm.inference.tiles import plan_tiles
 from mlssm.jobs.day_file import map_path
+from mlssm.jobs.gone import tell_gone
 from mlssm.jobs.lacking import last_possible, reasons, tell_bridged
 from mlssm.jobs.open_run import check_fit, find_place
 from mlssm.jobs.products import write_products
@@ -41,6 +42,7 @@ def predict(config: PredictConfig) -> list[Path]:
         place = find_place(config, Path(folder))
         opened = place.opened()
         check_fit(opened)
+        tell_gone(opened)
         check_warning(opened, config)
         days = settle_days(opened, asked)
         tell_bridged(opened, days)
