@@ -22,8 +22,9 @@ from mlssm.models.series import Series, plain, series
 from mlssm.uncertainty.applicability import Applicability
 
 Array = npt.NDArray[np.float32]
-# pixels along what a network is fed with at once: its tensors stay in the processor's caches
-SIDE = 128
+# pixels along what a network makes at once: its tensors stay in the processor's caches, and days that are kept in memory
+SIDE, WIDE_SIDE = 128, 192
+FAR = 16  # reach from which on a wider square costs less than what is seen twice around it
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,17 @@ def part_maps(
         for date, moment in enumerate(moments):
             _blend(mapper, place, moment, surround, applicability, maps, date)
         return maps.each()
-    for window in side_by_side(place.inner, SIDE):
+    for window in side_by_side(place.inner, square_side(surround.reach)):
         square = _Square(mapper, place, surround, window)
         here = window.within(place.inner).slices
         for date, moment in enumerate(moments):
             maps.put(date, here, *square.map(moment, applicability))
     return maps.each()
+
+
+def square_side(reach: int) -> int:
+    """Pixels along what a network of a reach makes at once."""
+    return SIDE if reach <= FAR else WIDE_SIDE
 
 
 @dataclass(frozen=True)
