@@ -22,7 +22,7 @@ from mlssm.models.series import Series, plain, series
 from mlssm.uncertainty.applicability import Applicability
 
 Array = npt.NDArray[np.float32]
-# pixels along what a network makes at once: its tensors stay in the processor's caches, and days that are kept in memory
+# pixels along what a network makes at once: its tensors stay in the processor's caches, and kept days in memory
 SIDE, WIDE_SIDE = 128, 192
 FAR = 16  # reach from which on a wider square costs less than what is seen twice around it
 
