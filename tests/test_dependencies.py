@@ -55,7 +55,7 @@ def test_what_is_imported_is_declared() -> None:
     files = [*(REPOSITORY / "src").rglob("*.py"), *REPOSITORY.glob("*.py")]
     assert undeclared(imported(files), wanted) == {}
     tests = [*(REPOSITORY / "tests").rglob("*.py"), *(REPOSITORY / "benchmarks").rglob("*.py")]
-    local = {path.stem for path in tests}
+    local = {path.stem for path in tests} | {"tests"}
     assert undeclared(imported(tests).keys() - local, wanted | declared(extras["test"])) == {}
 
 

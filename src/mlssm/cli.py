@@ -127,7 +127,7 @@ def command(job: Job, config_name: str, conf: Path) -> None:
         _mask_hydras_files()
         try:
             with caught():
-                return job(_resolved(config))
+                return job(resolved(config))
         except Exception as error:
             message = _message(error)
             if message is None or HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -217,7 +217,12 @@ def _raised_by_hydra(error: Exception) -> bool:
     return str(frame.f_globals.get("__name__", "")).startswith("hydra.")
 
 
-def _resolved(config: DictConfig) -> dict[str, Any]:
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain containers.
+
+    Raises:
+        OmegaConfBaseException: A value is missing.
+    """
     values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}

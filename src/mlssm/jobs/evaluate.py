@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from hydra.core.hydra_config import HydraConfig
 
 from mlssm.checksums import files_below
 from mlssm.config import EvaluateConfig
@@ -29,7 +30,6 @@ from mlssm.inference.around import Pixel, pixel_at, retrieved_at
 from mlssm.inference.opened import Opened
 from mlssm.inference.pixels import pixel_series
 from mlssm.jobs.open_run import check_fit, find_place
-from mlssm.jobs.train import output_folder
 from mlssm.markdown import markdown
 from mlssm.patches.dates import seasons
 from mlssm.scores.bootstrap import Resampling
@@ -75,7 +75,7 @@ def evaluate(config: EvaluateConfig, values: Mapping[str, Any]) -> str:
     scored = [Scored.of(each, how, config.least_images) for each in found]
     digests = {"cube": opened.cube.manifest.digest, "insitu": digest_of(config.insitu)}
     name = config.tracking.run_name or f"{config.insitu.name} against {trained.name}"
-    tags, folder = {EVALUATES: trained.run_id}, output_folder()
+    tags, folder = {EVALUATES: trained.run_id}, Path(HydraConfig.get().runtime.output_dir)
     with tracked_run(store, name, values, digests, None, "evaluation", folder=folder, tags=tags) as run:
         _keep(run, scored, _told(config, opened, trained, (*left_out, *short)), how)
         print(f"MLflow run {run.run_id}\nSee it with: {run.ui_command}")

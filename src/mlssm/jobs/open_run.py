@@ -19,7 +19,7 @@ from mlssm.jobs.announcement import announce
 from mlssm.jobs.area import open_area
 from mlssm.jobs.layers import layers_to_read
 from mlssm.retrieval.stack import Stack
-from mlssm.tracking.find import download, find_run
+from mlssm.tracking.find import artifact, download, find_run
 from mlssm.tracking.opening import open_store
 from mlssm.tracking.tags import BUNDLE_FOLDER, SEASONS
 
@@ -28,12 +28,12 @@ log = logging.getLogger(__name__)
 FETCHED: dict[str, Any] = {"origin": None, "area": None, "dates": None}
 
 
-def find_place(config: OfRun, folder: Path, *, certain: bool = True) -> Place:
+def find_place(config: OfRun, folder: Path | None, *, certain: bool = True) -> Place:
     """Fetch a run's model and prepare the area to map.
 
     Args:
         config: Which run and extent.
-        folder: Where the model goes.
+        folder: Where the model goes; None: it stays where it is, if the store is on this machine.
         certain: Whether it is asked how sure maps are.
 
     Raises:
@@ -49,7 +49,10 @@ def find_place(config: OfRun, folder: Path, *, certain: bool = True) -> Place:
             f"run {run.run_id} tests on every season in turn and has no model; name the run of one of its seasons, as "
             "seasons.csv lists them, or train with split=by_season"
         )
-    bundle = download(store, run.run_id, BUNDLE_FOLDER, folder)
+    if folder is None:
+        bundle = artifact(store, run.run_id, BUNDLE_FOLDER)
+    else:
+        bundle = download(store, run.run_id, BUNDLE_FOLDER, folder)
     model, _ = load(bundle)
     announce(run, model)
     area = _area_config(model.datamodule, config)
