@@ -36,6 +36,7 @@ from mlssm.scores.bootstrap import Resampling
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.insitu.read import read_ground
 from mlssm.sources.insitu.stations import HOURS, Clock, Station, daily_stations
+from mlssm.spreadsheet import as_csv
 from mlssm.tracking.find import Run, download, find_run
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.opening import open_store
@@ -260,7 +261,7 @@ def _keep(run: TrackedRun, scored: Sequence[Scored], told: Told, how: HowToScore
         run.log_table(table, f"insitu_{name}")
     print(f"\n{markdown(tables['pooled'])}\n\n{markdown(_short(tables['stations']))}")
     series = pd.concat([each.matched.days.assign(name=each.matched.station.name) for each in scored])
-    run.log_table(series.rename_axis("day").reset_index(), "insitu_series")
+    run.log_text(as_csv(series.rename_axis("day").reset_index()), "insitu_series.csv")
     run.log_metrics(metrics(tables["pooled"]))
     figures = ground_figures(scored, how)
     for figure in figures:
