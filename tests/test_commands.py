@@ -20,15 +20,15 @@ from omegaconf import OmegaConf
 from tests.markdown_blocks import blocks, write_named
 
 from mlssm.cli import with_own_names
-from mlssm.config import PredictConfig, TrainConfig, parse
+from mlssm.config import EvaluateConfig, PredictConfig, TrainConfig, parse
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md")))
 SHELL = ("console", "bash", "sh")
-INLINE = re.compile(r"`((?:python train\.py|python predict\.py|mlssm-\w+) [^`<]*)`")
-COMMAND = re.compile(r"(?:^|/)(?:train\.py|predict\.py)$|^mlssm-(?:train|predict)$")
+INLINE = re.compile(r"`((?:python (?:train|predict|evaluate)\.py|mlssm-\w+) [^`<]*)`")
+COMMAND = re.compile(r"(?:^|/)(?:train|predict|evaluate)\.py$|^mlssm-(?:train|predict|evaluate)$")
 ENDS = ("&&", "||", "|", ";", "&", ">")
-SCHEMAS = {"train": TrainConfig, "predict": PredictConfig}
+SCHEMAS = {"train": TrainConfig, "predict": PredictConfig, "evaluate": EvaluateConfig}
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def commands() -> list[Command]:
             for place in [number for number, word in enumerate(told) if COMMAND.search(word)]:
                 rest = told[place + 1 :]
                 end = next((number for number, word in enumerate(rest) if word in ENDS), len(rest))
-                kind = "predict" if "predict" in told[place] else "train"
+                kind = next(kind for kind in SCHEMAS if kind in told[place])
                 found.append(Command(page.name, kind, tuple(rest[:end])))
     return list(dict.fromkeys(found))
 
@@ -111,7 +111,7 @@ def test_commands_are_found_where_they_stand() -> None:
     found = commands()
     assert len(found) > 60
     assert Command("README.md", "train", ("seeds=5",)) in found
-    assert {command.kind for command in found} == {"train", "predict"}
+    assert {command.kind for command in found} == SCHEMAS.keys()
     sweep = "model.lag=1,2,3"
     assert first_choice(sweep) == "model.lag=1"
     assert first_choice("split.test=[2022]") == "split.test=[2022]"
