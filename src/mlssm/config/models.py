@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from mlssm.config.base import Strict
+from mlssm.config.dotted import imported
 
 if TYPE_CHECKING:
     from torch import nn
@@ -144,14 +144,7 @@ def family_class(name: str) -> type[ModelSettings]:
     Raises:
         ValueError: There is no such class, it is not a whole subclass of `ModelSettings`, or its title is a baseline's.
     """
-    module, _, attribute = name.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"family={name} cannot be imported ({error}); give module and class, as package.module.SomeSettings, "
-            "and install the package or put its folder on PYTHONPATH"
-        ) from None
+    found = imported("family", name, "package.module.SomeSettings")
     whole = isinstance(found, type) and issubclass(found, ModelSettings) and hasattr(found, "title")
     if not whole or inspect.isabstract(found):
         raise ValueError(

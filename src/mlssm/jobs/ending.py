@@ -58,6 +58,8 @@ def map_command(evaluation: Evaluation, run: TrackedRun, cube: Cube, config: Tra
     except ValueError:
         return ()
     run_id = _season_run(run, day, config.split.start_month) if config.split.each_season else run.run_id
+    if not HydraConfig.initialized():  # by mlssm.train, which returns the run
+        return (f"Map a day: mlssm.load_run({run_id!r}).predict_map({str(day)!r})",)
     installed = Path(sys.argv[0]).name.startswith("mlssm")
     program = ("mlssm-predict",) if installed else ("python", "predict.py")
     store = [without_password(item) for item in HydraConfig.get().overrides.task if item.startswith(STORE_KEYS)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlssm.bundle import load
-from mlssm.config import DatamoduleConfig, PredictConfig
+from mlssm.config import DatamoduleConfig, OfRun
 from mlssm.config.retrieval import channel_title
 from mlssm.config.sources import AUTO
 from mlssm.errors import DataError, RunError
@@ -19,7 +19,7 @@ from mlssm.jobs.announcement import announce
 from mlssm.jobs.area import open_area
 from mlssm.jobs.layers import layers_to_read
 from mlssm.retrieval.stack import Stack
-from mlssm.tracking.find import download, find_run
+from mlssm.tracking.find import artifact, download, find_run
 from mlssm.tracking.opening import open_store
 from mlssm.tracking.tags import BUNDLE_FOLDER, SEASONS
 
@@ -28,12 +28,13 @@ log = logging.getLogger(__name__)
 FETCHED: dict[str, Any] = {"origin": None, "area": None, "dates": None}
 
 
-def find_place(config: PredictConfig, folder: Path) -> Place:
+def find_place(config: OfRun, folder: Path | None, *, certain: bool = True) -> Place:
     """Fetch a run's model and prepare the area to map.
 
     Args:
         config: Which run and extent.
-        folder: Where the model goes.
+        folder: Where the model goes; None: it stays where it is, if the store is on this machine.
+        certain: Whether it is asked how sure maps are.
 
     Raises:
         ConfigError: There is no such accelerator.
@@ -48,13 +49,16 @@ def find_place(config: PredictConfig, folder: Path) -> Place:
             f"run {run.run_id} tests on every season in turn and has no model; name the run of one of its seasons, as "
             "seasons.csv lists them, or train with split=by_season"
         )
-    bundle = download(store, run.run_id, BUNDLE_FOLDER, folder)
+    if folder is None:
+        bundle = artifact(store, run.run_id, BUNDLE_FOLDER)
+    else:
+        bundle = download(store, run.run_id, BUNDLE_FOLDER, folder)
     model, _ = load(bundle)
     announce(run, model)
     area = _area_config(model.datamodule, config)
     cube = open_area(area, config.on_bad_file, model.weather, model.images, config.dask)
     check_pixel(cube, model)
-    return Place(run.run_id, bundle, cube.path, config.accelerator, config.intervals != "none")
+    return Place(run.run_id, bundle, cube.path, config.accelerator, certain)
 
 
 def check_fit(opened: Opened) -> None:
@@ -84,7 +88,7 @@ def _has_channel(stack: Stack, wanted: Mapping[str, float], fitted: Mapping[str,
     return False
 
 
-def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> DatamoduleConfig:
+def _area_config(trained: DatamoduleConfig, config: OfRun) -> DatamoduleConfig:
     """The area that the run was trained on, or another one with the same kind of files.
 
     A model may come from anywhere, and must not choose where files are written: what it names counts below the working

@@ -9,14 +9,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from mlssm.errors import RunError
 from mlssm.markdown import markdown
 from mlssm.secrets import without_password
 from mlssm.spreadsheet import as_csv
 from mlssm.tracking.failures import is_retryable, short_requests
+from mlssm.tracking.find import local_path
 from mlssm.tracking.metrics import MetricHistory, read_history
 from mlssm.tracking.operations import Artifact, End, Inputs, Params, Tags
 from mlssm.tracking.outbox import UNSENT, Outbox
@@ -148,10 +147,10 @@ class TrackedRun:
 
     def local_artifact(self, path: str) -> Path | None:
         """Where an artifact lies on this machine, relative to the working directory if below it; None: on a server."""
-        uri = str(self.store.client.get_run(self.run_id).info.artifact_uri)
-        if not uri.startswith("file:"):
+        folder = local_path(str(self.store.client.get_run(self.run_id).info.artifact_uri))
+        if folder is None:
             return None
-        found = Path(url2pathname(urlsplit(uri).path)) / path
+        found = folder / path
         return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
 
     @property
