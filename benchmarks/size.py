@@ -4,7 +4,7 @@
 
 By default 1, 4 and 16 Mpx times 20, 50 and 100 dates, of which each cell runs in a process of its own. GeoTIFFs
 (float32, deflate, tiles of 512) are made in a temporary folder and deleted. A stage runs in turns with the plain loop
-(rasterio to int16 dB to zarr with its defaults), so that a busy machine slows both; memory is the peak above the imports.
+(rasterio to int16 dB to zarr with its defaults), so that a busy machine slows both; memory is the peak above imports.
 """
 
 from __future__ import annotations
