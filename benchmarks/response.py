@@ -34,8 +34,8 @@ from mlssm.response.base import Booleans
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.driver import Forcing, index_driver
 from mlssm.response.extents import Backscatter, Drivers, closed_form_extents
+from mlssm.response.fitted import Dates, Extent, Settings
 from mlssm.response.folds import Retrieve, Retrieved
-from mlssm.response.inner import Dates, Extent, Settings
 from mlssm.retrieval.labels import relative_backscatter
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.multilook import multilook_db, window_pixels

@@ -1,4 +1,4 @@
-"""Pictures of the MLflow UI for these pages: the runs of a sweep, their charts, the best of them, and the sweep's page.
+"""Pictures of the MLflow UI for these pages: a sweep's runs, charts and page, and where to click at first.
 
 Run it in a project's folder after a sweep; it starts `mlflow ui` on this machine and opens it in headless Chromium:
 
@@ -19,7 +19,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,23 @@ CLOSED = {
     "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
     "mlflow.workflowType_v1": '"machine_learning"',
 }
+GENAI = {"mlflow.workflowType_v1": '"genai"'}  # how MLflow opens an experiment
+CHARTS = 'label:has(input[value="CHART"])'
+# draws a frame around elements that are given by their text or by a selector; returns those that are missing
+FRAMES = """(names => names.filter(name => {
+  const shown = element => element.getBoundingClientRect().width > 0;
+  const words = [...document.querySelectorAll("button, a, label, [role=tab], span, div")];
+  const found = name.includes("[") ? [...document.querySelectorAll(name)]
+    : words.filter(element => element.innerText && element.innerText.trim() === name);
+  const element = found.filter(shown).pop();
+  if (!element) return true;
+  const at = element.getBoundingClientRect(), frame = document.createElement("div");
+  frame.style.cssText = "position: fixed; border: 3px solid #d6336c; border-radius: 6px; z-index: 99999; "
+    + `left: ${at.left - 6}px; top: ${at.top - 5}px; width: ${at.width + 12}px; height: ${at.height + 10}px`;
+  document.body.append(frame);
+  return false;
+}).join(", "))"""
+DISMISSED = "[...document.querySelectorAll('button')].filter(one => one.innerText === 'Got it').map(one => one.click())"
 HIDDEN = "<style>.modebar {display: none !important}</style>"
 
 
@@ -49,12 +66,16 @@ class View:
         path: Of the page, below the UI's address.
         contains: A text that it shows once it is there.
         state: What the experiment's page is to remember.
+        frames: Texts, or selectors, of what is to be clicked: a frame is drawn around them.
+        stored: Of the local storage, what is other than for all pages.
     """
 
     name: str
     path: str
     contains: str
     state: Mapping[str, Any]
+    frames: tuple[str, ...] = ()
+    stored: Mapping[str, str] = field(default_factory=dict)
 
 
 def views(experiment: str, sweep: Run, runs: Sequence[Run]) -> list[View]:
@@ -72,11 +93,15 @@ def views(experiment: str, sweep: Run, runs: Sequence[Run]) -> list[View]:
         **chart_state(),
     }
     runs_page = f"/#/experiments/{experiment}/runs"
+    best_page = f"{runs_page}/{best.run_id}"
     return [
-        View("runs", runs_page, best.name, state),
-        View("charts", f"{runs_page}?compareRunsMode=CHART", NATURAL, state),
-        View("run", f"{runs_page}/{best.run_id}", best.run_id, state),
-        View("sweep", f"{runs_page}/{sweep.run_id}", sweep.run_id, state),
+        View("mlflow_runs", runs_page, best.name, state),
+        View("mlflow_charts", f"{runs_page}?compareRunsMode=CHART", NATURAL, state),
+        View("mlflow_sweep", f"{runs_page}/{sweep.run_id}", sweep.run_id, state),
+        View("first_model_training", f"/#/experiments/{experiment}", "Usage", {}, ("Model training",), GENAI),
+        View("first_columns", runs_page, best.name, state, ("Columns", CHARTS, "Views")),
+        View("first_run", best_page, best.run_id, state, ("Artifacts", "report.html")),
+        View("first_report", f"{best_page}/artifacts/report.html", "report.html", state),
     ]
 
 
@@ -124,10 +149,13 @@ def take(browser: Browser, address: str, experiment: str, view: View) -> bytes:
     """Open a page as the view describes it and take its picture."""
     browser.open(f"{address}/health", "OK")  # local storage is the address's
     key = STATE.format(experiment=experiment)
-    for name, value in {**CLOSED, key: json.dumps(view.state)}.items():
+    for name, value in {**CLOSED, key: json.dumps(view.state), **view.stored}.items():
         browser.evaluate(f"localStorage.setItem({json.dumps(name)}, {json.dumps(value)})")
     browser.open(address + view.path, view.contains)
     browser.evaluate(f"document.head.insertAdjacentHTML('beforeend', {json.dumps(HIDDEN)})")
+    browser.evaluate(DISMISSED)
+    if missing := browser.evaluate(f"{FRAMES}({json.dumps(view.frames)})"):
+        raise RuntimeError(f"the page of {view.name} does not show {missing}")
     return browser.picture()
 
 
@@ -148,7 +176,7 @@ def main() -> None:
     parser.add_argument("--sweep", default=None, help="run id of the sweep (the newest)")
     parser.add_argument("--output", type=Path, default=Path("docs/images"), help="folder of the pictures (docs/images)")
     parser.add_argument("--chromium", default=shutil.which("chromium") or "chromium", help="the program")
-    parser.add_argument("--size", type=int, nargs=2, default=(1600, 800), metavar=("WIDTH", "HEIGHT"))
+    parser.add_argument("--size", type=int, nargs=2, default=(1500, 760), metavar=("WIDTH", "HEIGHT"))
     arguments = parser.parse_args()
 
     from mlssm.config import TrackingConfig
@@ -166,7 +194,7 @@ def main() -> None:
         try:
             for view in views(store.experiment_id, sweep, children(store, sweep.run_id)):
                 picture = shrink(take(browser, address, store.experiment_id, view))
-                path = arguments.output / f"mlflow_{view.name}.png"
+                path = arguments.output / f"{view.name}.png"
                 path.write_bytes(picture)
                 sys.stderr.write(f"{path}: {len(picture) / 1000:.0f} kB\n")
         finally:

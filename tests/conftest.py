@@ -20,6 +20,7 @@ import rasterio
 import yaml
 from filelock import FileLock
 from hydra import compose, initialize_config_dir
+from hypothesis import HealthCheck, settings
 from omegaconf import OmegaConf
 from rasterio.transform import Affine
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:  # the process that hands out the tests runs none, and the wor
 # two workers share the cores: threads that wait for each other cost more than they bring, also in what tests start
 os.environ["OMP_NUM_THREADS"] = "1"
 yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # Hydra reads dozens of files for each command
+# a busy machine is no fault of what is tested
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 gc.disable()  # to look for garbage among what is being imported is a fifth of the imports' time
 
 TESTS = Path(__file__).parent
@@ -305,6 +309,7 @@ PINNED = (
         "split=by_season",
         "sampler=natural",
         "weather.min_coverage=0.75",
+        "weather.bridge_days=0",
     ),
     *(
         "retrieval.multilook=block",

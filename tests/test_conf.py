@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from mlssm.config import PredictConfig, TrainConfig, parse
+from mlssm.config import EvaluateConfig, PredictConfig, TrainConfig, parse
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 PRIMARY = {"train": (TrainConfig, ()), "predict": (PredictConfig, ("dates=[2023-01-01]",))}
+PRIMARY["evaluate"] = (EvaluateConfig, ("insitu=insitu",))
 FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.rglob("*.yaml"))
 CHOICES = [path for path in FILES if len(path.parts) > 1 and path.parts[0] != "hydra"]
 # groups whose files set keys of other groups, and how they are chosen on the command line
@@ -40,7 +42,7 @@ def primaries(group: str) -> list[str]:
 
 
 def test_the_files_are_found() -> None:
-    assert {"train", "predict"} == {path.name for path in FILES if len(path.parts) == 1}
+    assert {"train", "predict", "evaluate"} == {path.name for path in FILES if len(path.parts) == 1}
     assert len(CHOICES) > 10
 
 
@@ -86,10 +88,16 @@ def test_every_value_that_an_experiment_sweeps_over_is_typed(choice: Path) -> No
     if hydra is None:
         return  # it sweeps over nothing
     assert hydra["mode"] == "MULTIRUN"  # so that it is the whole experiment without -m, too
-    swept = {key: str(value).split(",") for key, value in hydra["sweeper"]["params"].items()}
+    swept = {key: _choices(f"{key}={value}") for key, value in hydra["sweeper"]["params"].items()}
     for number in range(max(map(len, swept.values()))):
         overrides = [f"{key}={values[number % len(values)]}" for key, values in swept.items()]
         parse(TrainConfig, composed("train", f"+experiment={choice.name}", *overrides))
+
+
+def _choices(override: str) -> list[str]:
+    """What a sweep goes through, by Hydra's own parser: values may be lists."""
+    parsed = OverridesParser.create().parse_override(override)
+    return list(parsed.sweep_string_iterator()) if parsed.is_sweep_override() else [parsed.get_value_element_as_str()]
 
 
 def contents(choice: Path) -> dict[str, Any]:

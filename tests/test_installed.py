@@ -10,13 +10,20 @@ from dataclasses import dataclass
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 
 pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BUILT_FROM = ("src", "conf", "pyproject.toml", "README.md", "LICENSE")
-COMMANDS = {f"mlssm-{name}": name for name in ("train", "predict", "verify")}
+COMMANDS = {f"mlssm-{name}": name for name in ("train", "predict", "evaluate", "verify")}
+QUICK = (
+    *("model=convlstm", "model.hidden=[4]", "model.lag=2", "trainer.max_epochs=1", "trainer.accelerator=cpu"),
+    *("split=by_date", "patches.size=10", "evaluation.draws=100", "datamodule.simulation.size=60"),
+    *("datamodule.simulation.seasons=1", "datamodule.simulation.stations=3", "datamodule.simulation.revisit_days=15"),
+)
 QUIET = ("--quiet", "--disable-pip-version-check", "--no-deps")
 
 
@@ -27,12 +34,12 @@ class Installed:
     site: Path
     empty: Path
 
-    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, command: str, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a console command of the package, with nothing of the checkout in reach."""
         environment = {**os.environ, "PYTHONPATH": str(self.site), "PYTHONSAFEPATH": "1"}
         return subprocess.run(
             [sys.executable, str(self.site / "bin" / command), *arguments],
-            **{"cwd": self.empty, "env": environment, "capture_output": True, "text": True, "timeout": 60},
+            **{"cwd": self.empty, "env": environment, "capture_output": True, "text": True, "timeout": seconds},
             check=False,
         )
 
@@ -53,6 +60,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
         path = REPOSITORY / name
         copy = shutil.copytree if path.is_dir() else shutil.copy
         copy(path, source / name, **({"symlinks": True} if path.is_dir() else {}))
+    # as a clone: what git tracks and its tag count, too
+    git = "git -c user.name=tests -c user.email=tests@localhost"
+    commands = "git init --quiet", "git add --all", f"{git} commit --quiet --message=all", f"{git} tag v7.8.9"
+    for command in commands:
+        subprocess.run(command.split(), cwd=source, check=True)
     checked("-c", f"from setuptools import build_meta; build_meta.build_sdist({str(built)!r})", cwd=source)
     shutil.rmtree(source)
     (archive,) = built.glob("*.tar.gz")
@@ -60,6 +72,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     (wheel,) = built.glob("*.whl")
     checked("-m", "pip", "install", *QUIET, "--no-index", "--target", site, wheel, cwd=built)
     return Installed(site, empty)
+
+
+def test_the_version_is_that_of_gits_tag(installed: Installed) -> None:
+    (info,) = installed.site.glob("mlssm-*.dist-info")
+    assert PathDistribution(info).version == "7.8.9"
 
 
 def contents(folder: Path, pattern: str = "*") -> dict[Path, bytes]:
@@ -83,6 +100,20 @@ def test_a_command_helps_in_an_empty_folder(installed: Installed, command: str) 
     assert list(installed.empty.iterdir()) == []
 
 
+def test_it_trains_and_predicts_in_an_empty_folder(installed: Installed, tmp_path: Path) -> None:
+    here = Installed(installed.site, tmp_path)
+    trained = here.run("mlssm-train", *QUICK, seconds=300)
+    assert trained.returncode == 0, trained.stderr
+    assert "\nMap a day: mlssm-predict run=" in trained.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "mlruns"}
+    mapped = here.run("mlssm-predict", "dates=[2021-01-05]", seconds=300)
+    assert mapped.returncode == 0, mapped.stderr
+    with rasterio.open(tmp_path / "maps" / "ssm_20210105.tif") as source:
+        (info,) = installed.site.glob("mlssm-*.dist-info")
+        assert source.tags()["software"] == f"mlssm {PathDistribution(info).version}"
+        assert np.isfinite(source.read(1)).mean() > 0.5
+
+
 def test_a_command_tells_a_wrong_key(installed: Installed) -> None:
     ended = installed.run("mlssm-train", "modle.lag=3")
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
@@ -94,7 +125,7 @@ def test_every_group_of_the_packaged_configuration_is_composed(installed: Instal
 import pathlib
 from hydra import compose, initialize_config_dir
 from mlssm.cli import CONF
-from mlssm.config import PredictConfig, TrainConfig, parse
+from mlssm.config import EvaluateConfig, PredictConfig, TrainConfig, parse
 from omegaconf import OmegaConf
 wanted = {"datamodule": ["area=AREA.geojson", "dates=2021-09-01/2024-08-31"]}
 with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -106,6 +137,8 @@ with initialize_config_dir(str(CONF), version_base="1.3"):
         print(group)
     config = compose("predict", ["dates=[2023-01-01]"])
     parse(PredictConfig, OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
+    config = compose("evaluate", ["insitu=insitu"])
+    parse(EvaluateConfig, OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
 print(CONF)
 """
     environment = {**os.environ, "PYTHONPATH": str(installed.site), "PYTHONSAFEPATH": "1"}

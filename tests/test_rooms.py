@@ -21,7 +21,7 @@ ROOMS = (
         "spreadsheet",
         "variables",
     ),
-    ("checksums", "config", "grid"),
+    ("checksums", "config", "grid", "scratch"),
     ("workers", "builds"),
     ("weather",),
     ("sources", "origins"),
@@ -46,6 +46,7 @@ ROOMS = (
     ("distributed",),
     ("jobs",),
     ("cli",),
+    ("api",),
     ("hydra_plugins",),
 )
 LEVEL = {room: level for level, row in enumerate(ROOMS) for room in row}
@@ -85,6 +86,9 @@ def test_every_room_has_its_level() -> None:
 def test_no_room_imports_one_above_it_or_beside_it(module: str) -> None:
     known, own = modules(), room(module)
     others = {other for other in imports(known[module], known) if room(other) not in (own, "mlssm")}
+    if own == "mlssm":  # the package itself, which has the functions of one room under its name
+        assert others == {"mlssm.api"}
+        return
     upward = {other for other in others if LEVEL[room(other)] >= LEVEL[own]}
     assert not upward, f"{module} is in '{own}' and imports {', '.join(sorted(upward))}"
 

@@ -1,4 +1,4 @@
-"""The commands: for `train` and `predict` Hydra composes, the package works, errors are one or two lines."""
+"""The commands: Hydra composes, the package works, errors are one or two lines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -53,6 +54,15 @@ def predict(conf: Path = CONF) -> None:
     command(_predict, "predict", conf)
 
 
+def evaluate(conf: Path = CONF) -> None:
+    """Compare maps with what was measured in the ground, as the command line says.
+
+    Args:
+        conf: Folder of the configuration; by default the one inside the package.
+    """
+    command(_evaluate, "evaluate", conf)
+
+
 def verify() -> None:
     """Compare cubes with the checksums that were written with them; exits with 1 where a file differs."""
     parser = argparse.ArgumentParser(description="Read cubes and name each file that is not as it was written.")
@@ -91,6 +101,16 @@ def _predict(values: dict[str, Any]) -> None:
     predict(typed)
 
 
+def _evaluate(values: dict[str, Any]) -> None:
+    from mlssm.config import EvaluateConfig, parse
+
+    typed = parse(EvaluateConfig, values)  # a wrong value is told before the slow imports
+    with slow_imports():
+        from mlssm.jobs.evaluate import evaluate
+
+    evaluate(typed, values)
+
+
 def command(job: Job, config_name: str, conf: Path) -> None:
     """Run a job with the configuration that Hydra composes.
 
@@ -107,7 +127,7 @@ def command(job: Job, config_name: str, conf: Path) -> None:
         _mask_hydras_files()
         try:
             with caught():
-                return job(_resolved(config))
+                return job(resolved(config))
         except Exception as error:
             message = _message(error)
             if message is None or HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -115,12 +135,19 @@ def command(job: Job, config_name: str, conf: Path) -> None:
             sys.exit(f"error: {message}")  # Hydra would print the overrides before it
 
     sys.argv[1:] = with_own_names(sys.argv[1:])
+    OmegaConf.register_new_resolver("writable", writable, replace=True)
     main = hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=config_name)
     with _told():
         try:
             main(run)()
         finally:
             close_open_sweeps()
+
+
+def writable(folder: str) -> str:
+    """A folder, or where it may not be written the system's folder for passing files."""
+    there = next(path for path in (Path(folder).absolute(), *Path(folder).absolute().parents) if path.exists())
+    return folder if os.access(there, os.W_OK) else tempfile.gettempdir()
 
 
 def with_own_names(arguments: Sequence[str]) -> list[str]:
@@ -190,7 +217,12 @@ def _raised_by_hydra(error: Exception) -> bool:
     return str(frame.f_globals.get("__name__", "")).startswith("hydra.")
 
 
-def _resolved(config: DictConfig) -> dict[str, Any]:
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain containers.
+
+    Raises:
+        OmegaConfBaseException: A value is missing.
+    """
     values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}

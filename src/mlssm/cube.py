@@ -42,6 +42,7 @@ BACKSCATTER_SCALE = 0.01
 ANGLE_SCALE = 0.01
 NDVI_SCALE = 0.0001
 NOON = 12  # local hour
+STATION_PROPERTIES = ("longitude", "latitude", "elevation_m", "easting", "northing")
 STRIP = 64  # rows that stay in the processor's cache
 PLATFORMS = ("", "S1A", "S1B", "S1C", "S1D")
 

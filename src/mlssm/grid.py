@@ -20,6 +20,7 @@ from mlssm.errors import DataError
 Bounds = tuple[float, float, float, float]
 Floats = npt.NDArray[np.float64]
 Number = TypeVar("Number", bound=np.generic)
+DEGREES = "EPSG:4326"  # longitude and latitude, WGS 84
 
 
 @dataclass(frozen=True, order=True)
@@ -180,17 +181,22 @@ class Grid:
 
     def project(self, longitude: Floats, latitude: Floats) -> tuple[Floats, Floats]:
         """Easting and northing in metres of points in degrees (WGS 84)."""
-        x, y = Transformer.from_crs("EPSG:4326", self.crs, always_xy=True).transform(longitude, latitude)
+        x, y = Transformer.from_crs(DEGREES, self.crs, always_xy=True).transform(longitude, latitude)
         return np.asarray(x, dtype=float), np.asarray(y, dtype=float)
 
     def geographic(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Longitude and latitude in degrees (WGS 84) of points in metres; the inverse of `project`."""
-        longitude, latitude = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True).transform(x, y)
+        longitude, latitude = Transformer.from_crs(self.crs, DEGREES, always_xy=True).transform(x, y)
         return np.asarray(longitude, dtype=float), np.asarray(latitude, dtype=float)
+
+    def geographic_bounds(self) -> Bounds:
+        """West, south, east and north of the box in degrees (WGS 84) that the grid lies in."""
+        west, south, east, north = transform_bounds(self.crs, DEGREES, *self.bounds)
+        return west, south, east, north
 
     def geographic_centre(self) -> tuple[float, float]:
         """Longitude and latitude of the grid's middle, degrees (WGS 84)."""
-        west, south, east, north = transform_bounds(self.crs, "EPSG:4326", *self.bounds)
+        west, south, east, north = self.geographic_bounds()
         return (west + east) / 2, (south + north) / 2
 
 

@@ -2,8 +2,9 @@
 
 A new weather variable is a record here and an element of its reader (`mlssm.sources.weather.ghcn.ELEMENTS`). A static
 feature is a record here and its reader: one of `mlssm.sources.terrain.TERRAIN`, where it is derived from elevation.
-Another package adds its own with `add`, before it imports other modules of this one. The layers that a configuration
-names (`datamodule.layers`) are `declare`d when it is typed: then their channels have records as well.
+Another package adds its own with `add`, before other modules of this one are imported: from a module that the
+environment variable `MLSSM_PLUGINS` names (docs/extending.md). The layers that a configuration names
+(`datamodule.layers`) are `declare`d when it is typed: then their channels have records as well.
 """
 
 from __future__ import annotations

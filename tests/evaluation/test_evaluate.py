@@ -203,7 +203,7 @@ def test_intervals_are_drawn_as_the_configuration_says(evaluation: Evaluation, c
     assert evaluation.resampling == Resampling(200, 0.95, config.seed)
     network = evaluation.rows[0]
     assert network.intervals.rmse.low < network.scores.rmse < network.intervals.rmse.high
-    assert evaluation.verdict.startswith("ConvLSTM differs from ")
+    assert evaluation.verdict.sentence.startswith("ConvLSTM is worse than ")
 
 
 def test_a_network_trained_under_a_control_is_scored_under_it_and_the_baselines_are_not(

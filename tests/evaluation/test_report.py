@@ -16,7 +16,7 @@ from mlssm.evaluation.breakdown import spatial_correlation
 from mlssm.evaluation.evaluate import Evaluation
 from mlssm.evaluation.run_figures import extent_maps, median_date
 from mlssm.evaluation.sums_file import SavedSums, load_sums
-from mlssm.jobs.report import final_metrics, report
+from mlssm.jobs.report import final_metrics, keep_verdict, report
 from mlssm.jobs.seeds_report import mean_metrics
 from mlssm.scores.detection import detections
 from mlssm.scores.epoch import EpochPoint
@@ -34,12 +34,19 @@ class Notebook:
     texts: dict[str, str] = field(default_factory=dict)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     files: dict[str, SavedSums] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
 
     def log_metrics(self, values: dict[str, float]) -> None:
         self.metrics |= values
 
     def log_image(self, png: bytes, path: str) -> None:
         self.figures[path] = png
+
+    def set_tags(self, tags: dict[str, str]) -> None:
+        self.tags |= tags
+
+    def artifact_link(self, path: str) -> str:
+        return f"#/{path}"
 
     def log_text(self, text: str, path: str) -> None:
         self.texts[path] = text
@@ -67,19 +74,35 @@ def test_a_run_keeps_metrics_tables_sums_figures_and_a_report(
     assert run.metrics == pytest.approx(final_metrics(evaluation), nan_ok=True)
     assert {f"figures/{name}.png" for name in ("loss", "density_val", "density_test", "maps_test")} <= set(run.figures)
     day = experiment.cube.local_days[median_date(evaluation)]
-    assert len(drawn) == len(run.figures) == 10  # each once, for the artifact and the report
+    assert len(drawn) == len(run.figures) == 11  # each once, for the artifact and the report
     assert any(str(day) in title for title in drawn)
     assert set(run.texts) == {"scores.csv", "scores.md", "report.html"}
-    assert evaluation.verdict in run.texts["report.html"]
-    assert run.texts["scores.md"].splitlines()[-1] == evaluation.verdict
+    verdict = evaluation.verdict.sentence
+    assert run.texts["report.html"].index(verdict) < run.texts["report.html"].index("Contents")
+    assert run.texts["scores.md"].splitlines()[-1] == verdict
+    assert run.tags["mlssm.verdict"] == verdict
+    for caution in evaluation.verdict.cautions:
+        assert caution in run.tags["mlssm.warnings"].splitlines()
     names = {"scores_by_date", "scores_by_bin", "scores_by_extent", "detection", "decomposition", "correlation"}
-    names |= {"variance_parts", "worst_dates"}
+    names |= {"variance_parts", "worst_dates", "why_permutation"}
     assert set(run.tables) == names
     for begin in ("the squared error of ConvLSTM on the test split: ", "most of it: "):
         assert any(message.startswith(begin) for message in caplog.messages)
-    assert "Where the error lies" in run.texts["report.html"]
+    for title in ("Where the error lies", "Why", "closed form" if experiment.prefit else "precipitation"):
+        assert title in run.texts["report.html"]
     assert all(len(table) for table in run.tables.values())
     assert run.files["sums.npz"].digest == evaluation.splits["test"].digest
+
+
+def test_the_description_has_verdict_short_table_and_link(evaluation: Evaluation, experiment: Experiment) -> None:
+    run: Any = Notebook()
+    keep_verdict(run, evaluation, experiment.cube)
+    note = run.tags["mlflow.note.content"]
+    assert note.startswith(f"**{evaluation.verdict.sentence}**")
+    assert "[report.html](#/report.html)" in note
+    rows = [line for line in note.splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + sum(row.labels[1:] == ("test", "natural") for row in evaluation.rows)
+    assert len(note) < 8000, "what MLflow keeps"
 
 
 def test_the_metrics_are_those_that_runs_are_compared_by(evaluation: Evaluation) -> None:

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mlssm.evaluation.rows import best_baseline, score_rows, verdict
+from mlssm.evaluation.rows import best_baseline, score_rows
 from mlssm.evaluation.table import Kind, ScoreRow
-from mlssm.scores.bootstrap import Resampling, difference, intervals, resample
+from mlssm.scores.bootstrap import Resampling, intervals, resample
 from mlssm.scores.sums import DISTRIBUTIONS, SUMS, pixel_sums, scores
 
 RESAMPLING = Resampling(200, 0.95, 0)
@@ -78,23 +78,3 @@ def test_the_best_baseline_may_differ_between_distributions() -> None:
 def test_without_a_baseline_there_is_no_skill() -> None:
     rows = _rows({"net": _sums(0.1)})
     assert all(math.isnan(row.skill) and row.best == "" for row in rows)
-    found = verdict(rows, {"net": _sums(0.1)}, RESAMPLING)
-    assert found == "net was not compared: no baseline has a score on the test split"
-
-
-def test_the_verdict_states_a_difference_with_its_interval() -> None:
-    sums = _all()
-    low = difference(resample(sums["net"], RESAMPLING), resample(sums["rain"], RESAMPLING)).rmse
-    change = scores(sums["rain"]).rmse - scores(sums["net"]).rmse
-    expected = f"RMSE lower by {change:.3f} ({-low.high:.3f} to {-low.low:.3f})"
-    assert verdict(_rows(sums), sums, RESAMPLING) == f"net differs from rain: {expected}"
-    worse = _all(net=_sums(0.5))
-    assert verdict(_rows(worse), worse, RESAMPLING).startswith("net differs from rain: RMSE higher by 0.")
-
-
-def test_the_verdict_does_not_claim_what_is_not_shown() -> None:
-    same = _all(net=_sums(0.1))
-    found = verdict(_rows(same), same, RESAMPLING)
-    assert found == "net and rain: no difference shown (RMSE +0.000, +0.000 to +0.000)"
-    one = {name: sums[:1] for name, sums in _all().items()}
-    assert verdict(_rows(one), one, RESAMPLING) == "net and rain: no difference shown (one date)"

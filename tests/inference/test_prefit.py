@@ -10,13 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
+from mlssm.bundle import Bundle
 from mlssm.bundle.nested import pack, unpack
+from mlssm.config import DaskConfig
 from mlssm.data.assemble import Experiment
 from mlssm.errors import RunError
-from mlssm.grid import Grid
-from mlssm.inference.prefit import DayMaps, Images, fitted_state
+from mlssm.grid import Grid, Window
+from mlssm.inference.day_maps import DayMaps, Images
+from mlssm.inference.means import ExtentPart, extent_means
+from mlssm.inference.opened import Opened, Place
+from mlssm.inference.prefit import fitted_state
+from mlssm.inference.surround import side_by_side
 from mlssm.response.extents import Drivers
+from mlssm.workers import open_workers
 
 RESPONSE = ("model=response", "model.lag=2", "split.test=[2023]", "split.val=[2022]", "features.previous=nowcast")
 
@@ -69,6 +77,49 @@ def test_an_image_of_the_day_itself_and_later_ones_are_not_seen(experiment: Expe
     (found,) = DayMaps(state, images, Drivers(experiment.field)).on(day_after, end)
     (wanted,) = day_maps(experiment, state).on(day_after, end)
     assert not np.array_equal(found["base"], wanted["base"])
+
+
+class _Here(Place):
+    """A run that is open already."""
+
+    def __init__(self, opened: Opened) -> None:
+        object.__setattr__(self, "_opened", opened)
+
+    def opened(self) -> Opened:
+        return self._opened
+
+
+def _opened(experiment: Experiment, state: Any, config: Any) -> Opened:
+    place = {"crs": experiment.cube.grid.crs, "pixel_m": 90.0, "pass_is_evening": True}
+    bundle = Bundle.of(config, experiment.spec, label_digest="1", cube_digest="2", **place)
+    return Opened("run", bundle, experiment.cube, experiment.stack, nn.Identity(), state, None)
+
+
+def test_the_maps_of_parts_are_those_of_the_whole(
+    experiment: Experiment, state: Any, watersheds: Callable[..., Any]
+) -> None:
+    """Correction and nowcast ask for means over the extent, which parts alone do not have."""
+    config = watersheds("datamodule.simulation.seasons=4").config(*RESPONSE)
+    opened = _opened(experiment, state, config)
+    time = int(experiment.datasets["test"].times[4])
+    days = experiment.cube.local_days[time] + np.arange(2)
+    windows = side_by_side(Window(0, 0, *opened.shapes[0]), 12)
+    with open_workers(DaskConfig(workers=2)) as workers:
+        means = extent_means(_Here(opened), [ExtentPart(0, window) for window in windows], days, workers)
+    assert means[0].features
+    assert means[0].residual
+    whole = day_maps(experiment, state)
+    for day in days:
+        (expected,) = whole.on(day, day)
+        assert np.nanstd(expected["previous_residual"]) > 0
+        for window in windows:
+            (found,) = opened.form_of(0, window, days, means[0]).on(day, day)
+            assert set(found) == set(expected)
+            for name, values in found.items():
+                np.testing.assert_allclose(values, expected[name][window.slices], atol=1e-6, err_msg=name)
+    (alone,) = opened.form_of(0, windows[0], days, None).on(days[0], days[0])
+    (expected,) = whole.on(days[0], days[0])
+    assert np.abs(alone["base"] - expected["base"][windows[0].slices]).max() > 1e-4, "without the means they differ"
 
 
 def test_elsewhere_the_mean_extents_response_is_used_and_told(

@@ -34,7 +34,10 @@ QUICK = (
     *("trainer.max_epochs=2", "trainer.accelerator=cpu", "model.hidden=[4]", "model.lag=2", "model.window=sequence"),
     *("model=convlstm", "split=by_date", "patches.size=10", "patches.dense_stride=5", "patches.min_high_fraction=0.3"),
     *("retrieval.multilook_m=90", "retrieval.multilook=block", "optimiser.batch_size=32", "evaluation.draws=100"),
+    *("evaluation.why.permutation=false", "evaluation.controls=[]"),
 )
+# what the training that all tests share does besides
+THOROUGH = ("evaluation.why.permutation=true", "evaluation.controls=[no_weather,shuffle_space]")
 # an area of one season that takes two seconds to simulate
 TINY = tuple(
     f"datamodule.simulation.{key}={value}"
@@ -103,6 +106,9 @@ class Project:
                 stack.enter_context(mock.patch("mlssm.evaluation.picture.as_png", return_value=PIXEL))
             if figures == "none":
                 stack.enter_context(mock.patch("mlssm.jobs.report.run_figures", return_value=()))
+            if not any(item.startswith("+") for item in overrides):
+                # else Hydra composes all of it once more, to learn what only an experiment or a search may say
+                stack.enter_context(mock.patch("hydra._internal.hydra.Hydra.get_mode", return_value=None))
             code = _exit_code(argv[0])
         return Outcome(code, out.getvalue(), err.getvalue())
 
@@ -182,20 +188,28 @@ def tiny() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
+def thorough() -> tuple[str, ...]:
+    """What the training that all share is told beyond `tiny`."""
+    return THOROUGH
+
+
+@pytest.fixture(scope="session")
 def real() -> tuple[str, ...]:
     """Overrides of a quick training on the files in `area`, see `area_copy`."""
     return (*QUICK, *REAL)
 
 
 @pytest.fixture(scope="session")
-def trained(common: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
+def trained(
+    tiny: tuple[str, ...], thorough: tuple[str, ...], common: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Project, Outcome]:
     """A project in which the tiny simulated area was trained on once, and what that printed."""
     origin = Project(common / "trained")
     told = origin.folder / "outcome.json"
     with FileLock(common / "trained.lock"):
         if not told.is_file():
             origin.folder.mkdir()
-            outcome = origin.run("train", *QUICK, *TINY, figures="drawn")
+            outcome = origin.run("train", *tiny, *thorough, figures="drawn")
             assert outcome.code == 0, outcome.stderr
             told.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
     project = Project(tmp_path_factory.mktemp("trained") / "project")

@@ -19,7 +19,6 @@ DAY = "dates=[2020-12-02]"
 
 WRONG = {
     "unknown run": (("run=0123abc", DAY), r"no run '0123abc' in experiment 'mlssm'"),
-    "no dates": ((), r"dates is not set"),
     "empty dates": (("dates=[]",), r"dates is empty; give e\.g\."),
     "no such month": (("dates=2020-13-01",), r"dates=2020-13-01 is not a date such as 2023-01-01"),
     "a week": (("dates=2020-W50",), r"dates=2020-W50 is not a date"),

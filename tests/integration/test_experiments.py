@@ -116,6 +116,33 @@ def test_leakage_has_a_row_a_split_and_says_why_one_has_no_score(
     assert "leakage" in kept.text("report.html", tmp_path).lower()
 
 
+def test_an_ablation_is_held_to_the_training_with_all_inputs_and_says_what_each_goes_by(
+    trained: Any, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    project, _ = trained
+    why = ("evaluation.why.gradients=true", "evaluation.why.patches=20", "evaluation.why.steps=8")
+    command = ("+experiment=ablation", "features.without=[],[precipitation]", *_quick(tiny), *why)
+    done = project.run("train", *command, "tracking.experiment=ablation", figures="made")
+    assert done.code == 0, done.stderr
+    kept = Kept(project, "ablation")
+    table = kept.table("ablation", tmp_path)
+    assert table["without"].tolist() == ["all inputs", "precipitation"]
+    runs = {run.info.run_id: run for run in kept.children()}
+    metrics = [runs[run_id].data.metrics["test/natural/rmse"] for run_id in table["run_id"]]
+    assert table["rmse_difference"].iloc[1] == pytest.approx(metrics[1] - metrics[0], abs=1e-9)
+    assert "precipitation (RMSE " in kept.text("summary.txt", tmp_path)
+    assert kept.text("summary.txt", tmp_path).strip() in kept.top.data.tags["mlflow.note.content"]
+    whole, without = (runs[run_id] for run_id in table["run_id"])
+    worth, of_days = (project.table(whole, f"why_{name}.csv", tmp_path) for name in ("permutation", "gradients"))
+    assert "precipitation" in set(worth["inputs"])
+    assert set(of_days.loc[of_days["inputs"] == "precipitation", "days_before"]) == {0, 1}
+    assert "precipitation" not in set(project.table(without, "why_permutation.csv", tmp_path)["inputs"])
+    figures = {item.path for item in project.client.list_artifacts(whole.info.run_id, "figures")}
+    assert {"figures/why_permutation.png", "figures/why_days.png", "figures/why_maps.png"} <= figures
+    report = Path(project.client.download_artifacts(whole.info.run_id, "report.html", str(tmp_path))).read_text()
+    assert "Contributions as maps" in report
+
+
 @pytest.fixture(scope="module")
 def seeds(trained: Any, tiny: tuple[str, ...]) -> Any:
     """Two seeds, broken off once the second one's network was trained, and gone on with."""
@@ -187,12 +214,10 @@ def test_every_sampler_loss_and_control_trains(trained: Any, tiny: tuple[str, ..
         *("sampler=stratified", "loss=balanced_mse", "loss.learn_noise=true", "sampler.reweight=true"),
         "control=shuffle_space",
     )
-    first = project.run("train", *choices, *_quick(tiny), "tracking.experiment=others", figures="made")
+    quick = (*_quick(tiny, "evaluation.controls"), "tracking.experiment=others")  # as shipped, with controls
+    first = project.run("train", *choices, *quick, figures="made")
     assert first.code == 0, first.stderr
-    second = project.run(
-        *("train", "sampler=density", "loss=nll", "control=no_weather", *_quick(tiny), "tracking.experiment=others"),
-        figures="made",
-    )
+    second = project.run("train", "sampler=density", "loss=nll", "control=no_weather", *quick, figures="made")
     assert second.code == 0, second.stderr
     for outcome in (first, second):
         metrics = project.client.get_run(outcome.run_id).data.metrics

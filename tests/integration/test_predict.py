@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from mlssm.config import SimulationConfig
 from mlssm.cube import Cube
+from mlssm.mapping.geotiff import read_values
 from mlssm.origins.simulation.simulate import simulate
 
 pytestmark = pytest.mark.slow
@@ -232,3 +234,135 @@ def _mean_of_blocks(cube: Cube) -> npt.NDArray[np.float64]:
     blocks = np.nanmean(power.reshape(len(images), 20, 3, 20, 3), axis=(2, 4))
     mean: npt.NDArray[np.float64] = np.nanmean(10 * np.log10(blocks), axis=0)
     return mean
+
+
+def _times(folder: Path) -> dict[str, int]:
+    return {name: (folder / name).stat().st_mtime_ns for name in _maps(folder)}
+
+
+def test_maps_that_are_there_are_kept_and_others_not_replaced_unasked(trained: Any, tmp_path: Path) -> None:
+    project, told = trained[0], ("dates=2020-12-02/2020-12-03", f"output={tmp_path}", "products.viewer=false")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    first = project.run("predict", *told)
+    assert first.code == 0, first.stderr
+    assert "holds other files, which are left alone: notes.txt" in first.stderr
+    before = _times(tmp_path)
+    again = project.run("predict", "dates=2020-12-02/2020-12-04", *told[1:])
+    assert again.code == 0, again.stderr
+    assert "2 of 3 maps are there already" in again.stderr
+    after = _times(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == 3
+    other = project.run("predict", *told, "level=0.5")
+    assert other.code == 1
+    assert "ssm_20201202.tif, ssm_20201203.tif are there, made by another run or with other settings" in other.error
+    assert "overwrite=true" in other.error
+    assert _times(tmp_path) == after
+    replaced = project.run("predict", *told, "level=0.5", "overwrite=true")
+    assert replaced.code == 0, replaced.stderr
+    assert _times(tmp_path)["ssm_20201202.tif"] != after["ssm_20201202.tif"]
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+    assert not list(tmp_path.glob(".*"))
+    assert not list(tmp_path.glob("unfinished*"))
+
+
+def test_a_killed_command_goes_on_with_what_is_there(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlssm.jobs import stream, tile
+
+    project, told = trained[0], ("dates=2020-12-02/2020-12-04", f"output={tmp_path}", "products.viewer=false")
+    monkeypatch.setattr(stream, "TILE", 12)
+    write_day, tile_bands, made = stream.write_day, tile.tile_bands, []
+
+    def killed(job: Any, parts: Any, number: int) -> bool:
+        if number == 1:
+            raise KeyboardInterrupt
+        return bool(write_day(job, parts, number))
+
+    def counted(opened: Any, job: Any, part: Any) -> Any:
+        made.append(part)
+        return tile_bands(opened, job, part)
+
+    def failing(opened: Any, job: Any, part: Any) -> Any:
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        return counted(opened, job, part)
+
+    monkeypatch.setattr(tile, "tile_bands", failing)
+    monkeypatch.setattr(stream, "write_day", killed)
+    assert project.run("predict", *told, "dask.workers=1").code == 130
+    assert _maps(tmp_path) == []
+    monkeypatch.setattr(tile, "tile_bands", counted)
+    assert project.run("predict", *told, "dask.workers=1").code == 130
+    assert len(made) == 4, "tiles that were there are not made again"
+    assert "ssm_20201203.tif" not in _maps(tmp_path)
+    before = _times(tmp_path)
+    monkeypatch.setattr(stream, "write_day", write_day)
+    done = project.run("predict", *told)
+    assert done.code == 0, done.stderr
+    assert len(made) == 4
+    assert len(_maps(tmp_path)) == 3
+    assert {name: _times(tmp_path)[name] for name in before} == before
+    assert {path.suffix for path in tmp_path.iterdir()} == {".tif", ".png", ".qml", ".json"}
+
+
+def test_a_disk_that_is_full_leaves_the_finished_maps(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlssm.mapping.geotiff import MapWriter
+
+    finish = MapWriter._finish
+
+    def full(self: MapWriter, folder: Path) -> None:
+        if self._path.name == "ssm_20201203.tif":
+            raise OSError(28, "No space left on device")
+        finish(self, folder)
+
+    monkeypatch.setattr(MapWriter, "_finish", full)
+    told = "dates=2020-12-02/2020-12-03", f"output={tmp_path}", "dask.workers=1"
+    outcome = trained[0].run("predict", *told)
+    assert outcome.code == 1
+    assert re.search(r"ssm_20201203\.tif cannot be written \(.*No space left on device", outcome.error)
+    assert _maps(tmp_path) == ["ssm_20201202.tif"]
+    assert np.isfinite(_read(tmp_path / "ssm_20201202.tif")).any()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_processes_map_alike(maps: Path, trained: Any, tmp_path: Path) -> None:
+    told = "dates=2020-12-02", f"output={tmp_path}", "dask=processes", "dask.workers=2", "products.viewer=false"
+    done = trained[0].run("predict", *told)
+    assert done.code == 0, done.stderr
+    for name, values in _bands(maps / "ssm_20201202.tif").items():
+        np.testing.assert_array_equal(_bands(tmp_path / "ssm_20201202.tif")[name], values)
+
+
+def test_without_dates_the_last_day_of_the_weather_is_mapped(trained: Any, tmp_path: Path) -> None:
+    project = trained[0]
+    done = project.run("predict", f"output={tmp_path}", "products.viewer=false")
+    assert done.code == 0, done.stderr
+    last = Cube.open(project.cube).weather.days[-1]
+    assert f"dates: {last}, the last day that the weather reaches" in done.stderr
+    (name,) = _maps(tmp_path)
+    assert name == f"ssm_{str(last).replace('-', '')}.tif"
+    with rasterio.open(tmp_path / name) as source:
+        tags = source.tags()
+    assert tags["forecast"] == "yes"
+    assert int(tags["image_age_days"]) > 0
+    assert tags["observed_weather_age_days"] == "0"
+
+
+def test_packed_maps_are_a_quarter_as_large_and_nearly_the_same(maps: Path, trained: Any, tmp_path: Path) -> None:
+    done = trained[0].run("predict", "dates=2020-12-02", f"output={tmp_path}", "products.uint8=true")
+    assert done.code == 0, done.stderr
+    valid, errors, warnings = cog_validate(tmp_path / "ssm_20201202.tif", quiet=True)
+    assert (valid, errors, warnings) == (True, [], [])
+    usual = _bands(maps / "ssm_20201202.tif")
+    with rasterio.open(tmp_path / "ssm_20201202.tif") as source:
+        assert set(source.dtypes) == {"uint8"}
+        assert source.nodata == 255
+        assert source.scales[0] == 0.005
+        for number, (name, values) in enumerate(usual.items(), 1):
+            step = source.scales[number - 1]
+            np.testing.assert_allclose(read_values(source, number), values, atol=0.51 * step, err_msg=name)
+        assert source.scales[len(usual) - 1] == 1, "flags stay whole"

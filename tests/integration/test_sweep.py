@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,30 @@ def test_a_sweep_that_is_resumed_runs_what_is_missing(sweep: Sweep) -> None:
     assert "figures/lags.png" in figures
 
 
+def test_the_parent_has_all_scores_by_lag_beside_the_best_baseline(sweep: Sweep, tmp_path: Path) -> None:
+    table = sweep.project.table(sweep.parent, "lags.csv", tmp_path)
+    assert len(table) == 4 * 2 * 2  # runs x (test, val) x (network, best baseline)
+    metrics = {
+        (run.data.params["model.lag"], run.data.params["sampler.name"]): run.data.metrics for run in sweep.children
+    }
+    for row in table[table["kind"] == "network"].itertuples():
+        found = metrics[f"{row.lag:g}", row.series]
+        for score in ("r2", "rmse", "mae", "corr", "bias"):
+            assert getattr(row, score) == pytest.approx(found[f"{row.split}/natural/{score}"], rel=1e-9)
+    test = table[table["split"] == "test"].groupby("kind")["rmse"].first()
+    skill = table.loc[(table["split"] == "test") & (table["kind"] == "network"), "skill"].iloc[0]
+    assert skill == pytest.approx(1 - (test["network"] / test["baseline"]) ** 2)
+
+
+def test_the_description_has_the_verdict_of_the_best_and_the_scores_by_lag(sweep: Sweep) -> None:
+    note = sweep.parent.data.tags["mlflow.note.content"]
+    best = next(run for run in sweep.children if run.info.run_id == sweep.parent.data.tags["mlssm.best_run"])
+    assert best.data.tags["mlssm.verdict"] in note
+    lags = [line for line in note.partition("Test scores by lag")[2].splitlines() if line.startswith("|")]
+    assert re.sub(" +", " ", lags[0]) == "| lag | model | R2 | RMSE | MAE | corr | bias | skill |"
+    assert sum("best baseline: " in line for line in lags) == 2
+
+
 def test_each_combination_is_a_run_under_one_parent(sweep: Sweep) -> None:
     parent, children = sweep.parent, sweep.children
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
@@ -139,6 +164,7 @@ def test_a_failed_job_is_told_and_marks_the_parent(trained: Any, tiny: tuple[str
     assert "Traceback" not in outcome.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_job_of_a_sweep_trains_one_model_in_two_processes_and_keeps_one_run(
     trained: Any, tiny: tuple[str, ...]
 ) -> None:
@@ -156,6 +182,7 @@ def test_a_job_of_a_sweep_trains_one_model_in_two_processes_and_keeps_one_run(
     assert counts == {project.client.get_run(alone.run_id).data.metrics["val/n"]}
 
 
+@pytest.mark.exhaustive
 def test_submitit_runs_a_job_of_a_sweep_under_its_parent(trained: Any, tiny: tuple[str, ...]) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="hydra-submitit-launcher is not installed")
     project, _ = trained

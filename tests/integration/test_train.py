@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,12 @@ MODELS = (
     *("ConvLSTM", "ConvLSTM, no weather", "ConvLSTM, shuffled space"),
     *("pixel mean", "climatology", "persistence", "antecedent rain", "ridge", "gradient boosting"),
 )
-GROUPS = ("test, natural", "test, balanced", "val, natural")
+PLACES = ("Report: ", "See it with: ", "Its page: ", "Map a day: ")
 TABLES = ("scores", "scores_by_date", "scores_by_bin", "scores_by_extent", "detection", "decomposition", "correlation")
-TABLES += ("variance_parts", "worst_dates")
+TABLES += ("variance_parts", "worst_dates", "why_permutation")
 FIGURES = (
     *("skill", "maps_test", "density_test", "density_val", "loss", "by_date", "by_bin", "detection", "decomposition"),
-    "temporal_correlation",
-    "calibration",
+    *("temporal_correlation", "calibration", "why_permutation"),
 )
 
 
@@ -37,24 +36,45 @@ def _artifacts(project: Any, run_id: str, folder: str = "") -> set[str]:
     return {item.path for item in project.client.list_artifacts(run_id, folder)}
 
 
-def test_the_table_has_every_model_split_and_distribution_and_fits_the_terminal(trained: Any) -> None:
-    _, outcome = trained
-    lines = outcome.stdout.splitlines()
-    assert lines[0].split() == "model n R2 95 % cap skill RMSE MAE corr bias".split()
-    starts = [lines.index(next(line for line in lines if line.startswith(name))) for name in GROUPS]
-    for start, end in pairwise([*starts, len(lines)]):
-        for model in MODELS:
-            assert sum(line.startswith(f" {model} ") for line in lines[start:end]) >= 1, model
-    assert max(len(line) for line in lines) <= 100
-
-
-def test_run_id_and_ui_command_are_printed_last(trained: Any) -> None:
+def test_the_verdict_comes_first_and_then_one_short_table_that_fits_the_terminal(trained: Any) -> None:
     project, outcome = trained
-    *_, verdict, run, command = outcome.stdout.splitlines()
-    assert verdict.startswith(("ConvLSTM differs from ", "ConvLSTM and "))
+    verdict, *lines = outcome.stdout.splitlines()
+    tags = project.client.get_run(outcome.run_id).data.tags
+    assert verdict.startswith("ConvLSTM is ")
+    assert verdict == tags["mlssm.verdict"]
+    cautions = [line.removeprefix("Beware: ") for line in lines if line.startswith("Beware: ")]
+    assert set(cautions) <= set(tags["mlssm.warnings"].splitlines())
+    table = lines[len(cautions) :]
+    assert table[0].split() == "model n R2 95 % cap skill RMSE MAE corr bias".split()
+    assert table[2].rstrip() == "test, natural"
+    for model in MODELS:
+        assert sum(line.startswith(f" {model} ") for line in table) == 1, model
+    assert max(len(line) for line in table if not line.startswith(PLACES)) <= 100
+    assert "balanced" not in outcome.stdout
+
+
+def test_report_run_page_and_the_command_for_a_map_are_printed_last(trained: Any) -> None:
+    project, outcome = trained
+    legend, report, run, command, page, predict = outcome.stdout.splitlines()[-6:]
+    assert legend.startswith("cap: ")
+    text = (project.folder / report.removeprefix("Report: ")).read_text(encoding="utf-8")
+    assert outcome.stdout.splitlines()[0] in text
     assert run == f"MLflow run {outcome.run_id}"
     assert command == "See it with: mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
+    assert page == f"Its page: http://127.0.0.1:5000/#/experiments/1/runs/{outcome.run_id}"
+    assert predict.startswith(f"Map a day: python predict.py run={outcome.run_id} dates=")
     assert (project.folder / "mlruns" / "mlflow.db").is_file()
+
+
+def test_the_command_that_is_printed_maps_the_day(trained: Any) -> None:
+    project, outcome = trained
+    *_, line = outcome.stdout.splitlines()
+    words = shlex.split(line.removeprefix("Map a day: "))
+    assert words[:2] == ["python", "predict.py"]
+    done = project.run("predict", *words[2:], "output=as_printed")
+    assert done.code == 0, done.stderr
+    (day,) = (word.removeprefix("dates=") for word in words if word.startswith("dates="))
+    assert (project.folder / "as_printed" / f"ssm_{day.replace('-', '')}.tif").is_file()
 
 
 def test_nothing_but_log_lines_goes_to_stderr(trained: Any) -> None:
@@ -131,13 +151,13 @@ def test_the_run_keeps_figures_tables_and_a_bundle_that_loads(trained: Any, tmp_
 
 
 @pytest.fixture(scope="module")
-def again(trained: Any, tiny: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+def again(trained: Any, tiny: tuple[str, ...], thorough: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     """The same training once more, by a process of its own, after the truth was deleted."""
     project, _ = trained
     shutil.rmtree(project.folder / "data" / "simulated" / "truth.zarr")
     script = Path(__file__).resolve().parents[2] / "train.py"
     done = subprocess.run(
-        [sys.executable, str(script), *tiny], cwd=project.folder, capture_output=True, text=True, check=False
+        [sys.executable, str(script), *tiny, *thorough], cwd=project.folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done
@@ -165,18 +185,19 @@ def test_the_second_training_finds_area_and_cube(again: Any) -> None:
 
 
 def test_a_process_of_its_own_prints_the_table_and_no_warning(trained: Any, again: Any) -> None:
-    *table, run, command = again.stdout.splitlines()
-    first = [line for line in trained[1].stdout.splitlines()[:-2] if not line.startswith(" truth ")]
-    assert table == first, "the table is that of the first training, but for the truth, which is away"
+    *table, _, run, command, _, _ = again.stdout.splitlines()
+    first = [line for line in trained[1].stdout.splitlines()[:-5] if not line.startswith(" truth ")]
+    assert table == first, "verdict and table are those of the first training, but for the truth, which is away"
     assert run.startswith("MLflow run ")
     assert command.startswith("See it with: ")
     assert "Warning" not in again.stderr
     assert all(line.split()[1] in ("INFO", "WARNING") for line in again.stderr.splitlines()), again.stderr
 
 
+@pytest.mark.exhaustive
 def test_torchrun_keeps_one_run(trained: Any, tiny: tuple[str, ...]) -> None:
     project, _ = trained
-    script = Path(__file__).resolve().parents[2] / "train.py"
+    script = Path(__file__).with_name("without_figures.py")
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
     two = ("trainer=ddp", "trainer.devices=2", "trainer.max_epochs=1", "tracking.experiment=torchrun")
     command = [sys.executable, *torchrun, str(script), *tiny, *two, "trainer.accelerator=cpu"]

@@ -8,7 +8,7 @@ from mlssm.config import DatamoduleConfig, PredictConfig, parse
 from mlssm.errors import RunError
 from mlssm.grid import Window
 from mlssm.jobs.day_map import onto_grid
-from mlssm.jobs.predict import _area_config, _has_channel
+from mlssm.jobs.open_run import _area_config, _has_channel
 from mlssm.retrieval.stack import load_stack
 
 

@@ -113,7 +113,7 @@ def test_an_area_is_filled_and_read(api: Any, tmp_path: Path, area: Any) -> None
     assert index.polarisations == ("VV", "VH")
     assert index.grid.crs == "EPSG:32618"  # stated, not 32601 as the catalogue says
     assert index.grid.pixel == 20
-    decibels = read_pass(index.passes[0], "VV", index.grid, index.areas[0], bad)
+    decibels = read_pass(index.passes[0], "VV", index.grid, index.extents[0], bad)
     assert decibels is not None
     assert float(np.nanmean(10 ** (decibels / 10))) == pytest.approx(float(POWER.mean()), rel=0.02)
 

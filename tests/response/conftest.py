@@ -11,8 +11,8 @@ import pytest
 from mlssm.grid import Floats
 from mlssm.response.bank import Driven
 from mlssm.response.base import Booleans, Seasons
+from mlssm.response.fitted import Dates, Extent
 from mlssm.response.folds import Retrieved
-from mlssm.response.inner import Dates, Extent
 from mlssm.retrieval.labels import relative_backscatter
 from mlssm.retrieval.references import fit_references
 

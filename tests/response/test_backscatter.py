@@ -5,7 +5,7 @@ import pytest
 
 from mlssm.response.backscatter import backscatter_response
 from mlssm.response.closed_form import ClosedForm
-from mlssm.response.inner import Settings
+from mlssm.response.fitted import Settings
 
 
 def test_with_all_of_a_pixels_own_slope_it_is_the_regression_of_backscatter(made_up: Any) -> None:

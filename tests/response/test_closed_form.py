@@ -12,7 +12,7 @@ import torch.utils._pytree
 
 from mlssm.errors import DataError, SplitError
 from mlssm.response.closed_form import ClosedForm, ExtentForm
-from mlssm.response.inner import Extent, Settings
+from mlssm.response.fitted import Extent, Settings
 
 
 def numbers(value: Any) -> Iterator[np.ndarray]:

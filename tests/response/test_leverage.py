@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mlssm.response.closed_form import ClosedForm
-from mlssm.response.inner import Settings
+from mlssm.response.fitted import Settings
 from mlssm.response.leverage import Leverage
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from mlssm.patches.dates import seasons as seasons_of
 from mlssm.response.extents import Backscatter
-from mlssm.response.inner import Dates
+from mlssm.response.fitted import Dates
 from mlssm.retrieval.fit import fit_extents
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.stack import load_stack

@@ -4,6 +4,7 @@ import zlib
 
 from mlssm.tracking import charts
 from mlssm.tracking.opening import open_store
+from mlssm.tracking.tags import NOTE
 
 LONGEST = 5000  # what MLflow's database keeps of an experiment's tag
 
@@ -32,7 +33,7 @@ def test_each_chart_stands_in_a_section_and_shows_a_metric_of_ours() -> None:
 
 def test_what_a_user_made_of_the_view_stays(config, store) -> None:
     store.client.delete_experiment_tag(store.experiment_id, charts.TAG)
-    store.client.set_experiment_tag(store.experiment_id, charts.NOTE, "mine")
+    store.client.set_experiment_tag(store.experiment_id, NOTE, "mine")
     tags = open_store(config).client.get_experiment(store.experiment_id).tags
     assert charts.TAG not in tags
-    assert tags[charts.NOTE] == "mine"
+    assert tags[NOTE] == "mine"

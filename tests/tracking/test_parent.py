@@ -4,12 +4,12 @@ import pytest
 from mlflow.entities import Run, ViewType
 
 from mlssm.errors import RunError
-from mlssm.tracking.comparison import BEST, NOTE, close_sweep, counted_children
+from mlssm.tracking.comparison import BEST, close_sweep, counted_children
 from mlssm.tracking.find import children, find_run
 from mlssm.tracking.parent import JOB, STUDY, SUPERSEDED, create_parent, earlier_parent, earlier_run, join_study
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
-from mlssm.tracking.tags import DIED, PRUNED
+from mlssm.tracking.tags import DIED, NOTE, PRUNED
 from mlssm.tracking.writer import writer_tags
 
 OVERRIDES = ["model.lag=1,2", "sampler=natural,two_pass", "tracking.experiment=mine"]

@@ -203,6 +203,9 @@ def run(name: str, params: dict[str, str], **metrics: float) -> Run:
     return Run(name, name, "FINISHED", params, {key.replace("_", "/", 2): value for key, value in metrics.items()}, {})
 
 
+SCORES = ("r2", "rmse", "mae", "corr", "bias", "r2_cap", "skill")
+
+
 def test_the_comparison_shows_what_differs_and_the_natural_scores():
     runs = [
         run(
@@ -218,8 +221,7 @@ def test_the_comparison_shows_what_differs_and_the_natural_scores():
     table = compare(runs)
     assert table.columns.tolist() == [
         "run", "status", "model.lag",
-        "val/natural/r2", "val/natural/rmse", "val/natural/r2_cap",
-        "test/natural/r2", "test/natural/rmse", "test/natural/r2_cap",
+        *(f"{split}/natural/{score}" for split in ("val", "test") for score in SCORES),
         "run_id",
     ]  # fmt: skip
     assert table.loc[0, "test/natural/r2_cap"] == 0.8

@@ -43,7 +43,7 @@ def base_rmse(experiment: Experiment) -> float:
     data, total, count = experiment.datasets["val"], 0.0, 0
     for number in range(len(data)):
         place, batch = data.place(number), data[number]
-        base = experiment.prefit.maps[place.time][place.area]["base"][place.rows, place.cols]
+        base = experiment.prefit.maps[place.time][place.extent]["base"][place.rows, place.cols]
         inside = slice(0, base.shape[0]), slice(0, base.shape[1])
         valid, target = batch.valid[0].numpy()[inside], batch.target[0].numpy()[inside]
         total += float(((base - target)[valid].astype(float) ** 2).sum())

@@ -70,12 +70,12 @@ def load_fitted(folder: Path) -> Any:
 
 def _load(folder: Path) -> tuple[Bundle, dict[str, Tensor]]:
     description = _description(folder / DESCRIPTION)
-    weights = _read(folder / WEIGHTS)
-    if hashlib.sha256(weights).hexdigest() != description.weights_sha256:
+    if _digest(folder / WEIGHTS) != description.weights_sha256:
         raise RunError(
             f"{folder / WEIGHTS} is damaged or not the file that {DESCRIPTION} describes; copy the bundle again"
         )
-    state: dict[str, Tensor] = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+    # mapped: of a large area's maps only the pixels are read that are asked for
+    state: dict[str, Tensor] = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True, mmap=True)
     return description.bundle, state
 
 
@@ -106,6 +106,14 @@ def _description(path: Path) -> _Description:
         raise RunError(f"{path} is not a model bundle: {key}: {first['msg'].removeprefix('Value error, ')}") from None
     except (KeyError, TypeError) as error:
         raise RunError(f"{path} is not a model bundle of format {found}: {error} is missing or wrong") from None
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise RunError(f"model bundle: {path} cannot be read: {error.strerror}") from None
 
 
 def _read(path: Path) -> bytes:

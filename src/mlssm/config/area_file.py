@@ -69,7 +69,11 @@ class AreaRequest(Strict):
 
 
 class AreaFile(Strict):
-    """An area's sources as its folder states them; one that is left out is recognised by its files, or is not there."""
+    """An area's sources as its folder states them; one that is left out is recognised by its files, or is not there.
+
+    Attributes:
+        format: Of this file: 1.
+    """
 
     format: Literal[1]
     time_zone: str | None = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from mlssm.config.base import Strict
-from mlssm.variables import check_feature
+from mlssm.variables import Kind, check_feature
+
+KINDS: tuple[Kind, ...] = ("daily", "fixed", "classes", "dated", "age")  # of the features that a configuration names
 
 
 def _weather(name: str) -> str:
@@ -15,7 +18,11 @@ def _weather(name: str) -> str:
 
 
 def _static(name: str) -> str:
-    return check_feature(name, "fixed", "classes", "dated", "age")
+    return check_feature(name, *(kind for kind in KINDS if kind != "daily"))
+
+
+def _feature(name: str) -> str:
+    return check_feature(name, *KINDS)
 
 
 class FeaturesConfig(Strict):
@@ -27,12 +34,25 @@ class FeaturesConfig(Strict):
         on_missing: `fill` with the training mean and an availability channel, or `drop` the pixel or date.
         previous: `none`, a forecast from weather and land alone; or `nowcast`, which also sees how far earlier images
             of the same season and pixel lay off the forecast.
+        without: Features that are left out of the two lists above, whichever of them names them: what an ablation
+            sweeps over.
     """
 
     dynamic: tuple[Annotated[str, AfterValidator(_weather)], ...] = Field(min_length=1)
     static: tuple[Annotated[str, AfterValidator(_static)], ...]
     on_missing: Literal["fill", "drop"]
     previous: Literal["none", "nowcast"] = "none"
+    without: tuple[Annotated[str, AfterValidator(_feature)], ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out(cls, values: Any) -> Any:
+        """Done once more, it changes nothing: a run records what is left."""
+        left_out = values.get("without") if isinstance(values, Mapping) else None
+        if not isinstance(left_out, list | tuple):
+            return values
+        lists = {key: values[key] for key in ("dynamic", "static") if isinstance(values.get(key), list | tuple)}
+        return {**values, **{key: [name for name in names if name not in left_out] for key, names in lists.items()}}
 
 
 class SamplerConfig(Strict):

@@ -80,7 +80,7 @@ class DatamoduleConfig(Strict):
         origin: The services that fill the folder; None: the files are there.
     """
 
-    name: Literal["simulated", "opera_rtc", "geotiff", "stac", "opera", "earth_engine", "points"]
+    name: Literal["simulated", "opera_rtc", "geotiff", "stac", "opera", "earth_engine", "points", "own"]
     root: Path
     cubes: Path
     grid: GridConfig

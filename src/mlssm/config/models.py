@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from mlssm.config.base import Strict
+from mlssm.config.dotted import imported
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,6 +93,17 @@ class ModelSettings(Strict, ABC):
         """Pixels along a cell of the weather that its networks are fed with; 1: that of each pixel."""
         return 1
 
+    def reach(self, steps: int) -> int | None:
+        """How far from a pixel an input can lie that its value depends on at all, pixels.
+
+        Tiles that see so much around them, and whose cells of `weather_ratio` pixels lie alike, give the very map that
+        the whole area gives at once. None: it is not bounded or not known, and tiles are blended.
+
+        Args:
+            steps: Of the window, see `WindowConfig.steps`.
+        """
+        return None
+
     @abstractmethod
     def build(self, channels: Channels, *, spread: bool) -> nn.Module:
         """A network of random weights, drawn from torch's global generator.
@@ -133,14 +144,7 @@ def family_class(name: str) -> type[ModelSettings]:
     Raises:
         ValueError: There is no such class, it is not a whole subclass of `ModelSettings`, or its title is a baseline's.
     """
-    module, _, attribute = name.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"family={name} cannot be imported ({error}); give module and class, as package.module.SomeSettings, "
-            "and install the package or put its folder on PYTHONPATH"
-        ) from None
+    found = imported("family", name, "package.module.SomeSettings")
     whole = isinstance(found, type) and issubclass(found, ModelSettings) and hasattr(found, "title")
     if not whole or inspect.isabstract(found):
         raise ValueError(

@@ -6,7 +6,7 @@ Each service has a class with its name as `service`; a source that several servi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -126,14 +126,32 @@ class OperaBackscatter(Strict):
     masks: bool = False
 
 
+class OwnService(Strict):
+    """A service of the user's own.
+
+    Attributes:
+        service: `own`.
+        fetcher: Where its class or function is, e.g. `my_package.Archive`: called with `settings` and
+            `mlssm.origins.download.Downloads`, it gives a `mlssm.origins.contract.Fetcher`.
+        settings: What it is told; a folder that was filled with others is not mixed with these.
+    """
+
+    service: Literal["own"]
+    fetcher: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
 class OriginConfig(Strict):
     """The service of each source; of one that is null nothing is fetched, and what is in the folder counts."""
 
     download: DownloadConfig = DownloadConfig()
     backscatter: (
-        Annotated[StacBackscatter | OperaBackscatter | EarthEngineBackscatter, Field(discriminator="service")] | None
+        Annotated[
+            StacBackscatter | OperaBackscatter | EarthEngineBackscatter | OwnService, Field(discriminator="service")
+        ]
+        | None
     ) = None
-    dem: Annotated[StacElevation | EarthEngineElevation, Field(discriminator="service")] | None = None
-    ndvi: Annotated[StacNdvi | EarthEngineNdvi, Field(discriminator="service")] | None = None
-    soil: Annotated[SsurgoSoil | SoilGridsSoil | PolarisSoil, Field(discriminator="service")] | None = None
-    weather: NoaaWeather | None = None
+    dem: Annotated[StacElevation | EarthEngineElevation | OwnService, Field(discriminator="service")] | None = None
+    ndvi: Annotated[StacNdvi | EarthEngineNdvi | OwnService, Field(discriminator="service")] | None = None
+    soil: Annotated[SsurgoSoil | SoilGridsSoil | PolarisSoil | OwnService, Field(discriminator="service")] | None = None
+    weather: Annotated[NoaaWeather | OwnService, Field(discriminator="service")] | None = None

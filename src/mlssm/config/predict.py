@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from mlssm.config.base import Positive, Strict
-from mlssm.config.dask import DaskConfig
-from mlssm.config.tracking import TrackingConfig
+from mlssm.config.of_run import OfRun
+from mlssm.config.warning import WarningConfig
 
 
 class ProductsConfig(Strict):
@@ -22,7 +22,9 @@ class ProductsConfig(Strict):
         road_width_m: That lines are given.
         netcdf: All days in one file.
         lhasa: Each day on the grid of LHASA, 30 arc-seconds.
+        uint8: Whether maps are packed into bytes: a quarter of the size, in steps of 0.005.
         root_zone_days: T of the soil water index of the root zone, which is written for each day.
+        warning: Thresholds of the warning layer, which is written for each day.
     """
 
     viewer: bool
@@ -31,37 +33,32 @@ class ProductsConfig(Strict):
     road_width_m: float = Positive
     netcdf: bool
     lhasa: bool
+    uint8: bool = False
     root_zone_days: float | None = Field(gt=0)
+    warning: WarningConfig | None = None
 
 
-class PredictConfig(Strict):
-    """Everything that `predict.py` is told."""
+class PredictConfig(OfRun):
+    """Everything that `predict.py` is told.
 
-    run: str = Field(min_length=1)
-    dates: tuple[str, ...] | str
+    `dates` that are null are the last day that the weather reaches.
+    """
+
+    dates: tuple[str, ...] | str | None
     output: Path
     products: ProductsConfig
     level: float = Field(default=0.9, gt=0, lt=1)
     thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     intervals: Literal["calibrated", "conservative", "none"] = "calibrated"
-    root: Path | None
-    cubes: Path | None = None
-    layers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     tile: int = Field(ge=16)
     overlap: int = Field(ge=0)
-    accelerator: str
-    tracking: TrackingConfig
-    dask: DaskConfig = DaskConfig()
-    on_bad_file: Literal["error", "skip"]
-
-    @field_validator("layers", mode="before")
-    @classmethod
-    def _no_layers_are_none(cls, values: Any) -> Any:
-        return {} if values is None else values
+    overwrite: bool = False
 
     @field_validator("dates", mode="before")
     @classmethod
     def _dates_are_text(cls, dates: Any) -> Any:
+        if dates is None:
+            return None
         parts = [dates] if isinstance(dates, str) else dates
         if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
             raise ValueError("write dates as '[2023-01-01,2023-01-02]' or 2023-01-01/2023-01-31")
@@ -73,6 +70,18 @@ class PredictConfig(Strict):
         if len(set(thresholds)) < len(thresholds):
             raise ValueError("a threshold is given twice; name each once")
         return thresholds
+
+    @model_validator(mode="after")
+    def _warnings_have_their_probability(self) -> Self:
+        rules = self.products.warning
+        if rules is None:
+            return self
+        if self.intervals == "none":
+            raise ValueError("products.warning needs probabilities, and intervals=none leaves them out")
+        if rules.ssm not in self.thresholds:
+            shown = ", ".join(f"{value:g}" for value in (*self.thresholds, rules.ssm))
+            raise ValueError(f"products.warning.ssm={rules.ssm:g} is none of thresholds; set thresholds=[{shown}]")
+        return self
 
     @model_validator(mode="after")
     def _overlap_is_smaller_than_tile(self) -> Self:

@@ -68,7 +68,7 @@ class TrainConfig(Strict):
     control: Literal["none", "no_weather", "shuffle_space"]
     # the default is what runs recorded before there was a choice
     task: Literal["train", "tracks", "labels"] = "train"
-    comparison: Literal["children", "paper_table", "leakage", "benchmark"]
+    comparison: Literal["children", "paper_table", "leakage", "benchmark", "ablation"]
     protocol: Literal["held_out", "paper"]
     on_bad_file: Literal["error", "skip"]
     seed: int = Field(ge=0)

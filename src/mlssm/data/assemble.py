@@ -27,11 +27,14 @@ from mlssm.patches.inclusion import lattice_pixels
 from mlssm.patches.index import LabelMap, build_index
 from mlssm.patches.membership import Membership
 from mlssm.response.extents import Backscatter, Drivers
+from mlssm.retrieval.bands import bands
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
+from mlssm.weather.bridging import bridge, bridged_days, named_days
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
+from mlssm.workers import Workers, open_workers
 
 log = logging.getLogger(__name__)
 
@@ -82,20 +85,25 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
         DataError: The cube lacks what is asked for.
         SplitError: Too little is left of a split.
     """
+    with open_workers(config.dask) as workers:
+        return _assembled(cube, config, workers)
+
+
+def _assembled(cube: Cube, config: TrainConfig, workers: Workers) -> Experiment:
     stack = load_stack(cube, config.retrieval, config.dask)
-    field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
+    field = weather_field(cube, stack, config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     usable = _usable(moments, cube, config)
     date_split = np.full(len(cube.times), "none", dtype="<U5")
     date_split[usable] = split_dates(cube.local_days[usable], config.split)
     training = (date_split == "train") | (date_split == "any")
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
-    retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks)
+    retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks, workers)
     membership = Membership.of(stack.working, date_split, config.patches, config.split)
     layers = extent_layers(cube, stack.working, config.features.static)
     known, prefit = Known(cube, stack, field, membership, retrieval), None
     if names := prefit_names(config):
-        prefit = _fit_prefit(known, config, training & usable)
+        prefit = _fit_prefit(known, config, training & usable, workers)
         moments = [replace(each, maps=prefit.maps[time]) for time, each in enumerate(moments)]
     kept = [moments[time] for time in np.flatnonzero(usable)]
     spec = fit_spec(field, layers, kept, training[usable], config.features, names)
@@ -103,11 +111,10 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
     by_time = {int(time): moments[time] for time in np.flatnonzero(usable)}
     labels, times = label_map(retrieval, features, by_time), np.flatnonzero(usable)
     everywhere = config.evaluation.two_pass
-    index = build_index(labels, times, stack.working, membership, config.patches, two_pass_everywhere=everywhere)
+    placed = stack.working, membership, config.patches
+    index = build_index(labels, times, *placed, two_pass_everywhere=everywhere, workers=workers)
     pool = training_pool(index, config.sampler)
-    plan = plan_training(
-        pool, config, labels, lambda: lattice_pixels(labels, times, stack.working, membership, config.patches)
-    )
+    plan = plan_training(pool, config, labels, lambda: lattice_pixels(labels, times, *placed))
     parts = config.patches.size, retrieval, features, by_time, config.control
     margin = config.model.margin  # where it scores: in training it costs more than it gives
     datasets = {"train": PatchDataset(pool, *parts, plan, None if prefit is None else prefit.targets)}
@@ -135,11 +142,17 @@ def prefit_names(config: TrainConfig) -> tuple[str, ...]:
     return wanted_maps(response=config.model.needs_response, nowcast=config.features.previous == "nowcast")
 
 
-def _fit_prefit(known: Known, config: TrainConfig, training: npt.NDArray[np.bool_]) -> Prefit:
+def _fit_prefit(known: Known, config: TrainConfig, training: npt.NDArray[np.bool_], workers: Workers) -> Prefit:
     """Fit the response; where space is split, on the labels of training pixels alone."""
     pixels = known.membership.training_pixels(known.stack.working, config.patches.size)
     source = Backscatter.of(
-        known.cube, known.stack, known.retrieval.masks, config.retrieval, pixels, known.retrieval.speckle
+        known.cube,
+        known.stack,
+        known.retrieval.masks,
+        config.retrieval,
+        pixels,
+        known.retrieval.speckle,
+        workers,
     )
     start_month, nowcast = config.split.start_month, config.features.previous == "nowcast"
     of_each = seasons(known.cube.local_days, start_month)
@@ -158,9 +171,18 @@ def usable_days(cube: Cube, config: TrainConfig) -> npt.NDArray[np.datetime64]:
         SplitError: None has.
     """
     stack = load_stack(cube, config.retrieval, config.dask)
-    field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
+    field = weather_field(cube, stack, config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
     return np.asarray(cube.local_days[_usable(moments, cube, config)])
+
+
+def weather_field(cube: Cube, stack: Stack, config: WeatherConfig) -> WeatherField:
+    """The weather at the pixels of all extents, short gaps closed, which the log tells."""
+    weather = bridge(cube.weather, config.bridge_days)
+    gaps = bridged_days(cube.weather, weather)
+    if gaps:
+        log.info("no station has it, and it is drawn from the days around: %s", named_days(gaps))
+    return WeatherField(weather, cube.station_xy, extent_places(cube, stack.working), config, gaps)
 
 
 def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:
@@ -183,8 +205,12 @@ def label_map(retrieval: Retrieval, features: FeatureSource, moments: Mapping[in
     """SSM of an extent at a time where it has all inputs too, NaN elsewhere, [height, width]."""
 
     def ssm(extent: int, time: int) -> npt.NDArray[np.float32]:
-        found = retrieval.labels(extent, np.array([time]), slice(None), slice(None)).ssm[0]
-        return np.where(features.usable(extent, moments[time]), found, np.float32(np.nan))
+        usable = features.usable(extent, moments[time])
+        found = np.empty(usable.shape, np.float32)
+        for rows in bands((len(usable), usable[0].size)):
+            found[rows] = retrieval.ssm(extent, np.array([time]), rows, slice(None))[0]
+        found[~usable] = np.nan
+        return found
 
     return ssm
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.cube import FILL, unpack
+from mlssm.scratch import scratch
 
 Array = npt.NDArray[np.float32]
 Days = npt.NDArray[np.datetime64]
@@ -78,9 +79,10 @@ def filled_from_the_past(layer: DatedLayer, most_days: int) -> DatedLayer:
         most_days: How much older than its image a value may be.
     """
     missing = (lambda values: values == FILL) if layer.scale is not None else np.isnan
-    if most_days <= 0 or not missing(layer.stored).any():
+    if most_days <= 0 or not any(missing(image).any() for image in layer.stored):
         return layer
-    stored, lags = layer.stored.copy(), np.zeros(layer.stored.shape, np.uint16)
+    stored, lags = scratch(layer.stored.shape, layer.stored.dtype), scratch(layer.stored.shape, np.uint16)
+    stored[...] = layer.stored
     steps = np.diff(layer.days).astype("timedelta64[D]").astype(np.int64)
     for image, step in enumerate(steps, 1):
         _fill(stored, lags, image, int(step), most_days, missing)

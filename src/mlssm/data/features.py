@@ -10,7 +10,10 @@ import numpy.typing as npt
 from mlssm.data.layers import ExtentLayers
 from mlssm.data.moment import Moment, PrefitMaps
 from mlssm.data.spec import FeatureSpec
-from mlssm.grid import carried_on, cut_off, from_first, within
+from mlssm.grid import Floats, carried_on, cut_off, from_first, within
+from mlssm.response.memory import MEMORY
+from mlssm.retrieval.bands import bands
+from mlssm.scratch import scratch
 from mlssm.variables import AVAILABLE, is_of_kind, source_of, transformed
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
@@ -70,10 +73,34 @@ class FeatureSource:
 
     def patch(self, extent: int, moment: Moment, rows: slice, cols: slice) -> Inputs:
         """The inputs of rows and columns on a date; beyond the extent its outermost values, which are not usable."""
+        static, usable = self.static(extent, moment, rows, cols)
+        return Inputs(self._dynamic(extent, moment.window, rows, cols), static, usable)
+
+    @property
+    def changing(self) -> list[int]:
+        """Positions of the static channels that differ between the dates of one command, in order."""
+        kinds = [name for name in self._prefit if name not in MEMORY]
+        sources = {source_of(name) for name in (*self._dated, *kinds)} - {source_of(name) for name in MEMORY}
+        names = {*self._dated, *kinds, *(source + AVAILABLE for source in sources)}
+        return [position for position, name in enumerate(self.spec.static) if name in names]
+
+    def day(self, extent: int, values: Floats, rows: slice, cols: slice) -> Array:
+        """The dynamic channels of one step, scaled [channel, rows, cols], of cells as the model wants it.
+
+        Args:
+            extent: Which extent.
+            values: Of the stations [S, V], NaN where missing.
+            rows: Of the extent; beyond its edge the outermost ones.
+            cols: Likewise.
+        """
+        (frame,) = self._dynamic(extent, values[None], rows, cols)
+        return np.asarray(frame)
+
+    def static(self, extent: int, moment: Moment, rows: slice, cols: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """The static channels, scaled [channel, rows, cols], and where all inputs are there, as `patch`."""
         static, usable = self._static(extent, moment, within(rows), within(cols))
         whole = from_first(rows), from_first(cols)
-        static, usable = carried_on(static, *whole), cut_off(usable, *whole)
-        return Inputs(self._dynamic(extent, moment, rows, cols), static, usable & self._has_weather(moment))
+        return carried_on(static, *whole), cut_off(usable, *whole) & self._has_weather(moment)
 
     def usable(self, extent: int, moment: Moment) -> npt.NDArray[np.bool_]:
         """Where no input of a date is missing that the model cannot do without, [height, width] of the extent."""
@@ -87,8 +114,8 @@ class FeatureSource:
         """Whether some station has each variable that has to be there, at each step: then every pixel has it."""
         return bool(np.isfinite(moment.window[:, :, self._needed]).any(axis=1).all())
 
-    def _dynamic(self, extent: int, moment: Moment, rows: slice, cols: slice) -> Array:
-        fields = self.field.at_pixels(moment.window, extent, rows, cols, self._weather, self.weather_ratio)
+    def _dynamic(self, extent: int, window: Floats, rows: slice, cols: slice) -> Array:
+        fields = self.field.at_pixels(window, extent, rows, cols, self._weather, self.weather_ratio)
         present = np.isfinite(fields)
         for i, name in enumerate(self._weather):
             fields[:, i] = transformed(name, fields[:, i])
@@ -130,19 +157,23 @@ class FeatureSource:
 
     def _fixed_channels(self, extent: ExtentLayers, height: int, width: int) -> tuple[Array, npt.NDArray[np.bool_]]:
         """All static channels scaled, those of a date still 0; and where none is missing that has to be there."""
-        channels = np.zeros((len(self.spec.static), height, width), np.float32)
+        channels: Array = scratch((len(self.spec.static), height, width), np.float32)
         usable = np.ones((height, width), bool)
+        for rows in bands((height, width), len(self.spec.static) + 1):
+            self._fill_fixed(channels[:, rows], usable[rows], {name: part[rows] for name, part in extent.fixed.items()})
+        return channels, usable
+
+    def _fill_fixed(self, channels: Array, usable: npt.NDArray[np.bool_], fixed: PrefitMaps) -> None:
         for position, name in enumerate(self.spec.static):
-            if name in extent.fixed:
-                channels[position] = self._scaled(name, extent.fixed[name])
+            if name in fixed:
+                channels[position] = self._scaled(name, fixed[name])
                 if source_of(name) + AVAILABLE not in self.spec.static:
-                    usable &= np.isfinite(extent.fixed[name])
+                    usable &= np.isfinite(fixed[name])
             elif name.endswith(AVAILABLE):
                 source = name.removesuffix(AVAILABLE)
-                parts = [values for key, values in extent.fixed.items() if source_of(key) == source]
+                parts = [values for key, values in fixed.items() if source_of(key) == source]
                 if parts:  # else it is of a date
                     channels[position] = np.isfinite(np.stack(parts)).all(axis=0)
-        return channels, usable
 
     def _scaled(self, name: str, values: Array) -> Array:
         mean, std = self._scale[name]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -9,11 +11,14 @@ from scipy.ndimage import gaussian_filter1d
 
 from mlssm.config import SamplerConfig
 from mlssm.patches.index import LabelMap
+from mlssm.retrieval.bands import bands
+from mlssm.scratch import scratch
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.uint32]
 
 BINS = 100  # of SSM over 0..1
+PATCHES = 100_000  # whose histograms are worked on at once
 LEAST = 1e-6  # weight of the commonest labels under dense_weight with alpha = 1
 
 
@@ -28,21 +33,32 @@ def label_histograms(patches: pd.DataFrame, size: int, labels: LabelMap) -> Coun
     Returns:
         Labelled pixels, [patch, bin].
     """
-    found = np.zeros((len(patches), BINS), np.uint32)
+    found: Counts = scratch((len(patches), BINS), np.uint32)
     rows, cols = (patches[name].to_numpy(np.int64) for name in ("row", "col"))
-    places = patches[["extent", "time"]].to_numpy(np.int64)
-    for extent, time in np.unique(places, axis=0).tolist():
+    places, place = np.unique(patches[["extent", "time"]].to_numpy(np.int64), axis=0, return_inverse=True)
+    ordered = np.argsort(place.ravel(), kind="stable")
+    ends = np.searchsorted(place.ravel()[ordered], np.arange(1, len(places)))
+    for (extent, time), here in zip(places.tolist(), np.split(ordered, ends), strict=True):
         bins = _bins(labels(extent, time))
-        for i in np.flatnonzero((places == (extent, time)).all(axis=1)):
+        for i in here.tolist():
             patch = bins[rows[i] : rows[i] + size, cols[i] : cols[i] + size]
             found[i] = np.bincount(patch.ravel(), minlength=BINS + 1)[:BINS]
     return found
 
 
-def _bins(ssm: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+def _bins(ssm: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     """The bin of each pixel; `BINS` where there is no label."""
-    known = np.isfinite(ssm)
-    return np.where(known, np.minimum(np.where(known, ssm, 0) * BINS, BINS - 1), BINS).astype(np.int64)
+    found = np.empty(ssm.shape, np.uint8)
+    for rows in bands((len(ssm), ssm[0].size)):
+        known = np.isfinite(ssm[rows])
+        found[rows] = np.where(known, np.minimum(np.where(known, ssm[rows], 0) * BINS, BINS - 1), BINS)
+    return found
+
+
+def of_patches(histograms: Counts, of: Callable[[Counts], Floats]) -> Floats:
+    """What is asked of many patches' histograms, [patch], some of them at a time."""
+    parts = [histograms[start : start + PATCHES] for start in range(0, len(histograms), PATCHES)]
+    return np.concatenate([of(part) for part in parts]) if parts else np.empty(0)
 
 
 def label_density(counts: npt.NDArray[np.integer], bandwidth: float) -> Floats:

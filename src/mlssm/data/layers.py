@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mlssm.cube import NDVI_SCALE, Cube, pack
-from mlssm.data.dated import DatedLayer, filled_from_the_past
+from mlssm.data.dated import DatedLayer, Days, filled_from_the_past, latest_before
 from mlssm.grid import Window
-from mlssm.retrieval.multilook import block_mean
-from mlssm.retrieval.stack import whole_blocks
+from mlssm.retrieval.averaged import averaged
+from mlssm.retrieval.bands import bands
 from mlssm.retrieval.working_grid import WorkingGrid
+from mlssm.scratch import scratch
 from mlssm.variables import AGE, of_kind
 from mlssm.weather.field import ExtentPixels
 
@@ -53,7 +55,12 @@ class ExtentLayers:
 
 def extent_places(cube: Cube, working: WorkingGrid) -> tuple[ExtentPixels, ...]:
     """Coordinates and elevation of each extent's pixels on the working grid."""
-    return tuple(_place(_Extent(cube, working, number)) for number in range(len(cube.extents)))
+    return tuple(part_place(cube, working, number, window) for number, window in enumerate(working.extents))
+
+
+def part_place(cube: Cube, working: WorkingGrid, extent: int, window: Window) -> ExtentPixels:
+    """The same of a window of one extent, counted on the working grid."""
+    return _place(_Part(cube, working, extent, window))
 
 
 def extent_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -> tuple[ExtentLayers, ...]:
@@ -64,37 +71,61 @@ def extent_layers(cube: Cube, working: WorkingGrid, features: tuple[str, ...]) -
         working: The grid that they are averaged onto.
         features: Wanted features; one whose source was left out is left out here too.
     """
-    of_extents = (_Extent(cube, working, number) for number in range(len(cube.extents)))
-    classes = {name: _classes(cube, name) for name in _there(cube, features, "classes")}
-    return tuple(_layers(extent, features, classes) for extent in of_extents)
+    classes = known_classes(cube, features)
+    windows = enumerate(working.extents)
+    return tuple(part_layers(cube, working, extent, window, features, classes) for extent, window in windows)
+
+
+def part_layers(
+    cube: Cube,
+    working: WorkingGrid,
+    extent: int,
+    window: Window,
+    features: tuple[str, ...],
+    classes: Mapping[str, Mapping[int, str]],
+    since: np.datetime64 | None = None,
+) -> ExtentLayers:
+    """The same of a window of one extent.
+
+    Args:
+        cube: The cube.
+        working: The grid that they are averaged onto.
+        extent: Which extent.
+        window: Counted on the working grid.
+        features: As above.
+        classes: Of the whole cube, see `known_classes`.
+        since: First day that is asked for; dated images that no later day sees are left out. None: all are kept.
+    """
+    return _layers(_Part(cube, working, extent, window), features, classes, since)
+
+
+def known_classes(cube: Cube, features: tuple[str, ...]) -> dict[str, dict[int, str]]:
+    """Of the wanted features of classes, the codes that a cube has and their names."""
+    return {name: _classes(cube, name) for name in _there(cube, features, "classes")}
 
 
 @dataclass(frozen=True)
-class _Extent:
-    """One extent of the cube, averaged onto the working grid's blocks."""
+class _Part:
+    """A window of an extent of the cube, averaged onto the working grid's blocks."""
 
     cube: Cube
     working: WorkingGrid
     number: int
+    window: Window
 
     @property
     def fine(self) -> Window:
-        return self.cube.extents[self.number]
+        return self.cube.extents[self.number].intersection(self.window.refine(self.working.factor))
 
-    @property
-    def window(self) -> Window:
-        return self.working.extents[self.number]
-
-    def averaged(self, values: Array) -> Array:
-        factor = self.working.factor
-        return block_mean(whole_blocks(values, self.fine, self.window.refine(factor)), factor, MIN_VALID_FRACTION)[0]
+    def averaged(self, read: Callable[[Window], Array]) -> Array:
+        return averaged(read, self.fine, self.window, self.working.factor, MIN_VALID_FRACTION)
 
 
-def _place(extent: _Extent) -> ExtentPixels:
+def _place(extent: _Part) -> ExtentPixels:
     x, y = extent.working.grid.centres(extent.window)
     if "elevation" not in extent.cube.manifest.features:
         return ExtentPixels(x, y, np.full(extent.window.shape, np.nan, np.float32))
-    return ExtentPixels(x, y, extent.averaged(extent.cube.static("elevation", extent.fine)))
+    return ExtentPixels(x, y, extent.averaged(partial(extent.cube.static, "elevation")))
 
 
 def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classes"]) -> list[str]:
@@ -102,33 +133,50 @@ def _there(cube: Cube, features: tuple[str, ...], kind: Literal["fixed", "classe
     return [item.name for item in of_kind(kind) if item.name in features and item.name in cube.manifest.features]
 
 
-def _layers(extent: _Extent, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]]) -> ExtentLayers:
-    cube, fine = extent.cube, extent.fine
-    fixed = {name: extent.averaged(cube.static(name, fine)) for name in _there(cube, features, "fixed")}
+def _layers(
+    extent: _Part, features: tuple[str, ...], classes: Mapping[str, Mapping[int, str]], since: np.datetime64 | None
+) -> ExtentLayers:
+    cube = extent.cube
+    fixed = {name: extent.averaged(partial(cube.static, name)) for name in _there(cube, features, "fixed")}
     for source, names in classes.items():
-        codes = cube.static(source, fine)
         for code, name in names.items():
-            share = np.where(np.isnan(codes), np.nan, (codes == code).astype(np.float32))
-            fixed[f"{source}_{name}"] = extent.averaged(share)
+            fixed[f"{source}_{name}"] = extent.averaged(partial(_share, cube, source, code))
     wanted = [item.name for item in of_kind("dated") if {item.name, item.name + AGE} & set(features)]
-    dated = {name: _dated(extent, name) for name in wanted if len(cube.dated_days(name))}
+    dated = {name: _dated(extent, name, since) for name in wanted if len(cube.dated_days(name))}
     channels = (channel for name in dated for channel in (name, name + AGE) if channel in features)
     return ExtentLayers(fixed, dated, tuple(channels))
 
 
-def _dated(extent: _Extent, name: str) -> DatedLayer:
+def _share(cube: Cube, source: str, code: int, part: Window) -> Array:
+    """1 where a class is, 0 where another one is."""
+    codes = cube.static(source, part)
+    return np.where(np.isnan(codes), np.float32(np.nan), (codes == code).astype(np.float32))
+
+
+def _dated(extent: _Part, name: str, since: np.datetime64 | None) -> DatedLayer:
     days, scale = extent.cube.dated_days(name), NDVI_SCALE if name == NDVI else None
-    images = (extent.averaged(extent.cube.dated(name, image, extent.fine)) for image in range(len(days)))
-    if scale is None:
-        layer = DatedLayer(days, np.stack(list(images)))
-    else:
-        layer = DatedLayer(days, np.stack([pack(values, scale) for values in images]), scale)
-    return filled_from_the_past(layer, extent.cube.manifest.gap_days.get(name, 0))
+    gap_days = extent.cube.manifest.gap_days.get(name, 0)
+    first = 0 if since is None else _first_image(days, since, gap_days)
+    stored = scratch((len(days) - first, *extent.window.shape), np.float32 if scale is None else np.int16)
+    for image, kept in enumerate(stored, first):
+        values = extent.averaged(partial(extent.cube.dated, name, image))
+        kept[...] = values if scale is None else pack(values, scale)
+    return filled_from_the_past(DatedLayer(days[first:], stored, scale), gap_days)
+
+
+def _first_image(days: Days, since: np.datetime64, gap_days: int) -> int:
+    """The first image that a day or a later one may see, in itself or in a gap of another."""
+    latest = max(int(latest_before(np.array([since], "datetime64[D]"), days)[0]), 0)
+    oldest = days[latest] - np.timedelta64(max(gap_days, 0), "D")
+    return int(np.searchsorted(days, oldest))
 
 
 def _classes(cube: Cube, name: str) -> dict[int, str]:
     """The classes that a cube has of a source: of each code its name, or the code itself."""
-    codes = [np.unique(cube.static(name, extent)) for extent in cube.extents]
-    found = np.unique(np.concatenate(codes))
+    parts = ((extent, rows) for extent in cube.extents for rows in bands(extent.shape))
+    windows = (
+        Window(extent.row + rows.start, extent.col, rows.stop - rows.start, extent.width) for extent, rows in parts
+    )
+    found = np.unique(np.concatenate([np.unique(cube.static(name, window)) for window in windows]))
     names = cube.manifest.classes.get(name, {})
     return {int(code): names.get(int(code), str(int(code))) for code in found[np.isfinite(found)]}

@@ -18,10 +18,11 @@ from mlssm.response.backscatter import backscatter_response
 from mlssm.response.base import Booleans, Seasons
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.extents import Backscatter, Drivers, closed_form_extents
+from mlssm.response.fitted import Dates, Settings
 from mlssm.response.forecaster import Forecaster
-from mlssm.response.inner import Dates, Settings
 from mlssm.response.memory import MEMORY
 from mlssm.response.nowcast import Carried
+from mlssm.scratch import in_scratch, scratch
 
 Array = npt.NDArray[np.float32]
 BASE, FORECAST, RETRIEVED, LEVERAGE = "base", "forecast", "retrieved", "leverage"
@@ -96,44 +97,55 @@ class _ExtentMaps:
     forecasts: Array
     labels: Array
     memory: Callable[[int], PrefitMaps]
-    carried: list[Carried] | None
-    phi: float
     retrieved: Array
     leverage: Array
+    nowcast: Mapping[str, Array]
+    without_previous: float
 
     @classmethod
     def of(cls, form: ClosedForm, extent: int, *, nowcast: bool) -> _ExtentMaps:
         forecasts, memory = form.forecasts(extent), form.memory(extent)
         whole = memory_maps(memory.whole)
         named = {season: memory_maps(maps) for season, maps in memory.by_season.items()}
-        carried = _carried(form, extent, forecasts) if nowcast else None
-        labels = form.labels(extent).astype(np.float32)
+        labels = _as_float32(form.labels(extent))
         fitted = form.fitted[extent]
         peer = backscatter_response(fitted, form.inner.own_share.value, form.dates.seasons)
-        retrieved = np.stack([peer.ssm(driver) for driver in fitted.driver]).astype(np.float32)
-        plain = forecasts.astype(np.float32)
+        plain, retrieved = _as_float32(forecasts), scratch(forecasts.shape, np.float32)
+        for time, driver in enumerate(fitted.driver):
+            retrieved[time] = peer.ssm(driver)
         leverage = np.broadcast_to(form.leverages(extent).astype(np.float32), plain.shape)
-        made = carried, form.inner.phi, retrieved, leverage
-        return cls(plain, labels, lambda season: named.get(season, whole), *made)
-
-    @property
-    def without_previous(self) -> float:
-        return 1 - float(np.mean([each.known for each in self.carried])) if self.carried else 1.0
+        carried, without = _nowcasts(form, extent, forecasts) if nowcast else ({}, 1.0)
+        return cls(plain, labels, lambda season: named.get(season, whole), retrieved, leverage, carried, without)
 
     def at(self, time: int, season: int) -> PrefitMaps:
-        carried = None if self.carried is None else self.carried[time]
-        maps = prefit_maps(self.forecasts[time], self.memory(season), carried, self.phi)
-        return {**maps, RETRIEVED: self.retrieved[time], LEVERAGE: self.leverage[time]}
+        plain = prefit_maps(self.forecasts[time], self.memory(season), None, 0.0)
+        now = {name: maps[time] for name, maps in self.nowcast.items()}
+        return {**plain, **now, RETRIEVED: self.retrieved[time], LEVERAGE: self.leverage[time]}
 
 
-def _carried(form: ClosedForm, extent: int, forecasts: Floats) -> list[Carried]:
-    earlier = form.earlier(extent, forecasts)
-    return [earlier.carry(moment) for moment in earlier.moments]
+def _as_float32(maps: Floats) -> Array:
+    found: Array = scratch(maps.shape, np.float32)
+    for kept, each in zip(found, maps, strict=True):
+        kept[...] = each
+    return found
+
+
+def _nowcasts(form: ClosedForm, extent: int, forecasts: Floats) -> tuple[dict[str, Array], float]:
+    """Maps of all times that know earlier images, by name; share of pixels and dates without one."""
+    earlier, known = form.earlier(extent, forecasts), []
+    found = {name: scratch(forecasts.shape, np.float32) for name in (BASE, *PREVIOUS)}
+    for time, moment in enumerate(earlier.moments):
+        carried = earlier.carry(moment)
+        maps = prefit_maps(forecasts[time], {}, carried, form.inner.phi)
+        for name, kept in found.items():
+            kept[time] = maps[name]
+        known.append(carried.known)
+    return found, 1 - float(np.mean(known))
 
 
 def memory_maps(memory: Floats) -> PrefitMaps:
     """Maps by name of a pixel memory [channel, h, w]."""
-    return dict(zip(MEMORY, memory.astype(np.float32), strict=True))
+    return dict(zip(MEMORY, in_scratch(memory.astype(np.float32)), strict=True))
 
 
 def prefit_maps(forecast: Floats | Array, memory: PrefitMaps, carried: Carried | None, phi: float) -> PrefitMaps:

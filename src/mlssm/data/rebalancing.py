@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlssm.config import SamplerConfig, TrainConfig
-from mlssm.data.label_density import Counts, Floats, label_histograms, rarity_weights
+from mlssm.data.label_density import PATCHES, Counts, Floats, label_histograms, of_patches, rarity_weights
 from mlssm.data.plan import Drawing, SamplingPlan, natural_risk_weights
 from mlssm.errors import SplitError
 from mlssm.patches.index import LabelMap
@@ -103,7 +103,7 @@ def _stratified(mean_ssm: Floats, sampler: SamplerConfig) -> Drawing:
 def _by_density(histograms: Counts, sampler: SamplerConfig) -> Drawing:
     """Each patch as often as its labels are rare, on the mean over them."""
     weights = rarity_weights(histograms.sum(axis=0, dtype=np.int64), sampler)
-    rarity = histograms @ weights / histograms.sum(axis=1)
+    rarity = of_patches(histograms, lambda part: part @ weights / part.sum(axis=1))
     draws = _draws(len(rarity), sampler)
     strata = np.zeros(len(rarity), np.int64)
     if sampler.replacement:
@@ -134,7 +134,8 @@ def capped(size: Floats, total: int) -> Floats:
 
 
 def _shares(histograms: Counts, seen: npt.NDArray[np.floating]) -> Floats:
-    counts = seen @ histograms
+    parts = range(0, len(histograms), PATCHES)
+    counts = np.sum([seen[i : i + PATCHES] @ histograms[i : i + PATCHES] for i in parts], axis=0)
     return np.asarray(counts / counts.sum())
 
 

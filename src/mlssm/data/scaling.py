@@ -24,6 +24,7 @@ Array = npt.NDArray[np.float32]
 
 # pixels along an extent's side that the weather's mean and spread are taken from: the fields are smooth
 SAMPLED = 12
+ROWS = 256  # of a map that are summed at once
 
 
 @dataclass
@@ -35,10 +36,11 @@ class _Moments:
     square: float = 0.0
 
     def add(self, values: npt.NDArray[np.floating]) -> None:
-        known = values[np.isfinite(values)].astype(float)
-        self.count += known.size
-        self.total += float(known.sum())
-        self.square += float((known**2).sum())
+        for part in np.split(values, range(ROWS, len(values), ROWS)):
+            known = part[np.isfinite(part)].astype(float)
+            self.count += known.size
+            self.total += float(known.sum())
+            self.square += float((known**2).sum())
 
     def scale(self) -> tuple[float, float]:
         """Mean and standard deviation; 1 for the second where the values do not vary."""

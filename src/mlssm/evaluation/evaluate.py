@@ -18,9 +18,10 @@ from mlssm.data.prefit import BASE, FORECAST, RETRIEVED
 from mlssm.evaluation.baselines import BASELINE_NAMES, fit_baselines
 from mlssm.evaluation.baselines.base import Baseline
 from mlssm.evaluation.baselines.prefit_map import PrefitMap
-from mlssm.evaluation.rows import score_rows, verdict
+from mlssm.evaluation.rows import score_rows
 from mlssm.evaluation.stream import Network, batches
 from mlssm.evaluation.table import Kind, ScoreRow
+from mlssm.evaluation.verdict import Verdict, verdict
 from mlssm.scores.bootstrap import Resampling
 from mlssm.scores.cells import LabelledPixels, Layout
 from mlssm.scores.detection import WetTally
@@ -113,8 +114,8 @@ class Evaluation:
         return found
 
     @cached_property
-    def verdict(self) -> str:
-        """Whether the network differs from the best baseline on the test split, in a line."""
+    def verdict(self) -> Verdict:
+        """Whether the network is better than the best baseline on the test split, and what to beware of."""
         return verdict(self.rows, self.splits["test"].sums, self.resampling)
 
 
@@ -240,20 +241,28 @@ def evaluate_split(models: Sequence[Baseline], dataset: PatchDataset, settings: 
             temporal.add(model.name, pixels, prediction)
             if model is models[0]:
                 histogram.add(prediction.numpy(), pixels.target.numpy())
-    correlations = {name: temporal.correlation(name) for name in names}
+    over_time, map_of_first = correlations(temporal, names)
     return SplitEvaluation(
         times=tuple(int(time) for time in dataset.times),
         blocks=layout.blocks,
         sums=tally.sums,
         wet=wet.counts,
-        temporal={name: Quartiles.of(values, NO_TEMPORAL) for name, values in correlations.items()},
+        temporal=over_time,
         between_pixels=temporal.between_pixels(layout.extents),
-        temporal_maps=layout.maps(correlations[names[0]]),
+        temporal_maps=layout.maps(map_of_first),
         histogram=histogram,
         digest=tally.digest,
         over_time=temporal if settings.poolable else None,
         layout=layout if settings.poolable else None,
     )
+
+
+def correlations(temporal: TemporalSums, names: Sequence[str]) -> tuple[dict[str, Quartiles], npt.NDArray[np.float64]]:
+    """What the correlations over time of each model come to, and those of the first, [pixel]; one map at a time."""
+    first = temporal.correlation(names[0])
+    found = {names[0]: Quartiles.of(first, NO_TEMPORAL)}
+    found |= {name: Quartiles.of(temporal.correlation(name), NO_TEMPORAL) for name in names[1:]}
+    return found, first
 
 
 def split_settings(experiment: Experiment, config: TrainConfig) -> Settings:

@@ -87,11 +87,19 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A report."""
+    """A report.
+
+    Attributes:
+        title: Title.
+        subtitle: Below it.
+        sections: Its parts.
+        lead: What it comes to, above all else: a sentence, and then what to beware of, a sentence each.
+    """
 
     title: str
     subtitle: str
     sections: tuple[Section, ...]
+    lead: tuple[str, ...] = ()
 
 
 def render(page: Page) -> str:

@@ -11,9 +11,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mlssm.evaluation.evaluate import NO_TEMPORAL, Evaluation, SplitEvaluation
+from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation, correlations
 from mlssm.scores.histogram import DensityHistogram
-from mlssm.scores.temporal import Quartiles, TemporalSums
+from mlssm.scores.temporal import TemporalSums
+from mlssm.scratch import scratch
 from mlssm.uncertainty.tally import IntervalTally
 
 
@@ -44,15 +45,15 @@ def pool_splits(parts: Sequence[SplitEvaluation]) -> SplitEvaluation:
         raise ValueError("splits that were not evaluated as poolable cannot be pooled")
     times, place = np.unique(np.concatenate([part.times for part in parts]).astype(np.int64), return_inverse=True)
     over_time = TemporalSums.joined(sums_over_time)
-    found = {name: over_time.correlation(name) for name in parts[0].sums}
+    temporal, map_of_first = correlations(over_time, list(parts[0].sums))
     return SplitEvaluation(
         times=tuple(times.tolist()),
         blocks=parts[0].blocks,
         sums=_by_time([part.sums for part in parts], place, len(times)),
         wet=_by_time([part.wet for part in parts], place, len(times)),
-        temporal={name: Quartiles.of(values, NO_TEMPORAL) for name, values in found.items()},
+        temporal=temporal,
         between_pixels=over_time.between_pixels(layout.extents),
-        temporal_maps=layout.maps(next(iter(found.values()))),
+        temporal_maps=layout.maps(map_of_first),
         histogram=DensityHistogram.joined([part.histogram for part in parts]),
         digest=_joined([part.digest for part in parts]),
         two_pass={name: torch.cat([part.two_pass[name] for part in parts]) for name in parts[0].two_pass},
@@ -71,6 +72,10 @@ def _by_time(parts: Sequence[Mapping[str, Tensor]], place: npt.NDArray[np.intp],
     where = torch.from_numpy(place)
     found = {}
     for name in parts[0]:
-        tables = torch.cat([part[name] for part in parts])
-        found[name] = tables.new_zeros(times, *tables.shape[1:]).index_add_(0, where, tables)
+        first, start = parts[0][name], 0
+        kept = torch.from_numpy(scratch((times, *first.shape[1:]), first.numpy().dtype))
+        for part in parts:
+            dates = len(part[name])
+            found[name] = kept.index_add_(0, where[start : start + dates], part[name])
+            start += dates
     return found

@@ -1,4 +1,4 @@
-"""The rows of the table of scores: each with its intervals and its skill, and what they say of the network."""
+"""The rows of the table of scores: each with its intervals and its skill."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from mlssm.evaluation.table import Kind, RowDistribution, ScoreRow
-from mlssm.scores.bootstrap import Replicates, Resampling, difference, differs, intervals, resample, resample_all, skill
+from mlssm.scores.bootstrap import Replicates, Resampling, intervals, resample_all, skill
 from mlssm.scores.sums import Distribution, scores
 
 
@@ -47,30 +47,6 @@ def best_baseline(rows: Sequence[ScoreRow], split: str, distribution: str) -> Sc
     known = [row for row in rows if row.kind == "baseline" and not math.isnan(row.scores.rmse)]
     there = [row for row in known if (row.split, row.distribution) == (split, distribution)]
     return min(there, key=lambda row: row.scores.rmse, default=None)
-
-
-def verdict(rows: Sequence[ScoreRow], sums: Mapping[str, Tensor], resampling: Resampling) -> str:
-    """Whether the network's RMSE differs from that of the best baseline on the test split, natural, in a line.
-
-    Args:
-        rows: The table.
-        sums: Of the test split, by model.
-        resampling: How the paired differences are drawn.
-    """
-    (network,) = (row for row in rows if row.labels[1:] == ("test", "natural") and row.kind == "network")
-    best = best_baseline(rows, "test", "natural")
-    if best is None:
-        return f"{network.model} was not compared: no baseline has a score on the test split"
-    found = difference(resample(sums[network.model], resampling), resample(sums[best.model], resampling))
-    change = network.scores.rmse - best.scores.rmse
-    if math.isnan(found.rmse.low):
-        return f"{network.model} and {best.model}: no difference shown ({found.reason})"
-    if not differs(found.rmse):
-        ends = f"{found.rmse.low:+.3f} to {found.rmse.high:+.3f}"
-        return f"{network.model} and {best.model}: no difference shown (RMSE {change:+.3f}, {ends})"
-    ends = " to ".join(f"{end:.3f}" for end in sorted((abs(found.rmse.low), abs(found.rmse.high))))
-    side = "lower" if change < 0 else "higher"
-    return f"{network.model} differs from {best.model}: RMSE {side} by {abs(change):.3f} ({ends})"
 
 
 def _with_skill(rows: Sequence[ScoreRow], draws: Mapping[str, Replicates]) -> list[ScoreRow]:

@@ -25,10 +25,10 @@ def calibration_figure(tables: IntervalTables) -> NamedFigure:
     return NamedFigure("calibration", calibration(tables.pit, tables.reliability, "test"))
 
 
-def intervals_section(tables: IntervalTables | None) -> Section | None:
-    """The section; None where there is nothing to show."""
+def intervals_section(tables: IntervalTables | None) -> tuple[Section, ...]:
+    """The section; none where there is nothing to show."""
     if tables is None:
-        return None
+        return ()
     figure = calibration_figure(tables)
     sentence = f"{tables.sentence[:1].upper()}{tables.sentence[1:]}."
     blocks = (
@@ -37,4 +37,4 @@ def intervals_section(tables: IntervalTables | None) -> Section | None:
         TableBlock("Coverage and width", tables.groups, READ_GROUPS),
         TableBlock("Reliability of probabilities", tables.reliability, READ_RELIABILITY),
     )
-    return Section("How sure", blocks)
+    return (Section("How sure", blocks),)

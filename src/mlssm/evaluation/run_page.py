@@ -74,7 +74,7 @@ def run_page(
     days: npt.NDArray[np.datetime64],
     figures: Sequence[RunFigure],
     where: Sequence[str],
-    sure: Section | None = None,
+    more: Sequence[Section] = (),
 ) -> Page:
     """The report of a run.
 
@@ -85,18 +85,23 @@ def run_page(
         days: Local day of each acquisition in the cube.
         figures: Its figures.
         where: Sentences on where the error lies.
-        sure: How sure it is; None where nothing was calibrated.
+        more: Sections on how sure it is, and why it says so.
     """
     drawn = tuple(FigureBlock(item.title, item.png, item.how_to_read) for item in figures)
     sections = (
         Section("What it comes to", _outcome(evaluation, days)),
         Section("The 2 x 2: training set or test set", (_square(config, evaluation),)),
         Section("Where the error lies", _where(evaluation, tables, where)),
-        *(() if sure is None else (sure,)),
+        *more,
         Section("Figures", drawn),
         Section("Tables of the test split", _tables(evaluation, tables)),
     )
-    return Page(*run_title(config), sections)
+    return Page(*run_title(config), sections, tuple(f"{capitalised(line)}." for line in evaluation.verdict.lines))
+
+
+def capitalised(line: str) -> str:
+    """The line as the beginning of a sentence."""
+    return f"{line[:1].upper()}{line[1:]}"
 
 
 def run_title(config: TrainConfig) -> tuple[str, str]:
@@ -120,7 +125,7 @@ def _outcome(evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> tuple[
         TableBlock(f"Scores on {name}", frame.loc[frame["split"] == split, columns].fillna({"reason": ""}), READ_SCORES)
         for split, name in (("test", "the test split"), ("val", "the validation split"))
     )
-    return (Text(f"{evaluation.verdict}.\n\nDates: {dates}."), *tables)
+    return (Text(f"Dates: {dates}."), *tables)
 
 
 def _dates(days: npt.NDArray[np.datetime64]) -> str:
@@ -154,7 +159,7 @@ def _square_row(sampler: str, found: Mapping[RowDistribution, Scores], reason: s
 def _where(evaluation: Evaluation, tables: Breakdown, sentences: Sequence[str]) -> tuple[Block, ...]:
     parts = _test(tables.variance_parts, [LABELS, *evaluation.kinds])
     dates = _test(tables.worst_dates, [evaluation.network]).drop(columns="model")
-    text = Text("\n\n".join(f"{line[:1].upper()}{line[1:]}." for line in sentences))
+    text = Text("\n\n".join(f"{capitalised(line)}." for line in sentences))
     found = (
         TableBlock("By date, extent and pixel", parts, READ_VARIANCE, 4),
         TableBlock("Worst dates", dates, READ_WORST),

@@ -30,6 +30,7 @@ CSV_HEADER = (
     "reason",
 )
 ABSENT = "-"
+LEGEND = "cap: the R2 that no model passes; skill: share of the best baseline's squared error that is gone"
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,9 @@ class ScoreRow:
 
 
 def as_rich(rows: Sequence[ScoreRow]) -> Table:
-    """The table for the terminal, at most 100 columns wide: the test split, and the validation split's natural scores.
+    """The table for the terminal, at most 100 columns wide: the test split's natural scores.
 
-    The rest is in the other two forms. The models of a split and distribution stand together, under its name.
+    The rest is in the other two forms.
 
     Args:
         rows: Rows in any order; groups appear in the order of their first row.
@@ -93,7 +94,7 @@ def as_rich(rows: Sequence[ScoreRow]) -> Table:
     table.add_column("model", overflow="fold")
     for name in _headings(rows):
         table.add_column(name, justify="right", no_wrap=True)
-    for group in _groups([row for row in rows if row.split == "test" or row.labels[1:] == ("val", "natural")]):
+    for group in _groups(natural_test(rows)):
         table.add_row(f"[bold]{group[0].split}, {group[0].distribution}[/bold]")
         for row in group:
             table.add_row(f" {row.model}", *row.cells)
@@ -129,6 +130,11 @@ def as_csv(rows: Sequence[ScoreRow]) -> str:
                 )
             )
     return text.getvalue()
+
+
+def natural_test(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
+    """The rows that a run is judged by."""
+    return [row for row in rows if row.labels[1:] == ("test", "natural")]
 
 
 def _headings(rows: Sequence[ScoreRow]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -81,12 +81,16 @@ class ExtentCertainty:
         Raises:
             RunError: It is not whole.
         """
-        nothing = [np.full(window.shape, np.nan, np.float32) for window in working.extents]
+        nothing = [np.broadcast_to(np.float32(np.nan), window.shape) for window in working.extents]
         spans = nothing if state is None else known_spans(state, working)
         found = cls(restored_calibration(state), _applicability(state), spans)
         if found.calibration is None:
             log.warning(NO_INTERVALS)
         return found
+
+    def part(self, extent: int, rows: slice, cols: slice) -> ExtentCertainty:
+        """The same of a part of one extent's pixels."""
+        return replace(self, spans=[self.spans[extent][rows, cols]])
 
     def of(self, found: ExtentMap, extent: int, moment: Moment, wanted: Wanted) -> Sure | None:
         """Intervals and probabilities of an extent's map; None without a calibration."""

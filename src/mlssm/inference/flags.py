@@ -14,12 +14,12 @@ Array = npt.NDArray[np.float32]
 FORECAST, WEATHER_GAP, OUTSIDE, NO_IMAGE, WATER, FROZEN, MISSING, WEATHER_AHEAD = 1, 2, 4, 8, 16, 32, 64, 128
 MEANING = {
     FORECAST: "later than the last image",
-    WEATHER_GAP: "weather missing on a day of the window",
+    WEATHER_GAP: "weather missing on a day of the window, or drawn from the days around it",
     OUTSIDE: "inputs unlike those of training (area of applicability)",
     NO_IMAGE: "nowcast without an earlier image of the season",
     WATER: "masked: open water",
     FROZEN: "masked: frozen or snowy",
-    MISSING: "masked: an input is missing",
+    MISSING: "an input is missing: masked, or where there is a value, filled with its training mean",
     WEATHER_AHEAD: "weather of the window is forecast",
 }
 LEGEND = "; ".join(f"{bit} {text}" for bit, text in MEANING.items())
@@ -31,7 +31,7 @@ class DayFlags:
 
     Attributes:
         forecast: Whether it is later than the last image.
-        weather_gap: Whether a day of its window has no weather of some kind.
+        weather_gap: Whether a day of its window has no weather of some kind, or one that was drawn from those around.
         weather_ahead: Whether the weather of a day of its window is forecast.
     """
 
@@ -64,9 +64,10 @@ def flags(day: DayFlags, masked: dict[int, Booleans], ssm: Array, said: dict[int
         day: For all pixels.
         masked: By bit of the mask, where it holds [height, width].
         ssm: The map before it was masked, NaN where an input is missing [height, width].
-        said: By bit, where it holds of pixels that have a value [height, width].
+        said: By bit, where it holds of pixels that have a value [height, width]; of `MISSING`, where one is filled.
     """
     whole = np.full(ssm.shape, day.bits, np.int64)
-    for bit, where in {**masked, **said, MISSING: np.isnan(ssm)}.items():
+    missing = np.isnan(ssm) | said.get(MISSING, np.zeros(ssm.shape, bool))
+    for bit, where in {**masked, **said, MISSING: missing}.items():
         whole += bit * where
     return whole.astype(np.float32)

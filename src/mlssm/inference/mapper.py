@@ -20,7 +20,7 @@ from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import ConfigError, RunError
 from mlssm.inference.certainty import ExtentCertainty
-from mlssm.inference.prefit import DayMaps
+from mlssm.inference.day_maps import DayMaps
 from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack
@@ -63,16 +63,11 @@ class Mapper:
 
     def moment(self, day: np.datetime64) -> Moment | None:
         """Weather and NDVI of a day; None where something is missing everywhere that the model cannot do without."""
-        days = np.array([day], "datetime64[D]")
-        ends = days if self.bundle.knows_the_day else np.asarray(days - np.timedelta64(1, "D"), "datetime64[D]")
-        (moment,) = all_moments(self.features.field, ends, days, self.bundle.window)
-        known = has_weather(moment, self.bundle.weather, self.bundle.features)
-        if not known or missing_everywhere(self.features.spec, moment, self.features.layers):
-            return None
-        if self.prefit is None:
+        moment, end = weather_of(self.bundle, self.features, day), window_end(self.bundle, day)
+        if moment is None or self.prefit is None:
             return moment
         # the closed form needs the rain of the very last day
-        return replace(moment, maps=self.prefit.on(day, ends[0])) if ends[0] <= self.prefit.last_day else None
+        return replace(moment, maps=self.prefit.on(day, end)) if end <= self.prefit.last_day else None
 
     def water(self) -> list[Booleans]:
         """Open water of each extent, [height, width]."""
@@ -85,6 +80,19 @@ class Mapper:
         masks = frozen_or_snowy(self.features.field, days, self.bundle.images, morning)
         first, everything = np.array([0]), slice(None)
         return [masks.of(extent, first, everything, everything)[0] for extent in range(len(self.stack.extents))]
+
+
+def window_end(bundle: Bundle, day: np.datetime64) -> np.datetime64:
+    """Last day of the window of weather of the map of a day."""
+    return day if bundle.knows_the_day else day - np.timedelta64(1, "D")
+
+
+def weather_of(bundle: Bundle, features: FeatureSource, day: np.datetime64) -> Moment | None:
+    """Weather of a day; None where something is missing everywhere that the model cannot do without."""
+    ends, days = (np.array([each], "datetime64[D]") for each in (window_end(bundle, day), day))
+    (moment,) = all_moments(features.field, ends, days, bundle.window)
+    known = has_weather(moment, bundle.weather, bundle.features)
+    return moment if known and not missing_everywhere(features.spec, moment, features.layers) else None
 
 
 def missing_everywhere(spec: FeatureSpec, moment: Moment, layers: Sequence[ExtentLayers]) -> list[str]:

@@ -1,28 +1,17 @@
-"""The closed form below a network, on the days and in the area that are mapped."""
+"""What is fitted to labels beside a network: what a bundle keeps of it, and what that says of an extent's pixels."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.cube import Cube
 from mlssm.data.assemble import Experiment
-from mlssm.data.moment import PrefitMaps
-from mlssm.data.prefit import LEVERAGE, memory_maps, prefit_maps
-from mlssm.errors import RunError
-from mlssm.patches.dates import seasons
-from mlssm.response.extents import Drivers
-from mlssm.response.forecaster import ExtentForecaster, Forecaster, corner, forecast, same_place
-from mlssm.response.nowcast import Carried, Earlier, Moment
+from mlssm.response.forecaster import corner, same_place
 from mlssm.retrieval.labels import ExtentRetrieval
-from mlssm.retrieval.masks import DateMasks
-from mlssm.retrieval.stack import Stack
 from mlssm.retrieval.working_grid import WorkingGrid
 
 log = logging.getLogger(__name__)
@@ -66,7 +55,7 @@ def known_spans(state: Mapping[str, Any], working: WorkingGrid) -> list[npt.NDAr
     """Span of each extent's pixels, dB [height, width]; NaN where the model was not trained, or a bundle keeps none."""
     known = [_known_extent(state, working, number) or {} for number in range(len(working.extents))]
     shapes = [window.shape for window in working.extents]
-    nothing = [np.full(shape, np.nan, np.float32) for shape in shapes]
+    nothing = [np.broadcast_to(np.float32(np.nan), shape) for shape in shapes]
     return [extent.get("span", instead) for extent, instead in zip(known, nothing, strict=True)]
 
 
@@ -86,122 +75,3 @@ def _known_extent(state: Mapping[str, Any], working: WorkingGrid, number: int) -
     here = corner(working.grid, window)
     known = (each for each in state["labelled"] if same_place(each["corner"], here))
     return next((each for each in known if each["pixels"].shape == window.shape), None)
-
-
-@dataclass(frozen=True)
-class Images:
-    """Images of the area that is mapped.
-
-    Attributes:
-        cube: Their days and orbits.
-        stack: Their multilooked backscatter.
-        masks: Frozen and snowy pixels.
-        ends: Last day of the antecedent window of each [time].
-    """
-
-    cube: Cube
-    stack: Stack
-    masks: DateMasks
-    ends: npt.NDArray[np.datetime64]
-
-
-class DayMaps:
-    """Makes the maps of `mlssm.data.prefit` for any day.
-
-    Attributes:
-        extents: The closed form of each extent that is mapped.
-        start_month: That seasons begin with.
-    """
-
-    def __init__(self, state: Mapping[str, Any], images: Images, drivers: Drivers) -> None:
-        """Find the extents that the response was fitted on; others are given that of the mean extent, which is logged.
-
-        Args:
-            state: Of `fitted_state`.
-            images: Of the area.
-            drivers: Of the area's weather.
-
-        Raises:
-            RunError: The state is not whole.
-        """
-        try:
-            forecaster = Forecaster.restored(state["forecaster"])
-            retrieval = [ExtentRetrieval.restored(extent) for extent in state["retrieval"] or ()]
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"the bundle's response is not whole ({error!r}); copy the bundle again") from None
-        working = images.stack.working
-        self.extents = forecaster.on(working.grid, working.extents)
-        self.start_month, self._phi = forecaster.start_month, forecaster.phi
-        self._images, self._drivers = images, drivers
-        own = [
-            next((i for i, extent in enumerate(forecaster.extents) if extent is found), None) for found in self.extents
-        ]
-        self._retrieval = [retrieval[i] if retrieval and i is not None else None for i in own]
-        # earlier bundles keep references for a nowcast alone
-        self._nowcast = bool(state.get("nowcast", retrieval))
-        self._memory = [memory_maps(extent.memory) for extent in self.extents]
-        if others := sum(extent.is_population for extent in self.extents):
-            log.warning(
-                "%d of %d extents are not those that the model was trained on: none of their pixels is known, and the "
-                "mean extent's response is used",
-                *(others, len(self.extents)),
-            )
-
-    @property
-    def nowcast(self) -> bool:
-        """Whether earlier images are asked."""
-        return self._nowcast
-
-    @property
-    def last_day(self) -> Day:
-        """Last day that the weather's record reaches."""
-        return np.datetime64(self._drivers.forcing.days[-1], "D")
-
-    def on(self, day: Day, end: Day) -> tuple[PrefitMaps, ...]:
-        """The maps of each extent.
-
-        Args:
-            day: That is mapped.
-            end: Last day of its window of weather, at most `last_day`.
-        """
-        return tuple(self._of(number, extent, day, end) for number, extent in enumerate(self.extents))
-
-    def _of(self, number: int, extent: ExtentForecaster, day: Day, end: Day) -> PrefitMaps:
-        found, driver = forecast(extent, self._drivers, number, end)
-        carried = self._carried(number, Moment(day, self._season(day), driver)) if self._nowcast else None
-        maps = prefit_maps(found, self._memory[number], carried, self._phi)
-        if extent.leverage is None:
-            return maps
-        leverage = extent.leverage.at(np.asarray(driver)).astype(np.float32)
-        return {**maps, LEVERAGE: np.broadcast_to(leverage, found.shape)}
-
-    def _season(self, day: Day) -> int:
-        return int(seasons(np.array([day], "datetime64[D]"), self.start_month)[0])
-
-    def _carried(self, number: int, to: Moment) -> Carried:
-        earlier = self._earlier(number, to.season)
-        if earlier is None:
-            shape = self.extents[number].memory.shape[1:]
-            return Carried(np.zeros(shape), np.zeros(shape), np.full(shape, np.inf))
-        return earlier.carry(to)
-
-    @cache  # noqa: B019 - lives as long as the maps of a command
-    def _earlier(self, number: int, season: int) -> Earlier | None:
-        """An extent's images of a season; None where there is none, or no reference to read it by."""
-        cube, retrieval, extent = self._images.cube, self._retrieval[number], self.extents[number]
-        times = np.flatnonzero(seasons(cube.local_days, self.start_month) == season)
-        times = times[self._images.ends[times] <= self.last_day]
-        if retrieval is None or not times.size:
-            return None
-        pairs = [forecast(extent, self._drivers, number, end) for end in self._images.ends[times]]
-        forecasts, drivers = (np.stack(part) for part in zip(*pairs, strict=True))
-        labels = self._labels(number, retrieval, times)
-        moments = [Moment(cube.local_days[time], season, driver) for time, driver in zip(times, drivers, strict=True)]
-        return Earlier.of(labels, forecasts, moments, extent.scale)
-
-    def _labels(self, number: int, retrieval: ExtentRetrieval, times: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        images = self._images
-        sigma = images.stack.extents[number].backscatter(times, EVERYTHING, EVERYTHING)
-        if images.masks.any_of(number, times):
-            sigma[images.masks.of(number, times, EVERYTHING, EVERYTHING)] = np.nan
-        return retrieval.retrieve(sigma, images.cube.orbits[times], EVERYTHING, EVERYTHING)[0].astype(float)

@@ -1,19 +1,15 @@
-"""What a training leaves in its run: the patch index, checkpoints, the model; and what it prints."""
+"""What a training leaves in its run: the patch index, checkpoints, the model."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from mlssm import bundle
 from mlssm.bundle import Bundle
 from mlssm.checkpoint import BEST, CHECKPOINTS, LAST
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
-from mlssm.evaluation.evaluate import Evaluation
-from mlssm.evaluation.table import as_rich
 from mlssm.inference.prefit import fitted_state
 from mlssm.jobs.calibrate import Certainty
 from mlssm.jobs.continuation import TrainingJob
@@ -47,15 +43,6 @@ def keep_bundle(
     bundle.save(described, {**trained.network.state_dict(), **tensors}, folder)
     write_model_files(folder, described)
     run.log_bundle(folder)
-
-
-def print_scores(evaluation: Evaluation, run: TrackedRun) -> None:
-    """Print the scores, and where to see more."""
-    console = Console(soft_wrap=False, width=max(100, Console().width))
-    console.print(as_rich(evaluation.rows))
-    console.print(evaluation.verdict, highlight=False)
-    console.print(f"MLflow run {run.run_id}", highlight=False)
-    console.print(f"See it with: {run.ui_command}", highlight=False, soft_wrap=True)
 
 
 def _describe(experiment: Experiment, config: TrainConfig, fitted: dict[str, Any]) -> Bundle:

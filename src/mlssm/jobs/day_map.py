@@ -1,22 +1,23 @@
-"""One day's map of all extents: its bands, and what it says of itself beyond them."""
+"""The bands of a day's map, on a part of an extent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import PredictConfig
-from mlssm.data.moment import Moment
+from mlssm.data.moment import Moment, PrefitMaps
 from mlssm.grid import Window
 from mlssm.inference.certainty import Sure, Wanted
-from mlssm.inference.extent import ExtentMap, map_whole
+from mlssm.inference.extent import ExtentMap
 from mlssm.inference.flags import (
     FROZEN,
     LEGEND,
     MEANING,
+    MISSING,
     NO_IMAGE,
     OUTSIDE,
     WATER,
@@ -24,9 +25,11 @@ from mlssm.inference.flags import (
     flags,
     forecast_days,
 )
-from mlssm.inference.mapper import Booleans, Mapper
-from mlssm.mapping.geotiff import Band, Block
-from mlssm.weather.stations import VARIABLES
+from mlssm.inference.mapper import Booleans, Mapper, window_end
+from mlssm.inference.opened import Opened
+from mlssm.mapping.geotiff import STEP, Band, Block
+from mlssm.weather.bridging import within
+from mlssm.weather.stations import VARIABLES, Days
 
 AGE = "previous_age"
 OLDEST = 366.0  # days: earlier images are those of a season
@@ -36,61 +39,59 @@ Array = npt.NDArray[np.float32]
 
 @dataclass
 class DayMap:
-    """Maps of a day, extent by extent, by the names of their bands.
+    """Maps of a day by the names of their bands.
 
     Attributes:
-        values: By band, of each extent [height, width] on the working grid; the first is `ssm`.
+        values: By band [height, width]; the first is `ssm`.
     """
 
-    values: dict[str, list[Array]] = field(default_factory=dict)
+    values: dict[str, Array] = field(default_factory=dict)
 
     def add(self, name: str, values: Array) -> None:
-        """Put in the next extent's band."""
-        self.values.setdefault(name, []).append(values.astype(np.float32))
-
-    def share(self, name: str, bit: int) -> float:
-        """Share of the mapped pixels that have a bit of a band of flags; NaN without a pixel."""
-        pairs = zip(self.values[name], self.values["ssm"], strict=True)
-        known = np.concatenate([each[np.isfinite(ssm)] for each, ssm in pairs]).astype(np.int64)
-        return float((known & bit > 0).mean()) if known.size else float("nan")
-
-    def mean(self, name: str) -> float:
-        """Mean of a band over its pixels; NaN without one."""
-        known = np.concatenate([each[np.isfinite(each)] for each in self.values[name]])
-        return float(known.mean()) if known.size else float("nan")
+        """Put in a band."""
+        self.values[name] = values.astype(np.float32)
 
 
-def map_day(
-    mapper: Mapper, config: PredictConfig, day: np.datetime64, moment: Moment, water: Sequence[Booleans]
+def band_names(opened: Opened, config: PredictConfig) -> tuple[str, ...]:
+    """The bands of each map, in order; `ssm` is the first and `flags` the last."""
+    names = ["ssm"] if opened.labelled is None else ["ssm", "labelled"]
+    if opened.certainty is not None and opened.certainty.calibration is not None:
+        names += ["lower", "upper", "standard_error", *map(threshold_name, config.thresholds)]
+    nowcast = opened.form is not None and opened.form.nowcast
+    return (*names, "image_age", "flags") if nowcast else (*names, "flags")
+
+
+def day_map(
+    mapper: Mapper, config: PredictConfig, moment: Moment, found: ExtentMap, water: Booleans, inner: tuple[slice, slice]
 ) -> DayMap:
-    """Map all extents on a day, with their intervals where the model has a calibration.
+    """The bands of a day on a part of an extent.
 
     Args:
-        mapper: The model, opened on the area.
-        config: Tiles, and which intervals.
-        day: That is mapped.
-        moment: What is known of it.
-        water: Open water of each extent.
+        mapper: The model, opened on the part and what is around it.
+        config: Which intervals.
+        moment: What is known of the day there.
+        found: What was predicted of the part.
+        water: Open water of the part.
+        inner: The part's rows and columns of what was opened.
     """
-    found, frozen = DayMap(), mapper.frozen(day)
-    of_day = DayFlags(_is_forecast(mapper, day), _has_gap(mapper, moment), _days_ahead(mapper, day) > 0)
-    for extent in range(len(mapper.stack.working.extents)):
-        certainty, margin = mapper.certainty, mapper.bundle.model.margin
-        applicability = None if certainty is None else certainty.applicability
-        tiling = config.tile, config.overlap, margin, applicability
-        whole = map_whole(mapper.network, mapper.features, extent, moment, *tiling)
-        masked = {WATER: water[extent], FROZEN: frozen[extent]}
-        said = _said(mapper, extent, moment, whole)
-        found.add("ssm", _masked(whole.ssm, masked))
-        if mapper.labelled is not None:
-            found.add("labelled", np.where(np.isnan(found.values["ssm"][extent]), np.nan, mapper.labelled[extent]))
-        if certainty is not None:
-            sure = certainty.of(whole, extent, moment, wanted(config))
-            _add_sure(found, sure, config.thresholds, masked)
-        if moment.maps and AGE in moment.maps[extent]:
-            found.add("image_age", _masked(moment.maps[extent][AGE], masked))
-        found.add("flags", flags(of_day, masked, whole.ssm, said))
-    return found
+    day, bands = moment.day, DayMap()
+    maps = {name: values[inner] for name, values in moment.maps[0].items()} if moment.maps else {}
+    masked = {WATER: water, FROZEN: mapper.frozen(day)[0][inner]}
+    bands.add("ssm", _masked(found.ssm, masked))
+    if mapper.labelled is not None:
+        bands.add("labelled", np.where(np.isnan(bands.values["ssm"]), np.nan, mapper.labelled[0][inner]))
+    if mapper.certainty is not None:
+        sure = mapper.certainty.part(0, *inner).of(found, 0, replace(moment, maps=(maps,)), wanted(config))
+        _add_sure(bands, sure, config.thresholds, masked)
+    if AGE in maps:
+        bands.add("image_age", _masked(maps[AGE], masked))
+    gap = _has_gap(mapper, moment) or bool(bridged_in(mapper, day))
+    of_day = DayFlags(is_forecast(mapper, day), gap, days_ahead(mapper, day) > 0)
+    # of masked pixels it would say nothing, and with all other bits the sum would be a byte's nodata
+    filled = _filled(mapper, inner) & np.isfinite(bands.values["ssm"])
+    said = {**_said(mapper, maps, found), MISSING: filled}
+    bands.add("flags", flags(of_day, masked, found.ssm, said))
+    return bands
 
 
 def wanted(config: PredictConfig) -> Wanted:
@@ -98,39 +99,12 @@ def wanted(config: PredictConfig) -> Wanted:
     return Wanted(config.level, config.thresholds, config.intervals == "conservative")
 
 
-def bands(found: DayMap, mapper: Mapper, config: PredictConfig) -> list[Band]:
-    """The bands that follow the soil moisture, on the extent's own pixels."""
+def about_bands(names: Sequence[str], config: PredictConfig, day: str) -> list[Band]:
+    """What each band is."""
     about, highest = _about(config), {"flags": float(sum(MEANING)), "image_age": OLDEST}
-    return [
-        Band(name, *about[name], blocks_of(values, mapper), highest.get(name, 1.0))
-        for name, values in found.values.items()
-        if name != "ssm"
-    ]
-
-
-def certainty_tags(found: DayMap, mapper: Mapper, config: PredictConfig, day: np.datetime64) -> dict[str, str]:
-    """What the intervals rest on, what the map knew, and its means."""
-    cube, certainty = mapper.cube, mapper.certainty
-    tags = {
-        "last_image": str(cube.local_days[-1]),
-        "weather_until": str(cube.weather.days[-1]),
-        "forecast_weather_days": str(_days_ahead(mapper, day)),
-        "ssm_mean": f"{found.mean('ssm'):.3f}",
-        "flags": LEGEND,
-    }
-    if certainty is not None and certainty.applicability is not None:
-        tags["share_outside_training"] = f"{found.share('flags', OUTSIDE):.3f}"
-    if "lower" in found.values and certainty is not None and certainty.calibration is not None:
-        calibration = certainty.calibration
-        seasons = ", ".join(str(season) for season in calibration.seasons)
-        width = found.mean("upper") - found.mean("lower")
-        tags |= {
-            "interval": f"{config.level:g}, {config.intervals}",
-            "calibrated_on": f"{calibration.dates} dates of the seasons {seasons}: {calibration.source}",
-            "interval_mean_width": f"{width:.3f}",
-        }
-        tags |= {f"mean_{name}": f"{found.mean(name):.3f}" for name in found.values if name.startswith("probability")}
-    return tags
+    about["ssm"] = f"surface soil moisture, relative, {day}", "1"
+    steps = {"flags": 1.0, "image_age": 2.0}
+    return [Band(name, *about[name], (), highest.get(name, 1.0), steps.get(name, STEP)) for name in names]
 
 
 def onto_grid(values: Array, window: Window, factor: int, extent: Window) -> Block:
@@ -152,13 +126,6 @@ def onto_grid(values: Array, window: Window, factor: int, extent: Window) -> Blo
     right = min(fine.col + fine.width, extent.col + extent.width)
     common = Window(row, col, bottom - row, right - col)
     return common, np.ascontiguousarray(whole[common.within(fine).slices])
-
-
-def blocks_of(values: Sequence[Array], mapper: Mapper) -> list[Block]:
-    """Each extent's map as a block of the extent's grid."""
-    working = mapper.stack.working
-    extents = zip(values, working.extents, mapper.cube.extents, strict=True)
-    return [onto_grid(each, window, working.factor, extent) for each, window, extent in extents]
 
 
 def _about(config: PredictConfig) -> dict[str, tuple[str, str]]:
@@ -191,30 +158,57 @@ def _add_sure(found: DayMap, sure: Sure | None, thresholds: Sequence[float], mas
         found.add(threshold_name(threshold), _masked(values, masked))
 
 
-def _said(mapper: Mapper, extent: int, moment: Moment, whole: ExtentMap) -> dict[int, Booleans]:
+def _said(mapper: Mapper, maps: PrefitMaps, found: ExtentMap) -> dict[int, Booleans]:
     """Bits of pixels that have a value."""
     said: dict[int, Booleans] = {}
     applicability = None if mapper.certainty is None else mapper.certainty.applicability
-    if applicability is not None and whole.dissimilarity is not None:
-        said[OUTSIDE] = whole.dissimilarity > applicability.threshold
-    if moment.maps and AGE in moment.maps[extent]:
-        said[NO_IMAGE] = ~np.isfinite(moment.maps[extent][AGE])
+    if applicability is not None and found.dissimilarity is not None:
+        said[OUTSIDE] = found.dissimilarity > applicability.threshold
+    if AGE in maps:
+        said[NO_IMAGE] = ~np.isfinite(maps[AGE])
     return said
+
+
+def _filled(mapper: Mapper, inner: tuple[slice, slice]) -> Booleans:
+    """Pixels of which terrain, soil or another layer that does not change is not known."""
+    layers = mapper.features.layers[0]
+    own = [values[inner] for name, values in layers.fixed.items() if name in mapper.features.spec.static]
+    nowhere = np.zeros(mapper.stack.working.extents[0].shape, bool)[inner]
+    return np.asarray(np.logical_or.reduce([nowhere, *map(np.isnan, own)]))
+
+
+def unknown_to_training(bands: Mapping[str, Array]) -> Array:
+    """1 where a map has a value of which training knew nothing, 0 where it did, NaN without a value [h, w].
+
+    No label was there, an input is filled, or the inputs are unlike those of training.
+    """
+    unknown = bands["flags"].astype(np.int64) & (OUTSIDE | MISSING) > 0
+    if "labelled" in bands:
+        unknown |= bands["labelled"] == 0
+    return np.where(np.isnan(bands["ssm"]), np.float32(np.nan), unknown.astype(np.float32))
 
 
 def _masked(values: Array, masked: Mapping[int, Booleans]) -> Array:
     return np.where(np.logical_or.reduce([*masked.values()]), np.float32(np.nan), values)
 
 
-def _is_forecast(mapper: Mapper, day: np.datetime64) -> bool:
+def is_forecast(mapper: Mapper | Opened, day: np.datetime64) -> bool:
+    """Whether a day is later than the last image."""
     return bool(day > mapper.cube.local_days[-1])
 
 
-def _days_ahead(mapper: Mapper, day: np.datetime64) -> int:
+def days_ahead(mapper: Mapper | Opened, day: np.datetime64) -> int:
     """How many days of a day's window have forecast weather."""
     cube, bundle = mapper.cube, mapper.bundle
-    end = day if bundle.knows_the_day else day - np.timedelta64(1, "D")
+    end = window_end(bundle, day)
     return forecast_days(cube.weather.days, cube.forecast_days, end, bundle.window.lag)
+
+
+def bridged_in(opened: Mapper | Opened, day: np.datetime64) -> dict[str, Days]:
+    """Days of a day's window whose weather was drawn from those around, by quantity that the model sees."""
+    end, lag = window_end(opened.bundle, day), opened.bundle.window.lag
+    found = within(opened.features.field.bridged, end - np.timedelta64(lag - 1, "D"), end)
+    return {name: days for name, days in found.items() if name in opened.features.spec.dynamic}
 
 
 def _has_gap(mapper: Mapper, moment: Moment) -> bool:

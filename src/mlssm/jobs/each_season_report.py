@@ -27,6 +27,7 @@ from mlssm.evaluation.seeds import spread
 from mlssm.jobs.report import (
     final_metrics,
     interval_tables,
+    keep_verdict,
     log_breakdown,
     log_intervals,
     log_scores,
@@ -82,6 +83,7 @@ def report_seasons(
     figures = score_figures(together, tables, load_stack(cube, config.retrieval).working.grid.pixel)
     run.log_metrics(mean_metrics(evaluations) if several else final_metrics(together))
     log_scores(run, together)
+    keep_verdict(run, together, cube)
     log_breakdown(run, tables)
     log_sums(run, together.splits["test"], cube.local_days)
     run.log_table(table, "seasons")

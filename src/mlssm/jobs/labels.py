@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mlssm.config import TrainConfig
 from mlssm.cube import Cube
-from mlssm.data.layers import extent_places
+from mlssm.data.assemble import weather_field
 from mlssm.evaluation.labels.page import labels_figures, labels_page, summary_table
 from mlssm.evaluation.labels.survey import ExtentSurvey, Surveyor, key_title
 from mlssm.evaluation.page import render
@@ -30,7 +30,6 @@ from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.names import job_name
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
-from mlssm.weather.field import WeatherField
 
 log = logging.getLogger(__name__)
 PAGE = "report.html"
@@ -66,7 +65,7 @@ def training_dates(cube: Cube, config: TrainConfig) -> npt.NDArray[np.bool_]:
 
 def _fitted(cube: Cube, config: TrainConfig, training: npt.NDArray[np.bool_]) -> Retrieval:
     stack = load_stack(cube, config.retrieval, config.dask)
-    field = WeatherField(cube.weather, cube.station_xy, extent_places(cube, stack.working), config.weather)
+    field = weather_field(cube, stack, config.weather)
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
     return fit_retrieval(cube, stack, config.retrieval, training, masks)
 

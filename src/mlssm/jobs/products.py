@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlssm.config import PredictConfig
-from mlssm.inference.mapper import Mapper
+from mlssm.inference.opened import Opened
 from mlssm.jobs.viewer import write_viewer
 from mlssm.mapping.list import DayMap, list_maps
 from mlssm.mapping.products.style import write_style
@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 ZONES, NETCDF, LHASA = "zones", "ssm.nc", "lhasa"
 
 
-def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig) -> None:
+def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig) -> None:
     """Write the products that were asked for, and say where they are.
 
     Args:
-        mapper: What made the maps.
+        opened: What made the maps.
         paths: The maps.
         config: Which products.
 
@@ -30,9 +30,11 @@ def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig)
         DataError: One cannot be made; the maps stay.
     """
     maps, folder, wanted, polygons = list_maps(paths), config.output, config.products, None
-    place = mapper.cube.path.stem.rpartition("-")[0]
+    warnings: Sequence[Path] = ()
+    place = opened.cube.path.stem.rpartition("-")[0]
     for each in maps:
         write_style(each.path)
+    log.info("beside each map in %s lie its preview (.png) and its style for QGIS (.qml)", folder)
     if wanted.stac:
         from mlssm.mapping.products.stac import write_stac
 
@@ -49,20 +51,29 @@ def write_products(mapper: Mapper, paths: Sequence[Path], config: PredictConfig)
     if wanted.root_zone_days is not None:
         from mlssm.mapping.products.root_zone import write_root_zone
 
-        cube = mapper.cube
+        cube = opened.cube
         _say(*write_root_zone(maps, cube.grid, cube.extents, folder, wanted.root_zone_days))
+    if wanted.warning is not None:
+        from mlssm.jobs.warning import write_warning_layer
+
+        warnings = write_warning_layer(opened, maps, wanted.warning)
+        _say(*warnings)
     if wanted.zones is not None:
-        polygons = _write_zones(maps, config, wanted.zones)
+        polygons = _write_zones(opened, maps, config, wanted.zones)
     if wanted.viewer:
-        write_viewer(mapper, maps, folder, f"Soil moisture, {place}", polygons)
+        write_viewer(opened, maps, folder, f"Soil moisture, {place}", polygons, warnings)
 
 
-def _write_zones(maps: Sequence[DayMap], config: PredictConfig, path: Path) -> dict[str, object]:
+def _write_zones(opened: Opened, maps: Sequence[DayMap], config: PredictConfig, path: Path) -> dict[str, object]:
     """Write the statistics of zones, and return their outlines as GeoJSON."""
-    from mlssm.mapping.products.zones import read_zones, zonal_statistics
+    from mlssm.mapping.products.zones import ZoneRule, read_zones, zonal_statistics
 
+    calibration, rule = None if opened.certainty is None else opened.certainty.calibration, None
+    if calibration is not None:
+        in_one = float(opened.stack.working.factor**2)
+        rule = ZoneRule(calibration, config.level, config.intervals == "conservative", in_one)
     folder, zones = config.output, read_zones(path, config.products.road_width_m)
-    table = zonal_statistics(maps, zones, config.thresholds)
+    table = zonal_statistics(maps, zones, config.thresholds, rule)
     table.drop(columns="geometry").to_csv(folder / f"{ZONES}.csv", index=False)
     table.to_parquet(folder / f"{ZONES}.parquet")
     _say(folder / f"{ZONES}.csv", folder / f"{ZONES}.parquet")

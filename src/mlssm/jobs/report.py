@@ -18,17 +18,19 @@ from mlssm.data.assemble import Experiment
 from mlssm.evaluation.breakdown import Breakdown, spatial_correlation
 from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation
 from mlssm.evaluation.interval_tables import IntervalTables
-from mlssm.evaluation.page import render
+from mlssm.evaluation.page import Section, render
 from mlssm.evaluation.run_figures import run_figures
 from mlssm.evaluation.run_intervals import calibration_figure, intervals_section
 from mlssm.evaluation.run_page import run_page
 from mlssm.evaluation.sums_file import FILE, save_sums
-from mlssm.evaluation.table import ScoreRow, as_csv, as_markdown
+from mlssm.evaluation.table import LEGEND, ScoreRow, as_csv, as_markdown, natural_test
 from mlssm.evaluation.where import doubts, sentences
+from mlssm.evaluation.why.section import Why, explain
 from mlssm.patches.dates import seasons
 from mlssm.scores.detection import detections
 from mlssm.scores.epoch import EpochPoint
 from mlssm.tracking.run import TrackedRun
+from mlssm.tracking.tags import NOTE, VERDICT, WARNINGS
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ def report(
     days = experiment.cube.local_days
     run.log_metrics(final_metrics(evaluation))
     log_scores(run, evaluation)
+    keep_verdict(run, evaluation, experiment.cube)
     tables = Breakdown.of(evaluation, experiment.cube, config.window)
     found = where_the_error_lies(evaluation, tables, experiment.cube)
     log_breakdown(run, tables)
@@ -67,8 +70,8 @@ def report(
         run.log_image(item.png, f"figures/{item.stem}.png")
     intervals = interval_tables(evaluation, experiment.cube, config)
     log_intervals(run, intervals)
-    sure = intervals_section(intervals)
-    run.log_text(render(run_page(config, evaluation, tables, days, figures, found, sure)), "report.html")
+    more = (*intervals_section(intervals), *log_why(run, explain(experiment, network, config, evaluation)))
+    run.log_text(render(run_page(config, evaluation, tables, days, figures, found, more)), "report.html")
 
 
 def interval_tables(evaluation: Evaluation, cube: Cube, config: TrainConfig) -> IntervalTables | None:
@@ -91,10 +94,37 @@ def log_intervals(run: TrackedRun, tables: IntervalTables | None) -> None:
     log.info("%s", tables.sentence)
 
 
+def log_why(run: TrackedRun, found: Why | None) -> tuple[Section, ...]:
+    """Log which inputs the network goes by, and return the section of the report; none where it was not asked."""
+    if found is None:
+        return ()
+    for stem, table in found.tables.items():
+        run.log_table(table, stem)
+    for figure in found.figures:
+        run.log_image(figure.png, f"figures/{figure.stem}.png")
+    return (found.section,)
+
+
 def log_scores(run: TrackedRun, evaluation: Evaluation) -> None:
     """Log the table of scores, as `scores.csv` and, with the verdict, as `scores.md`."""
     run.log_text(as_csv(evaluation.rows), "scores.csv")
-    run.log_text(f"{as_markdown(evaluation.rows)}\n{evaluation.verdict}\n", "scores.md")
+    run.log_text(f"{as_markdown(evaluation.rows)}\n{evaluation.verdict.sentence}\n", "scores.md")
+
+
+def keep_verdict(run: TrackedRun, evaluation: Evaluation, cube: Cube) -> None:
+    """Tag the run with what it comes to and what to beware of, and write its description."""
+    found = evaluation.verdict
+    warnings = (*found.cautions, *doubts(cube))
+    note = _description(run, evaluation, warnings)
+    run.set_tags({VERDICT: found.sentence, WARNINGS: "\n".join(warnings), NOTE: note})
+
+
+def _description(run: TrackedRun, evaluation: Evaluation, warnings: Sequence[str]) -> str:
+    """Markdown: the verdict, the short table, and where the report is."""
+    beware = "".join(f"- {line}\n" for line in warnings)
+    table = as_markdown(natural_test(evaluation.rows))
+    parts = (f"**{evaluation.verdict.sentence}**", beware, f"[report.html]({run.artifact_link('report.html')})", table)
+    return "\n\n".join(part for part in (*parts, LEGEND) if part)
 
 
 def log_breakdown(run: TrackedRun, tables: Breakdown) -> None:

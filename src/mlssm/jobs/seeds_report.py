@@ -18,9 +18,9 @@ from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation, regular_grid
 from mlssm.evaluation.figures import seeds as seeds_figure
 from mlssm.evaluation.page import FigureBlock, Page, Section, TableBlock, Text, render
 from mlssm.evaluation.picture import NamedFigure
-from mlssm.evaluation.run_page import run_title
+from mlssm.evaluation.run_page import capitalised, run_title
 from mlssm.evaluation.seeds import seed_split, spread
-from mlssm.jobs.report import final_metrics, log_scores, log_sums
+from mlssm.jobs.report import final_metrics, keep_verdict, log_scores, log_sums
 from mlssm.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def report_seeds(
     figure = NamedFigure("seeds", seeds_figure(by_seed(config, evaluations), "test, natural"))
     run.log_metrics(mean_metrics(evaluations))
     log_scores(run, together)
+    keep_verdict(run, together, experiment.cube)
     log_sums(run, together.splits["test"], experiment.cube.local_days)
     run.log_table(spreads, "spread")
     run.log_table(parts, "seed_split")
@@ -120,11 +121,11 @@ def _page(
 ) -> Page:
     title, subtitle = run_title(config)
     shown = spreads[(spreads["model"] == together.network) & spreads["split"].isin(SCORED)]
-    verdict = f"All {config.seeds} seeds taken together: {together.verdict}."
+    lead = tuple(f"{capitalised(line)}." for line in together.verdict.lines)
     blocks = (
-        Text(verdict),
+        Text(f"All {config.seeds} seeds taken together."),
         FigureBlock("Spread over seeds", figure.png, READ_SEEDS),
         TableBlock("Mean and spread", shown, READ_SPREAD),
         TableBlock("Bias and variance over seeds", parts, READ_SPLIT, 4),
     )
-    return Page(title, f"{subtitle} and the next {config.seeds - 1}", (Section("Several seeds", blocks),))
+    return Page(title, f"{subtitle} and the next {config.seeds - 1}", (Section("Several seeds", blocks),), lead)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlssm.config.retrieval import channel_title
 from mlssm.errors import RunError
+from mlssm.markdown import markdown
 from mlssm.tracking.find import Run, download
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.tags import BUNDLE, SEASONS
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlssm.evaluation.experiments.artifacts import Artifacts
+    from mlssm.evaluation.experiments.differences import Scored
     from mlssm.evaluation.experiments.runs import Children
 
 log = logging.getLogger(__name__)
@@ -26,13 +29,13 @@ LAG, TRIAL = "model.lag", "trial.number"
 MOST_SERIES = 8  # lines that can be told apart in one figure
 
 
-def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> None:
-    """Write a sweep's summary to its parent run.
+def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> str:
+    """Write a sweep's summary to its parent run, and return what its description is to say of it, Markdown.
 
     Args:
-        comparison: `paper_table`, `leakage` and `benchmark`: tables, figures and page of that experiment; `children`:
-            the scores against the lag where it was varied, and whether the runs differ from the one that is best on
-            validation.
+        comparison: `paper_table`, `leakage`, `benchmark` and `ablation`: tables, figures and page of that experiment;
+            `children`: the scores against the lag where it was varied, and whether the runs differ from the one that is
+            best on validation.
         parent: The sweep's run.
         runs: Its children, those that failed too.
 
@@ -40,15 +43,16 @@ def summarise(comparison: str, parent: TrackedRun, runs: Sequence[Run]) -> None:
         RunError: What a child kept cannot be read.
     """
     if not runs:
-        return
+        return ""
     if comparison == "children":
-        _log_lags(parent, runs)
+        lags = _log_lags(parent, runs)
         _log_differences(parent, runs)
-        return
+        return lags
     if comparison == "benchmark":
-        _log_artifacts(parent, _benchmark(parent, runs))
-        return
-    _log_artifacts(parent, _artifacts(comparison, _children(parent, runs), runs))
+        return _log_artifacts(parent, _benchmark(parent, runs))
+    if comparison == "ablation":
+        return _log_artifacts(parent, _ablation(parent, runs))
+    return _log_artifacts(parent, _artifacts(comparison, _children(parent, runs), runs))
 
 
 def _artifacts(comparison: str, children: Children, runs: Sequence[Run]) -> Artifacts:
@@ -98,7 +102,7 @@ def _channel(run: Run) -> str:
     return channel_title({name: weight for name, weight in weights.items() if weight > 0})
 
 
-def _log_artifacts(parent: TrackedRun, artifacts: Artifacts) -> None:
+def _log_artifacts(parent: TrackedRun, artifacts: Artifacts) -> str:
     from mlssm.evaluation.page import render
 
     for table in artifacts.tables:
@@ -109,6 +113,7 @@ def _log_artifacts(parent: TrackedRun, artifacts: Artifacts) -> None:
     parent.log_text(artifacts.summary + "\n", "summary.txt")
     for paragraph in artifacts.summary.split("\n\n"):
         log.info("%s", paragraph)
+    return f"[report.html]({parent.artifact_link('report.html')})\n\n{artifacts.summary}"
 
 
 def _children(parent: TrackedRun, runs: Sequence[Run]) -> Children:
@@ -135,39 +140,63 @@ def _table(parent: TrackedRun, run: Run, name: str) -> pd.DataFrame:
         return pd.read_csv(download(parent.store, run.run_id, name, Path(folder)))
 
 
-def _log_lags(parent: TrackedRun, runs: Sequence[Run]) -> None:
-    from mlssm.tracking.comparison import changed_parameters, compare
+def _log_lags(parent: TrackedRun, runs: Sequence[Run]) -> str:
+    """The scores by lag as table and figure, where it was varied; and the table in few columns, Markdown."""
+    from mlssm.tracking.comparison import changed_parameters
 
-    changed = changed_parameters(runs)
-    if LAG not in changed or any(TRIAL in run.params for run in runs):  # a search's figures are its own
-        return
-    table = compare(runs)
-    others = [key for key in changed if key not in (LAG, "seed")]
-    table["series"] = [" ".join(str(run.params[key]) for key in others if key in run.params) for run in runs]
-    if table["series"].nunique() > MOST_SERIES:
-        log.info("figures/lags.png is not drawn: %d combinations beside the lag", table["series"].nunique())
-        return
+    changed, whole = changed_parameters(runs), _whole(runs)
+    if LAG not in changed or not whole or any(TRIAL in run.params for run in runs):  # a search's figures are its own
+        return ""
+    from mlssm.evaluation.experiments.lags import LagRun, lag_summary, lag_table
     from mlssm.evaluation.figures import scores_by_lag
 
-    table["lag"] = table[LAG].astype("Float64")
-    parent.log_figure(scores_by_lag(table[table["lag"].notna()], "Scores by antecedent window"), "figures/lags.png")
+    others = [key for key in changed if key not in (LAG, "seed")]
+    series = [" ".join(run.params[key] for key in others if key in run.params) for run in whole]
+    found = [
+        LagRun(float(run.params[LAG]), name, _scores(parent, run)) for run, name in zip(whole, series, strict=True)
+    ]
+    table = lag_table(found)
+    parent.log_table(table, "lags")
+    if len(set(series)) > MOST_SERIES:
+        log.info("figures/lags.png is not drawn: %d combinations beside the lag", len(set(series)))
+    else:
+        parent.log_figure(scores_by_lag(table, "Scores by antecedent window"), "figures/lags.png")
+    return f"Test scores by lag (days):\n\n{markdown(lag_summary(table))}"
+
+
+def _whole(runs: Sequence[Run]) -> list[Run]:
+    """Those that have everything: a model, or all their seasons."""
+    return [run for run in runs if BUNDLE in run.tags or SEASONS in run.tags]
+
+
+def _ablation(parent: TrackedRun, runs: Sequence[Run]) -> Artifacts:
+    from mlssm.evaluation.experiments.ablation import Ablated, ablation
+
+    whole = _whole(runs)
+    failed = [f"Run {run.name} is {run.status}, see its error.txt." for run in runs if run not in whole]
+    left_out = [", ".join(json.loads(run.params["features.without"])) for run in whole]
+    scored = [_scored(parent, run) for run in whole]
+    return ablation([Ablated(*each) for each in zip(left_out, scored, strict=True)], failed)
+
+
+def _scored(parent: TrackedRun, run: Run) -> Scored:
+    """A run's test sums, by which it is compared draw by draw."""
+    from mlssm.evaluation.experiments.differences import Scored
+    from mlssm.evaluation.sums_file import FILE, load_sums
+
+    level, draws = float(run.params["evaluation.level"]), int(run.params["evaluation.draws"])
+    with tempfile.TemporaryDirectory() as folder:
+        sums = load_sums(download(parent.store, run.run_id, FILE, Path(folder)))
+    return Scored(run.name, run.run_id, run.metrics["val/natural/rmse"], sums, draws, level)
 
 
 def _log_differences(parent: TrackedRun, runs: Sequence[Run]) -> None:
-    # a run with a model, or with all its seasons, is a run that has everything
-    finished = [run for run in runs if BUNDLE in run.tags or SEASONS in run.tags]
+    finished = _whole(runs)
     if len(finished) < 2:
         return
-    from mlssm.evaluation.experiments.differences import Scored, differences  # which takes seconds
-    from mlssm.evaluation.sums_file import FILE, load_sums
+    from mlssm.evaluation.experiments.differences import differences  # which takes seconds
 
-    with tempfile.TemporaryDirectory() as folder:
-        scored = []
-        for run in finished:
-            path = download(parent.store, run.run_id, FILE, Path(folder) / run.run_id)
-            level, draws = float(run.params["evaluation.level"]), int(run.params["evaluation.draws"])
-            scored.append(Scored(run.name, run.run_id, run.metrics["val/natural/rmse"], load_sums(path), draws, level))
-        table = differences(scored)
+    table = differences([_scored(parent, run) for run in finished])
     parent.log_table(table, "differences")
     for row in table[table["differs"] != ""].itertuples():
         log.info("%s: %s", row.run, row.differs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from mlssm.data.assemble import assemble
 from mlssm.distributed.group import check_processes
 from mlssm.errors import Pruned
 from mlssm.evaluation.evaluate import Evaluation
+from mlssm.evaluation.why.gradients import check_captum
 from mlssm.jobs.area import open_area
-from mlssm.jobs.artifacts import print_scores
 from mlssm.jobs.continuation import FOLDS, TrainingJob, find_job
 from mlssm.jobs.each_season import train_each_season
+from mlssm.jobs.ending import print_ending
 from mlssm.jobs.labels import report_labels
 from mlssm.jobs.outcome import Outcome
 from mlssm.jobs.seeds import train_seeds
@@ -31,13 +32,14 @@ from mlssm.tracking.names import job_name
 from mlssm.tracking.opening import open_store
 from mlssm.tracking.parent import JOB, SUPERSEDED, Earlier, earlier_run, job_key
 from mlssm.tracking.run import TrackedRun
-from mlssm.tracking.store import Store
 from mlssm.tracking.tags import FOLDER
 
 log = logging.getLogger(__name__)
 
 
-def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
+def train(
+    config: TrainConfig, values: Mapping[str, Any], folder: Path | None = None, overrides: Sequence[str] | None = None
+) -> Outcome:
     """Prepare the area, train, score, and record it all as one run.
 
     With `seeds` above 1 it trains as many times, each as a run under the one that shows their mean and spread; with
@@ -48,6 +50,8 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
     Args:
         config: The typed configuration.
         values: The same as plain containers, for the record.
+        folder: Of the job's files; None: the one that Hydra made for the command.
+        overrides: What was told beside the defaults; None: what the command line says.
 
     Returns:
         What it came to.
@@ -63,11 +67,15 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
     if earlier is not None and earlier.finished:
         log.info("done already: run %s, %s", earlier.run.run_id, earlier.run.name)
         return Outcome(earlier.run.metrics[RMSE], earlier.run.metrics[COST], earlier.run.run_id)
+    folder = folder or Path(HydraConfig.get().runtime.output_dir)
     if config.task == "tracks":
-        return compare_tracks(store, config, values, output_folder(), parent)
+        return compare_tracks(store, config, values, folder, parent)
     if config.task == "labels":
-        return report_labels(store, config, values, output_folder(), parent)
-    job = _find_job(store, config, values, earlier)
+        return report_labels(store, config, values, folder, parent)
+    told = list(HydraConfig.get().overrides.task) if overrides is None else overrides
+    job = find_job(store, _taken_up(config, earlier), values, folder, told)
+    if job.config.evaluation.why.gradients:
+        check_captum()
     check_processes(job.config)
     config = job.config
     cube = open_area(config.datamodule, config.on_bad_file, config.weather, config.retrieval, config.dask)
@@ -82,15 +90,10 @@ def train(config: TrainConfig, values: Mapping[str, Any]) -> Outcome:
         return Outcome(float("nan"), float("nan"), "" if run is None else run.run_id, pruned.epoch)
 
 
-def output_folder() -> Path:
-    """The folder that Hydra made for this job."""
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
 def _train(cube: Cube, job: TrainingJob, run: TrackedRun | None) -> Outcome:
     outcome, evaluation = _outcome(cube, job, run)
     if run is not None and evaluation is not None:
-        print_scores(evaluation, run)
+        print_ending(evaluation, run, cube, job.config)
     return outcome
 
 
@@ -105,11 +108,12 @@ def _outcome(cube: Cube, job: TrainingJob, run: TrackedRun | None) -> tuple[Outc
     return Outcome(result.rmse, flops, "" if run is None else run.run_id), result.evaluation
 
 
-def _find_job(store: Store, config: TrainConfig, values: Mapping[str, Any], earlier: Earlier | None) -> TrainingJob:
+def _taken_up(config: TrainConfig, earlier: Earlier | None) -> TrainConfig:
+    """The configuration with the job's earlier run to go on in, where that has got so far."""
     several = config.seeds > 1 or config.split.each_season
     if earlier is not None and (several or _has_checkpoint(earlier.run)):
-        config = config.model_copy(update={"resume": earlier.run.run_id})
-    return find_job(store, config, values, output_folder(), list(HydraConfig.get().overrides.task))
+        return config.model_copy(update={"resume": earlier.run.run_id})
+    return config
 
 
 def _place(parent: str | None) -> dict[str, str]:

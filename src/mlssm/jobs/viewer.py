@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import LightSource
 
-from mlssm.inference.mapper import Mapper
+from mlssm.inference.opened import Opened
 from mlssm.inference.retrieved import retrieved_days
 from mlssm.mapping.list import DayMap
 from mlssm.mapping.viewer.content import Bytes, Content, Frame, Pictures, Rain, Station
 from mlssm.mapping.viewer.page import write_page
-from mlssm.mapping.viewer.reading import pictures_of
+from mlssm.mapping.viewer.reading import pictures_of, warnings_of
 from mlssm.mapping.viewer.warp import onto_frame, packed
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.weather.field import WeatherField
@@ -34,16 +34,22 @@ MEGABYTE = 1_000_000
 
 
 def write_viewer(
-    mapper: Mapper, maps: Sequence[DayMap], folder: Path, title: str, polygons: Mapping[str, Any] | None = None
+    opened: Opened,
+    maps: Sequence[DayMap],
+    folder: Path,
+    title: str,
+    polygons: Mapping[str, Any] | None = None,
+    warnings: Sequence[Path] = (),
 ) -> Path:
     """Write the page that shows maps day by day.
 
     Args:
-        mapper: What made the maps.
+        opened: What made the maps.
         maps: In the order of days.
         folder: Where the page goes.
         title: Its title.
         polygons: GeoJSON features to draw on the map, longitude and latitude.
+        warnings: The maps' levels of warning; empty without.
 
     Returns:
         The page.
@@ -51,8 +57,10 @@ def write_viewer(
     Raises:
         DataError: A file cannot be read, or the page not be written.
     """
-    cube = mapper.cube
+    cube = opened.cube
     frames, bands = pictures_of(maps, cube.grid, cube.extents)
+    if warnings:
+        bands = (*bands, warnings_of(warnings, [each.day for each in maps], frames))
     days = np.array([each.day for each in maps], "datetime64[D]")
     content = Content(
         title=title,
@@ -60,9 +68,9 @@ def write_viewer(
         notes={each.day: FORECAST for each in maps if each.day > each.tags.get("last_image", each.day)},
         frames=frames,
         bands=bands,
-        retrieved=_retrieved(mapper, frames, days),
-        hillshade=_hillshade(mapper, frames),
-        rain=_rain(mapper.features.field, cube.grid.geographic, days),
+        retrieved=_retrieved(opened, frames, days),
+        hillshade=_hillshade(opened, frames),
+        rain=_rain(opened.field, cube.grid.geographic, days),
         stations=[
             Station(name, float(latitude), float(longitude))
             for name, longitude, latitude in zip(
@@ -82,14 +90,14 @@ def _about(last: DayMap, number: int) -> dict[str, str]:
     return {"days": str(number), **told, "made with": last.tags.get("software", "")}
 
 
-def _retrieved(mapper: Mapper, frames: Sequence[Frame], days: Any) -> Pictures | None:
+def _retrieved(opened: Opened, frames: Sequence[Frame], days: Any) -> Pictures | None:
     """What was retrieved from the images of the maps' days, and of those before them."""
-    if all(each is None for each in mapper.retrievals):
+    if all(each is None for each in opened.retrievals):
         log.info("the viewer shows no retrieved images: the model knows no references of this area")
         return None
-    cube, working = mapper.cube, mapper.stack.working
-    masks = frozen_or_snowy(mapper.features.field, cube.local_days, mapper.bundle.images, cube.morning)
-    found = retrieved_days(cube, mapper.stack, mapper.retrievals, masks, days[0] - BEFORE, days[-1])
+    cube, working = opened.cube, opened.stack.working
+    masks = frozen_or_snowy(opened.field, cube.local_days, opened.bundle.images, cube.morning)
+    found = retrieved_days(cube, opened.stack, opened.retrievals, masks, days[0] - BEFORE, days[-1])
     pictures: list[list[Bytes]] = [[] for _ in frames]
     seen = []
     for day, extents in found:
@@ -103,8 +111,8 @@ def _retrieved(mapper: Mapper, frames: Sequence[Frame], days: Any) -> Pictures |
     return Pictures("retrieved", "Retrieved from radar", tuple(seen), stacks)
 
 
-def _hillshade(mapper: Mapper, frames: Sequence[Frame]) -> tuple[Any, ...] | None:
-    cube = mapper.cube
+def _hillshade(opened: Opened, frames: Sequence[Frame]) -> tuple[Any, ...] | None:
+    cube = opened.cube
     if "elevation" not in cube.manifest.features:
         return None
     light, shades = LightSource(SUN_AZIMUTH, SUN_HEIGHT), []

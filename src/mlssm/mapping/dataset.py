@@ -7,21 +7,26 @@ its `stack_samples` makes batches.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import geopandas
 import numpy as np
 import pandas as pd
+import rasterio
 import shapely
 import torch
 from pyproj import CRS
+from rasterio.vrt import WarpedVRT
 from torch import Tensor
 from torchgeo.datasets import GeoDataset, RasterDataset
 
 from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid, Window
+from mlssm.mapping.geotiff import NODATA, PACKED, STEP
 
 Transform = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -37,6 +42,46 @@ class SoilMoistureMaps(RasterDataset):
     filename_regex = r"ssm_(?P<date>\d{8})\.tif"
     date_format = "%Y%m%d"
     all_bands = ("ssm",)
+
+    def __getitem__(self, query: Any) -> dict[str, Any]:
+        """The sample of a place and time; packed maps come back in their unit, a folder of both kinds is refused.
+
+        Args:
+            query: [west:east:pixel, south:north:pixel, start:stop], parts of which may be left out.
+
+        Raises:
+            IndexError: No map is there.
+            ConfigError: Some maps of the folder are packed and some are not.
+        """
+        transforms, self.transforms = self.transforms, None
+        try:
+            sample: dict[str, Any] = super().__getitem__(query)
+        finally:
+            self.transforms = transforms
+        if self._packed:
+            stored = sample["image"]
+            sample["image"] = torch.where(stored == NODATA, torch.nan, stored * STEP)
+        return sample if transforms is None else transforms(sample)
+
+    def _load_warp_file(self, filepath: str | PathLike[str]) -> Any:
+        """A map in the dataset's CRS; each band has its own nodata, as a pixel without soil moisture may have flags."""
+        source = rasterio.open(filepath)
+        if source.crs == self.crs:
+            return source
+        warped = WarpedVRT(source, crs=self.crs, UNIFIED_SRC_NODATA="NO")
+        source.close()
+        return warped
+
+    @cached_property
+    def _packed(self) -> bool:
+        """Whether maps are packed, see `mlssm.mapping.geotiff.MapWriter`."""
+        kinds = set()
+        for path in self.files:
+            with rasterio.open(path) as source:
+                kinds.add(source.dtypes[0] == PACKED)
+        if len(kinds) > 1:
+            raise ConfigError(f"{self.paths} has packed and other maps; put them into folders of their own")
+        return kinds == {True}
 
 
 class CubeDataset(GeoDataset):

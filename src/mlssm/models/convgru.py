@@ -38,6 +38,10 @@ class ConvGRUSettings(ModelSettings):
         """As the ConvLSTM's."""
         return margin_of(self.kernel)
 
+    def reach(self, steps: int) -> int | None:
+        """Two kernels a step, as the state passes one to the reset gate and one to the candidate."""
+        return (2 * steps - 1) * (self.kernel // 2)
+
     def build(self, channels: Channels, *, spread: bool) -> ConvGRU:
         """The network for these channels."""
         return ConvGRU(len(channels.dynamic) + len(channels.static), self)

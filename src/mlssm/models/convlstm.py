@@ -59,6 +59,10 @@ class ConvLSTMSettings(ModelSettings):
         """It reaches further with each step, but what is beyond this many pixels it hardly sees (docs/method.md)."""
         return margin_of(self.kernel)
 
+    def reach(self, steps: int) -> int | None:
+        """One kernel a layer for its input, and one a step after the first for its state."""
+        return (len(self.hidden) + steps - 1) * (self.kernel // 2)
+
     @model_validator(mode="after")
     def _kernel_is_odd(self) -> Self:
         if self.kernel % 2 == 0:

@@ -23,6 +23,10 @@ class LSTMSettings(ModelSettings):
     dropout: float = Field(ge=0, lt=1)
     input_dropout: float = Field(ge=0, lt=1)
 
+    def reach(self, steps: int) -> int | None:
+        """No neighbour."""
+        return 0
+
     def build(self, channels: Channels, *, spread: bool) -> PixelLSTM:
         """The network for these channels."""
         return PixelLSTM(len(channels.dynamic) + len(channels.static), self)

@@ -49,6 +49,10 @@ class MultirateSettings(ModelSettings):
         """What the fusion reaches."""
         return self.kernel // 2
 
+    def reach(self, steps: int) -> int | None:
+        """The fusion's kernel, and from there the nearer two cells along each axis, of which one may lie farther."""
+        return self.kernel // 2 + 3 * self.ratio // 2
+
     def build(self, channels: Channels, *, spread: bool) -> nn.Module:
         """The network for these channels; with `spread` it has a second head."""
         return self.network(channels, spread=spread)
@@ -116,12 +120,19 @@ class MultirateConvLSTM(nn.Module):
 
     def predict(self, state: State, static: Tensor) -> Prediction:
         """The map after the last day carried: that of `forward` on all of its days, whose number is not bounded."""
+        fine = self.dropout(self.at_pixels(state, static))
+        return self.read(torch.relu(self.fusion(torch.cat([fine, static], dim=1))))
+
+    def at_pixels(self, state: State, static: Tensor) -> Tensor:
+        """The last layer's hidden state, bilinear between its cells, [B, hidden, H, W]."""
         (batch, _, height, width), ratio = static.shape, self.ratio
         rows, cols = -(-height // ratio), -(-width // ratio)
         coarse = state[0][-1].reshape(batch, rows, cols, -1).movedim(-1, 1)
         size = rows * ratio, cols * ratio
-        fine = functional.interpolate(coarse, size, mode="bilinear", align_corners=False)[..., :height, :width]
-        fused = torch.relu(self.fusion(torch.cat([self.dropout(fine), static], dim=1)))
+        return functional.interpolate(coarse, size, mode="bilinear", align_corners=False)[..., :height, :width]
+
+    def read(self, fused: Tensor) -> Prediction:
+        """What both heads make of the fused features, [B, fused, H, W]."""
         found = self.head(fused)
         mean = torch.sigmoid(found) if self.bounded else found
         return Prediction(mean, None if self.variance_head is None else bounded_spread(self.variance_head(fused)))

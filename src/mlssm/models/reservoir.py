@@ -27,6 +27,10 @@ class ReservoirSettings(ModelSettings):
 
     reservoirs: int = Field(ge=1)
 
+    def reach(self, steps: int) -> int | None:
+        """No neighbour."""
+        return 0
+
     def build(self, channels: Channels, *, spread: bool) -> Reservoirs:
         """The network for these channels."""
         return Reservoirs(len(channels.dynamic), len(channels.static), self.reservoirs)

@@ -46,6 +46,12 @@ class ResponseSettings(ConvLSTMSettings):
             return 0
         return self._multirate().margin if self.residual == "multirate_convlstm" else super().margin
 
+    def reach(self, steps: int) -> int | None:
+        """That of the residual network."""
+        if self.residual == "none":
+            return 0
+        return self._multirate().reach(steps) if self.residual == "multirate_convlstm" else super().reach(steps)
+
     def build(self, channels: Channels, *, spread: bool) -> nn.Module:
         """The network for these channels; the residual is 0 until it is trained."""
         position = channels.static.index(BASE)
@@ -101,8 +107,11 @@ class ResponseNetwork(nn.Module):
         Returns:
             SSM, and the residual network's spread if it states one.
         """
-        base = static[:, self.position : self.position + 1] * self.base_std + self.base_mean
         if self.residual is None:
-            return Prediction(base)
+            return Prediction(self.base(static))
         found: Prediction = self.residual(dynamic, static)
-        return Prediction(base + found.mean, found.spread)
+        return Prediction(self.base(static) + found.mean, found.spread)
+
+    def base(self, static: Tensor) -> Tensor:
+        """The base in SSM units, [B, 1, H, W], of the scaled static features."""
+        return static[:, self.position : self.position + 1] * self.base_std + self.base_mean

@@ -7,7 +7,7 @@ from typing import cast
 
 from rasterio.warp import transform_bounds
 
-from mlssm.grid import Bounds
+from mlssm.grid import DEGREES, Bounds
 from mlssm.origins.contract import Request
 
 
@@ -24,5 +24,5 @@ def covered_bytes(bounds: Sequence[float], request: Request, pixel: float, size:
     window = grid.full
     if len(bounds) in (4, 6):
         flat = bounds if len(bounds) == 4 else (bounds[0], bounds[1], bounds[3], bounds[4])
-        window = grid.window_of(transform_bounds("EPSG:4326", grid.crs, *cast(Bounds, tuple(flat))))
+        window = grid.window_of(transform_bounds(DEGREES, grid.crs, *cast(Bounds, tuple(flat))))
     return round(window.height * window.width * (grid.pixel / pixel) ** 2 * size)

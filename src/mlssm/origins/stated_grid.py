@@ -9,7 +9,7 @@ from rasterio.warp import transform_bounds
 
 from mlssm.config import GridConfig
 from mlssm.errors import ConfigError
-from mlssm.grid import Grid
+from mlssm.grid import DEGREES, Grid
 from mlssm.origins.contract import Place
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def state_grid(place: Place, settings: GridConfig) -> Grid:
     if not FINEST_M <= pixel <= COARSEST_M:
         raise ConfigError(f"datamodule.grid.resolution_m={pixel:g} is not allowed: fetch 10 to 100 m")
     crs = settings.crs or utm_zone(place)
-    west, south, east, north = transform_bounds("EPSG:4326", crs, *place.bounds)
+    west, south, east, north = transform_bounds(DEGREES, crs, *place.bounds)
     left, top = math.floor(west / pixel) * pixel, math.ceil(north / pixel) * pixel
     width, height = math.ceil((east - left) / pixel), math.ceil((top - south) / pixel)
     return Grid(crs, (left, top), pixel, height, width)

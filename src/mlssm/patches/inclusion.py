@@ -24,7 +24,7 @@ import pandas as pd
 from mlssm.config import PatchesConfig
 from mlssm.patches.membership import Membership
 from mlssm.patches.positions import Grids, Origins
-from mlssm.patches.sums import LabelSums
+from mlssm.patches.sums import patch_tables
 from mlssm.retrieval.working_grid import WorkingGrid
 
 
@@ -86,7 +86,7 @@ def lattice_pixels(
         grids = Grids.of(window, patches)
         lattice = grids.lattice()
         for time in times.tolist():
-            table = LabelSums.of(labels(extent, time), patches.high_ssm).table(lattice, patches.size)
+            (table,) = patch_tables(labels(extent, time), (lattice,), patches.size, patches.high_ssm)
             kept = table[table["valid_fraction"] >= patches.min_valid_fraction].assign(extent=extent, time=time)
             total += float(kept["pixels"].to_numpy() @ membership.training_share(kept))
     return total

@@ -23,8 +23,10 @@ from mlssm.errors import SplitError
 from mlssm.patches.inclusion import shares
 from mlssm.patches.membership import Membership
 from mlssm.patches.positions import CORNER, Grids, Offset
-from mlssm.patches.sums import LabelSums
+from mlssm.patches.sums import patch_tables
+from mlssm.retrieval.bands import over
 from mlssm.retrieval.working_grid import WorkingGrid
+from mlssm.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ def build_index(
     *,
     two_pass_everywhere: bool = False,
     offset: Offset = CORNER,
+    workers: Workers | None = None,
 ) -> pd.DataFrame:
     """Find all patches that have labels enough, and the split of each.
 
@@ -53,16 +56,20 @@ def build_index(
         two_pass_everywhere: Whether the second pass is kept for validation and test too, to be scored on; only training
             is ever rebalanced.
         offset: A position of the regular grid, see `Grids`.
+        workers: Threads that look at several times at once; None, or others than threads: one after the other, here.
 
     Raises:
         SplitError: A split has no patch left; the message names the threshold that removed them.
     """
-    parts = []
-    for extent, window in enumerate(working.extents):
-        grids = Grids.of(window, patches, offset)
-        for time in times.tolist():
-            found = _patches_of(LabelSums.of(labels(extent, time), patches.high_ssm), grids, patches)
-            parts.append(found.assign(extent=extent, time=time))
+    grids = [Grids.of(window, patches, offset) for window in working.extents]
+
+    def found(place: tuple[int, int]) -> pd.DataFrame:
+        extent, time = place
+        return _patches_of(labels(extent, time), grids[extent], patches).assign(extent=extent, time=time)
+
+    places = [(extent, time) for extent in range(len(grids)) for time in times.tolist()]
+    near = workers if workers is not None and workers.here else None
+    parts = list(over(near, found, places, "patch index"))
     index = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if index.empty:
         raise SplitError("no date is left to take patches from; check the weather's days and the images' dates")
@@ -87,11 +94,11 @@ def save_index(index: pd.DataFrame, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _patches_of(sums: LabelSums, grids: Grids, patches: PatchesConfig) -> pd.DataFrame:
+def _patches_of(ssm: npt.NDArray[np.float32], grids: Grids, patches: PatchesConfig) -> pd.DataFrame:
     """The patches of both passes of an extent at a time."""
-    first = sums.table(grids.regular(), patches.size).assign(**{"pass": 1})
     dense = grids.dense()
-    second = sums.table(dense, patches.size).assign(**{"pass": 2})
+    tables = patch_tables(ssm, (grids.regular(), dense), patches.size, patches.high_ssm)
+    first, second = (table.assign(**{"pass": number}) for number, table in enumerate(tables, 1))
     wet = second["high_fraction"] >= patches.min_high_fraction
     return pd.concat([first, second[wet & ~grids.on_regular(dense)]])
 

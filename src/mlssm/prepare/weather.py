@@ -6,7 +6,6 @@ import datetime as dt
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from rasterio.warp import transform_bounds
 
 from mlssm.config import DatamoduleConfig, WeatherConfig
 from mlssm.cube_writer import CubeWriter
@@ -31,8 +30,7 @@ def read_weather(
     for overpass in index.passes:
         passes.setdefault(overpass.orbit, []).append(overpass.acquired.astimezone(zone))
     hour, lines = closing_hour(passes)
-    extents = [index.grid.crop(extent).bounds for extent in index.extents]
-    boxes = tuple(transform_bounds(index.grid.crs, "EPSG:4326", *extent) for extent in extents)
+    boxes = tuple(index.grid.crop(extent).geographic_bounds() for extent in index.extents)
     return load_weather(config.root, config.weather, on_bad_file, Site(boxes, zone, hour, lines))
 
 

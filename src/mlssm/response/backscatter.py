@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlssm.response.base import SEASON_CORRELATION, Population, Response, Seasons, fit_pixels
-from mlssm.response.inner import Fitted
+from mlssm.response.fitted import Fitted
 
 
 def backscatter_response(fitted: Fitted, own_share: float, seasons: Seasons) -> Response:
@@ -20,7 +20,7 @@ def backscatter_response(fitted: Fitted, own_share: float, seasons: Seasons) -> 
         seasons: Of each time [T].
     """
     training, span = fitted.training, fitted.found.span
-    decibels = fitted.found.relative[training] * span
+    decibels = fitted.found.of(training) * span
     fits = fit_pixels(decibels, fitted.driver[training], seasons[training], SEASON_CORRELATION)
     found = fits.pooled(own_share, Population.of([fits]))
     known = np.where(span > 0, span, np.nan)

@@ -8,7 +8,6 @@ log e is half the pixel's own and half its extent's mean, and T the number of da
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,8 +17,6 @@ from mlssm.errors import RunError
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Population, Seasons, fit_pixels
 from mlssm.response.folds import Retrieve, season_folds
-
-log = logging.getLogger(__name__)
 
 # with fewer training dates than these the driver is fixed, not learnt; and the dates that weights are the evidence of
 MANY_DATES, EVIDENCE_DATES = 60, 60
@@ -146,17 +143,19 @@ class Weighing:
             SplitError: The training dates are of fewer than two seasons.
         """
         folds = season_folds(training, seasons)
-        labels = [retrieve(fold.training).ssm for fold in folds]
+        found = [retrieve(fold.training) for fold in folds]
         moments, squares = [], [[] for _ in folds]  # type: tuple[list[tuple[float, float]], list[list[Floats]]]
         for make in maps.values():
             driver = make()
             moments.append((float(driver[training].mean()), float(driver[training].std())))
-            for fold, ssm, total in zip(folds, labels, squares, strict=True):
-                fits = fit_pixels(ssm[fold.training], driver[fold.training], seasons[fold.training])
+            for fold, retrieved, total in zip(folds, found, squares, strict=True):
+                fits = fit_pixels(retrieved.labels(fold.training), driver[fold.training], seasons[fold.training])
                 response = fits.pooled(SLOPE_SHARE, Population.of([fits]))
-                error = ssm[fold.held] - response.ssm(driver[fold.held])
+                error = retrieved.labels(fold.held) - response.ssm(driver[fold.held])
                 total.append(np.nansum(error**2, axis=0))
-        counts = [np.isfinite(ssm[fold.held]).sum(axis=0) for fold, ssm in zip(folds, labels, strict=True)]
+        counts = [
+            np.isfinite(retrieved.of(fold.held)).sum(axis=0) for fold, retrieved in zip(folds, found, strict=True)
+        ]
         parts = zip(folds, squares, counts, strict=True)
         errors = {fold.season: SquaredErrors(np.stack(total), count.astype(float)) for fold, total, count in parts}
         centre, scale = np.array(moments).T
@@ -186,9 +185,7 @@ def drive(
     Raises:
         SplitError: The bank is weighed, and the training dates are of fewer than two seasons.
     """
-    dates = int(training.sum())
-    if not weighs_bank(dates):
-        log.info("%d training dates are fewer than %d: the driver is fixed", dates, MANY_DATES)
+    if not weighs_bank(int(training.sum())):
         return Driven(fixed)
     weighing = Weighing.of(retrieve, maps, training, seasons)
     without = {season: weighing.bank(season).driver(maps) for season in weighing.errors}

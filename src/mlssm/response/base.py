@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.grid import Floats
+from mlssm.retrieval.bands import bands
+from mlssm.scratch import scratch
 
 Seasons = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -128,6 +130,21 @@ def fit_pixels(values: Floats, driver: Floats, seasons: Seasons, correlation: fl
     """
     if correlation < 0 or not len(values):
         raise ValueError(f"season correlation {correlation} is negative, or there is no date to fit")
+    shape = values.shape[1:]
+    mean, slope, centre = (scratch(shape, np.float64) for _ in range(3))
+    spread_out = np.broadcast_to(driver, values.shape)
+    total, number = 0.0, 0
+    for rows in bands((shape[0], shape[1]), len(values)):
+        fitted, of_rows, known = _fit_rows(values[:, rows], spread_out[:, rows], seasons, correlation)
+        mean[rows], slope[rows], centre[rows] = fitted
+        total, number = total + of_rows, number + known
+    return PixelFits(mean, slope, centre, total / number if number else float("nan"))
+
+
+def _fit_rows(
+    values: Floats, driver: Floats, seasons: Seasons, correlation: float
+) -> tuple[tuple[Floats, Floats, Floats], float, int]:
+    """Mean, slope and centre of some rows' pixels [rows, w]; the sum of their values, and how many there are."""
     valid = np.isfinite(values)
     count = valid.sum(axis=0)
     x, y = np.where(valid, driver, 0.0), np.where(valid, values, 0.0)
@@ -140,8 +157,7 @@ def fit_pixels(values: Floats, driver: Floats, seasons: Seasons, correlation: fl
     slope = np.full(count.shape, np.nan)
     np.divide(sxy - sx * np.divide(sy, one, out=np.zeros_like(one), where=some), spread, out=slope, where=tells)
     mean = np.divide(sy - np.nan_to_num(slope) * sx, one, out=np.full(count.shape, np.nan), where=some)
-    plain = float(y.sum() / count.sum()) if some.any() else float("nan")
-    return PixelFits(mean, slope, centre, plain)
+    return (mean, slope, centre), float(y.sum()), int(count.sum())
 
 
 def _whitened(valid: Booleans, x: Floats, y: Floats, seasons: Seasons, correlation: float) -> list[Floats]:

@@ -12,11 +12,13 @@ import numpy as np
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Population, Response
 from mlssm.response.correction import corrected
-from mlssm.response.inner import Dates, Extent, Fitted, Inner, Settings, choose, responses, traits_of
+from mlssm.response.fitted import Dates, Extent, Fitted, Settings, responses, traits_of
+from mlssm.response.inner import Inner, choose
 from mlssm.response.leverage import Leverage
 from mlssm.response.memory import Memory, remembered
 from mlssm.response.nowcast import Earlier, Moment
 from mlssm.response.traits import Traits
+from mlssm.scratch import scratch
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +105,10 @@ class ClosedForm:
 
     def forecasts(self, extent: int) -> Floats:
         """Forecasts of an extent at all times, 0..1 [T, h, w]; of training dates out of fold."""
-        found = np.stack([self.extents[extent].forecast(driver) for driver in self.fitted[extent].driver])
+        form, drivers = self.extents[extent], self.fitted[extent].driver
+        found = scratch((len(drivers), *form.response.mean.shape), np.float64)
+        for time, driver in enumerate(drivers):
+            found[time] = form.forecast(driver)
         for season, held in self.inner.held.items():
             found[held[extent].times] = self.inner.forecasts[season][extent]
         return found
@@ -135,7 +140,10 @@ class ClosedForm:
 
     def labels(self, extent: int) -> Floats:
         """Labels to compare `forecasts` with [T, h, w]: those of a training season by references of the others."""
-        found = self.fitted[extent].found.ssm.copy()
+        relative = self.fitted[extent].found.relative
+        found = scratch(relative.shape, np.float64)
+        for time, of_time in enumerate(relative):
+            found[time] = np.clip(of_time, 0, 1)
         for held in self.inner.held.values():
             found[held[extent].times] = held[extent].labels
         return found

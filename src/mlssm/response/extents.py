@@ -1,35 +1,44 @@
 """The extents of a cube as the closed form sees them: labels refitted on any training dates, and drivers at pixels.
 
-An extent is held whole in memory, in float64: 100 dates of a million pixels are 0.8 GB.
+Labels are made band by band, and are files where they are large; what a season or a date needs is held as a whole.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import partial
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
 from mlssm.errors import RunError
 from mlssm.grid import Floats
-from mlssm.response.bank import Bank, drive, weighs_bank
+from mlssm.response.bank import MANY_DATES, Bank, DriverMaps, drive, weighs_bank
 from mlssm.response.base import Booleans, Seasons
-from mlssm.response.driver import Driver, Forcing, bank, index_driver
+from mlssm.response.driver import Driver, Forcing, bank, index_driver, shaped
+from mlssm.response.fitted import Extent
 from mlssm.response.folds import Retrieve, Retrieved
-from mlssm.response.inner import Extent
 from mlssm.response.stations import choose_station
+from mlssm.retrieval.bands import bands
 from mlssm.retrieval.fit import fit_extents, reference_keys
 from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.noise import Speckle
-from mlssm.retrieval.stack import Stack, load_stack
+from mlssm.retrieval.stack import Stack, load_stack, row_bands
+from mlssm.scratch import scratch
 from mlssm.weather.field import WeatherField
 from mlssm.weather.interpolation import inverse_distance_weights
 from mlssm.weather.stations import VARIABLES, Days
+from mlssm.workers import Workers
+
+log = logging.getLogger(__name__)
 
 WHOLE = slice(None)
 LEAST_DATES = 2  # of references
@@ -47,6 +56,7 @@ class Backscatter:
         config: The retrieval's.
         pixels: Of each extent, those whose labels may be known [h, w]: where space is split too. None: all.
         speckle: Of the cube's pixels; None: found for each fit that asks for it.
+        workers: Where bands of rows are fitted; None: here, one after the other.
     """
 
     cube: Cube
@@ -56,6 +66,7 @@ class Backscatter:
     config: RetrievalConfig
     pixels: tuple[Booleans, ...] | None = None
     speckle: Speckle | None = None
+    workers: Workers | None = None
 
     @classmethod
     def of(
@@ -66,23 +77,27 @@ class Backscatter:
         config: RetrievalConfig,
         pixels: tuple[Booleans, ...] | None = None,
         speckle: Speckle | None = None,
+        workers: Workers | None = None,
     ) -> Backscatter:
         """Find the other polarisation, if the cube has one."""
         others = [each for each in cube.manifest.polarisations if each != config.polarisation]
         cross = load_stack(cube, config.of_polarisation(others[0])) if others else None
-        return cls(cube, stack, cross, masks, config, pixels, speckle)
+        return cls(cube, stack, cross, masks, config, pixels, speckle, workers)
 
     def retrievals(self) -> tuple[Retrieve, ...]:
-        """Each extent's labels as a function of the training dates; references of the same dates are fitted once."""
-        fitted: dict[bytes, tuple[ExtentRetrieval, ...]] = {}
+        """Each extent's labels as a function of the training dates; those of the same dates are made once."""
+        found: dict[bytes, tuple[Retrieved, ...]] = {}
 
         def of(number: int) -> Retrieve:
             def retrieve(training: Booleans) -> Retrieved:
                 key = np.packbits(training).tobytes()
-                if key not in fitted:
+                if key not in found:
                     config = self._least_dates(training)
-                    fitted[key] = fit_extents(self.cube, self.stack, config, training, self.masks, self.speckle)
-                return self._retrieved(number, fitted[key][number], training)
+                    fitted = fit_extents(
+                        self.cube, self.stack, config, training, self.masks, self.speckle, self.workers
+                    )
+                    found[key] = tuple(self._retrieved(*each, training) for each in enumerate(fitted))
+                return found[key][number]
 
             return retrieve
 
@@ -96,25 +111,36 @@ class Backscatter:
         return self.config.model_copy(update={"min_dates": least})
 
     def _retrieved(self, number: int, extent: ExtentRetrieval, training: Booleans) -> Retrieved:
-        times, orbits = np.arange(len(training)), self.cube.orbits
-        sigma = self.stack.extents[number].backscatter(times, WHOLE, WHOLE)
-        if self.masks.any_of(number, times):
-            sigma[self.masks.of(number, times, WHOLE, WHOLE)] = np.nan
-        relative, sensitivity = extent.relative(sigma, orbits, WHOLE, WHOLE)
-        if self.pixels is not None:
-            relative[:, ~self.pixels[number]] = np.nan
-        for orbit in np.unique(orbits):
-            sigma[orbits == orbit] = extent.normalised(sigma[orbits == orbit], int(orbit), WHOLE, WHOLE)
-        known = np.where(np.isfinite(relative), sigma, np.nan)[training].astype(float)
-        level, spread = _level_and_spread(known, np.array([extent.key(int(orbit)) for orbit in orbits[training]]))
-        span = _mean(np.where(np.isfinite(relative), sensitivity, np.nan)[training].astype(float))
-        return Retrieved(relative.astype(float), span, level, spread, self._ratio(number, known, training))
+        shape = self.stack.working.extents[number].shape
+        relative = scratch((len(training), *shape), np.float32)
+        maps = [scratch(shape, np.float64) for _ in range(3 if self.cross is None else 4)]
+        for rows in bands(shape, len(training)):
+            relative[:, rows], *of_rows = self._of_rows(number, extent, training, rows)
+            for found, values in zip(maps, of_rows, strict=True):
+                found[rows] = values
+        return Retrieved(relative, *maps)
 
-    def _ratio(self, number: int, sigma: Floats, training: Booleans) -> Floats | None:
-        if self.cross is None:
-            return None
-        cross = self.cross.extents[number].backscatter(np.flatnonzero(training), WHOLE, WHOLE)
-        return _mean(cross - sigma)
+    def _of_rows(
+        self, number: int, extent: ExtentRetrieval, training: Booleans, rows: slice
+    ) -> list[npt.NDArray[np.floating]]:
+        """What `Retrieved` has of some rows: relative, span, level, spread, and where there is a cross ratio that."""
+        times, orbits = np.arange(len(training)), self.cube.orbits
+        sigma = self.stack.extents[number].backscatter(times, rows, WHOLE)
+        if self.masks.any_of(number, times):
+            sigma[self.masks.of(number, times, rows, WHOLE)] = np.nan
+        relative, sensitivity = extent.relative(sigma, orbits, rows, WHOLE)
+        if self.pixels is not None:
+            relative[:, ~self.pixels[number][rows]] = np.nan
+        for orbit in np.unique(orbits):
+            sigma[orbits == orbit] = extent.normalised(sigma[orbits == orbit], int(orbit), rows, WHOLE)
+        known = np.where(np.isfinite(relative), sigma, np.nan)[training].astype(float)
+        keys = np.array([extent.key(int(orbit)) for orbit in orbits[training]])
+        span = _mean(np.where(np.isfinite(relative), sensitivity, np.nan)[training].astype(float))
+        found: list[npt.NDArray[np.floating]] = [relative, span, *_level_and_spread(known, keys)]
+        if self.cross is not None:
+            crossed = self.cross.extents[number].backscatter(np.flatnonzero(training), rows, WHOLE)
+            found.append(_mean(crossed - known))
+        return found
 
 
 def _mean(values: Floats) -> Floats:
@@ -147,11 +173,21 @@ class Drivers:
         self.field = field
         self.forcing = Forcing.of(field.weather, field.station_xy, field.config.neighbours, field.config.power)
         self.fixed = index_driver(self.forcing)
+        self._weights_of: dict[int, Floats] = {}
+        self._many: list[Driver] = []
 
-    @cached_property
+    def on(self, field: WeatherField) -> Drivers:
+        """The same drivers at the pixels of another field of the same record."""
+        found = copy(self)
+        found.field, found._weights_of = field, {}  # the bank is shared
+        return found
+
+    @property
     def many(self) -> list[Driver]:
-        """The bank."""
-        return bank(self.forcing)
+        """The bank, made once for this record."""
+        if not self._many:
+            self._many[:] = bank(self.forcing)
+        return self._many
 
     @property
     def stations(self) -> list[str]:
@@ -192,14 +228,43 @@ class Drivers:
         """
         if weighed is None:
             return self.of_station(station, extent, ends)
-        return weighed.driver({each.name: partial(self.at, each, extent, ends) for each in self.many})
+        return np.stack([weighed.driver(self._bank_on(weighed, extent, position)) for position in self._checked(ends)])
 
-    @cache  # noqa: B019 - lives as long as the drivers, a few for a command
+    def _checked(self, ends: Days) -> npt.NDArray[np.int64]:
+        """Positions of days.
+
+        Raises:
+            ValueError: One lies behind the record.
+        """
+        positions = self.forcing.positions(ends)
+        if len(positions) and positions.max() >= len(self.forcing.days):
+            raise ValueError(f"day {positions.max()} lies behind a record of {len(self.forcing.days)} days")
+        return positions
+
+    def _bank_on(self, weighed: Bank, extent: int, position: np.int64) -> dict[str, DriverMaps]:
+        """The bank's drivers on a day [h, w], by name: the water of all is interpolated at once."""
+        used, shape = [each for each in self.many if each.name in weighed.names], self.field.places[extent].shape
+        stored = np.array([each.stored[position] if position >= 0 else 0 * each.stored[0] for each in used])
+        water = np.ascontiguousarray((self._weights(extent) @ stored.T).T)
+        return {
+            each.name: partial(shaped, values.reshape(shape), each.shape)
+            for each, values in zip(used, water, strict=True)
+        }
+
     def _weights(self, extent: int) -> Floats:
-        """How the stations weigh at an extent's pixels [P, S]; rows sum to 1."""
+        """How the stations weigh at an extent's pixels [P, S], sparse; rows sum to 1."""
+        if extent not in self._weights_of:
+            self._weights_of[extent] = self._weigh(extent)
+        return self._weights_of[extent]
+
+    def _weigh(self, extent: int) -> Floats:
         place, config = self.field.places[extent], self.field.config
-        pixels = np.column_stack([axis.ravel() for axis in np.meshgrid(place.x, place.y)])
-        return inverse_distance_weights(self.field.station_xy, pixels, config.neighbours, config.power)
+        bands = []
+        for rows in row_bands(place.shape[0]):
+            pixels = np.column_stack([axis.ravel() for axis in np.meshgrid(place.x, place.y[rows])])
+            dense = inverse_distance_weights(self.field.station_xy, pixels, config.neighbours, config.power)
+            bands.append(sparse.csr_array(dense))
+        return cast("Floats", sparse.vstack(bands, format="csr"))
 
 
 def closed_form_extents(
@@ -226,8 +291,11 @@ def closed_form_extents(
     ends = source.cube.window_ends if ends is None else ends
     # what lies behind the record has no driver, and is neither trained on nor scored
     ends = np.minimum(ends, drivers.forcing.days[-1])
-    many = many or (drivers.many if weighs_bank(int(training.sum())) else ())
-    retrievals = source.retrievals()
+    dates, retrievals = int(training.sum()), source.retrievals()
+    many = many or (drivers.many if weighs_bank(dates) else ())
+    if not weighs_bank(dates):
+        which = "the extent" if len(retrievals) == 1 else f"all {len(retrievals)} extents"
+        log.info("%d training dates are fewer than %d: the driver of %s is fixed", dates, MANY_DATES, which)
     station = None if many or not training.any() else _station(retrievals, drivers, training, seasons, ends)
     extents = []
     for number, retrieve in enumerate(retrievals):

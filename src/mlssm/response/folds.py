@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from mlssm.errors import SplitError
 from mlssm.grid import Floats
@@ -55,14 +56,14 @@ class Retrieved:
     """An extent's labels and what else its training dates say of its pixels; of all times.
 
     Attributes:
-        relative: (sigma - dry) / (wet - dry), not clipped [T, h, w]; NaN where masked.
+        relative: (sigma - dry) / (wet - dry), not clipped, float32 or float64 [T, h, w]; NaN where masked.
         span: wet - dry, dB, mean over the training dates with a label [h, w].
         level: Mean backscatter of the training dates, dB [h, w].
         spread: Standard deviation of the training dates' backscatter, dB [h, w].
         ratio: Mean of cross- less co-polarised backscatter of the training dates, dB [h, w]; None where there is none.
     """
 
-    relative: Floats
+    relative: npt.NDArray[np.floating]
     span: Floats
     level: Floats
     spread: Floats
@@ -72,6 +73,14 @@ class Retrieved:
     def ssm(self) -> Floats:
         """The labels, 0..1 [T, h, w]."""
         return np.clip(self.relative, 0, 1)
+
+    def labels(self, times: Booleans | npt.NDArray[np.int64]) -> Floats:
+        """The labels of some times, 0..1, float64 [time, h, w]."""
+        return np.clip(self.of(times), 0, 1)
+
+    def of(self, times: Booleans | npt.NDArray[np.int64]) -> Floats:
+        """The same before they are clipped."""
+        return np.asarray(self.relative[times], float)
 
 
 # retrieves labels of all times by references that are fitted on the given training dates [T] alone

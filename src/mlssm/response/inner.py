@@ -3,188 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mlssm.errors import DataError
 from mlssm.grid import Floats
-from mlssm.response.bank import Driven
-from mlssm.response.base import SEASON_CORRELATION, Booleans, PixelFits, Population, Response, Seasons, fit_pixels
-from mlssm.response.correction import PENALTIES, Moments, corrected, ridge
-from mlssm.response.folds import Fold, Retrieve, Retrieved, season_folds
+from mlssm.response.base import Booleans, Seasons
+from mlssm.response.choice import Choice, Squares
+from mlssm.response.correction import Moments, ridge
+from mlssm.response.fitted import Dates, Extent, Fitted, Settings, responses, traits_of
+from mlssm.response.folds import Fold, season_folds
+from mlssm.response.held import Held
 from mlssm.response.nowcast import Earlier, Moment, Persistence
-from mlssm.response.traits import Traits
-from mlssm.weather.stations import Days
 
 log = logging.getLogger(__name__)
-
-OWN_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What may be chosen.
-
-    Attributes:
-        correlation: rho of `mlssm.response.base`.
-        own_shares: Candidates for a pixel's share of its own slope.
-        penalties: Candidates for the correction's penalty; none: no correction.
-        alike: Difference of the driver, in its standard deviations, over which the weight of an earlier image falls to
-            1/e; infinite: its age alone decides.
-    """
-
-    correlation: float = SEASON_CORRELATION
-    own_shares: tuple[float, ...] = OWN_SHARES
-    penalties: tuple[float, ...] = PENALTIES
-    alike: float = 1.0
-
-
-@dataclass(frozen=True)
-class Extent:
-    """An extent that is fitted.
-
-    Attributes:
-        retrieve: Its labels as a function of the training dates.
-        driven: Its driver at each time.
-        pixel_m: Pixel size, metres.
-    """
-
-    retrieve: Retrieve
-    driven: Driven
-    pixel_m: float
-
-
-@dataclass(frozen=True)
-class Dates:
-    """All times: their local days and seasons, each [T]."""
-
-    days: Days
-    seasons: Seasons
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """One extent fitted on some training dates.
-
-    Attributes:
-        extent: The extent.
-        found: Labels by references of these dates.
-        fits: Its pixels' own fits.
-        training: The dates [T].
-        driver: Without the errors of what is held out [T, h, w], or broadcastable to it.
-    """
-
-    extent: Extent
-    found: Retrieved
-    fits: PixelFits
-    training: Booleans
-    driver: Floats
-
-    @classmethod
-    def of(cls, extent: Extent, training: Booleans, held: int | None, seasons: Seasons, correlation: float) -> Fitted:
-        """Retrieve and fit; `held` is the training season that is held out, if one is."""
-        found, driver = extent.retrieve(training), extent.driven.of(held)
-        fits = fit_pixels(found.ssm[training], driver[training], seasons[training], correlation)
-        return cls(extent, found, fits, training, driver)
-
-    @property
-    def scale(self) -> float:
-        """Standard deviation of the driver over the dates, in which wetness is compared; 1 where it does not vary."""
-        return float(self.driver[self.training].std()) or 1.0
-
-
-def responses(fitted: Sequence[Fitted], own_share: float) -> list[Response]:
-    """Pooled responses of all extents."""
-    population = Population.of([each.fits for each in fitted])
-    return [each.fits.pooled(own_share, population) for each in fitted]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a setting scores on held-out seasons.
-
-    Attributes:
-        value: Chosen.
-        errors: Mean squared error of every candidate.
-    """
-
-    value: float
-    errors: dict[float, float]
-
-    @classmethod
-    def least(cls, errors: dict[float, float]) -> Choice:
-        """The candidate with the least error; the first of those alike."""
-        return cls(min(errors, key=lambda value: errors[value]), errors)
-
-
-@dataclass
-class _Squares:
-    """Mean squared error of candidates, summed date by date."""
-
-    total: dict[float, float] = field(default_factory=dict)
-    count: dict[float, int] = field(default_factory=dict)
-
-    def add(self, value: float, error: Floats) -> None:
-        known = error[np.isfinite(error)]
-        self.total[value] = self.total.get(value, 0.0) + float(known @ known)
-        self.count[value] = self.count.get(value, 0) + known.size
-
-    def chosen(self) -> Choice:
-        if not any(self.count.values()):
-            raise DataError(
-                "fewer than two training seasons have labels, and choices by held-out seasons need two: see what masks "
-                "pixels (retrieval.min_sensitivity_db, water_below_db, frozen_below_c), or hold out fewer seasons"
-            )
-        return Choice.least({value: self.total[value] / self.count[value] for value in self.total})
-
-
-@dataclass(frozen=True)
-class Held:
-    """One held-out season of one extent, forecast from the other training seasons.
-
-    Attributes:
-        times: Its dates.
-        labels: By references of the other seasons [date, h, w].
-        base: Forecast [date, h, w].
-        response: Of the other seasons.
-        traits: Of the other seasons; None without a correction.
-        fitted: The extent, fitted on the other seasons.
-    """
-
-    times: Seasons
-    labels: Floats
-    base: Floats
-    response: Response
-    traits: Traits | None
-    fitted: Fitted
-
-    @classmethod
-    def of(cls, fold: Fold, fitted: Fitted, response: Response, traits: Traits | None) -> Held:
-        """Forecast the held-out season."""
-        labels = fitted.found.ssm[fold.held]
-        base = np.broadcast_to(response.ssm(fitted.driver[fold.held]), labels.shape)
-        return cls(np.flatnonzero(fold.held), labels, base, response, traits, fitted)
-
-    def _features(self) -> Iterator[Floats]:
-        """The correction's features, date by date [feature, h, w]: they are too many to keep."""
-        if self.traits is not None:
-            yield from (self.traits.features(driver) for driver in self.fitted.driver[self.times])
-
-    @cached_property
-    def moments(self) -> Moments:
-        """Of the correction's regression."""
-        residual = self.labels - self.base
-        return Moments.total([Moments.of(*pair) for pair in zip(self._features(), residual, strict=True)])
-
-    def forecast(self, weights: Floats) -> Floats:
-        """Base and correction [date, h, w]; without weights the base."""
-        if self.traits is None:
-            return self.base
-        pairs = zip(self.base, self._features(), strict=True)
-        return np.stack([corrected(base, features, weights) for base, features in pairs])
 
 
 @dataclass(frozen=True)
@@ -250,11 +83,11 @@ def _fit_folds(
 
 
 def _own_share(folds: Sequence[Fold], fitted: dict[int, list[Fitted]], candidates: Sequence[float]) -> Choice:
-    squares = _Squares()
+    squares = Squares()
     for fold in folds:
         for share in candidates:
             for each, response in zip(fitted[fold.season], responses(fitted[fold.season], share), strict=True):
-                squares.add(share, each.found.ssm[fold.held] - response.ssm(each.driver[fold.held]))
+                squares.add(share, each.found.labels(fold.held) - response.ssm(each.driver[fold.held]))
     return squares.chosen()
 
 
@@ -264,11 +97,6 @@ def _hold(fold: Fold, fitted: list[Fitted], dates: Dates, own_share: float, sett
         traits = traits_of(each, response, dates.seasons) if settings.penalties else None
         held.append(Held.of(fold, each, response, traits))
     return held
-
-
-def traits_of(fitted: Fitted, response: Response, seasons: Seasons) -> Traits:
-    """Traits from the dates that an extent is fitted on."""
-    return Traits.of(fitted.found, response, fitted.driver, fitted.training, seasons, fitted.extent.pixel_m)
 
 
 def _moments(held: dict[int, list[Held]], without: int | None) -> Moments:

@@ -38,7 +38,7 @@ def remembered(found: Retrieved, response: Response, training: Booleans) -> Floa
         response: Fitted on the training dates.
         training: Which times are training dates [T].
     """
-    labels = found.ssm[training]
+    labels = found.labels(training)
     known = np.isfinite(labels)
     count = known.sum(axis=0)
     some = count > 0

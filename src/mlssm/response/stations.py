@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from mlssm.grid import Floats
 from mlssm.response.bank import Driven
 from mlssm.response.base import Booleans, Seasons
+from mlssm.response.fitted import Extent, Settings
 from mlssm.response.folds import Retrieve
-from mlssm.response.inner import Extent, Settings, choose_own_share
+from mlssm.response.inner import choose_own_share
 
 log = logging.getLogger(__name__)
 MOST_STATIONS = 8  # that are tried one by one

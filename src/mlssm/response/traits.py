@@ -46,7 +46,7 @@ class Traits:
             seasons: Of each time [T].
             pixel_m: Pixel size, metres.
         """
-        values, of_training = found.relative[training], driver[training]
+        values, of_training = found.of(training), driver[training]
         fits = fit_pixels(values, of_training, seasons[training])
         relative = fits.pooled(1.0, Population.of([fits]))
         left = values - relative.linear(of_training)

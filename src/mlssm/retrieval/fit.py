@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -16,24 +16,28 @@ import numpy.typing as npt
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError, SplitError
+from mlssm.grid import Window
+from mlssm.retrieval.averaged import averaged
+from mlssm.retrieval.bands import bands
 from mlssm.retrieval.fit_extent import Fitting, fit_extent
 from mlssm.retrieval.geometry import LOOKS_TO, layover_or_shadow
 from mlssm.retrieval.label_error import LabelError, fit_label_error
 from mlssm.retrieval.labels import ExtentRetrieval, Labels, reliability
 from mlssm.retrieval.looks import cube_speckle
 from mlssm.retrieval.masks import DateMasks
-from mlssm.retrieval.multilook import block_mean
 from mlssm.retrieval.noise import Speckle, speckle_variance_db
 from mlssm.retrieval.pixel_masks import LeastSpan
 from mlssm.retrieval.reasons import Flags
 from mlssm.retrieval.sample import Source, draw_sample
-from mlssm.retrieval.stack import Stack, load_stack, whole_blocks
+from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.retrieval.working_grid import WorkingGrid
+from mlssm.workers import Workers
 
 log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.floating[Any]]
 Booleans = npt.NDArray[np.bool_]
+LEAST_SHARE = 0.01  # of a block's pixels, that its incidence angle and elevation are taken from
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,14 @@ class Retrieval:
     extents: tuple[ExtentRetrieval, ...]
     masks: DateMasks
     error: LabelError
+
+    def ssm(self, extent: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> npt.NDArray[np.float32]:
+        """SSM alone, as `labels` has it."""
+        backscatter = self.stack.extents[extent].backscatter(times, rows, cols)
+        found, _ = self.extents[extent].retrieve(backscatter, self.orbits[times], rows, cols)
+        if self.masks.any_of(extent, times):
+            found[self.masks.of(extent, times, rows, cols)] = np.nan
+        return np.asarray(found, np.float32)
 
     def labels(self, extent: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> Labels:
         """SSM and its standard error, [time, rows, columns] counted from the extent's corner, NaN where masked."""
@@ -83,7 +95,8 @@ class Retrieval:
         for extent in self.extents:
             for orbit, references in sorted(extent.references.items()):
                 found.update(f"{orbit} {references.mean.shape}".encode())
-                found.update(np.stack([references.dry, references.wet]).astype("<f8").tobytes())
+                for part in (references.dry, references.wet):
+                    found.update(part.astype("<f8").tobytes())
                 found.update(np.packbits(extent.usable[orbit]).tobytes())
             if extent.slope is not None:
                 found.update(extent.slope.astype("<f8").tobytes())
@@ -91,7 +104,12 @@ class Retrieval:
 
 
 def fit_retrieval(
-    cube: Cube, stack: Stack, config: RetrievalConfig, training: npt.NDArray[np.bool_], masks: DateMasks
+    cube: Cube,
+    stack: Stack,
+    config: RetrievalConfig,
+    training: npt.NDArray[np.bool_],
+    masks: DateMasks,
+    workers: Workers | None = None,
 ) -> Retrieval:
     """Fit references (and angle slopes) on training dates, and learn how far the labels are off.
 
@@ -101,6 +119,7 @@ def fit_retrieval(
         config: Percentiles, masks and how angles are treated.
         training: Which times are training dates, [time].
         masks: Frozen and snowy pixels, which are neither fitted on nor labelled.
+        workers: Where bands of an extent are fitted; None: here, one after the other.
 
     Raises:
         ConfigError: An angle slope is wanted with references per orbit.
@@ -108,7 +127,7 @@ def fit_retrieval(
         SplitError: Fewer training dates than references need.
     """
     speckle = known_speckle(cube, config, training)
-    extents = fit_extents(cube, stack, config, training, masks, speckle)
+    extents = fit_extents(cube, stack, config, training, masks, speckle, workers)
     sample = draw_sample(Source(cube, stack, extents, masks, speckle, config, training))
     error = fit_label_error(sample, training)
     return Retrieval(stack, cube.orbits, speckle, extents, masks, error)
@@ -131,6 +150,7 @@ def fit_extents(
     training: npt.NDArray[np.bool_],
     masks: DateMasks,
     speckle: Speckle | None = None,
+    workers: Workers | None = None,
 ) -> tuple[ExtentRetrieval, ...]:
     """Fit references (and angle slopes) alone, which takes a moment: labels of other training dates come from it.
 
@@ -151,9 +171,8 @@ def fit_extents(
         angle = _angles(cube, stack.working, number) if angled else {}
         hidden = _hidden(cube, stack.working, number, angle) if config.layover_shadow else {}
         slanted = angle if config.incidence_slope else {}
-        extents.append(
-            fit_extent(extent, number, fitting, slanted, hidden, None if cross is None else cross.extents[number])
-        )
+        crossed = None if cross is None else cross.extents[number]
+        extents.append(fit_extent(extent, number, fitting, slanted, hidden, crossed, workers))
     return tuple(extents)
 
 
@@ -210,27 +229,31 @@ def _cross(cube: Cube, config: RetrievalConfig) -> Stack | None:
 
 
 def _angles(cube: Cube, working: WorkingGrid, number: int) -> dict[int, Floats]:
-    found: dict[int, Floats] = {}
-    extent, blocks = cube.extents[number], working.extents[number].refine(working.factor)
-    for orbit in np.unique(cube.orbits):
-        angle = cube.incidence(int(orbit), extent)
+    def of(orbit: int, part: Window) -> Floats:
+        angle = cube.incidence(orbit, part)
         if angle is None:
             raise DataError(
                 f"retrieval.incidence_slope=true needs the incidence angle of orbit {orbit}, which the area lacks; "
                 "add its static layer or set it false (retrieval.layover_shadow too)"
             )
-        found[int(orbit)] = block_mean(whole_blocks(angle, extent, blocks), working.factor, 0.01)[0]
-    return found
+        return angle
+
+    place = cube.extents[number], working.extents[number], working.factor, LEAST_SHARE
+    return {int(orbit): averaged(partial(of, int(orbit)), *place) for orbit in np.unique(cube.orbits)}
 
 
 def _hidden(cube: Cube, working: WorkingGrid, number: int, angle: Mapping[int, Floats]) -> dict[int, Booleans]:
     """Layover and shadow by orbit, [height, width]."""
     if "elevation" not in cube.manifest.features:
         raise DataError("retrieval.layover_shadow=true needs elevation, which the area lacks; set it false")
-    extent, blocks = cube.extents[number], working.extents[number].refine(working.factor)
-    heights = block_mean(whole_blocks(cube.static("elevation", extent), extent, blocks), working.factor, 0.01)[0]
-    found = {}
+    place = cube.extents[number], working.extents[number], working.factor, LEAST_SHARE
+    heights, found = averaged(partial(cube.static, "elevation"), *place), {}
     for orbit, degrees in angle.items():
-        early = bool(cube.morning[cube.orbits == orbit].mean() >= 0.5)
-        found[orbit] = layover_or_shadow(heights, degrees, working.grid.pixel, LOOKS_TO[early])
+        looks_to = LOOKS_TO[bool(cube.morning[cube.orbits == orbit].mean() >= 0.5)]
+        found[orbit] = np.zeros(heights.shape, bool)
+        for rows in bands(working.extents[number].shape):  # a row more on either side, for the slope
+            first, last = max(rows.start - 1, 0), min(rows.stop + 1, len(heights))
+            parts = heights[first:last], degrees[first:last]
+            hidden = layover_or_shadow(*parts, working.grid.pixel, looks_to)
+            found[orbit][rows] = hidden[rows.start - first :][: rows.stop - rows.start]
     return found

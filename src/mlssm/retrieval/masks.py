@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import ImagesConfig
+from mlssm.retrieval.bands import bands
 from mlssm.retrieval.reasons import Flags, Reason, mark
-from mlssm.retrieval.stack import Places, row_bands
+from mlssm.retrieval.stack import Places
+from mlssm.scratch import scratch
 from mlssm.weather.field import MIN_TEMPERATURE, SNOW, TEMPERATURE, WeatherField
 from mlssm.weather.stations import VARIABLES, Floats
 from mlssm.weather.windows import antecedent
@@ -33,6 +35,8 @@ Booleans = npt.NDArray[np.bool_]
 RAIN = VARIABLES.index("precipitation")
 SNOW_DAYS = 7
 """Snow outlives a warm day: its cold is a mean of so many days."""
+WEIGHED_AT_ONCE = 64
+"""Values that a pixel takes while it is interpolated: so few at once that their weights are kept for all dates."""
 SNOW_BELOW_C = 2.0
 """Precipitation falls as snow about as often as as rain here (Jennings et al. 2018: 1.0 degC on the mean, up to 4)."""
 
@@ -60,13 +64,19 @@ class DateMasks:
             found.update(str(place).encode() + np.packbits(mask != 0).tobytes())
         return found.hexdigest()
 
+    def cropped(self, extent: int, rows: slice) -> DateMasks:
+        """Those of some rows of an extent, as extent 0."""
+        start, stop, _ = rows.indices(self.shapes[extent][0])
+        here = {(0, time): mask[rows] for (number, time), mask in self.masked.items() if number == extent}
+        return DateMasks(here, ((stop - start, self.shapes[extent][1]),))
+
     def of(self, extent: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Booleans:
         """The mask, [time, rows, columns], or [time, ...] of single pixels."""
         return np.asarray(self.reasons(extent, times, rows, cols) != 0)
 
     def reasons(self, extent: int, times: npt.NDArray[np.int64], rows: Places, cols: Places) -> Flags:
         """Why they are masked, as `of`: flags of `Reason`, uint16."""
-        clear = np.zeros(self.shapes[extent], np.uint16)
+        clear = np.broadcast_to(np.uint16(0), self.shapes[extent])
         return np.stack(
             [np.asarray(self.masked.get((extent, int(time)), clear)[rows, cols], np.uint16) for time in times]
         )
@@ -116,32 +126,64 @@ def frozen_or_snowy(
     unknown = int(np.isnan(values[:, 0, :, TEMPERATURE]).all(axis=1).sum())
     if unknown:
         log.warning("%d acquisitions have no air temperature: frost cannot be masked there", unknown)
-    masked = {}
-    for time, weather in enumerate(map(Weather, values, recent)):
-        for extent in range(len(field.places)):
-            mask = _mask(field, weather, extent, config)
-            if mask.any():
-                masked[extent, time] = mask
+    decisive = [Weather(*each) for each in zip(values, recent, strict=True)]
+    masked: dict[tuple[int, int], Flags] = {}
+    for extent in range(len(field.places)):
+        masked |= {(extent, time): mask for time, mask in _masks(field, decisive, extent, config).items()}
     return DateMasks(masked, tuple(place.shape for place in field.places))
 
 
-def _mask(field: WeatherField, weather: Weather, extent: int, config: ImagesConfig) -> Flags:
-    snowy = bool(weather.snowy(config.snow_above_mm).any())
-    rainy = bool((weather.day[0, :, RAIN] > (config.wet_canopy_above_mm or np.inf)).any())
-    if not snowy and not rainy and field.coldest(weather.day[0], extent) >= config.frozen_below_c:
-        return np.zeros(field.places[extent].shape, np.uint16)
-    # float32 is not to part a station from itself
-    limit = weather.snow_limit(config.snow_above_mm) + 1e-3
-    bands = []
-    for rows in row_bands(field.places[extent].shape[0]):
+def _masks(field: WeatherField, times: Sequence[Weather], extent: int, config: ImagesConfig) -> dict[int, Flags]:
+    """Of each time with a masked pixel, [height, width]; band by band, as a band's weights are the same for all."""
+    shape, judged = field.places[extent].shape, [_Judged(weather, config) for weather in times]
+    doubtful = [time for time, each in enumerate(judged) if each.may_mask(field, extent)]
+    found = dict(zip(doubtful, scratch((len(doubtful), *shape), np.uint16), strict=True))
+    for rows in bands(shape, WEIGHED_AT_ONCE):
+        for time in doubtful:
+            found[time][rows] = judged[time].of(field, extent, rows)
+    return {time: _plain(mask) for time, mask in found.items() if mask.any()}
+
+
+def _plain(mask: Flags) -> Flags:
+    """The mask; one that is the same everywhere without its memory."""
+    return np.broadcast_to(mask[0, 0].copy(), mask.shape) if (mask == mask[0, 0]).all() else mask
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The weather of an acquisition under a configuration."""
+
+    weather: Weather
+    config: ImagesConfig
+
+    @property
+    def snowy(self) -> bool:
+        return bool(self.weather.snowy(self.config.snow_above_mm).any())
+
+    @property
+    def rainy(self) -> bool:
+        return bool((self.weather.day[0, :, RAIN] > self.rain_above).any())
+
+    @property
+    def rain_above(self) -> float:
+        return self.config.wet_canopy_above_mm or np.inf
+
+    def may_mask(self, field: WeatherField, extent: int) -> bool:
+        """Whether a pixel of an extent could be masked."""
+        return self.snowy or self.rainy or field.coldest(self.weather.day[0], extent) < self.config.frozen_below_c
+
+    def of(self, field: WeatherField, extent: int, rows: slice) -> Flags:
+        """Why pixels of some rows are masked."""
+        weather, config = self.weather, self.config
         temperature, snow = field.at_pixels(weather.day, extent, rows, slice(None), ("temperature", "snow_depth"))[0]
         mask = np.where(temperature < config.frozen_below_c, Reason.FROZEN, 0).astype(np.uint16)
-        if snowy:
+        if self.snowy:
             (recent,) = field.at_pixels(weather.recent, extent, rows, slice(None), ("temperature",))[0]
+            # float32 is not to part a station from itself
+            limit = weather.snow_limit(config.snow_above_mm) + 1e-3
             # where no temperature is known, the depth decides alone
             mark(mask, (snow > config.snow_above_mm) & ~(recent > limit), Reason.SNOW)
-        if rainy:
+        if self.rainy:
             (rain,) = field.at_pixels(weather.day, extent, rows, slice(None), ("precipitation",))[0]
-            mark(mask, rain > (config.wet_canopy_above_mm or np.inf), Reason.WET_CANOPY)
-        bands.append(mask)
-    return np.concatenate(bands)
+            mark(mask, rain > self.rain_above, Reason.WET_CANOPY)
+        return mask

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from mlssm.retrieval.bands import bands
+from mlssm.scratch import scratch
 
 Floats = npt.NDArray[np.floating[Any]]
 REFERENCE_ANGLE = 40.0
@@ -27,12 +31,6 @@ class References:
     wet: Floats
     mean: Floats
 
-    @classmethod
-    def stacked(cls, bands: Sequence[References]) -> References:
-        """Put bands of rows below one another."""
-        parts = [(band.dry, band.wet, band.mean) for band in bands]
-        return cls(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
     @property
     def sensitivity(self) -> Floats:
         """Wet - dry, dB, [height, width]."""
@@ -50,12 +48,17 @@ def fit_references(backscatter: Floats, dry_percentile: float, wet_percentile: f
         wet_percentile: Of the backscatter, 50..100.
         min_dates: Pixels with fewer dates get NaN.
     """
-    ordered = np.sort(backscatter.astype(float), axis=0)  # NaN goes to the end
-    count = np.isfinite(ordered).sum(axis=0)
-    dry, wet = (_quantile(ordered, count, percent) for percent in (dry_percentile, wet_percentile))
-    mean = mean_of_dates(ordered)
+    shape = backscatter.shape[1:]
+    # a pixel's dates beside each other: sorted as float32 that takes a third of the time, and picks the same values
+    ordered = np.array(backscatter.reshape(len(backscatter), -1).T, order="C")
+    ordered.sort(axis=1)  # NaN goes to the end
+    count = np.isfinite(ordered).sum(axis=1)
+    total = np.nansum(ordered, axis=1, dtype=float)
+    mean = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
     enough = count >= min_dates
-    return References(np.where(enough, dry, np.nan), np.where(enough, wet, np.nan), mean)
+    percents = dry_percentile, wet_percentile
+    dry, wet = (np.where(enough, _quantile(ordered, count, percent), np.nan) for percent in percents)
+    return References(*(each.reshape(shape) for each in (dry, wet, mean)))
 
 
 def mean_of_dates(backscatter: Floats) -> Floats:
@@ -66,11 +69,12 @@ def mean_of_dates(backscatter: Floats) -> Floats:
 
 
 def _quantile(ordered: Floats, count: npt.NDArray[np.int_], percent: float) -> Floats:
+    """Of each pixel, whose dates are sorted [pixel, date]; [pixel]."""
     last = np.maximum(count - 1, 0)
     position = percent / 100 * last
     lower = np.floor(position).astype(np.int64)
     upper, weight = np.minimum(lower + 1, last), position - lower
-    low, high = (np.take_along_axis(ordered, index[None], axis=0)[0] for index in (lower, upper))
+    low, high = (np.take_along_axis(ordered, index[:, None], axis=1)[:, 0].astype(float) for index in (lower, upper))
     return np.asarray(low * (1 - weight) + high * weight)
 
 
@@ -86,11 +90,6 @@ class AngleSlope:
     value: Floats
     error: Floats
 
-    @classmethod
-    def stacked(cls, bands: Sequence[AngleSlope]) -> AngleSlope:
-        """Put bands of rows below one another."""
-        return cls(np.concatenate([band.value for band in bands]), np.concatenate([band.error for band in bands]))
-
     def pooled(self) -> AngleSlope:
         """Each pixel's slope drawn towards the extent's, the more so the less sure it is of its own.
 
@@ -98,20 +97,40 @@ class AngleSlope:
         their errors (DerSimonian & Laird 1986, doi:10.1016/0197-2456(86)90046-2). A pixel without a slope of its own
         has the extent's. Nothing changes where no pixel has one.
         """
-        known = np.isfinite(self.value) & np.isfinite(self.error) & (self.error > 0)
-        if not known.any():
+        parts = bands((len(self.value), self.value.shape[1]))
+
+        def total(of: Callable[[Floats, Floats], Floats]) -> float:
+            """Over the pixels whose slope is known, by their slopes and the precisions of these."""
+            return math.fsum(float(of(value, error**-2.0).sum()) for _, value, error in map(self._known, parts))
+
+        weights = total(lambda _, precision: precision)
+        if not weights:
             return self
-        value, precision = self.value[known], self.error[known] ** -2.0
-        mean = float((precision * value).sum() / precision.sum())
-        scale = precision.sum() - (precision**2).sum() / precision.sum()
-        excess = float((precision * (value - mean) ** 2).sum()) - (known.sum() - 1)
+        mean = total(lambda value, precision: precision * value) / weights
+        scale = weights - total(lambda _, precision: precision**2) / weights
+        count = total(lambda value, _: np.ones(value.shape))
+        excess = total(lambda value, precision: precision * (value - mean) ** 2) - (count - 1)
         between = max(excess / scale, 0.0) if scale > 0 else 0.0
-        weight = 1 / (self.error[known] ** 2 + between)
-        mean = float((weight * value).sum() / weight.sum())
-        own = between * weight
-        pooled, error = np.full(self.value.shape, mean), np.full(self.value.shape, np.sqrt(between))
-        pooled[known], error[known] = own * value + (1 - own) * mean, np.sqrt(own) * self.error[known]
-        return AngleSlope(pooled, error)
+        weights = total(lambda _, precision: 1 / (1 / precision + between))
+        mean = total(lambda value, precision: value / (1 / precision + between)) / weights
+        return self._drawn(mean, between, parts)
+
+    def _known(self, rows: slice) -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
+        """Which pixels of some rows have a slope and its error; these."""
+        value, error = self.value[rows], self.error[rows]
+        known = np.isfinite(value) & np.isfinite(error) & (error > 0)
+        return known, value[known].astype(float), error[known].astype(float)
+
+    def _drawn(self, mean: float, between: float, parts: Sequence[slice]) -> AngleSlope:
+        """Slopes drawn to a mean around which they have a variance; in float32, which is far below their errors."""
+        pooled = AngleSlope(*(scratch(self.value.shape, np.float32) for _ in range(2)))
+        for rows in parts:
+            known, value, error = self._known(rows)
+            own = between / (error**2 + between)
+            of_value, of_error = pooled.value[rows], pooled.error[rows]
+            of_value[...], of_error[...] = mean, np.sqrt(between)
+            of_value[known], of_error[known] = own * value + (1 - own) * mean, np.sqrt(own) * error
+        return pooled
 
 
 def fit_angle_slope(backscatter: Floats, angle: Floats, min_dates: int) -> AngleSlope:

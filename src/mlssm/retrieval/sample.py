@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
+from mlssm.grid import Window
+from mlssm.retrieval.bands import bands
 from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.multilook import block_mean, moving_mean
 from mlssm.retrieval.noise import Speckle
-from mlssm.retrieval.stack import Stack, whole_blocks
+from mlssm.retrieval.stack import Stack
 
 Floats = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.int64]
@@ -68,13 +70,22 @@ def draw_sample(source: Source) -> Sample:
     """Draw at most `PIXELS` pixels, evenly from those of all extents that have a label on some date."""
     responsive = [np.logical_or.reduce([*extent.usable.values()]) for extent in source.extents]
     share = min(1.0, PIXELS / max(1, sum(int(usable.sum()) for usable in responsive)))
-    parts = []
-    for number, usable in enumerate(responsive):
-        rows, cols = np.nonzero(usable)
-        taken = np.linspace(0, len(rows) - 1, int(share * len(rows))).astype(np.int64)
-        parts.append(_of_extent(source, number, rows[taken], cols[taken]))
+    parts = [_of_extent(source, number, *_spread_over(usable, share)) for number, usable in enumerate(responsive)]
     relative, sensitivity, looks = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
     return Sample(relative, sensitivity, looks, source.stack.squared_weights)
+
+
+def _spread_over(usable: npt.NDArray[np.bool_], share: float) -> tuple[Indices, Indices]:
+    """Rows and columns of a share of the usable pixels, counted row by row and taken evenly."""
+    ends = usable.sum(axis=1).cumsum()
+    count = int(ends[-1])
+    taken = np.linspace(0, count - 1, int(share * count)).astype(np.int64)
+    rows = np.searchsorted(ends, taken, side="right").astype(np.int64)
+    cols = np.empty_like(taken)
+    for row in np.unique(rows).tolist():
+        here, known = rows == row, np.flatnonzero(usable[row])
+        cols[here] = known[taken[here] - (ends[row] - len(known))]
+    return rows, cols
 
 
 def _of_extent(source: Source, number: int, rows: Indices, cols: Indices) -> tuple[Floats, Floats, Floats]:
@@ -86,31 +97,65 @@ def _of_extent(source: Source, number: int, rows: Indices, cols: Indices) -> tup
     relative, sensitivity = extent.relative(sigma, source.cube.orbits, rows, cols)
     window = source.stack.working.window_pixels
     looks = source.speckle.sample_looks(window, stack.count[:, rows, cols])
-    even = looks if window == 1 else looks / _unevenness(source, number)[rows, cols]
+    even = looks if window == 1 else looks / _unevenness(source, number, rows, cols)
     return relative, sensitivity, even.astype(np.float32)
 
 
-def _unevenness(source: Source, number: int) -> Floats:
+def _unevenness(source: Source, number: int, rows: Indices, cols: Indices) -> Floats:
     """How many fewer looks a window has as its pixels are not equally bright: mean(power^2) / mean(power)^2.
 
     The mean of independent samples of L looks with weights w has L (sum w)^2 / sum w^2 looks. The power is the mean of
     some training dates; what is left of its speckle adds 1 / (L dates) to the mean square, and is taken off.
+
+    Args:
+        source: The images.
+        number: Which extent.
+        rows: Of single pixels.
+        cols: Of the same ones.
+
+    Returns:
+        Of these pixels, [pixel].
     """
-    working, config = source.stack.working, source.config
-    extent, window = source.cube.extents[number], working.extents[number].refine(working.factor)
     known = np.flatnonzero(source.training)
-    taken = known[np.linspace(0, len(known) - 1, min(DATES, len(known))).astype(np.int64)]
-    images = (source.cube.backscatter(int(time), config.polarisation, extent) for time in taken)
-    power, count = np.zeros(extent.shape), np.zeros(extent.shape)
-    for image in images:
-        power += np.nan_to_num(10 ** (image.astype(float) / 10))
-        count += np.isfinite(image)
-    mean = np.divide(power, count, out=np.full(extent.shape, np.nan), where=count > 0)
+    times = known[np.linspace(0, len(known) - 1, min(DATES, len(known))).astype(np.int64)]
+    found = np.ones(len(rows))
+    working = source.stack.working
+    for part in bands(working.extents[number].shape, working.factor**2):
+        here = (rows >= part.start) & (rows < part.stop)
+        if here.any():
+            found[here] = _uneven_rows(source, number, part, times)[rows[here] - part.start, cols[here]]
+    return found
+
+
+def _uneven_rows(source: Source, number: int, rows: slice, times: Indices) -> Floats:
+    """That of some rows of an extent, [rows, width]."""
+    working, config = source.stack.working, source.config
+    pixels, window = working.window_pixels, working.extents[number]
+    beyond = 0 if config.multilook == "block" else pixels  # rows that a moving window reaches into
+    first, last = max(rows.start - beyond, 0), min(rows.stop + beyond, window.height)
+    around = Window(window.row + first, window.col, last - first, window.width).refine(working.factor)
+    mean, count = _brightness(source, source.cube.extents[number], around, times)
     squared = mean**2 / (1 + 1 / (source.speckle.looks * np.maximum(count, 1)))
     average = block_mean if config.multilook == "block" else moving_mean
-    pixels = working.window_pixels
-    first, second = (
-        average(whole_blocks(each.astype(np.float32), extent, window), pixels, config.min_valid_fraction)[0]
+    one, other = (
+        average(each.astype(np.float32), pixels, config.min_valid_fraction)[0][rows.start - first :][
+            : rows.stop - rows.start
+        ]
         for each in (mean, squared)
     )
-    return np.asarray(np.nan_to_num(np.maximum(second / first**2, 1), nan=1.0))
+    return np.asarray(np.nan_to_num(np.maximum(other / one**2, 1), nan=1.0))
+
+
+def _brightness(source: Source, extent: Window, part: Window, times: Indices) -> tuple[Floats, Floats]:
+    """Mean power of some dates and how many of them a pixel has; NaN and 0 beyond the extent."""
+    inside = part.intersection(extent)
+    power, count = np.zeros(inside.shape), np.zeros(inside.shape)
+    for time in times.tolist():
+        image = source.cube.backscatter(time, source.config.polarisation, inside)
+        power += np.nan_to_num(10 ** (image.astype(float) / 10))
+        count += np.isfinite(image)
+    mean, known = np.full(part.shape, np.nan), np.zeros(part.shape)
+    here = inside.within(part).slices
+    np.divide(power, count, out=mean[here], where=count > 0)
+    known[here] = count
+    return mean, known

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -65,6 +65,11 @@ class ExtentStack:
         if self.offset is not None:
             sigma -= self.offset[times].reshape(-1, *(1,) * (sigma.ndim - 1))
         return np.asarray(sigma, np.float32)
+
+    def part(self, rows: slice, cols: slice) -> ExtentStack:
+        """The same of a part of its pixels; nothing is read."""
+        others = tuple((weight, packed[:, rows, cols]) for weight, packed in self.others)
+        return replace(self, packed=self.packed[:, rows, cols], count=self.count[:, rows, cols], others=others)
 
     def leading(self, times: npt.NDArray[np.int64] | slice, rows: Places, cols: Places) -> Array:
         """The polarisation that weighs most, alone; as `backscatter`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -95,24 +95,27 @@ def resample(sums: Tensor, resampling: Resampling) -> Replicates:
     Returns:
         The sums of each draw; none where there are no pixels, or of one date. On one block dates alone are drawn.
     """
-    date, block = (sums[..., 0].sum(-1) > 0).nonzero(as_tuple=True)
-    cells = sums[date, block].flatten(1)
-    date, block = (torch.unique(index, return_inverse=True)[1] for index in (date, block))
-    dates, blocks = (int(index.max()) + 1 if len(index) else 0 for index in (date, block))
-    reason = "no labelled pixels" if not dates else "one date" if dates == 1 else ONE_BLOCK if blocks == 1 else ""
-    if dates < 2:
-        return Replicates(sums.new_zeros(0, *sums.shape[-2:]), resampling.level, reason)
-    found = [weights @ cells for weights in _weights(date, block, resampling)]
-    return Replicates(torch.cat(found).reshape(-1, *sums.shape[-2:]), resampling.level, reason)
+    return resample_all({"": sums}, resampling)[""]
 
 
 def resample_all(sums: Mapping[str, Tensor], resampling: Resampling) -> dict[str, Replicates]:
-    """The same draws of several models that were scored on the same pixels; see `resample`."""
+    """The same draws of several models that were scored on the same pixels; see `resample`.
+
+    Some cells at a time: their sums may lie in files, and all of them would be large.
+    """
     if not sums:
         return {}
-    drawn = resample(torch.cat(list(sums.values()), dim=-2), resampling)
-    parts = drawn.sums.chunk(len(sums), dim=-2)
-    return {model: replace(drawn, sums=part) for model, part in zip(sums, parts, strict=True)}
+    first = next(iter(sums.values()))
+    date, block = (first[..., 0].sum(-1) > 0).nonzero(as_tuple=True)
+    of_date, of_block = (torch.unique(index, return_inverse=True)[1] for index in (date, block))
+    dates, blocks = (int(index.max()) + 1 if len(index) else 0 for index in (of_date, of_block))
+    reason = "no labelled pixels" if not dates else "one date" if dates == 1 else ONE_BLOCK if blocks == 1 else ""
+    draws, shape = resampling.draws if dates > 1 else 0, first.shape[-2:]
+    found = {model: first.new_zeros(draws, shape.numel()) for model in sums}
+    for some, weights in _weights(of_date, of_block, resampling) if draws else ():
+        for model, table in sums.items():
+            found[model] += weights @ table[date[some], block[some]].flatten(1)
+    return {model: Replicates(table.reshape(-1, *shape), resampling.level, reason) for model, table in found.items()}
 
 
 def intervals(replicates: Replicates, distribution: Distribution = "natural") -> Intervals:
@@ -144,6 +147,13 @@ def skill(a: Replicates, b: Replicates, distribution: Distribution = "natural") 
     return _interval(torch.where(other > 0, 1 - (one / other) ** 2, torch.nan), a.level)
 
 
+def unbiased_rmse(replicates: Replicates) -> Interval:
+    """Percentile interval of sqrt(RMSE^2 - bias^2), the standard deviation of the difference, in the scores' units."""
+    found = score_values(replicates.sums, "natural")
+    rmse, bias = (found[:, SCORES.index(name)] for name in ("rmse", "bias"))
+    return _interval((rmse**2 - bias**2).clamp(min=0).sqrt(), replicates.level)
+
+
 def differs(interval: Interval) -> bool:
     """Whether a difference is shown: 0 lies outside its interval, and the interval is defined."""
     return interval.low > 0 or interval.high < 0
@@ -157,14 +167,14 @@ def _check_paired(a: Replicates, b: Replicates) -> None:
         )
 
 
-def _weights(date: Tensor, block: Tensor, resampling: Resampling) -> Iterator[Tensor]:
-    """How often each cell is drawn, float64 [some draws, cells]; all of them one after the other."""
+def _weights(date: Tensor, block: Tensor, resampling: Resampling) -> Iterator[tuple[slice, Tensor]]:
+    """How often each of some cells is drawn, float64 [draws, cells]; all of them one after the other."""
     generator = np.random.default_rng(resampling.seed)
     of_date, of_block = (_counts(generator, index, resampling.draws) for index in (date, block))
-    step = max(1, CHUNK // len(date))
-    for start in range(0, resampling.draws, step):
+    step = max(1, CHUNK // resampling.draws)
+    for start in range(0, len(date), step):
         some = slice(start, start + step)
-        yield of_date[some][:, date] * of_block[some][:, block]
+        yield some, of_date[:, date[some]] * of_block[:, block[some]]
 
 
 def _counts(generator: np.random.Generator, index: Tensor, draws: int) -> Tensor:

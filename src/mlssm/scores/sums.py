@@ -277,8 +277,8 @@ def per_extent(sums: Tensor, extents: Sequence[int]) -> tuple[Scores, ...]:
         sums: [dates, blocks, bins, len(SUMS)].
         extents: Extent of each block, numbered from 0.
     """
-    of_block = torch.as_tensor(extents)
-    return tuple(scores(sums[:, of_block == extent]) for extent in range(int(of_block.max()) + 1))
+    of_block, all_dates = torch.as_tensor(extents), sums.sum(0)
+    return tuple(scores(all_dates[of_block == extent]) for extent in range(int(of_block.max()) + 1))
 
 
 def _spread(variance: Tensor, mean_square: Tensor) -> Tensor:

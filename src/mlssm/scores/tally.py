@@ -11,6 +11,9 @@ from torch import Tensor
 
 from mlssm.scores.cells import LabelledPixels, Layout
 from mlssm.scores.sums import SUMS, bin_of, terms
+from mlssm.scratch import scratch
+
+CELLS = 2**16  # that are turned at once
 
 
 class ScoreTally:
@@ -26,8 +29,8 @@ class ScoreTally:
             bins: Number of equal SSM bins over [0, 1].
         """
         self._shape = (dates, len(layout.blocks), bins)
-        cells = torch.Size(self._shape).numel()
-        self._sums = {name: torch.zeros(len(SUMS), cells, dtype=torch.float64) for name in models}
+        shape = len(SUMS), torch.Size(self._shape).numel()
+        self._sums = {name: torch.from_numpy(scratch(shape, np.float64)) for name in models}
         self._digest = hashlib.sha256(f"{layout.shapes} {layout.side} {self._shape}".encode())
 
     def cell(self, pixels: LabelledPixels) -> Tensor:
@@ -43,16 +46,23 @@ class ScoreTally:
 
     def add(self, model: str, pixels: LabelledPixels, cell: Tensor, prediction: Tensor) -> None:
         """Add a model's predictions, float64 [pixels]."""
-        self._sums[model].index_add_(
-            1, cell, terms(prediction, pixels.target, pixels.standard_error, pixels.attainable)
-        )
+        added = terms(prediction, pixels.target, pixels.standard_error, pixels.attainable)
+        self._sums[model].index_add_(1, cell, added)
 
     @property
     def sums(self) -> dict[str, Tensor]:
         """By model, float64 [dates, blocks, bins, len(SUMS)]."""
-        return {name: sums.T.reshape(*self._shape, len(SUMS)).contiguous() for name, sums in self._sums.items()}
+        return {name: _turned(sums).view(*self._shape, len(SUMS)) for name, sums in self._sums.items()}
 
     @property
     def digest(self) -> str:
         """Of the labels, their places and dates: equal for two runs that were scored on the same."""
         return self._digest.hexdigest()
+
+
+def _turned(sums: Tensor) -> Tensor:
+    """Sums [sum, cell] as [cell, sum]: a cell's sums beside each other, some cells at a time."""
+    found = torch.from_numpy(scratch((sums.shape[1], len(SUMS)), np.float64))
+    for start in range(0, len(found), CELLS):
+        found[start : start + CELLS] = sums[:, start : start + CELLS].T
+    return found

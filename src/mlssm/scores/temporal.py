@@ -12,9 +12,11 @@ from torch import Tensor
 
 from mlssm.scores.cells import LabelledPixels
 from mlssm.scores.sums import correlation
+from mlssm.scratch import scratch
 
 LEAST_DATES = 5
 LABELS = "labels"  # beside the names of models
+PIXELS = 2**20  # that are worked on at once
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class TemporalSums:
             pixels: Number of pixels of all extents.
             models: Names of the models.
         """
-        self._labels = torch.zeros(3, pixels, dtype=torch.float64)  # n, y, y^2
-        self._models = {name: torch.zeros(3, pixels, dtype=torch.float64) for name in models}  # p, p^2, p y
+        self._labels = _sums(pixels)  # n, y, y^2
+        self._models = {name: _sums(pixels) for name in models}  # p, p^2, p y
 
     @classmethod
     def joined(cls, parts: Sequence[TemporalSums]) -> TemporalSums:
@@ -98,21 +100,43 @@ class TemporalSums:
             extents: Extent of each pixel, numbered from 0, [pixels].
         """
         n, y, _ = self._labels
-        place = torch.from_numpy(extents)
-        errors = {name: _between(n, sums[0] - y, place) for name, sums in self._models.items()}
-        return {LABELS: _between(n, y, place), **errors}
+        errors = {name: _between(n, (sums[0], y), extents) for name, sums in self._models.items()}
+        return {LABELS: _between(n, (y,), extents), **errors}
 
     def correlation(self, model: str) -> npt.NDArray[np.float64]:
         """Pearson's correlation over the dates of each pixel; NaN below 5 dates, or where either is constant."""
-        n, y, yy = self._labels
-        p, pp, py = self._models[model] / n
-        found = correlation(y / n, p, yy / n, pp, py)
-        kept: npt.NDArray[np.float64] = torch.where(n >= LEAST_DATES, found, torch.nan).numpy()
+        kept: npt.NDArray[np.float64] = scratch((self._labels.shape[1],), np.float64)
+        for some in _parts(len(kept)):
+            n, y, yy = self._labels[:, some]
+            p, pp, py = self._models[model][:, some] / n
+            found = correlation(y / n, p, yy / n, pp, py)
+            kept[some] = torch.where(n >= LEAST_DATES, found, torch.nan).numpy()
         return kept
 
 
-def _between(n: Tensor, total: Tensor, extent: Tensor) -> float:
-    some = n > 0
-    number, sums = (each.new_zeros(int(extent.max()) + 1).index_add_(0, extent, each) for each in (n, total))
-    means = total[some] / n[some] - (sums / number)[extent[some]]
-    return float((n[some] * means**2).sum())
+def _sums(pixels: int) -> Tensor:
+    return torch.from_numpy(scratch((3, pixels), np.float64))
+
+
+def _parts(pixels: int) -> list[slice]:
+    return [slice(start, min(start + PIXELS, pixels)) for start in range(0, pixels, PIXELS)]
+
+
+def _between(n: Tensor, terms: tuple[Tensor, ...], extents: npt.NDArray[np.int64]) -> float:
+    """Sum of n (mean of a pixel - mean of its extent)^2, of totals that are the first term, or it less the second."""
+    parts = _parts(len(n))
+
+    def total(some: slice) -> Tensor:
+        return terms[0][some] if len(terms) == 1 else terms[0][some] - terms[1][some]
+
+    number, sums = n.new_zeros(2, int(extents.max()) + 1)
+    for some in parts:
+        place = torch.from_numpy(extents[some])
+        number.index_add_(0, place, n[some])
+        sums.index_add_(0, place, total(some))
+    found = 0.0
+    for some in parts:
+        here = n[some] > 0
+        means = total(some)[here] / n[some][here] - (sums / number)[torch.from_numpy(extents[some])[here]]
+        found += float((n[some][here] * means**2).sum())
+    return found

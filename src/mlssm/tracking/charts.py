@@ -13,7 +13,6 @@ from typing import Any
 
 KEY = "scores"
 TAG = f"mlflow.sharedViewState.{KEY}"
-NOTE = "mlflow.note.content"  # what MLflow shows as the experiment's description
 TITLE = "Scores"
 NATURAL, BALANCED = "Scores on the natural distribution", "On the balanced distribution, and of wet states"
 COMPARED = ("test/natural/rmse", "test/natural/r2", "test/natural/skill", "val/natural/rmse", "val/natural/r2")

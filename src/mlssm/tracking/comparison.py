@@ -14,7 +14,7 @@ from mlssm.tracking.lifecycle import mark_dead
 from mlssm.tracking.parent import FAILED_JOB, STUDY, SUPERSEDED
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
-from mlssm.tracking.tags import DIED, PRUNED
+from mlssm.tracking.tags import DIED, NOTE, PRUNED
 from mlssm.tracking.writer import is_alive
 
 if TYPE_CHECKING:
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Summary = Callable[[TrackedRun, Sequence[Run]], None]
-COMPARED = tuple(f"{split}/natural/{score}" for split in ("val", "test") for score in ("r2", "rmse", "r2_cap"))
+Summary = Callable[[TrackedRun, Sequence[Run]], str]
+SCORES = ("r2", "rmse", "mae", "corr", "bias", "r2_cap", "skill")
+COMPARED = tuple(f"{split}/natural/{score}" for split in ("val", "test") for score in SCORES)
 SELECTED_BY = "val/natural/rmse"
 BEST = "mlssm.best_run"
-NOTE = "mlflow.note.content"  # what MLflow shows as the run's description
-MOST_SHOWN = 20  # runs in the description, which MLflow limits to 8000 characters
+SHOWN = (SELECTED_BY, *(f"test/natural/{score}" for score in SCORES if score != "r2_cap"))
+MOST_CHARACTERS = 8000  # of a description, by MLflow
+MOST_SHOWN = 20  # runs in it
 BOOKKEEPING_PARAMETERS = ("tracking.", "trial", "resume", "sweep.")  # parameters that say nothing of what was trained
 
 
@@ -64,19 +66,21 @@ def close_sweep(parent: TrackedRun, outcome: str, summarise: Summary | None = No
     Args:
         parent: The parent run.
         outcome: How the sweep itself ended: FINISHED, FAILED or KILLED. Jobs that ended worse decide over it.
-        summarise: Writes what else the children come to, from what they kept.
+        summarise: Writes what else the children come to, from what they kept, and returns what the description is to
+            say of it.
         others_run: Whether other processes still run jobs under this parent: then it stays RUNNING.
     """
     store = parent.store
     runs = counted_children(store, parent.run_id)
-    if runs:
-        _write_comparison(parent, runs)
+    note = _write_comparison(parent, runs) if runs else ""
     if summarise is not None:
         try:
-            summarise(parent, runs)
+            note = _joined(note, summarise(parent, runs))
         except MlssmError as error:
             log.error("sweep %s: its children could not be summed up: %s", parent.run_id, error)
             outcome = "FAILED"
+    if note:
+        parent.set_tags({NOTE: note})
     if others_run:
         return "RUNNING"
     tags = find_run(store, parent.run_id).tags
@@ -107,24 +111,34 @@ def end_status(children: Sequence[str], failed_job: bool, outcome: str) -> str:
     return "FINISHED"
 
 
-def _write_comparison(parent: TrackedRun, runs: Sequence[Run]) -> None:
+def _joined(note: str, more: str) -> str:
+    """The description with what else there is to say, where MLflow takes as much."""
+    if not note or not more:
+        return note or more
+    whole = f"{note}\n\n{more}"
+    return whole if len(whole) <= MOST_CHARACTERS else f"{note}\n\nMore is in the artifacts."
+
+
+def _write_comparison(parent: TrackedRun, runs: Sequence[Run]) -> str:
+    """Write the table, link the best run, and return the beginning of the description."""
     parent.log_table(compare(runs), "comparison")
     best = best_run(runs)
     found = "No run has a score on validation.\n\n"
     if best is not None:
         parent.set_tags({BEST: best.run_id})
         parent.log_metrics({key: best.metrics[key] for key in COMPARED if key in best.metrics})
-        found = f"Best on validation: {_link(parent.store, best)}, {SELECTED_BY} {best.metrics[SELECTED_BY]:.4f}.\n\n"
+        verdict = f" {best.verdict}." if best.verdict else ""
+        score = f"{SELECTED_BY} {best.metrics[SELECTED_BY]:.4f}"
+        found = f"Best on validation: {_link(parent.store, best)}, {score}.{verdict}\n\n"
     ranked = sorted(runs, key=lambda run: run.metrics.get(SELECTED_BY, math.inf))
-    parent.set_tags({NOTE: found + _ranking(parent.store, ranked[:MOST_SHOWN])})
+    return found + _ranking(parent.store, ranked[:MOST_SHOWN])
 
 
 def _ranking(store: Store, runs: Sequence[Run]) -> str:
     import pandas as pd
 
     rows = [
-        {"run": _link(store, run), "status": run.status}
-        | {key: run.metrics.get(key, float("nan")) for key in COMPARED if not key.endswith("cap")}
+        {"run": _link(store, run), "status": run.status} | {key: run.metrics.get(key, float("nan")) for key in SHOWN}
         for run in runs
     ]
     return markdown(pd.DataFrame(rows))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import shlex
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from mlssm.errors import RunError
 from mlssm.tracking.reference import run_id_of
 from mlssm.tracking.store import Store
-from mlssm.tracking.tags import BUNDLE, KIND, PARENT
+from mlssm.tracking.tags import BUNDLE, KIND, PARENT, VERDICT, WARNINGS
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
@@ -34,6 +37,16 @@ class Run:
     params: dict[str, str]
     metrics: dict[str, float]
     tags: dict[str, str]
+
+    @property
+    def verdict(self) -> str:
+        """Whether its model is better than the best baseline, a sentence; empty where it was not scored."""
+        return self.tags.get(VERDICT, "")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to beware of in its scores and its maps, a sentence each."""
+        return tuple(self.tags.get(WARNINGS, "").splitlines())
 
 
 def find_run(store: Store, run: str) -> Run:
@@ -61,6 +74,24 @@ def runs_with_tags(store: Store, tags: Mapping[str, str]) -> list[Run]:
     """The runs of the experiment that have all these tags, oldest first."""
     condition = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
     return [_run(item) for item in _search(store, condition, "ASC", MOST_FOUND)]
+
+
+def artifact(store: Store, run_id: str, path: str) -> Path:
+    """An artifact, a file or a folder, of a run: where it lies, or of a remote store a copy in a temporary folder.
+
+    Raises:
+        RunError: As of `download`.
+    """
+    own = local_path(store.client.get_run(_by_id(store, run_id).run_id).info.artifact_uri)
+    if own is not None and (own / path).exists():
+        return own / path
+    return download(store, run_id, path, Path(tempfile.mkdtemp(prefix="mlssm-")))
+
+
+def local_path(uri: str) -> Path | None:
+    """The path of a `file:` address or a bare path; None of another address."""
+    parts = urlsplit(uri)
+    return Path(url2pathname(parts.path)) if parts.scheme in ("", "file") else None
 
 
 def download(store: Store, run_id: str, path: str, target: Path) -> Path:

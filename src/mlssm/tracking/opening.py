@@ -17,6 +17,7 @@ from mlssm.tracking.failures import reason_of, short_requests
 from mlssm.tracking.leftovers import send_leftovers
 from mlssm.tracking.sqlite import ARTIFACTS, exclusive, relocate_artifacts, sqlite_path
 from mlssm.tracking.store import Store
+from mlssm.tracking.tags import NOTE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,8 +43,10 @@ def tracking_uri(config: TrackingConfig) -> str:
     return f"sqlite:///{path}{question}{options}"
 
 
-def open_store(config: TrackingConfig) -> Store:
+def open_store(config: TrackingConfig, *, to_read: bool = False) -> Store:
     """Connect to the store; create its database and experiment where they are missing; send what is left for it.
+
+    A database in a folder that may not be written is read as it is, where it is only to be read.
 
     Safe to call from many processes at once on an empty folder. Fails within seconds where the store cannot be reached.
     What an earlier command could not send to this store, and no living process writes any more, is sent first.
@@ -52,6 +55,9 @@ def open_store(config: TrackingConfig) -> Store:
         RunError: The store cannot be reached, is not an MLflow store, or its experiment is deleted.
     """
     _quiet()
+    path = sqlite_path(tracking_uri(config))
+    if to_read and path is not None and path.is_file() and not os.access(path.parent, os.W_OK):
+        return _connect(f"sqlite:///{path}", config, None)
     store = _open(config)
     send_leftovers(store)
     return store
@@ -138,7 +144,7 @@ def _create_experiment(client: MlflowClient, name: str, artifacts: str | None) -
     """Create it with a view of the charts that matter, which its description leads to."""
     view = {charts.TAG: charts.saved_view(time.time_ns() // 1_000_000)}
     found = str(client.create_experiment(name, artifact_location=artifacts, tags=view))
-    client.set_experiment_tag(found, charts.NOTE, charts.description(found))
+    client.set_experiment_tag(found, NOTE, charts.description(found))
     return found
 
 

@@ -15,6 +15,7 @@ from mlssm.markdown import markdown
 from mlssm.secrets import without_password
 from mlssm.spreadsheet import as_csv
 from mlssm.tracking.failures import is_retryable, short_requests
+from mlssm.tracking.find import local_path
 from mlssm.tracking.metrics import MetricHistory, read_history
 from mlssm.tracking.operations import Artifact, End, Inputs, Params, Tags
 from mlssm.tracking.outbox import UNSENT, Outbox
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 READING_SECONDS = 10
+LOCAL_UI = "http://127.0.0.1:5000"  # of `mlflow ui`, unless it is told otherwise
 
 
 class TrackedRun:
@@ -133,16 +135,38 @@ class TrackedRun:
         return self._known_history().next_step(PREFIX)
 
     @property
+    def page(self) -> str:
+        """The address of the run's page in the MLflow UI: of a server, or of what `ui_command` starts."""
+        uri = without_password(self.store.uri)
+        root = uri.rstrip("/") if uri.startswith(("http:", "https:")) else LOCAL_UI
+        return f"{root}/{self._place}"
+
+    def artifact_link(self, path: str) -> str:
+        """Where the MLflow UI shows an artifact, as a link within it."""
+        return f"{self._place}/artifacts/{path}"
+
+    def local_artifact(self, path: str) -> Path | None:
+        """Where an artifact lies on this machine, relative to the working directory if below it; None: on a server."""
+        folder = local_path(str(self.store.client.get_run(self.run_id).info.artifact_uri))
+        if folder is None:
+            return None
+        found = folder / path
+        return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
+
+    @property
     def ui_command(self) -> str:
         """The shell command that opens the MLflow UI on this store, from the working directory."""
         uri = without_password(self.store.uri)
         if uri.startswith(("http:", "https:")):
-            page = f"{uri.rstrip('/')}/#/experiments/{self.store.experiment_id}/runs/{self.run_id}"
-            return f"python -m webbrowser {shlex.quote(page)}"
+            return f"python -m webbrowser {shlex.quote(self.page)}"
         path = sqlite_path(uri)
         if path is not None and path.is_relative_to(Path.cwd()):
             return f"mlflow ui --backend-store-uri {shlex.quote(f'sqlite:///{path.relative_to(Path.cwd())}')}"
         return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+
+    @property
+    def _place(self) -> str:
+        return f"#/experiments/{self.store.experiment_id}/runs/{self.run_id}"
 
     def _known_history(self) -> MetricHistory:
         from mlflow.exceptions import MlflowException

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.distributed as dist
@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mlssm.config import LossConfig
+from mlssm.config.dotted import imported
 from mlssm.data.batch import Batch
 from mlssm.data.plan import SamplingPlan
+from mlssm.errors import ConfigError
 from mlssm.models.prediction import Prediction
 from mlssm.training.balanced import BalancedMSE
 
@@ -41,6 +43,24 @@ class BatchLoss(NamedTuple):
         return self.total * dist.get_world_size() / joined.clamp(min=1)
 
 
+class PixelLoss(Protocol):
+    """An own loss, which `loss.function` names."""
+
+    def __call__(self, prediction: Prediction, target: Tensor, error: Tensor, **settings: float) -> Tensor:
+        """The loss of each pixel.
+
+        Args:
+            prediction: Of the network, [B, 1, H, W]; 0 where there is no label. Its spread is None unless the loss asks
+                for it (`loss.spread`).
+            target: The labels, SSM, [B, 1, H, W]; 0 where there is none.
+            error: Standard error of each label, SSM, [B, 1, H, W].
+            settings: `loss.settings`.
+
+        Returns:
+            [B, 1, H, W]; what stands where there is no label does not count.
+        """
+
+
 class TrainingLoss(nn.Module):
     """The loss of a batch.
 
@@ -50,7 +70,8 @@ class TrainingLoss(nn.Module):
     - `huber`: e^2 / 2 where |e| <= delta, delta (|e| - delta / 2) elsewhere (Huber 1964, doi:10.1214/aoms/1177703732);
     - `balanced_mse`: see `BalancedMSE`;
     - `nll`: (log v + e^2 / v) / 2, v the label's squared standard error plus the squared spread of the network
-      (Kendall and Gal 2017, arXiv:1703.04977).
+      (Kendall and Gal 2017, arXiv:1703.04977);
+    - of an own loss, what its function gives, see `PixelLoss`.
 
     With `weigh_labels` each label weighs as much as it is reliable, and the mean is that of the weighted labels.
 
@@ -73,6 +94,9 @@ class TrainingLoss(nn.Module):
         super().__init__()
         self.config = config
         self.reweighted = plan is not None and plan.reweighted
+        self.own: PixelLoss | None = None
+        if config.function is not None:
+            self.own = imported("loss.function", config.function, "my_package.losses.pinball")
         self.balanced: BalancedMSE | None = None
         if config.name == "balanced_mse":
             if plan is None or plan.labels is None:
@@ -109,6 +133,8 @@ class TrainingLoss(nn.Module):
         valid, target = batch.valid, torch.where(batch.valid, batch.target, 0.0)
         found: Prediction = network(batch.dynamic, batch.static).middle(target)
         prediction = _at(valid, found.mean, target)
+        if self.own is not None:
+            return self._own(self.own, valid, found, target, batch.standard_error)
         if self.config.name == "nll":
             if found.spread is None:
                 raise ValueError("the loss nll needs a network that states its spread")
@@ -121,6 +147,22 @@ class TrainingLoss(nn.Module):
         if self.config.name == "huber":
             return functional.huber_loss(prediction, target, reduction="none", delta=self.config.delta)
         return functional.mse_loss(prediction, target, reduction="none")
+
+    def _own(self, own: PixelLoss, valid: Tensor, found: Prediction, target: Tensor, error: Tensor) -> Tensor:
+        """An own loss, 0 where there is no label, [B, 1, H, W].
+
+        Raises:
+            ConfigError: It gives something of another shape.
+        """
+        spread = None if found.spread is None else torch.where(valid, found.spread.to(target.dtype), 1.0)
+        prediction = Prediction(_at(valid, found.mean, target), spread)
+        loss = own(prediction, target, torch.where(valid, error, 0.0), **self.config.settings)
+        if loss.shape != target.shape:
+            raise ConfigError(
+                f"loss.function={self.config.function} gives a loss of shape {list(loss.shape)}; it has to give one of "
+                f"each pixel, {list(target.shape)}"
+            )
+        return torch.where(valid, loss, 0.0)
 
 
 def _at(valid: Tensor, prediction: Tensor, target: Tensor) -> Tensor:

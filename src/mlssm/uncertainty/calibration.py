@@ -133,6 +133,14 @@ class Calibration:
         half = float(ndtri((1 + level) / 2)) * self.mean_deviation(deviation, pixels)
         return np.clip(mean - half, 0, 1), np.clip(mean + half, 0, 1)
 
+    def conservative_mean_interval(
+        self, mean: Floats, deviation: Floats, pixels: Floats | float, level: float
+    ) -> tuple[Floats, Floats]:
+        """The same as wide as the conservative interval of pixels is beside theirs, and never narrower; as above."""
+        widest = max(self.conservative.half_width(level), float(ndtri((1 + level) / 2)))
+        half = widest * self.mean_deviation(deviation, pixels)
+        return np.clip(mean - half, 0, 1), np.clip(mean + half, 0, 1)
+
     def mean_deviation(self, deviation: Floats, pixels: Floats | float) -> Floats:
         """Deviation of the mean over a polygon: the mean of its pixels' deviations, and how many pixels there are."""
         return np.asarray(deviation * np.sqrt(self.support.of(pixels)))

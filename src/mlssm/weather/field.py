@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mlssm.config import WeatherConfig
 from mlssm.grid import carried_on
 from mlssm.weather.interpolation import LAPSE_RATE, Booleans, PixelWeights, Rectangle, weigh_window
-from mlssm.weather.stations import VARIABLES, Floats, StationWeather
+from mlssm.weather.stations import VARIABLES, Days, Floats, StationWeather
 from mlssm.weather.weight_cache import WeightCache
 from mlssm.weather.windows import antecedent
 
@@ -70,6 +70,7 @@ class WeatherField:
         station_xy: Easting and northing of the stations, metres [S, 2].
         places: The extents.
         config: How it is interpolated.
+        bridged: Days of the record that were drawn from those around, by quantity, see `mlssm.weather.bridging`.
         cache: Weights of patches that were asked for before.
     """
 
@@ -77,6 +78,7 @@ class WeatherField:
     station_xy: Floats
     places: tuple[ExtentPixels, ...]
     config: WeatherConfig
+    bridged: Mapping[str, Days] = dataclasses.field(default_factory=dict, compare=False)
     cache: WeightCache = dataclasses.field(default_factory=WeightCache, repr=False, compare=False)
 
     def windows(self, ends: npt.NDArray[np.datetime64], lag: int, mode: Literal["sequence", "aggregate"]) -> Floats:

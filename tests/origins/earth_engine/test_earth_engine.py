@@ -100,7 +100,7 @@ def test_an_area_is_filled_and_read(filled: Any, area: Area) -> None:
     bad = BadFiles("error")
     index = index_backscatter(config.root, settled.backscatter, settled.grid, bad)
     assert [(each.orbit, each.platform) for each in index.passes] == [(106, "S1A")] * 3
-    decibels = read_pass(index.passes[0], "VH", index.grid, index.areas[0], bad)
+    decibels = read_pass(index.passes[0], "VH", index.grid, index.extents[0], bad)
     assert decibels is not None
     with rasterio.open(config.root / names[0]) as dataset:
         assert dataset.descriptions == ("VV", "VH", "angle")

@@ -108,5 +108,8 @@ def precipitation_indices(experiment: Experiment) -> Floats:
 def _slope(sums: PixelLabels) -> Floats:
     """0.7 of the extent's mean slope and 0.3 of the pixel's own least-squares slope, SSM per unit of wetness [h, w]."""
     own, known = sums.slope(LEAST_SPREAD)
-    extent = float(own[known].mean()) if known.any() else 0.0
-    return EXTENT_SHARE * extent + (1 - EXTENT_SHARE) * np.where(known, own, extent)
+    extent = float(own.mean(where=known)) if known.any() else 0.0
+    own[~known] = extent
+    own *= 1 - EXTENT_SHARE
+    own += EXTENT_SHARE * extent
+    return own

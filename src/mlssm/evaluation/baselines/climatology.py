@@ -15,6 +15,7 @@ from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines.pixel_mean import PixelMean
 from mlssm.evaluation.baselines.placed import placed
 from mlssm.grid import Floats
+from mlssm.scratch import scratch
 
 Days = npt.NDArray[np.datetime64]
 BANDWIDTH_DAYS = 15.0  # standard deviation of the kernel over the days of the year
@@ -59,25 +60,38 @@ class DateLabels:
         total: Their sum, SSM, [extent, time].
     """
 
-    def __init__(self, extents: int, times: int) -> None:
-        """Start with no label."""
+    def __init__(self, extents: int, times: int, patches: int, size: int) -> None:
+        """Start with no label.
+
+        Args:
+            extents: Number of extents.
+            times: Number of acquisitions.
+            patches: How many patches there will be.
+            size: Pixels along a patch.
+        """
         self.count, self.total = np.zeros((2, extents, times))
-        self._valid: list[tuple[PatchPlace, npt.NDArray[np.uint8]]] = []
+        self._places = scratch((patches, 6), np.int32)
+        self._bits = scratch((patches, -(-(size**2) // 8)), np.uint8)
+        self._added = 0
 
     def add(self, place: PatchPlace, ssm: Floats) -> None:
         """Add a patch's labels, of the part that lies in its extent, NaN where there is none [h, w]."""
         valid = np.isfinite(ssm)
         self.count[place.extent, place.time] += valid.sum()
         self.total[place.extent, place.time] += ssm[valid].sum()
-        self._valid.append((place, np.packbits(valid)))
+        bits, (extent, time, rows, cols) = np.packbits(valid), place
+        self._places[self._added] = extent, time, rows.start, rows.stop, cols.start, cols.stop
+        self._bits[self._added, : bits.size] = bits
+        self._added += 1
 
     def anomalies(self, mean: PixelMean) -> Floats:
         """Sum of the labels less their pixels' means, [extent, time]."""
         found = self.total.copy()
-        for place, bits in self._valid:
-            means = mean.at(place)
+        for numbers, bits in zip(self._places[: self._added], self._bits, strict=False):
+            extent, time, top, bottom, left, right = numbers.tolist()
+            means = mean.at(PatchPlace(extent, time, slice(top, bottom), slice(left, right)))
             valid = np.unpackbits(bits, count=means.size).reshape(means.shape).astype(bool)
-            found[place.extent, place.time] -= means[valid].sum()
+            found[extent, time] -= means[valid].sum()
         return found
 
 

@@ -13,7 +13,7 @@ from mlssm.evaluation.baselines.climatology import Climatology, DateLabels
 from mlssm.evaluation.baselines.persistence import Persistence
 from mlssm.evaluation.baselines.pixel_mean import PixelMean
 from mlssm.evaluation.baselines.pixels import PixelDraw
-from mlssm.evaluation.baselines.training import PixelLabels, training_patches, wetness
+from mlssm.evaluation.baselines.training import PixelLabels, regular_positions, training_patches, wetness
 from mlssm.evaluation.baselines.truth import TruthFit
 from mlssm.patches.dates import seasons
 
@@ -53,7 +53,8 @@ def fit_baselines(
     """
     days, indices = experiment.cube.local_days, precipitation_indices(experiment)
     shapes = [place.shape for place in experiment.field.places]
-    draw, dates = PixelDraw(train, days, seed), DateLabels(len(shapes), len(days))
+    draw = PixelDraw(train, days, seed)
+    dates = DateLabels(len(shapes), len(days), len(regular_positions(train)), train.size)
     sums, truth = [PixelLabels.empty(shape) for shape in shapes], TruthFit.of(experiment, truth_folder)
     for patch in training_patches(train):
         extent, time, rows, cols = patch.place

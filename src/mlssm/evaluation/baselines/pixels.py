@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -118,9 +118,9 @@ class PixelDraw:
         counts = train.patches["pixels"].to_numpy(np.int64)[regular_positions(train)]
         if not counts.sum():
             raise SplitError("no training pixel has a label, so that no baseline can be fitted; hold out less")
-        self._days, self._counts = days, iter(counts.tolist())
+        self._days, self._counts = days, iter(counts)
         self._static = own_static(train.features.spec)
-        self._chosen = iter(_chosen(counts, _features(train, len(self._static)), seed))
+        self._chosen = _chosen(counts, _features(train, len(self._static)), seed)
         self._inputs: list[npt.NDArray[np.float32]] = []
         self._ssm: list[npt.NDArray[np.float64]] = []
         self._day: list[npt.NDArray[np.datetime64]] = []
@@ -131,7 +131,7 @@ class PixelDraw:
         Raises:
             ValueError: It has not as many labels as the index says.
         """
-        chosen, count, found = next(self._chosen), next(self._counts), int(patch.batch.valid.sum())
+        chosen, count, found = next(self._chosen), int(next(self._counts)), int(patch.batch.valid.sum())
         if found != count:
             raise ValueError(f"the patch at {patch.place} has {found} labels, and {count} in the patch index")
         if chosen.size:
@@ -151,10 +151,10 @@ def _features(train: PatchDataset, static: int) -> int:
     return len(train.features.spec.dynamic) * len(next(iter(train.moments.values())).window) + static
 
 
-def _chosen(counts: npt.NDArray[np.int64], features: int, seed: int) -> list[npt.NDArray[np.int64]]:
+def _chosen(counts: npt.NDArray[np.int64], features: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
     """For each patch, which of its labelled pixels are drawn."""
     total, ends = int(counts.sum()), counts.cumsum()
     limit = min(total, MOST_PIXELS, max(1, MOST_VALUES // features))
     drawn = np.sort(np.random.default_rng(seed).choice(total, limit, replace=False))
-    parts = np.split(drawn, np.searchsorted(drawn, ends[:-1]))
-    return [part - start for part, start in zip(parts, ends - counts, strict=True)]
+    places = np.searchsorted(drawn, np.append(0, ends))
+    return (drawn[a:b] - start for a, b, start in zip(places[:-1], places[1:], ends - counts, strict=True))

@@ -13,7 +13,9 @@ from mlssm.data.batch import Batch
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
 from mlssm.grid import Floats
+from mlssm.retrieval.bands import bands
 from mlssm.scores import AnyFloats
+from mlssm.scratch import scratch
 
 WHOLE = slice(None)
 
@@ -70,7 +72,7 @@ class PixelLabels:
     @classmethod
     def empty(cls, shape: tuple[int, ...]) -> Self:
         """No labels yet, for an extent of `shape` rows and columns."""
-        return cls(*(np.zeros(shape) for _ in range(5)))
+        return cls(*(scratch(shape, np.float64) for _ in range(5)))
 
     def add(self, ssm: AnyFloats, x: AnyFloats | float, rows: slice = WHOLE, cols: slice = WHOLE) -> None:
         """Add the labels of one date.
@@ -95,10 +97,15 @@ class PixelLabels:
 
     def slope(self, least_spread: float) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Least-squares slope of y on x at each pixel [h, w], and where x varies by more than a sum of squares."""
-        n = np.maximum(self.n, 1)
-        spread = self.xx - self.x**2 / n
-        known = spread > least_spread
-        return np.divide(self.xy - self.x * self.y / n, spread, out=np.zeros_like(spread), where=known), known
+        slope, known = scratch(self.n.shape, np.float64), np.zeros(self.n.shape, bool)
+        for rows in bands((len(self.n), self.n[0].size)):
+            parts = (part[rows] for part in (self.n, self.x, self.y, self.xx, self.xy))
+            total, x, y, xx, xy = parts
+            n = np.maximum(total, 1)
+            spread = xx - x**2 / n
+            known[rows] = spread > least_spread
+            np.divide(xy - x * y / n, spread, out=slope[rows], where=known[rows])
+        return slope, known
 
 
 def wetness(api: float) -> float:
@@ -115,5 +122,6 @@ def wetness(api: float) -> float:
 def pixel_means(total: Floats, n: Floats, fallback: float) -> Floats:
     """Each pixel's total / n [h, w]; a pixel without any gets its extent's, and an extent without any `fallback`."""
     extent = total.sum() / n.sum() if n.any() else fallback
-    mean: Floats = np.divide(total, n, out=np.full(n.shape, extent, dtype=float), where=n > 0)
-    return mean
+    mean: Floats = scratch(n.shape, np.float64)
+    mean[...] = extent
+    return np.divide(total, n, out=mean, where=n > 0)

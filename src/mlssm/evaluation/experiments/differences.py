@@ -37,11 +37,12 @@ class Scored:
     level: float
 
 
-def differences(runs: Sequence[Scored]) -> pd.DataFrame:
-    """Each run's test scores, natural, and its difference from the run that is best on validation.
+def differences(runs: Sequence[Scored], reference: Scored | None = None) -> pd.DataFrame:
+    """Each run's test scores, natural, and its difference from the run that is best on validation, or from another.
 
     Args:
         runs: At least one.
+        reference: What they are compared with, one of them; None = the best on validation.
 
     Returns:
         A row a run, the best on validation first: `run`, `val_rmse`, `r2`, `r2_low`, `r2_high`, `rmse`, `rmse_low`,
@@ -50,7 +51,7 @@ def differences(runs: Sequence[Scored]) -> pd.DataFrame:
         where their intervals are apart.
     """
     ordered = sorted(runs, key=lambda run: run.val_rmse)
-    best = ordered[0]
+    best = ordered[0] if reference is None else reference
     return pd.DataFrame([_row(run, best) for run in ordered])
 
 

@@ -18,7 +18,7 @@ from rasterio.transform import Affine
 from rasterio.warp import reproject, transform_bounds
 
 from mlssm.errors import DataError
-from mlssm.mapping.geotiff import NAME_TAG, SSM
+from mlssm.mapping.geotiff import NAME_TAG, SSM, read_values
 
 DEGREES = "EPSG:4326"
 CELL = 1 / 120  # degrees: 30 arc-seconds
@@ -42,7 +42,7 @@ def write_lhasa(path: Path, target: Path) -> Path:
     """
     try:
         with rasterio.open(path) as source:
-            values, tags, place = source.read(1), source.tags(), (source.transform, source.crs)
+            values, tags, place = read_values(source, 1), source.tags(), (source.transform, source.crs)
             transform, shape = cells_over(transform_bounds(source.crs, DEGREES, *source.bounds))
         known = np.isfinite(values)
         cover = _averaged(known.astype(np.float32), place, transform, shape, None)

@@ -12,6 +12,7 @@ import rasterio
 from pyproj import CRS
 
 from mlssm.errors import DataError
+from mlssm.mapping.geotiff import read_values
 from mlssm.mapping.list import DayMap
 from mlssm.progress import track
 
@@ -37,7 +38,7 @@ def write_netcdf(maps: Sequence[DayMap], path: Path) -> Path:
             ssm = _layout(file, maps)
             for number, each in enumerate(track(maps, "maps into NetCDF")):
                 with rasterio.open(each.path) as source:
-                    ssm[number] = source.read(1)
+                    ssm[number] = read_values(source, 1)
         partial.replace(path)
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error}); choose another folder or free some space") from error

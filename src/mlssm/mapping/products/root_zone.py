@@ -19,7 +19,7 @@ import numpy.typing as npt
 import rasterio
 
 from mlssm.grid import Grid, Window
-from mlssm.mapping.geotiff import write_cog
+from mlssm.mapping.geotiff import read_values, write_cog
 from mlssm.mapping.list import DayMap
 from mlssm.progress import track
 
@@ -89,13 +89,8 @@ def write_root_zone(
     for each in track(maps, "root zone"):
         day = int(np.datetime64(each.day, "D").astype(int))
         with rasterio.open(each.path) as source:
-            found = [
-                state.add(
-                    source.read(1, window=rasterio.windows.Window(extent.col, extent.row, extent.width, extent.height)),
-                    day,
-                )
-                for state, extent in zip(states, extents, strict=True)
-            ]
+            pairs = zip(states, extents, strict=True)
+            found = [state.add(read_values(source, 1, extent), day) for state, extent in pairs]
         blocks = [(extent, values.astype(np.float32)) for extent, values in zip(extents, found, strict=True)]
         about = {
             "date": each.day,

@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlssm.errors import DataError
+from mlssm.grid import Floats
 from mlssm.mapping.list import DayMap
 from mlssm.progress import track
+from mlssm.uncertainty.calibration import Calibration
+from mlssm.uncertainty.unclipped import Unclipped
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -24,6 +28,43 @@ ZONE = "zone"
 DEGREES = "EPSG:4326"
 LINES = ("LineString", "MultiLineString")
 NEEDS = "zonal statistics need the extra 'products': pip install 'mlssm[products]'"
+
+
+DEVIATION = "deviation"
+STANDARD_ERROR = "standard_error"  # band of the maps
+
+
+@dataclass(frozen=True)
+class ZoneRule:
+    """How sure the mean of a zone is: less than independent pixels would make it, see `mlssm.uncertainty.support`.
+
+    Attributes:
+        calibration: Of the maps.
+        level: Of the intervals.
+        conservative: Whether they are those for warnings.
+        pixels: Of the maps in one of the pixels that were calibrated.
+    """
+
+    calibration: Calibration
+    level: float
+    conservative: bool
+    pixels: float
+
+    def columns(
+        self, mean: Floats, deviation: Floats, pixels: Floats, thresholds: Sequence[float]
+    ) -> dict[str, Floats]:
+        """Standard error, interval and P(mean > threshold) of zones [n]; NaN where no pixel has a value."""
+        known = np.isfinite(mean) & np.isfinite(deviation)
+        count = np.maximum(np.where(known, pixels, 1) / self.pixels, 1.0)
+        calibration = self.calibration
+        ends = calibration.conservative_mean_interval if self.conservative else calibration.mean_interval
+        lower, upper = ends(mean, deviation, count, self.level)
+        error = calibration.mean_deviation(deviation, count)
+        above = {
+            f"probability_mean_above_{each:g}": calibration.mean_exceedance(mean, deviation, count, each)
+            for each in thresholds
+        }
+        return {STANDARD_ERROR: error, "lower": lower, "upper": upper, **above}
 
 
 def read_zones(path: Path, width_m: float) -> gpd.GeoDataFrame:
@@ -66,17 +107,21 @@ def _widened(zones: gpd.GeoDataFrame, width_m: float) -> gpd.GeoDataFrame:
     return zones
 
 
-def zonal_statistics(maps: Sequence[DayMap], zones: gpd.GeoDataFrame, thresholds: Sequence[float]) -> gpd.GeoDataFrame:
+def zonal_statistics(
+    maps: Sequence[DayMap], zones: gpd.GeoDataFrame, thresholds: Sequence[float], rule: ZoneRule | None = None
+) -> gpd.GeoDataFrame:
     """Statistics of soil moisture, a row a zone and day; a pixel counts by the share of it that the zone covers.
 
     Args:
         maps: The days' maps.
         zones: Of `read_zones`.
         thresholds: SSM above which a pixel's ground counts for `share_above_<threshold>`.
+        rule: How sure means are; None leaves that out.
 
     Returns:
         `zone` (number in the file), the zone's own attributes, `date`, `mean`, `q10`, `q50`, `q90`, the shares,
-        `pixels` (those with a value that it covers, in whole pixels) and the geometry; NaN where it covers none.
+        `pixels` (those with a value that it covers, in whole pixels) and the geometry; NaN where it covers none. With
+        a rule also `standard_error`, `lower` and `upper` of the mean and `probability_mean_above_<threshold>`.
 
     Raises:
         DataError: exactextract is not installed, or no zone meets the maps.
@@ -91,6 +136,7 @@ def zonal_statistics(maps: Sequence[DayMap], zones: gpd.GeoDataFrame, thresholds
 
     operations = ["mean", "count", *(f"quantile(q={q})" for q in QUANTILES)]
     shares = [_share_above(threshold) for threshold in thresholds]
+    sure = [] if rule is None else [_mean_deviation(Unclipped.of(rule.calibration.shape))]
     numbered = zones.reset_index(drop=True)
     numbered[ZONE] = numbered.index
     tables = []
@@ -101,6 +147,11 @@ def zonal_statistics(maps: Sequence[DayMap], zones: gpd.GeoDataFrame, thresholds
             found = exactextract.exact_extract(
                 soil_moisture, here, [*operations, *shares], include_cols=[ZONE], output="pandas"
             )
+            if rule is not None:
+                errors = exactextract.raster.RasterioRasterSource(source, _number_of(each, STANDARD_ERROR))
+                told = exactextract.exact_extract(soil_moisture, here, sure, weights=errors, output="pandas")
+                means, counts = (found[name].to_numpy(float) for name in ("mean", "count"))
+                found = found.assign(**rule.columns(means, told[DEVIATION].to_numpy(float), counts, thresholds))
         tables.append(found.assign(date=each.day))
     table = pd.concat(tables, ignore_index=True)
     names = {f"quantile_{round(100 * q)}": f"q{round(100 * q)}" for q in QUANTILES}
@@ -109,6 +160,33 @@ def zonal_statistics(maps: Sequence[DayMap], zones: gpd.GeoDataFrame, thresholds
         raise DataError("no zone meets a mapped pixel; give zones of the maps' place, in longitude and latitude")
     own = numbered.drop(columns=[name for name in numbered.columns if name in table.columns and name != ZONE])
     return gpd.GeoDataFrame(table.merge(own, on=ZONE), geometry="geometry", crs=DEGREES)
+
+
+def _number_of(each: DayMap, name: str) -> int:
+    """Number of a map's band.
+
+    Raises:
+        DataError: It has none of this name.
+    """
+    found = next((number for number, band, _ in each.bands if band == name), None)
+    if found is None:
+        raise DataError(f"{each.path} has no band {name}, which the intervals of zones need; make the map again")
+    return found
+
+
+def _mean_deviation(table: Unclipped) -> Callable[[Any, Any, Any], float]:
+    """Mean deviation of a zone's pixels before clipping, from their SSM and, as weights, their standard errors."""
+
+    def deviation(values: Any, coverage: Any, weights: Any) -> float:
+        known_values, errors = (np.ma.filled(np.ma.asarray(each), np.nan).astype(float) for each in (values, weights))
+        known = np.isfinite(known_values) & np.isfinite(errors) & (coverage > 0)
+        if not known.any():
+            return math.nan
+        found = table.deviation(known_values[known], errors[known])
+        return float(np.average(found, weights=coverage[known]))
+
+    deviation.__name__ = DEVIATION
+    return deviation
 
 
 def _share_above(threshold: float) -> Callable[[Any, Any], float]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 Bytes = npt.NDArray[np.uint8]
 STEP = 0.005  # of the shares that a byte holds
 NODATA = 255
+WARNING = "warning"  # key of the pictures of warning levels: of the highest, as shares
 
 
 @dataclass(frozen=True)

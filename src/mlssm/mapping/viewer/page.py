@@ -14,11 +14,12 @@ from typing import Any
 import jinja2
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.colors import Colormap
+from matplotlib.colors import Colormap, ListedColormap
 
 from mlssm.errors import DataError
 from mlssm.evaluation.cartography import SSM_COLOURS
-from mlssm.mapping.viewer.content import NODATA, STEP, Bytes, Content, Pictures, Rain
+from mlssm.mapping.products.levels import COLOURS, NAMES
+from mlssm.mapping.viewer.content import NODATA, STEP, WARNING, Bytes, Content, Pictures, Rain
 
 TEMPLATE = "page.html.j2"
 # the libraries and our own parts, by the name that the template knows them by
@@ -33,6 +34,7 @@ PARTS = {
 # moisture, and what is between 0 and 1 beside it: both are told apart by the colour-blind, too
 SHARES = colormaps["cividis"]
 MOISTURE_KEYS = ("ssm", "lower", "upper", "retrieved")
+LEVELS = ListedColormap(COLOURS)
 # pictures and maps of the sources' own, which a page that asks for nothing cannot have
 LINKS = re.compile(r"url\([^)]*\)|//# sourceMappingURL=\S+")
 
@@ -94,13 +96,17 @@ def described(content: Content) -> dict[str, Any]:
 
 
 def _pictures(pictures: Pictures) -> dict[str, Any]:
-    colours = SSM_COLOURS if pictures.key in MOISTURE_KEYS else SHARES
+    colours, ends = SHARES, ["0", "1"]
+    if pictures.key in MOISTURE_KEYS:
+        colours, ends = SSM_COLOURS, ["0 driest seen", "1 wettest seen"]
+    elif pictures.key == WARNING:
+        colours, ends = LEVELS, [f"0 {NAMES[0]}", f"{len(NAMES) - 1} {NAMES[-1]}"]
     return {
         "key": pictures.key,
         "label": pictures.label,
         "days": pictures.days,
         "colours": _colours(colours),
-        "ends": ["0 driest seen", "1 wettest seen"] if pictures.key in MOISTURE_KEYS else ["0", "1"],
+        "ends": ends,
         "pictures": [[compressed(picture) for picture in frame] for frame in pictures.values],
     }
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import rasterio
 
 from mlssm.grid import Grid, Window
 from mlssm.mapping.list import DayMap
-from mlssm.mapping.viewer.content import Bytes, Frame, Pictures
+from mlssm.mapping.products.levels import NAMES, UNKNOWN
+from mlssm.mapping.viewer.content import WARNING, Bytes, Frame, Pictures
 from mlssm.mapping.viewer.page import compressed
-from mlssm.mapping.viewer.warp import frames_of, packed, read_band
+from mlssm.mapping.viewer.warp import frames_of, packed, read_band, read_highest
 from mlssm.progress import track
 
 # of all maps in the page, as text: the page stays below 15 MB with what stands beside them
@@ -54,6 +56,22 @@ def pictures_of(
         for _, name, label in shared
     ]
     return frames, tuple(bands)
+
+
+def warnings_of(paths: Sequence[Path], days: Sequence[str], frames: Sequence[Frame]) -> Pictures:
+    """Maps of warning levels, the highest of each pixel of the page.
+
+    Args:
+        paths: Of the maps of levels.
+        days: Their ISO days.
+        frames: Of the page.
+    """
+    stacks: list[list[Bytes]] = [[] for _ in frames]
+    for path in track(paths, "warnings into the viewer"):
+        with rasterio.open(path) as source:
+            for frame, stack in zip(frames, stacks, strict=True):
+                stack.append(packed(read_highest(source, frame, UNKNOWN) / np.float32(len(NAMES) - 1)))
+    return Pictures(WARNING, "warning level", tuple(days), tuple(np.stack(stack) for stack in stacks))
 
 
 def _names(each: DayMap) -> set[str]:

@@ -12,6 +12,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform, reproject, transform_bounds
 
 from mlssm.grid import Grid, Window
+from mlssm.mapping.geotiff import unpacked
 from mlssm.mapping.viewer.content import NODATA, STEP, Bytes, Frame
 
 MERCATOR = "EPSG:3857"
@@ -43,17 +44,31 @@ def read_band(source: object, band: int, frame: Frame) -> npt.NDArray[np.float32
     transform = from_bounds(*frame.bounds, width, height)
     pixel = (frame.bounds[2] - frame.bounds[0]) / width
     coarse = pixel > 1.5 * _pixel_in_mercator(source, frame)
+    nodata = source.nodata  # type: ignore[attr-defined]
     with WarpedVRT(
         source,
         crs=MERCATOR,
         transform=transform,
         width=width,
         height=height,
-        src_nodata=np.nan,
-        nodata=np.nan,
+        src_nodata=nodata,
+        nodata=nodata,
         resampling=Resampling.average if coarse else Resampling.nearest,
+        UNIFIED_SRC_NODATA="NO",  # a pixel without soil moisture may have flags
     ) as warped:
-        return np.asarray(warped.read(band), np.float32)
+        return unpacked(source, band, warped.read(band))
+
+
+def read_highest(source: object, frame: Frame, nodata: int) -> npt.NDArray[np.float32]:
+    """The highest class of an open map of classes in each of a frame's pixels, float32 [row, column], NaN where none.
+
+    A mean of classes is none, and the commonest would hide what is rare.
+    """
+    height, width = frame.shape
+    place = {"crs": MERCATOR, "transform": from_bounds(*frame.bounds, width, height), "width": width, "height": height}
+    with WarpedVRT(source, **place, src_nodata=nodata, nodata=nodata, resampling=Resampling.max) as warped:
+        found = warped.read(1)
+    return np.where(found == nodata, np.nan, found).astype(np.float32)
 
 
 def _pixel_in_mercator(source: object, frame: Frame) -> float:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-from rasterio.warp import transform_bounds
 
 from mlssm.config.base import Strict
 from mlssm.config.earth_engine import EarthEngineElevation
@@ -95,6 +94,6 @@ def elevation_image(model: Model, grid: Grid) -> Any:
 
     if not model.tiled:
         return ee.Image(model.asset).select(model.band).resample("bilinear")
-    box = ee.Geometry.BBox(*transform_bounds(grid.crs, "EPSG:4326", *grid.bounds))
+    box = ee.Geometry.BBox(*grid.geographic_bounds())
     tiles = ee.ImageCollection(model.asset).filterBounds(box).select(model.band)
     return tiles.map(lambda tile: tile.resample("bilinear")).mosaic()

@@ -13,9 +13,9 @@ import rasterio
 import xarray as xr
 import zarr
 from affine import Affine
-from rasterio.warp import Resampling, reproject, transform_bounds
+from rasterio.warp import Resampling, reproject
 
-from mlssm.grid import Grid
+from mlssm.grid import DEGREES, Grid
 from mlssm.origins.simulation.arrays import Floats
 
 METRES_PER_DEGREE = 111_320.0
@@ -57,7 +57,7 @@ def write_dem(path: Path, elevation: Floats, wide: Grid) -> None:
         elevation: On the wide grid, metres.
         wide: The grid with its margin.
     """
-    west, south, east, north = transform_bounds(wide.crs, "EPSG:4326", *wide.bounds)
+    west, south, east, north = wide.geographic_bounds()
     degrees = wide.pixel / METRES_PER_DEGREE
     shape = (round((north - south) / degrees), round((east - west) / degrees))
     transform = Affine(degrees, 0, west, 0, -degrees, north)
@@ -68,11 +68,11 @@ def write_dem(path: Path, elevation: Floats, wide: Grid) -> None:
         src_transform=wide.transform,
         src_crs=wide.crs,
         dst_transform=transform,
-        dst_crs="EPSG:4326",
+        dst_crs=DEGREES,
         dst_nodata=DEM_NODATA,
         resampling=Resampling.bilinear,
     )
-    write_raster(path, geographic, "EPSG:4326", transform, DEM_NODATA)
+    write_raster(path, geographic, DEGREES, transform, DEM_NODATA)
 
 
 def block_mean(values: Floats, factor: int) -> Floats:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pyproj import Transformer
 
 from mlssm.config import SimulationConfig
-from mlssm.grid import Grid, Window
+from mlssm.grid import DEGREES, Grid, Window
 from mlssm.origins.simulation.arrays import Classes, Floats
 from mlssm.origins.simulation.landcover import PATCHINESS, WATER_SHARE, Cover, Greenness, classify
 from mlssm.origins.simulation.streams import Component, stream
@@ -66,7 +66,7 @@ class Landscape:
 
 def area_grid(size: int, pixel_m: float) -> Grid:
     """A square grid of `size` pixels around the area's centre, its corner on a whole multiple of the pixel."""
-    x, y = Transformer.from_crs("EPSG:4326", AREA_CRS, always_xy=True).transform(*AREA_CENTRE)
+    x, y = Transformer.from_crs(DEGREES, AREA_CRS, always_xy=True).transform(*AREA_CENTRE)
     half = size // 2
     origin = ((round(x / pixel_m) - half) * pixel_m, (round(y / pixel_m) + half) * pixel_m)
     return Grid(AREA_CRS, origin, pixel_m, size, size)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pyproj import Transformer
 
 from mlssm.config import SimulationConfig
 from mlssm.origins.simulation.arrays import Floats
@@ -55,7 +54,7 @@ def place_stations(config: SimulationConfig, landscape: Landscape) -> tuple[tupl
     rows = ((wide.origin[1] - y) / wide.pixel).astype(int)
     columns = ((x - wide.origin[0]) / wide.pixel).astype(int)
     elevation = np.round(landscape.wide_elevation[rows, columns].astype(float), 1)
-    longitude, latitude = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True).transform(x, y)
+    longitude, latitude = grid.geographic(x, y)
     stations = tuple(
         Station(
             identifier=f"SIM{number:08d}",

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import cast
 
 import numpy as np
-from rasterio.warp import transform_bounds
 
 from mlssm.config.base import Strict
 from mlssm.config.soil_services import PolarisSoil
@@ -103,7 +102,7 @@ def fetcher(settings: Strict, downloads: Downloads) -> PolarisFetcher:
 
 def tile_names(grid: Grid) -> Iterator[str]:
     """The names of the tiles of one degree that a grid lies on, e.g. lat3839_lon-77-76."""
-    west, south, east, north = transform_bounds(grid.crs, "EPSG:4326", *grid.bounds)
+    west, south, east, north = grid.geographic_bounds()
     for lat in range(math.floor(south), math.ceil(north)):
         for lon in range(math.floor(west), math.ceil(east)):
             yield f"lat{lat}{lat + 1}_lon{lon}{lon + 1}"

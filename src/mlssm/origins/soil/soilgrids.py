@@ -13,7 +13,6 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.io import MemoryFile
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform_bounds
 
 from mlssm.config.base import Strict
 from mlssm.config.soil_services import SoilGridsSoil
@@ -69,7 +68,7 @@ class SoilGridsFetcher:
 
     def address(self, part: str, grid: Grid) -> str:
         """What a property of the area is asked by."""
-        west, south, east, north = transform_bounds(grid.crs, "EPSG:4326", *grid.bounds)
+        west, south, east, north = grid.geographic_bounds()
         query = [("map", f"/map/{part}.map"), ("SERVICE", "WCS"), ("VERSION", "2.0.1"), ("REQUEST", "GetCoverage")]
         query += [("COVERAGEID", f"{part}_{self.settings.depth}_mean"), ("FORMAT", "image/tiff")]
         query += [("SUBSET", f"long({west - MARGIN_DEG:.6f},{east + MARGIN_DEG:.6f})")]

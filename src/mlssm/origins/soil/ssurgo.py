@@ -18,7 +18,7 @@ from mlssm.config.base import Strict
 from mlssm.config.soil_services import SsurgoSoil
 from mlssm.config.sources import SoilSource
 from mlssm.errors import DataError
-from mlssm.grid import Bounds, Grid, Window
+from mlssm.grid import DEGREES, Bounds, Grid, Window
 from mlssm.origins.contract import Fetched, Plan, Request, Wanted
 from mlssm.origins.download import Downloads
 from mlssm.origins.patience import FaultForNow, patiently
@@ -34,7 +34,6 @@ LICENCE = "SSURGO of USDA-NRCS, public domain"
 SIDE_M = 5000.0  # of a tile; Soil Data Access answers with 32 MB at most, and cuts
 MOST_ROWS = 100_000
 TILE_BYTES = 2_000_000  # where soils are mapped finely
-WGS84 = "EPSG:4326"
 # a dual group is D while it is not drained
 GROUPS = {1: "A", 2: "A/D", 3: "B", 4: "B/D", 5: "C", 6: "C/D", 7: "D"}
 FOR_NOW = re.compile(r"timed out|network error|maintenance|HTTP (429|5\d\d)|server error|connect", re.IGNORECASE)
@@ -112,14 +111,14 @@ class SsurgoFetcher:
         """The class of each pixel, 0 where there is none."""
         from shapely import wkt
 
-        polygons = self._rows(POLYGONS.format(box=_box(transform_bounds(grid.crs, WGS84, *grid.bounds))))
+        polygons = self._rows(POLYGONS.format(box=_box(grid.geographic_bounds())))
         keys = sorted({int(row["mukey"]) for row in polygons})
         if not keys:
             return np.zeros(grid.shape, np.uint8)
         query = SURFACE if self._is_texture else HYDROLOGIC
         codes = self._codes(self._rows(query.format(keys=", ".join(map(str, keys)))))
         shapes = [
-            (transform_geom(WGS84, grid.crs, wkt.loads(row["wkt"]).__geo_interface__), codes[int(row["mukey"])])
+            (transform_geom(DEGREES, grid.crs, wkt.loads(row["wkt"]).__geo_interface__), codes[int(row["mukey"])])
             for row in polygons
             if int(row["mukey"]) in codes
         ]
@@ -198,7 +197,7 @@ def met(request: Request) -> Iterator[Tile]:
     place = shape(dict(request.place.geometry))
     for tile in tiles(request.grid):
         bounds = request.grid.crop(tile.window).bounds
-        if place.intersects(box(*transform_bounds(request.grid.crs, WGS84, *bounds))):
+        if place.intersects(box(*transform_bounds(request.grid.crs, DEGREES, *bounds))):
             yield tile
 
 

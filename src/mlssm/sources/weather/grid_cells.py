@@ -11,7 +11,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
 from mlssm.errors import DataError
-from mlssm.grid import Bounds
+from mlssm.grid import DEGREES, Bounds
 from mlssm.weather.stations import Floats
 
 LATITUDES, LONGITUDES = ("lat", "latitude", "nav_lat", "xlat"), ("lon", "longitude", "nav_lon", "xlong", "long")
@@ -113,7 +113,7 @@ def _projected(dataset: xr.Dataset, where: str) -> tuple[str, str, Floats, Float
         raise DataError(f"{where}: its projection '{mappings[0]}' cannot be read ({error})") from error
     metres = {name: 1000.0 if dataset[name].attrs.get("units") == "km" else 1.0 for name in (x, y)}
     grid = np.meshgrid(dataset[x].to_numpy() * metres[x], dataset[y].to_numpy() * metres[y])
-    longitude, latitude = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(*grid)
+    longitude, latitude = Transformer.from_crs(crs, DEGREES, always_xy=True).transform(*grid)
     return str(dataset[y].dims[0]), str(dataset[x].dims[0]), np.asarray(longitude), np.asarray(latitude)
 
 

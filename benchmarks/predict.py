@@ -1,0 +1,214 @@
+"""Pixels a second of daily maps: day by day in blended tiles, as it was, and tiles that share what days have in common.
+
+    python benchmarks/predict.py [--size 256] [--days 16] [Hydra overrides]
+
+Simulates a watershed in a temporary folder unless `datamodule.root` is given, fits the closed form, and draws random
+weights: how fast a map is does not depend on what a network has learnt. Both ways take turns in one process, on one
+core; its own processor time counts. What is mapped is a working pixel on a day.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from turns import fastest
+
+from mlssm.bundle import Bundle
+from mlssm.config import DaskConfig, PredictConfig, TrainConfig, parse
+from mlssm.data.assemble import assemble
+from mlssm.data.prefit import LEVERAGE, memory_maps, prefit_maps
+from mlssm.grid import Window
+from mlssm.inference.certainty import ExtentCertainty, Wanted
+from mlssm.inference.extent import map_whole
+from mlssm.inference.flags import WATER, DayFlags, flags
+from mlssm.inference.means import ExtentPart, extent_means
+from mlssm.inference.opened import Opened, Place
+from mlssm.inference.part_maps import PartPlace, part_maps
+from mlssm.inference.prefit import fitted_state
+from mlssm.inference.surround import Surround
+from mlssm.jobs.area import open_area
+from mlssm.jobs.calibrate import calibrate
+from mlssm.jobs.tile import TileJob, tile_bands
+from mlssm.workers import open_workers
+from patches import compose_config
+
+ROUNDS = 2
+LAGS = 10, 30
+RESIDUALS = "convlstm", "multirate_convlstm"
+TILE, OVERLAP = 128, 32  # of the way before
+LIMIT_GFLOPS = 84.0  # of a core: 2048 x 2048 matrices
+SMALL = ("retrieval.multilook=moving", "retrieval.multilook_m=90", "datamodule.simulation.seasons=4")
+FEW = ("datamodule.simulation.revisit_days=24", "datamodule.simulation.stations=12", "split=by_season")
+
+
+@dataclass(frozen=True)
+class Opening(Place):
+    """A run that is open already."""
+
+    own: Opened | None = None
+
+    def opened(self) -> Opened:
+        """It."""
+        assert self.own is not None
+        return self.own
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model on an extent, and the days that are mapped."""
+
+    opened: Opened
+    days: npt.NDArray[np.datetime64]
+    predict: PredictConfig
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the extent."""
+        return self.opened.shapes[0]
+
+    @property
+    def work(self) -> int:
+        """Working pixels on all days."""
+        return self.shape[0] * self.shape[1] * len(self.days)
+
+
+def prepare(config: TrainConfig, days: int) -> Job:
+    """Fit all but the network, whose weights are random."""
+    cube = open_area(config.datamodule, config.on_bad_file)
+    experiment = assemble(cube, config)
+    network = config.model.build(experiment.spec, spread=False).eval()
+    for values in network.parameters():
+        nn.init.normal_(values, std=0.1)
+    state = {**fitted_state(experiment), **calibrate(experiment, network, config, None).state()}
+    place = {"crs": cube.grid.crs, "pixel_m": experiment.stack.working.grid.pixel, "pass_is_evening": True}
+    bundle = Bundle.of(config, experiment.spec, label_digest="", cube_digest="", **place)
+    certainty = ExtentCertainty.restored(state, experiment.stack.working)
+    opened = Opened("run", bundle, cube, experiment.stack, network, state, certainty)
+    first = cube.local_days[-1] - np.timedelta64(days, "D")
+    told = {"run": "run", "output": ".", "root": None, "tile": TILE, "overlap": OVERLAP, "accelerator": "cpu"}
+    products = {"viewer": False, "stac": False, "zones": None, "road_width_m": 30, "netcdf": False, "lhasa": False}
+    asked = {**told, "dates": None, "thresholds": [0.6, 0.8], "products": {**products, "root_zone_days": None}}
+    asked |= {"tracking": config.tracking.model_dump(), "on_bad_file": "error"}
+    return Job(opened, first + np.arange(days), parse(PredictConfig, asked))
+
+
+def network_before(job: Job) -> None:
+    """Each day by itself, in blended tiles; the closed form is there."""
+    mapper, moments = _whole(job)
+    for moment in moments:
+        map_whole(mapper.network, mapper.features, 0, moment, TILE, OVERLAP, job.opened.bundle.model.margin)
+
+
+def network_now(job: Job) -> None:
+    """The days share what they have in common; the closed form is there."""
+    mapper, moments = _whole(job)
+    part_maps(mapper, PartPlace(*[Window(0, 0, *job.shape)] * 2, job.shape), moments, _surround(job), None)
+
+
+def all_before(job: Job) -> None:
+    """The same with the closed form, the index of applicability, intervals and flags of each day."""
+    opened, (mapper, _) = job.opened, _whole(job)
+    certainty, model = opened.certainty, opened.bundle.model
+    assert certainty is not None
+    assert opened.form is not None
+    (form,) = opened.form.extents
+    water = mapper.water()
+    for day in job.days:
+        moment = opened.moment(day)
+        assert moment is not None
+        (driver,) = mapper.prefit._drivers.driving(form.bank, form.station, 0, np.array([day]))  # type: ignore[union-attr]
+        maps = dict(prefit_maps(form.form.forecast(driver), memory_maps(form.memory), None, opened.form.phi))
+        assert form.leverage is not None
+        maps[LEVERAGE] = np.broadcast_to(form.leverage.at(np.asarray(driver)).astype(np.float32), job.shape)
+        known = type(moment)(moment.window, day, (maps,))
+        found = map_whole(
+            mapper.network, mapper.features, 0, known, TILE, OVERLAP, model.margin, certainty.applicability
+        )
+        certainty.of(found, 0, known, Wanted(0.9, (0.6, 0.8)))
+        mapper.frozen(day)
+        flags(DayFlags(False, False), {WATER: water[0]}, found.ssm, {})
+
+
+def all_now(job: Job) -> None:
+    """From the area's files to the bands of all days, with the closed form's means over the extent."""
+    place, part = Opening("run", *[job.opened.cube.path] * 2, own=job.opened), ExtentPart(0, Window(0, 0, *job.shape))
+    with open_workers(DaskConfig(workers=1)) as workers:
+        means = extent_means(place, [part], job.days, workers)
+    for _ in tile_bands(job.opened, TileJob(place, job.predict, job.days, means, job.opened.cube.path), part):
+        pass
+
+
+_KEPT: dict[int, Any] = {}
+
+
+def _whole(job: Job) -> Any:
+    """The extent and its days, opened once: the ways before read it at the start of a command, too."""
+    if id(job) not in _KEPT:
+        _KEPT.clear()
+        mapper = job.opened.part(0, Window(0, 0, *job.shape), job.days)
+        _KEPT[id(job)] = mapper, [mapper.moment(day) for day in job.days]
+    return _KEPT[id(job)]
+
+
+def _surround(job: Job) -> Surround:
+    model = job.opened.bundle
+    return Surround.of(model.model, model.window.steps, TILE, OVERLAP)
+
+
+def gflop(job: Job) -> float:
+    """Operations of the network for a pixel on a day, 1e9, if nothing is shared and nothing seen twice."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    opened, side = job.opened, 64
+    model, steps, cell = opened.bundle.channels, opened.bundle.window.steps, opened.bundle.model.weather_ratio
+    weather = torch.zeros(1, steps, len(model.dynamic), side // cell, side // cell)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        opened.network(weather, torch.zeros(1, len(model.static), side, side))
+    return float(counter.get_total_flops()) / side**2 / 1e9
+
+
+def show(name: str, job: Job, ways: Sequence[tuple[str, Callable[[Job], None]]]) -> None:
+    """Print pixels a second of both ways and the ratio."""
+    before, now = fastest({label: partial(way, job) for label, way in ways}, ROUNDS).values()
+    limit = LIMIT_GFLOPS / gflop(job)
+    print(
+        f"  {name:10} before {job.work / before:10,.0f}  now {job.work / now:10,.0f} pixels/s of a core, "
+        f"x {before / now:5.2f}; the network's limit is {limit:,.0f}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Print both ways for each model and lag, and the memory that all took."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--size", type=int, default=256, help="pixels along the watershed")
+    parser.add_argument("--days", type=int, default=16, help="days that are mapped")
+    options, overrides = parser.parse_known_args()
+    imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with tempfile.TemporaryDirectory() as folder:
+        places = f"datamodule.root={folder}/area", f"datamodule.cubes={folder}/cubes"
+        size = f"datamodule.simulation.size={options.size}"
+        for residual in RESIDUALS:
+            for lag in LAGS:
+                model = "model=response", f"response.residual={residual}", f"model.lag={lag}"
+                config = compose_config(*places, size, *SMALL, *FEW, *model, *overrides)
+                job = prepare(config, options.days)
+                print(f"response with {residual}, lag {lag}, {job.shape[0]} x {job.shape[1]} x {len(job.days)} days")
+                show("network", job, (("before", network_before), ("now", network_now)))
+                show("all bands", job, (("before", all_before), ("now", all_now)))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"memory above the imports, with fitting and both ways: {(peak - imported) / 1024:,.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Which inputs a trained network's predictions hang on."""
