@@ -65,6 +65,12 @@ def test_predict_wants_dates(run: Run) -> None:
     assert ended.stderr == "error: dates is not set; give it on the command line: dates=VALUE\n"
 
 
+def test_evaluate_wants_what_was_measured(run: Run) -> None:
+    ended = run("evaluate")
+    assert ended.returncode == 1
+    assert ended.stderr == "error: insitu is not set; give it on the command line: insitu=VALUE\n"
+
+
 def test_a_folder_that_is_not_there_is_named(run: Run, tmp_path: Path) -> None:
     ended = run("train", "datamodule=opera_rtc", "datamodule.root=nowhere")
     assert ended.returncode == 1
@@ -75,7 +81,7 @@ def test_a_folder_that_is_not_there_is_named(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("script", ["train", "predict"])
+@pytest.mark.parametrize("script", ["train", "predict", "evaluate"])
 def test_help_lists_each_groups_choices(run: Run, tmp_path: Path, script: str) -> None:
     ended = run(script, "--help")
     assert ended.returncode == 0
@@ -86,7 +92,7 @@ def test_help_lists_each_groups_choices(run: Run, tmp_path: Path, script: str) -
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("script", ["train", "predict"])
+@pytest.mark.parametrize("script", ["train", "predict", "evaluate"])
 def test_help_loads_nothing_heavy(tmp_path: Path, script: str) -> None:
     program = f"""
 import runpy, sys

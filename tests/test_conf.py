@@ -9,10 +9,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from mlssm.config import PredictConfig, TrainConfig, parse
+from mlssm.config import EvaluateConfig, PredictConfig, TrainConfig, parse
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 PRIMARY = {"train": (TrainConfig, ()), "predict": (PredictConfig, ("dates=[2023-01-01]",))}
+PRIMARY["evaluate"] = (EvaluateConfig, ("insitu=insitu",))
 FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.rglob("*.yaml"))
 CHOICES = [path for path in FILES if len(path.parts) > 1 and path.parts[0] != "hydra"]
 # groups whose files set keys of other groups, and how they are chosen on the command line
@@ -41,7 +42,7 @@ def primaries(group: str) -> list[str]:
 
 
 def test_the_files_are_found() -> None:
-    assert {"train", "predict"} == {path.name for path in FILES if len(path.parts) == 1}
+    assert {"train", "predict", "evaluate"} == {path.name for path in FILES if len(path.parts) == 1}
     assert len(CHOICES) > 10
 
 

@@ -52,7 +52,7 @@ def test_what_is_imported_is_declared() -> None:
     wanted = declared(PROJECT["dependencies"]) | declared(
         item for name, items in extras.items() if name != "test" for item in items
     )
-    files = [*(REPOSITORY / "src").rglob("*.py"), REPOSITORY / "train.py", REPOSITORY / "predict.py"]
+    files = [*(REPOSITORY / "src").rglob("*.py"), *REPOSITORY.glob("*.py")]
     assert undeclared(imported(files), wanted) == {}
     tests = [*(REPOSITORY / "tests").rglob("*.py"), *(REPOSITORY / "benchmarks").rglob("*.py")]
     local = {path.stem for path in tests} | {"tests"}

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BUILT_FROM = ("src", "conf", "pyproject.toml", "README.md", "LICENSE")
-COMMANDS = {f"mlssm-{name}": name for name in ("train", "predict", "verify")}
+COMMANDS = {f"mlssm-{name}": name for name in ("train", "predict", "evaluate", "verify")}
 QUICK = (
     *("model=convlstm", "model.hidden=[4]", "model.lag=2", "trainer.max_epochs=1", "trainer.accelerator=cpu"),
     *("split=by_date", "patches.size=10", "evaluation.draws=100", "datamodule.simulation.size=60"),
@@ -125,7 +125,7 @@ def test_every_group_of_the_packaged_configuration_is_composed(installed: Instal
 import pathlib
 from hydra import compose, initialize_config_dir
 from mlssm.cli import CONF
-from mlssm.config import PredictConfig, TrainConfig, parse
+from mlssm.config import EvaluateConfig, PredictConfig, TrainConfig, parse
 from omegaconf import OmegaConf
 wanted = {"datamodule": ["area=AREA.geojson", "dates=2021-09-01/2024-08-31"]}
 with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -137,6 +137,8 @@ with initialize_config_dir(str(CONF), version_base="1.3"):
         print(group)
     config = compose("predict", ["dates=[2023-01-01]"])
     parse(PredictConfig, OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
+    config = compose("evaluate", ["insitu=insitu"])
+    parse(EvaluateConfig, OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
 print(CONF)
 """
     environment = {**os.environ, "PYTHONPATH": str(installed.site), "PYTHONSAFEPATH": "1"}

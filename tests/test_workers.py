@@ -48,6 +48,7 @@ def test_an_error_of_a_task_is_the_callers() -> None:
         pool.run(bad, [7], "bad")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_processes_are_others_and_a_killed_one_is_replaced(tmp_path: Path) -> None:
     with open_workers(DaskConfig(name="processes", workers=2)) as pool:

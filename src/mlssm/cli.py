@@ -1,4 +1,4 @@
-"""The commands: for `train` and `predict` Hydra composes, the package works, errors are one or two lines."""
+"""The commands: Hydra composes, the package works, errors are one or two lines."""
 
 from __future__ import annotations
 
@@ -54,6 +54,15 @@ def predict(conf: Path = CONF) -> None:
     command(_predict, "predict", conf)
 
 
+def evaluate(conf: Path = CONF) -> None:
+    """Compare maps with what was measured in the ground, as the command line says.
+
+    Args:
+        conf: Folder of the configuration; by default the one inside the package.
+    """
+    command(_evaluate, "evaluate", conf)
+
+
 def verify() -> None:
     """Compare cubes with the checksums that were written with them; exits with 1 where a file differs."""
     parser = argparse.ArgumentParser(description="Read cubes and name each file that is not as it was written.")
@@ -90,6 +99,16 @@ def _predict(values: dict[str, Any]) -> None:
         from mlssm.jobs.predict import predict
 
     predict(typed)
+
+
+def _evaluate(values: dict[str, Any]) -> None:
+    from mlssm.config import EvaluateConfig, parse
+
+    typed = parse(EvaluateConfig, values)  # a wrong value is told before the slow imports
+    with slow_imports():
+        from mlssm.jobs.evaluate import evaluate
+
+    evaluate(typed, values)
 
 
 def command(job: Job, config_name: str, conf: Path) -> None:

@@ -94,6 +94,7 @@ def _assert_nothing_left(started: list[ranks.LocalRank], before: dict[str, str])
     assert before.keys() <= os.environ.keys()
 
 
+@pytest.mark.exhaustive
 def test_two_trainings_in_a_row_equal_that_of_one_process(
     train_two: Callable[..., Trained], started: list[ranks.LocalRank], watershed: Any, tmp_path: Path
 ) -> None:
@@ -118,6 +119,7 @@ def test_two_trainings_in_a_row_equal_that_of_one_process(
     assert peaks[1] - peaks[0] < 50_000 * kilobytes
 
 
+@pytest.mark.exhaustive
 def test_a_killed_process_ends_the_training_and_is_named(
     train_two: Callable[..., Trained], started: list[ranks.LocalRank], tmp_path: Path
 ) -> None:

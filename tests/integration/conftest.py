@@ -34,10 +34,10 @@ QUICK = (
     *("trainer.max_epochs=2", "trainer.accelerator=cpu", "model.hidden=[4]", "model.lag=2", "model.window=sequence"),
     *("model=convlstm", "split=by_date", "patches.size=10", "patches.dense_stride=5", "patches.min_high_fraction=0.3"),
     *("retrieval.multilook_m=90", "retrieval.multilook=block", "optimiser.batch_size=32", "evaluation.draws=100"),
-    "evaluation.why.permutation=false",
+    *("evaluation.why.permutation=false", "evaluation.controls=[]"),
 )
 # what the training that all tests share does besides
-THOROUGH = ("evaluation.why.permutation=true",)
+THOROUGH = ("evaluation.why.permutation=true", "evaluation.controls=[no_weather,shuffle_space]")
 # an area of one season that takes two seconds to simulate
 TINY = tuple(
     f"datamodule.simulation.{key}={value}"

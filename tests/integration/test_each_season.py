@@ -91,6 +91,7 @@ def test_the_runs_validation_scores_are_those_of_all_held_out_training_seasons(i
     assert mapped.code == 0, mapped.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_training_that_dies_twice_goes_on_at_its_folds_to_the_same_bits(inner: Any, dies: Any) -> None:
     """Of three trainings it dies in the second one, then, gone on with, in the refit."""
     project, _, whole, told = inner

@@ -164,6 +164,7 @@ def test_a_failed_job_is_told_and_marks_the_parent(trained: Any, tiny: tuple[str
     assert "Traceback" not in outcome.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_job_of_a_sweep_trains_one_model_in_two_processes_and_keeps_one_run(
     trained: Any, tiny: tuple[str, ...]
 ) -> None:
@@ -181,6 +182,7 @@ def test_a_job_of_a_sweep_trains_one_model_in_two_processes_and_keeps_one_run(
     assert counts == {project.client.get_run(alone.run_id).data.metrics["val/n"]}
 
 
+@pytest.mark.exhaustive
 def test_submitit_runs_a_job_of_a_sweep_under_its_parent(trained: Any, tiny: tuple[str, ...]) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="hydra-submitit-launcher is not installed")
     project, _ = trained

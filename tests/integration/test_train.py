@@ -25,11 +25,10 @@ MODELS = (
 )
 PLACES = ("Report: ", "See it with: ", "Its page: ", "Map a day: ")
 TABLES = ("scores", "scores_by_date", "scores_by_bin", "scores_by_extent", "detection", "decomposition", "correlation")
-TABLES += ("variance_parts", "worst_dates")
+TABLES += ("variance_parts", "worst_dates", "why_permutation")
 FIGURES = (
     *("skill", "maps_test", "density_test", "density_val", "loss", "by_date", "by_bin", "detection", "decomposition"),
-    "temporal_correlation",
-    "calibration",
+    *("temporal_correlation", "calibration", "why_permutation"),
 )
 
 
@@ -195,6 +194,7 @@ def test_a_process_of_its_own_prints_the_table_and_no_warning(trained: Any, agai
     assert all(line.split()[1] in ("INFO", "WARNING") for line in again.stderr.splitlines()), again.stderr
 
 
+@pytest.mark.exhaustive
 def test_torchrun_keeps_one_run(trained: Any, tiny: tuple[str, ...]) -> None:
     project, _ = trained
     script = Path(__file__).with_name("without_figures.py")

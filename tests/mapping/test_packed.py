@@ -84,8 +84,11 @@ def test_torchgeo_sees_the_same_values_and_no_mixture(maps: tuple[Path, Path], t
     elsewhere, other = (SoilMoistureMaps(path.parent, crs=CRS.from_epsg(32610), res=30.0) for path in maps[::-1])
     far, near = (each[each.bounds]["image"].squeeze().numpy() for each in (elsewhere, other))
     assert 0.05 < np.isnan(far).mean() < 0.5
-    np.testing.assert_array_equal(np.isnan(far), np.isnan(near))
-    np.testing.assert_allclose(far, near, atol=0.006)
+    assert not (np.isnan(far) & np.isfinite(near)).any()  # between pixels a NaN spreads, and a missing byte does not
+    assert (np.isfinite(far) & np.isnan(near)).mean() < 0.03
+    known = np.isfinite(near)
+    np.testing.assert_allclose(far[known], near[known], atol=0.006)
+    assert np.nanmax(far) <= 1
     for path, name in zip(maps, ("ssm_20230101.tif", "ssm_20230102.tif"), strict=True):
         (tmp_path / name).write_bytes(path.read_bytes())
     with pytest.raises(ConfigError, match="has packed and other maps"):

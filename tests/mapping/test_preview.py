@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
@@ -77,3 +78,33 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         preview([], DAY, "Soil moisture")
     with pytest.raises(ValueError, match="are not on a grid"):
         MapPanel("a", np.zeros((2, 2)), _panels(1)[0].grid)
+
+
+def test_what_training_never_knew_is_hatched_and_said(tmp_path: Path) -> None:
+    plain, known = _panels(2)
+    half = np.zeros(plain.grid.shape, bool)
+    half[:, 5:] = True
+    hatched = MapPanel("half", plain.values, plain.grid, half)
+    figure = preview([hatched, known], DAY, "Soil moisture")
+    first, second = (axes for axes in figure.axes if axes.images)
+    (lines,) = first.findobj(ContourSet)
+    assert lines.hatches == ["////"]
+    (path,) = lines.get_paths()
+    east, west = path.vertices[:, 0].max(), path.vertices[:, 0].min()
+    assert west == pytest.approx(0.15)  # km: five pixels of 30 m
+    assert east >= 0.3
+    assert first.get_xlim() == (0, pytest.approx(0.3))
+    assert not second.findobj(ContourSet)
+    assert "unknown to training" in _legend(figure)
+    assert "unknown to training" not in _legend(preview([known], DAY, "Soil moisture"))
+    whole = MapPanel("whole", plain.values, plain.grid, np.ones(plain.grid.shape, bool))
+    write_preview(tmp_path / "hatched.png", [whole], DAY, "Soil moisture")
+    write_preview(tmp_path / "plain.png", [plain], DAY, "Soil moisture")
+    dark = [(imread(tmp_path / f"{name}.png")[..., :3].sum(axis=-1) < 0.6).mean() for name in ("hatched", "plain")]
+    assert dark[0] > 1.5 * dark[1]
+    with pytest.raises(ValueError, match="hatched"):
+        MapPanel("odd", plain.values, plain.grid, half[1:])
+
+
+def _legend(figure: Figure) -> str:
+    return "\n".join(text.get_text() for legend in figure.legends for text in legend.get_texts())

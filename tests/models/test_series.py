@@ -27,6 +27,7 @@ FAMILIES = {
     "response": ("model=response", "model.hidden=[4]"),
     "response alone": ("model=response", "response.residual=none"),
     "multirate": ("model=multirate_convlstm", "model.hidden=4", "model.ratio=4"),
+    "multirate of two layers": ("model=multirate_convlstm", "model.hidden=4", "model.ratio=4", "model.layers=2"),
     "response of two rates": ("model=response", "response.residual=multirate_convlstm", "model.hidden=[4]"),
 }
 

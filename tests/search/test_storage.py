@@ -93,6 +93,7 @@ def test_a_search_in_postgresql_goes_on_and_hides_the_password(app, postgres: st
     assert not [path for path in written if b"hid%20den" in path.read_bytes() or b"hid den" in path.read_bytes()]
 
 
+@pytest.mark.exhaustive
 def test_two_workers_share_a_study_in_postgresql(app, postgres: str) -> None:
     name = "hydra.sweeper.study_name=two"
     process = app.start(*ONE, f"hydra.sweeper.storage='{postgres}'", name, "hydra.sweeper.n_jobs=2", PAUSE="0.3")

@@ -29,6 +29,7 @@ def lags_that_count(study) -> list[int]:
     return sorted(trial.params["model.lag"] for trial in study.trials if trial.state.name == "COMPLETE")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("storage", ["sqlite:///kept/optuna.db", "journal:kept/study.journal"])
 def test_a_search_that_is_killed_goes_on(app, storage: str) -> None:
     (app.folder / "kill").write_text("2")
@@ -48,6 +49,7 @@ def test_a_search_that_is_killed_goes_on(app, storage: str) -> None:
     assert app.champions == ["run 7"]
 
 
+@pytest.mark.exhaustive
 def test_two_workers_share_a_study(app) -> None:
     process = app.start(LAGS, *SIX, "hydra.sweeper.n_jobs=2", PAUSE="0.3")
     ended(process, 0)

@@ -193,6 +193,7 @@ def post(address: str, inputs: dict[str, list], **more: dict) -> tuple[int, dict
             return error.code, json.load(error)
 
 
+@pytest.mark.exhaustive
 def test_mlflow_serves_it_over_http(server, sure, inputs):
     plain = {name: values.tolist() for name, values in inputs.items()}
     status, answer = post(server, plain)

@@ -32,7 +32,7 @@ from mlssm.tracking.opening import open_store
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 
 EPOCHS, DEAD_FROM, BACK_FROM = 8, 3, 6
 STARTING_SECONDS = 90

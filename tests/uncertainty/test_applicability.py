@@ -50,3 +50,21 @@ def test_it_comes_back_from_its_state(found: Applicability) -> None:
     again = Applicability.restored(found.state())
     assert again.features == tuple("abcde")
     assert again.index(POINTS[:5] + 1) == pytest.approx(found.index(POINTS[:5] + 1))
+
+
+def test_a_bound_tells_the_same_pixels_apart_as_the_index() -> None:
+    rng = np.random.default_rng(3)
+    points = rng.normal(size=(300, 5)).astype(np.float32)
+    fitted = Applicability.fit(list("abcde"), points, np.arange(300) % 4)
+    assert fitted is not None
+    values = np.concatenate([rng.normal(size=(500, 5)), rng.normal(size=(200, 5)) * 3]).astype(np.float32)
+    values[7, 2] = np.nan
+    index, bound = fitted.index(values), fitted.bounded_index(values)
+    outside = index > fitted.threshold
+    assert 0.05 < outside.mean() < 0.9
+    np.testing.assert_array_equal(bound > fitted.threshold, outside)
+    np.testing.assert_array_equal(bound[outside], index[outside])
+    inside = index <= fitted.threshold
+    assert (bound[inside] >= index[inside] - 1e-6).all()
+    assert (bound[inside] <= fitted.threshold).all()
+    np.testing.assert_array_equal(np.isnan(bound), np.isnan(index))

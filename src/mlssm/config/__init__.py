@@ -5,9 +5,11 @@ from mlssm.config.base import Strict, parse
 from mlssm.config.dask import DaskConfig
 from mlssm.config.data import FeaturesConfig, SamplerConfig
 from mlssm.config.datamodule import DatamoduleConfig, GridConfig, SimulationConfig
+from mlssm.config.evaluate import EvaluateConfig, GroundTableConfig
 from mlssm.config.evaluation import EvaluationConfig
 from mlssm.config.layers import LayerSource, parse_layer
 from mlssm.config.models import Channels, ModelSettings, WindowConfig
+from mlssm.config.of_run import OfRun
 from mlssm.config.patches import PatchesConfig, SplitConfig
 from mlssm.config.predict import PredictConfig
 from mlssm.config.retrieval import ImagesConfig, RetrievalConfig
@@ -23,13 +25,16 @@ __all__ = [
     "Channels",
     "DaskConfig",
     "DatamoduleConfig",
+    "EvaluateConfig",
     "EvaluationConfig",
     "FeaturesConfig",
     "GridConfig",
+    "GroundTableConfig",
     "ImagesConfig",
     "LayerSource",
     "LossConfig",
     "ModelSettings",
+    "OfRun",
     "OptimiserConfig",
     "PatchesConfig",
     "PredictConfig",

@@ -22,7 +22,7 @@ class WhyConfig(Strict):
 
     permutation: bool
     gradients: bool
-    patches: int = Field(default=300, ge=20)
+    patches: int = Field(default=100, ge=20)
     repeats: int = Field(default=1, ge=1, le=100)
     steps: int = Field(default=32, ge=8, le=1000)
 

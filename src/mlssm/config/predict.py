@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from mlssm.config.base import Positive, Strict
-from mlssm.config.dask import DaskConfig
-from mlssm.config.tracking import TrackingConfig
+from mlssm.config.of_run import OfRun
 from mlssm.config.warning import WarningConfig
 
 
@@ -39,34 +38,21 @@ class ProductsConfig(Strict):
     warning: WarningConfig | None = None
 
 
-class PredictConfig(Strict):
+class PredictConfig(OfRun):
     """Everything that `predict.py` is told.
 
     `dates` that are null are the last day that the weather reaches.
     """
 
-    run: str = Field(min_length=1)
     dates: tuple[str, ...] | str | None
     output: Path
     products: ProductsConfig
     level: float = Field(default=0.9, gt=0, lt=1)
     thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     intervals: Literal["calibrated", "conservative", "none"] = "calibrated"
-    root: Path | None
-    cubes: Path | None = None
-    layers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     tile: int = Field(ge=16)
     overlap: int = Field(ge=0)
-    accelerator: str
-    tracking: TrackingConfig
-    dask: DaskConfig = DaskConfig()
-    on_bad_file: Literal["error", "skip"]
     overwrite: bool = False
-
-    @field_validator("layers", mode="before")
-    @classmethod
-    def _no_layers_are_none(cls, values: Any) -> Any:
-        return {} if values is None else values
 
     @field_validator("dates", mode="before")
     @classmethod

@@ -27,7 +27,7 @@ class ExtentMap:
     Attributes:
         ssm: 0..1.
         spread: What the network says of its own error, SSM units; None where it does not.
-        dissimilarity: See `Applicability.index`; None where it was not asked.
+        dissimilarity: See `Applicability.index`, or of a part `bounded_index`; None where it was not asked.
     """
 
     ssm: Array

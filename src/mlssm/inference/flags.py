@@ -19,7 +19,7 @@ MEANING = {
     NO_IMAGE: "nowcast without an earlier image of the season",
     WATER: "masked: open water",
     FROZEN: "masked: frozen or snowy",
-    MISSING: "masked: an input is missing",
+    MISSING: "an input is missing: masked, or where there is a value, filled with its training mean",
     WEATHER_AHEAD: "weather of the window is forecast",
 }
 LEGEND = "; ".join(f"{bit} {text}" for bit, text in MEANING.items())
@@ -64,9 +64,10 @@ def flags(day: DayFlags, masked: dict[int, Booleans], ssm: Array, said: dict[int
         day: For all pixels.
         masked: By bit of the mask, where it holds [height, width].
         ssm: The map before it was masked, NaN where an input is missing [height, width].
-        said: By bit, where it holds of pixels that have a value [height, width].
+        said: By bit, where it holds of pixels that have a value [height, width]; of `MISSING`, where one is filled.
     """
     whole = np.full(ssm.shape, day.bits, np.int64)
-    for bit, where in {**masked, **said, MISSING: np.isnan(ssm)}.items():
+    missing = np.isnan(ssm) | said.get(MISSING, np.zeros(ssm.shape, bool))
+    for bit, where in {**masked, **said, MISSING: missing}.items():
         whole += bit * where
     return whole.astype(np.float32)

@@ -157,7 +157,9 @@ class _Square:
 
 def _index(features: FeatureSource, inputs: Inputs, inner: tuple[slice, ...], applicability: Applicability) -> Array:
     values = vectors(features.spec, inputs).reshape(*inputs.static.shape[1:], -1)[inner]
-    return applicability.index(values.reshape(-1, values.shape[-1])).reshape(values.shape[:2]).astype(np.float32)
+    return (
+        applicability.bounded_index(values.reshape(-1, values.shape[-1])).reshape(values.shape[:2]).astype(np.float32)
+    )
 
 
 def _blend(

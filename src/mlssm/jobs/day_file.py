@@ -12,7 +12,7 @@ import numpy as np
 from mlssm.grid import Window
 from mlssm.inference.means import ExtentPart
 from mlssm.inference.opened import Opened
-from mlssm.jobs.day_map import about_bands, band_names, onto_grid
+from mlssm.jobs.day_map import about_bands, band_names, onto_grid, unknown_to_training
 from mlssm.jobs.day_tags import day_tags
 from mlssm.jobs.day_totals import DayTotals, Panel
 from mlssm.jobs.settings_of_maps import INPUT, SETTINGS, input_digest, settings_digest
@@ -21,6 +21,7 @@ from mlssm.mapping.geotiff import MapWriter
 from mlssm.mapping.preview import MapPanel, write_preview
 
 log = logging.getLogger(__name__)
+MOSTLY = 0.5  # share of a cell of the preview
 
 
 def map_path(folder: Path, day: np.datetime64) -> Path:
@@ -40,17 +41,19 @@ def write_day(job: TileJob, parts: Sequence[ExtentPart], number: int) -> bool:
     opened, config, day = job.place.opened(), job.config, job.days[number]
     names, totals = band_names(opened, config), DayTotals()
     panels, path = [Panel(shape) for shape in opened.shapes], map_path(config.output, day)
+    unknown = [Panel(shape) for shape in opened.shapes]
     bands = about_bands(names, config, str(day))
     with MapWriter(path, opened.cube.grid, bands, packed=config.products.uint8) as target:
         for part in parts:
             tile = np.array(np.load(tile_file(job.folder, part), mmap_mode="r")[number])
             totals.add(dict(zip(names, tile, strict=True)))
             panels[part.extent].add(part.window, tile[0])
+            unknown[part.extent].add(part.window, unknown_to_training(dict(zip(names, tile, strict=True))))
             for band, values in enumerate(tile, 1):
                 target.write(band, *onto_grid(values, *_placed(opened, part)))
         made = {SETTINGS: settings_digest(opened, config), INPUT: input_digest(opened, day)}
         target.tag({**day_tags(opened, config, day, totals), **made})
-    _preview(opened, panels, path, day)
+    _preview(opened, panels, unknown, path, day)
     return bool(totals.counts["ssm"])
 
 
@@ -62,11 +65,12 @@ def _placed(opened: Opened, part: ExtentPart) -> tuple[Window, int, Window]:
     return placed, working.factor, opened.cube.extents[part.extent]
 
 
-def _preview(opened: Opened, panels: Sequence[Panel], path: Path, day: np.datetime64) -> None:
+def _preview(opened: Opened, panels: Sequence[Panel], unknown: Sequence[Panel], path: Path, day: np.datetime64) -> None:
     working, date = opened.stack.working, dt.date.fromisoformat(str(day))
     shown = []
-    for number, (panel, window) in enumerate(zip(panels, working.extents, strict=True), 1):
+    for number, (panel, not_known, window) in enumerate(zip(panels, unknown, working.extents, strict=True), 1):
         whole = Window(window.row, window.col, *(size * panel.factor for size in panel.values.shape))
         grid = working.grid.crop(whole).coarsen(panel.factor)
-        shown.append(MapPanel(f"extent {number}", panel.values, grid))
+        hatched = np.nan_to_num(not_known.values) > MOSTLY
+        shown.append(MapPanel(f"extent {number}", panel.values, grid, hatched))
     write_preview(path.with_suffix(".png"), shown, date, "Surface soil moisture")

@@ -17,6 +17,7 @@ from mlssm.inference.flags import (
     FROZEN,
     LEGEND,
     MEANING,
+    MISSING,
     NO_IMAGE,
     OUTSIDE,
     WATER,
@@ -86,7 +87,10 @@ def day_map(
         bands.add("image_age", _masked(maps[AGE], masked))
     gap = _has_gap(mapper, moment) or bool(bridged_in(mapper, day))
     of_day = DayFlags(is_forecast(mapper, day), gap, days_ahead(mapper, day) > 0)
-    bands.add("flags", flags(of_day, masked, found.ssm, _said(mapper, maps, found)))
+    # of masked pixels it would say nothing, and with all other bits the sum would be a byte's nodata
+    filled = _filled(mapper, inner) & np.isfinite(bands.values["ssm"])
+    said = {**_said(mapper, maps, found), MISSING: filled}
+    bands.add("flags", flags(of_day, masked, found.ssm, said))
     return bands
 
 
@@ -163,6 +167,25 @@ def _said(mapper: Mapper, maps: PrefitMaps, found: ExtentMap) -> dict[int, Boole
     if AGE in maps:
         said[NO_IMAGE] = ~np.isfinite(maps[AGE])
     return said
+
+
+def _filled(mapper: Mapper, inner: tuple[slice, slice]) -> Booleans:
+    """Pixels of which terrain, soil or another layer that does not change is not known."""
+    layers = mapper.features.layers[0]
+    own = [values[inner] for name, values in layers.fixed.items() if name in mapper.features.spec.static]
+    nowhere = np.zeros(mapper.stack.working.extents[0].shape, bool)[inner]
+    return np.asarray(np.logical_or.reduce([nowhere, *map(np.isnan, own)]))
+
+
+def unknown_to_training(bands: Mapping[str, Array]) -> Array:
+    """1 where a map has a value of which training knew nothing, 0 where it did, NaN without a value [h, w].
+
+    No label was there, an input is filled, or the inputs are unlike those of training.
+    """
+    unknown = bands["flags"].astype(np.int64) & (OUTSIDE | MISSING) > 0
+    if "labelled" in bands:
+        unknown |= bands["labelled"] == 0
+    return np.where(np.isnan(bands["ssm"]), np.float32(np.nan), unknown.astype(np.float32))
 
 
 def _masked(values: Array, masked: Mapping[int, Booleans]) -> Array:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlssm.bundle import load
-from mlssm.config import DatamoduleConfig, PredictConfig
+from mlssm.config import DatamoduleConfig, OfRun
 from mlssm.config.retrieval import channel_title
 from mlssm.config.sources import AUTO
 from mlssm.errors import DataError, RunError
@@ -28,12 +28,13 @@ log = logging.getLogger(__name__)
 FETCHED: dict[str, Any] = {"origin": None, "area": None, "dates": None}
 
 
-def find_place(config: PredictConfig, folder: Path | None) -> Place:
+def find_place(config: OfRun, folder: Path | None, *, certain: bool = True) -> Place:
     """Fetch a run's model and prepare the area to map.
 
     Args:
         config: Which run and extent.
         folder: Where the model goes; None: it stays where it is, if the store is on this machine.
+        certain: Whether it is asked how sure maps are.
 
     Raises:
         ConfigError: There is no such accelerator.
@@ -57,7 +58,7 @@ def find_place(config: PredictConfig, folder: Path | None) -> Place:
     area = _area_config(model.datamodule, config)
     cube = open_area(area, config.on_bad_file, model.weather, model.images, config.dask)
     check_pixel(cube, model)
-    return Place(run.run_id, bundle, cube.path, config.accelerator, config.intervals != "none")
+    return Place(run.run_id, bundle, cube.path, config.accelerator, certain)
 
 
 def check_fit(opened: Opened) -> None:
@@ -87,7 +88,7 @@ def _has_channel(stack: Stack, wanted: Mapping[str, float], fitted: Mapping[str,
     return False
 
 
-def _area_config(trained: DatamoduleConfig, config: PredictConfig) -> DatamoduleConfig:
+def _area_config(trained: DatamoduleConfig, config: OfRun) -> DatamoduleConfig:
     """The area that the run was trained on, or another one with the same kind of files.
 
     A model may come from anywhere, and must not choose where files are written: what it names counts below the working

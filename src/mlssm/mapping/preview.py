@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_PANELS = 9
 DOTS_PER_INCH = 150
+HATCH = "////"
+UNKNOWN = "unknown to training: no label, an input filled, or inputs unlike its own"
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,13 @@ class MapPanel:
         name: The extent's name.
         values: SSM [h, w], 0..1; NaN = nodata.
         grid: The grid of these pixels.
+        hatched: Where nothing was known in training, bool [h, w]; None: it was everywhere.
     """
 
     name: str
     values: AnyFloats
     grid: Grid
+    hatched: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that do not lie on the grid.
@@ -48,8 +54,15 @@ class MapPanel:
         Raises:
             ValueError: The shapes differ.
         """
+        if self.hatched is not None and self.hatched.shape != self.grid.shape:
+            raise ValueError(f"panel {self.name}: hatched {self.hatched.shape} is not on a grid {self.grid.shape}")
         if self.values.shape != self.grid.shape:
             raise ValueError(f"panel {self.name}: values {self.values.shape} are not on a grid {self.grid.shape}")
+
+    @property
+    def is_hatched(self) -> bool:
+        """Whether a part of it is."""
+        return self.hatched is not None and bool(self.hatched.any())
 
     @property
     def aspect(self) -> float:
@@ -104,7 +117,7 @@ def preview(panels: Sequence[MapPanel], date: dt.date, title: str) -> Figure:
     images = [_draw_panel(axes, panel) for axes, panel in zip(places, shown, strict=False)]
     for axes in places[len(shown) :]:
         axes.set_axis_off()
-    _annotate(figure, images[0], places, shown[0].grid)
+    _annotate(figure, images[0], places, shown)
     heading = f"{title}\n{date.day} {date:%B %Y}{left_out(len(panels), MOST_PANELS)}"
     figure.suptitle(heading, fontsize=13, color=INK)
     return figure
@@ -124,7 +137,22 @@ def _row_heights(panels: Sequence[MapPanel], columns: int) -> list[float]:
 def _draw_panel(axes: Axes, panel: MapPanel) -> AxesImage:
     image = draw_map(axes, panel.values, panel.grid.pixel, SSM_COLOURS, SSM_RANGE, scale_bar=True)
     axes.set_title(f"{panel.name}\n{_place(panel.grid)}", fontsize=9, color=INK)
+    if panel.is_hatched:
+        _hatch(axes, panel)
     return image
+
+
+def _hatch(axes: Axes, panel: MapPanel) -> None:
+    """Lines over what training never knew, with which a bare number would look as good as any other."""
+    assert panel.hatched is not None
+    height, width = (side * panel.grid.pixel / 1000 for side in panel.values.shape)
+    # one pixel more around, so that a panel that is hatched as a whole is, too
+    wide = np.pad(panel.hatched.astype(float), 1, mode="edge")
+    step = panel.grid.pixel / 2000
+    x = np.linspace(-step, width + step, wide.shape[1])
+    y = np.linspace(height + step, -step, wide.shape[0])
+    axes.contourf(x, y, wide, levels=[0.5, 1.5], colors="none", hatches=[HATCH])
+    axes.set(xlim=(0, width), ylim=(0, height))
 
 
 def _place(grid: Grid) -> str:
@@ -133,13 +161,17 @@ def _place(grid: Grid) -> str:
     return f"{math.fabs(latitude):.2f}° {north}, {math.fabs(longitude):.2f}° {east}"
 
 
-def _annotate(figure: Figure, image: AxesImage, places: list[Axes], grid: Grid) -> None:
+def _annotate(figure: Figure, image: AxesImage, places: list[Axes], shown: Sequence[MapPanel]) -> None:
     bar = figure.colorbar(image, ax=places, location="bottom", shrink=0.7, aspect=38, pad=0.02)
     bar.set_label(SSM_LABEL, color=INK, fontsize=9)
     bar.outline.set(edgecolor=INK, linewidth=0.6)
+    grid = shown[0].grid
     note = f"no data   ({CRS.from_user_input(grid.crs).name}, north up, {grid.pixel:g} m pixels)"
+    handles = [Patch(facecolor=MASKED, edgecolor=INK, linewidth=0.6, label=note)]
+    if any(panel.is_hatched for panel in shown):
+        handles.append(Patch(facecolor="none", edgecolor=INK, linewidth=0.6, hatch=HATCH, label=UNKNOWN))
     figure.legend(
-        handles=[Patch(facecolor=MASKED, edgecolor=INK, linewidth=0.6, label=note)],
+        handles=handles,
         loc="outside lower center",
         frameon=False,
         fontsize=8,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mlssm.models.convlstm import ConvLSTM, ConvLSTMCell, bounded_spread
-from mlssm.models.multirate import MultirateConvLSTM
+from mlssm.models.multirate import MultirateConvLSTM, averaged
 from mlssm.models.prediction import Prediction
 from mlssm.models.response import ResponseNetwork
 
@@ -52,7 +52,7 @@ def series(network: nn.Module, static: Tensor, changing: Sequence[int]) -> Serie
         return _Response(network, series(network.residual, static, changing))
     if isinstance(network, ConvLSTM) and all(_is_plain(cell) for cell in network.cells):
         return _ConvLSTM(network, static, changing)
-    if isinstance(network, MultirateConvLSTM):
+    if isinstance(network, MultirateConvLSTM) and network.recurrence.num_layers == 1:
         return _Multirate(network, static, changing)
     return _Any(network)
 
@@ -149,10 +149,7 @@ class _Gates:
         self._state = self.scaled(cell.hidden_convolution.weight)
 
     def scaled(self, weight: Tensor) -> Tensor:
-        """Gates in the order i, f, g, o along the first axis."""
-        factors = weight.new_ones(len(weight))
-        factors[2 * self._hidden : 3 * self._hidden] = 2
-        return weight * factors.reshape(-1, *(1,) * (weight.ndim - 1))
+        return _doubled(weight, self._hidden)
 
     def of_input(self, values: Tensor) -> Tensor:
         return functional.conv2d(values, self._input, self._bias)
@@ -169,42 +166,66 @@ class _Gates:
                 total = gates.clone()
             if more is not None:
                 total += _middle(more, total)
-            state, cell = self._step(total.sigmoid_(), cell)
+            state, cell = _step(total.sigmoid_(), cell)
             hidden.append(state)
         return hidden
 
-    def _step(self, gates: Tensor, cell: Tensor | None) -> tuple[Tensor, Tensor]:
-        i, f, g, o = gates.chunk(4, dim=1)
-        new = torch.addcmul(-i, i, g, value=2)  # i tanh
-        if cell is not None:
-            new.addcmul_(f, _middle(cell, new))
-        return torch.addcmul(-o, o, (2 * new).sigmoid_(), value=2), new
-
 
 class _Multirate:
-    """What the static features that stay add to the fusion is made once."""
+    """What a day's weather adds to the recurrence is made once, and so is what static features that stay add to fusion.
+
+    The recurrence is `torch.nn.LSTM` of one layer; as in `_ConvLSTM` one sigmoid serves all gates.
+    """
 
     def __init__(self, network: MultirateConvLSTM, static: Tensor, changing: Sequence[int]) -> None:
         self._network = network
         self._changing = torch.tensor(list(changing), dtype=torch.long, device=static.device)
-        hidden = network.recurrence.hidden_size
-        self._state, own = network.fusion.weight[:, :hidden], network.fusion.weight[:, hidden:]
-        self._own = own[:, self._changing] if len(changing) else None
+        hidden, own = network.recurrence.hidden_size, dict(network.recurrence.named_parameters())
+        self._input = _doubled(own["weight_ih_l0"], hidden).T
+        self._hidden = _doubled(own["weight_hh_l0"], hidden).T
+        self._bias = _doubled(own["bias_ih_l0"] + own["bias_hh_l0"], hidden)
+        self._state, fusion = network.fusion.weight[:, :hidden], network.fusion.weight[:, hidden:]
+        self._own = fusion[:, self._changing] if len(changing) else None
         fixed = static.clone()
         fixed[self._changing] = 0
-        self._fixed = functional.conv2d(fixed[None], own, network.fusion.bias)
+        self._fixed = functional.conv2d(fixed[None], fusion, network.fusion.bias)
 
     def day(self, frame: Tensor) -> Tensor:
-        return frame
+        return torch.addmm(self._bias, frame.flatten(1).T, self._input[: len(frame)])
 
     def map(self, days: Sequence[Tensor], static: Tensor) -> Prediction:
         network, given = self._network, static[None]
-        state = network.carry(None, torch.stack(list(days))[None], given)
-        fused = functional.conv2d(network.at_pixels(state, given), self._state)
+        cells = averaged(given, network.ratio)[0].flatten(1).T @ self._input[-len(static) :]
+        state, cell = _step(torch.sigmoid(days[0] + cells), None)
+        for day in days[1:]:
+            gates = torch.addmm(day, state, self._hidden)
+            state, cell = _step(gates.add_(cells).sigmoid_(), cell)
+        fused = functional.conv2d(network.at_pixels((state[None], cell[None]), given), self._state)
         fused += self._fixed
         if self._own is not None:
             fused += functional.conv2d(given[:, self._changing], self._own)
         return network.read(fused.relu_())
+
+
+def _step(gates: Tensor, cell: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Hidden and cell state after a step.
+
+    Args:
+        gates: sigmoid of i, f, 2 g and o along the second axis.
+        cell: State before, or a larger map of it; None: 0.
+    """
+    i, f, g, o = gates.chunk(4, dim=1)
+    new = torch.addcmul(-i, i, g, value=2)  # i tanh
+    if cell is not None:
+        new.addcmul_(f, cell if cell.ndim == 2 else _middle(cell, new))
+    return torch.addcmul(-o, o, (2 * new).sigmoid_(), value=2), new
+
+
+def _doubled(weight: Tensor, hidden: int) -> Tensor:
+    """Weights of the gates i, f, g, o along the first axis, those of g doubled."""
+    factors = weight.new_ones(len(weight))
+    factors[2 * hidden : 3 * hidden] = 2
+    return weight * factors.reshape(-1, *(1,) * (weight.ndim - 1))
 
 
 def _middle(values: Tensor, like: Tensor) -> Tensor:

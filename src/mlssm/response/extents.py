@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -20,9 +20,9 @@ from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
 from mlssm.errors import RunError
 from mlssm.grid import Floats
-from mlssm.response.bank import MANY_DATES, Bank, drive, weighs_bank
+from mlssm.response.bank import MANY_DATES, Bank, DriverMaps, drive, weighs_bank
 from mlssm.response.base import Booleans, Seasons
-from mlssm.response.driver import Driver, Forcing, bank, index_driver
+from mlssm.response.driver import Driver, Forcing, bank, index_driver, shaped
 from mlssm.response.fitted import Extent
 from mlssm.response.folds import Retrieve, Retrieved
 from mlssm.response.stations import choose_station
@@ -174,17 +174,20 @@ class Drivers:
         self.forcing = Forcing.of(field.weather, field.station_xy, field.config.neighbours, field.config.power)
         self.fixed = index_driver(self.forcing)
         self._weights_of: dict[int, Floats] = {}
+        self._many: list[Driver] = []
 
     def on(self, field: WeatherField) -> Drivers:
         """The same drivers at the pixels of another field of the same record."""
         found = copy(self)
-        found.field, found._weights_of = field, {}
+        found.field, found._weights_of = field, {}  # the bank is shared
         return found
 
-    @cached_property
+    @property
     def many(self) -> list[Driver]:
-        """The bank."""
-        return bank(self.forcing)
+        """The bank, made once for this record."""
+        if not self._many:
+            self._many[:] = bank(self.forcing)
+        return self._many
 
     @property
     def stations(self) -> list[str]:
@@ -225,7 +228,28 @@ class Drivers:
         """
         if weighed is None:
             return self.of_station(station, extent, ends)
-        return weighed.driver({each.name: partial(self.at, each, extent, ends) for each in self.many})
+        return np.stack([weighed.driver(self._bank_on(weighed, extent, position)) for position in self._checked(ends)])
+
+    def _checked(self, ends: Days) -> npt.NDArray[np.int64]:
+        """Positions of days.
+
+        Raises:
+            ValueError: One lies behind the record.
+        """
+        positions = self.forcing.positions(ends)
+        if len(positions) and positions.max() >= len(self.forcing.days):
+            raise ValueError(f"day {positions.max()} lies behind a record of {len(self.forcing.days)} days")
+        return positions
+
+    def _bank_on(self, weighed: Bank, extent: int, position: np.int64) -> dict[str, DriverMaps]:
+        """The bank's drivers on a day [h, w], by name: the water of all is interpolated at once."""
+        used, shape = [each for each in self.many if each.name in weighed.names], self.field.places[extent].shape
+        stored = np.array([each.stored[position] if position >= 0 else 0 * each.stored[0] for each in used])
+        water = np.ascontiguousarray((self._weights(extent) @ stored.T).T)
+        return {
+            each.name: partial(shaped, values.reshape(shape), each.shape)
+            for each, values in zip(used, water, strict=True)
+        }
 
     def _weights(self, extent: int) -> Floats:
         """How the stations weigh at an extent's pixels [P, S], sparse; rows sum to 1."""

@@ -147,6 +147,13 @@ def skill(a: Replicates, b: Replicates, distribution: Distribution = "natural") 
     return _interval(torch.where(other > 0, 1 - (one / other) ** 2, torch.nan), a.level)
 
 
+def unbiased_rmse(replicates: Replicates) -> Interval:
+    """Percentile interval of sqrt(RMSE^2 - bias^2), the standard deviation of the difference, in the scores' units."""
+    found = score_values(replicates.sums, "natural")
+    rmse, bias = (found[:, SCORES.index(name)] for name in ("rmse", "bias"))
+    return _interval((rmse**2 - bias**2).clamp(min=0).sqrt(), replicates.level)
+
+
 def differs(interval: Interval) -> bool:
     """Whether a difference is shown: 0 lies outside its interval, and the interval is defined."""
     return interval.low > 0 or interval.high < 0

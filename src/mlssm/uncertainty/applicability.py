@@ -20,6 +20,7 @@ from mlssm.grid import Floats
 
 WHISKER = 1.5  # interquartile ranges above the upper quartile, beyond which an index is an outlier
 CHUNK = 2048  # pixels that are compared at once
+SAMPLED = 64  # pixels of a place and day whose nearest training pixels are tried first
 Array = npt.NDArray[np.float32]
 
 
@@ -62,9 +63,25 @@ class Applicability:
 
     def index(self, values: Array) -> Floats:
         """Dissimilarity index of pixels [m, F]; NaN where a feature is missing [m]."""
+        return self._from(values, self.points)
+
+    def bounded_index(self, values: Array) -> Floats:
+        """The index of pixels [m, F] beyond the threshold; of others a number between theirs and the threshold [m].
+
+        Enough to tell which pixels are outside, and many times as fast where few are: pixels of one place and day are
+        like each other, so that most are near one of the training pixels that a few of them are nearest to.
+        """
+        few = values[:: max(1, len(values) // SAMPLED)]
+        found = self._from(values, self.points[np.unique(cdist(few, self.points).argmin(axis=1))])
+        unsure = ~(found <= self.threshold)
+        found[unsure] = self.index(values[unsure])
+        return found
+
+    def _from(self, values: Array, points: Array) -> Floats:
+        """Distance of pixels [m, F] from the nearest of some points, in mean distances [m]."""
         found = np.full(len(values), np.nan)
         # |x - y|^2 less |x|^2 as one matrix product, many times as fast as the differences
-        paired = np.vstack([-2 * self.points.T, (self.points**2).sum(axis=1)])
+        paired = np.vstack([-2 * points.T, (points**2).sum(axis=1)])
         for start in range(0, len(values), CHUNK):
             part = values[start : start + CHUNK]
             nearest = (np.column_stack([part, np.ones_like(part[:, 0])]) @ paired).min(axis=1) + (part**2).sum(axis=1)

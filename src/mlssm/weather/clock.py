@@ -38,8 +38,8 @@ def closing_hour(passes: Mapping[int, Sequence[dt.datetime]]) -> tuple[int, tupl
         return MIDNIGHT, ()
     times = {orbit: np.array([_hours(time) for time in found]) for orbit, found in passes.items()}
     most = max(times, key=lambda orbit: (len(times[orbit]), orbit))
-    middle = _circular_mean(times[most])
-    near = {orbit for orbit, hours in times.items() if abs(_apart(_circular_mean(hours), middle)) <= APART_HOURS}
+    middle = circular_mean(times[most])
+    near = {orbit for orbit, hours in times.items() if abs(_apart(circular_mean(hours), middle)) <= APART_HOURS}
     early = min(float(_apart(hour, middle)) for orbit in near for hour in times[orbit])
     hour = int(np.floor((middle + max(early, -APART_HOURS) + 1e-9) % 24)) or MIDNIGHT
     lines = [_told(orbit, times[orbit], hour) for orbit in sorted(set(times) - near)]
@@ -48,7 +48,7 @@ def closing_hour(passes: Mapping[int, Sequence[dt.datetime]]) -> tuple[int, tupl
 
 def _told(orbit: int, hours: Floats, hour: int) -> str:
     """How far the windows of an orbit end from its images."""
-    middle = _circular_mean(hours)
+    middle = circular_mean(hours)
     early = (middle - hour) % 24
     return (
         f"the {len(hours)} images of orbit {orbit} are taken at {middle:.1f} h: their windows end {early:.0f} h before"
@@ -59,7 +59,8 @@ def _hours(time: dt.datetime) -> float:
     return time.hour + time.minute / 60 + time.second / 3600
 
 
-def _circular_mean(hours: Floats) -> float:
+def circular_mean(hours: Floats) -> float:
+    """The mean of clock times, hours 0..24; of 23 and 1 it is 0."""
     angle = np.angle(np.exp(2j * np.pi * hours / 24).mean())
     return float(angle / (2 * np.pi) * 24 % 24)
 

@@ -51,7 +51,7 @@ def silent(tmp_path_factory, configure) -> Path:
 def test_folder_has_what_a_real_area_has(simulated: Path, configure) -> None:
     passes = schedule(configure())
     names = {path.name for path in simulated.iterdir()}
-    assert names == {"sentinel1", "weather", "dem", "soil", "ndvi", "truth.zarr", "simulation.json"}
+    assert names == {"sentinel1", "weather", "dem", "soil", "ndvi", "insitu", "truth.zarr", "simulation.json"}
     images = list((simulated / "sentinel1").glob("*_V?.tif"))
     assert len(images) == len(passes) * 2 * 2
     assert len(list((simulated / "sentinel1").glob("*_incidence_angle.tif"))) == 4

@@ -84,7 +84,7 @@ def contributions(frame: pd.DataFrame, title: str) -> Figure:
     """
     require(frame, ("inputs", "days_before", "mean_absolute"), "contributions")
     figure = Figure(figsize=(10.2, 4.0), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+    left, right = figure.subplots(1, 2)  # a closed form would press the days flat on a shared axis
     daily = frame[frame["days_before"].notna()]
     names = list(dict.fromkeys(daily["inputs"]))
     for name in names:
@@ -92,13 +92,15 @@ def contributions(frame: pd.DataFrame, title: str) -> Figure:
         colour, marker = look(names, name)
         left.plot(rows["days_before"], rows["mean_absolute"], color=colour, marker=marker, markersize=4, label=name)
     left.invert_xaxis()
-    left.set(xlabel="days before the last day of the window", ylabel="mean absolute contribution (SSM)")
+    left.set_xlabel("days before the last day of the window")
     if names:
         left.legend(frameon=False, fontsize=9)
     fixed = frame[frame["days_before"].isna()]
     right.bar(range(len(fixed)), column(fixed, "mean_absolute"), color=BLUE, width=0.65)
     right.set_xticks(range(len(fixed)), [str(name) for name in fixed["inputs"]], rotation=20, ha="right")
     for axes in (left, right):
+        axes.set_ylabel("mean absolute contribution (SSM)")
+        axes.set_ylim(bottom=0)
         tidy(axes)
     figure.suptitle(f"Contributions to the mean of a patch: {title}", fontsize=TITLE_SIZE, color=INK)
     return figure

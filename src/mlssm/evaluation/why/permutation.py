@@ -21,7 +21,7 @@ from torch import Tensor
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
 from mlssm.data.spec import FeatureSpec
-from mlssm.evaluation.evaluate import Settings, uncontrolled
+from mlssm.evaluation.evaluate import Settings
 from mlssm.evaluation.stream import Network, batches
 from mlssm.evaluation.why.groups import AXES, Axis, Group, groups_of, joint_groups
 from mlssm.scores.bootstrap import Resampling, difference, resample
@@ -111,12 +111,16 @@ def permutation_importance(
 
 
 def sample(dataset: PatchDataset, patches: int, seed: int) -> PatchDataset:
-    """At most so many patches, as many of each date as can be; their labels and inputs stay as they are."""
+    """At most so many patches, as many of each date as can be; their labels and inputs stay as they are.
+
+    They lose the margin, as patches in training: with it the same question takes several times as long.
+    """
     generator, index = np.random.default_rng(seed), dataset.patches
     order = pd.Series(generator.permutation(len(index)), index=index.index)
     turn = order.groupby(index["time"]).rank(method="first")
     kept = pd.DataFrame({"turn": turn, "order": order}).sort_values(["turn", "order"]).index[:patches]
-    return uncontrolled(dataset, index.loc[sorted(kept)])
+    parts = dataset.size, dataset.retrieval, dataset.features, dataset.moments
+    return PatchDataset(index.loc[sorted(kept)], *parts)
 
 
 def _along(axis: Axis, groups: Sequence[Group]) -> list[Group]:

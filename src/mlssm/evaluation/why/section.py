@@ -111,7 +111,8 @@ def _permuted(
     repeats = config.evaluation.why.repeats
     found = permutation_importance(network, dataset, settings, evaluation.resampling, repeats=repeats, seed=config.seed)
     figure = NamedFigure("why_permutation", permutation_bars(found))
-    table = TableBlock("Importance by permutation", found, f"On {len(dataset)} patches.", 4)
+    shown = found.drop(columns="channels")  # they are in the file
+    table = TableBlock("Importance by permutation", shown, f"On {len(dataset)} patches.", 4)
     blocks = FigureBlock("Permutation", figure.png, READ_PERMUTATION), table
     return Part({figure.stem: found}, (figure,), blocks)
 

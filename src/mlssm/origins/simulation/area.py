@@ -24,6 +24,7 @@ from mlssm.origins.simulation.orbits import (
     incidence_name,
     schedule,
 )
+from mlssm.origins.simulation.probes import FOLDER, Probes
 from mlssm.origins.simulation.scene import Scene, build_scene, daily_moisture, render
 from mlssm.origins.simulation.stations import build_tables
 from mlssm.origins.simulation.streams import Component, stream
@@ -35,13 +36,13 @@ NDVI_ERROR = 0.015
 
 
 def write_area(config: SimulationConfig, root: Path) -> None:
-    """Write `sentinel1`, `weather`, `dem`, `soil`, `ndvi` and `truth.zarr`.
+    """Write `sentinel1`, `weather`, `dem`, `soil`, `ndvi`, `insitu` and `truth.zarr`.
 
     Args:
         config: The simulation.
         root: An empty folder.
     """
-    for name in ("sentinel1", "weather", "dem", "soil", "ndvi"):
+    for name in ("sentinel1", "weather", "dem", "soil", "ndvi", FOLDER):
         (root / name).mkdir()
     scene = build_scene(config)
     landscape = scene.landscape
@@ -74,8 +75,8 @@ def _write_ndvi(scene: Scene, folder: Path) -> None:
 
 
 def _write_passes(scene: Scene, root: Path) -> None:
-    """Run the bucket through the days and write what each pass sees, and the truth."""
-    passes = schedule(scene.config)
+    """Run the bucket through the days and write what each pass sees, what probes measure, and the truth."""
+    passes, probes = schedule(scene.config), Probes.of(scene)
     truth = create_truth(root / "truth.zarr", [each.time for each in passes], scene.landscape.grid)
     waiting: dict[dt.date, list[int]] = defaultdict(list)
     for number, acquisition in enumerate(passes):
@@ -83,9 +84,11 @@ def _write_passes(scene: Scene, root: Path) -> None:
     with progress() as display:
         task = display.add_task("simulating Sentinel-1", total=len(passes))
         for day, ssm in daily_moisture(scene):
+            probes.see(day, ssm)
             for number in waiting[day]:
                 _write_pass(scene, root, passes[number], ssm, truth, number)
                 display.advance(task)
+    probes.write(root / FOLDER)
 
 
 def _write_pass(

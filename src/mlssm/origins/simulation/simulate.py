@@ -12,7 +12,10 @@ from pathlib import Path
 
 from mlssm.config import SimulationConfig
 from mlssm.errors import DataError
+from mlssm.files import whole_or_nothing
 from mlssm.origins.simulation.area import write_area
+from mlssm.origins.simulation.probes import FOLDER, write_probes
+from mlssm.origins.simulation.scene import build_scene
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,8 @@ def simulate(config: SimulationConfig, folder: Path) -> None:
     """Write the simulated watershed's folder; does nothing where the same simulation already lies there.
 
     The folder has what a real area has (`sentinel1`, `weather`, `dem`, `soil`, `ndvi`), and beside them
-    `truth.zarr` and `simulation.json`. It is written next to its place and moved there when whole.
+    `insitu`, `truth.zarr` and `simulation.json`. It is written next to its place and moved there when whole. A folder
+    of before there was `insitu` is given that alone: no other file changes.
 
     Args:
         config: The simulation.
@@ -35,12 +39,24 @@ def simulate(config: SimulationConfig, folder: Path) -> None:
         DataError: The folder holds something that is not a simulation of ours.
     """
     if _is_current(config, folder):
+        _add_probes(config, folder)
         log.info("simulated watershed in %s is up to date", folder)
         return
     with _staged(config, folder) as staging:
         write_area(config, staging)
         (staging / MANIFEST).write_text(_manifest(config), encoding="utf-8")
     log.info("wrote the simulated watershed to %s", folder)
+
+
+def _add_probes(config: SimulationConfig, folder: Path) -> None:
+    if (folder / FOLDER).is_dir():
+        return
+    try:
+        with whole_or_nothing(folder / FOLDER) as partial:
+            partial.mkdir()
+            write_probes(build_scene(config), partial)
+    except PermissionError as error:  # whoever only reads the area needs no probes
+        log.warning("%s has no %s, and it cannot be written: %s", folder, FOLDER, error.strerror)
 
 
 def _manifest(config: SimulationConfig) -> str:

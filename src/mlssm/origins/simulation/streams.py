@@ -24,6 +24,9 @@ class Component(enum.IntEnum):
     STATION_GAPS = 9
     NDVI_ERRORS = 10
     SPECKLE = 11
+    PROBE_PLACES = 12
+    PROBE_ERRORS = 13
+    PROBE_GAPS = 14
 
 
 def stream(seed: int, component: Component, *index: int) -> np.random.Generator:

@@ -1,0 +1,1 @@
+"""Maps against soil moisture that was measured in the ground."""
