@@ -22,13 +22,13 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mlssm.config import PredictConfig, TrainConfig
+from mlssm.config import EvaluateConfig, PredictConfig, TrainConfig
 from mlssm.config.area_file import AreaFile
 from mlssm.config.models import family_class
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 PAGE = "reference/configuration.md"
-ROOTS: dict[str, type[BaseModel]] = {"train": TrainConfig, "predict": PredictConfig}
+ROOTS: dict[str, type[BaseModel]] = {"train": TrainConfig, "predict": PredictConfig, "evaluate": EvaluateConfig}
 # sections whose keys are another program's: what they are is said there
 ELSEWHERE = {
     "trainer": "arguments of [Lightning's Trainer](https://lightning.ai/docs/pytorch/stable/common/trainer.html)",
