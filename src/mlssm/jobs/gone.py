@@ -32,9 +32,7 @@ def tell_gone(opened: Opened) -> None:
         return
     stations = [name for name in known["stations"] if name not in opened.cube.manifest.stations]
     if stations:
-        text = (
-            "stations that training had are gone: %s; their weather is interpolated from the %d that are left"
-        )
+        text = "stations that training had are gone: %s; their weather is interpolated from the %d that are left"
         log.warning(text, shown(stations), len(opened.cube.manifest.stations))
     there = {str(time) for time in opened.cube.times}
     if images := [time for time in known["images"] if time not in there]:
