@@ -26,7 +26,9 @@ from turns import fastest
 from mlssm.bundle import Bundle
 from mlssm.config import DaskConfig, PredictConfig, TrainConfig, parse
 from mlssm.data.assemble import assemble
+from mlssm.data.layers import known_classes, part_layers
 from mlssm.data.prefit import LEVERAGE, memory_maps, prefit_maps
+from mlssm.data.spec import FeatureSpec
 from mlssm.grid import Window
 from mlssm.inference.certainty import ExtentCertainty, Wanted
 from mlssm.inference.extent import map_whole
@@ -38,7 +40,9 @@ from mlssm.inference.prefit import fitted_state
 from mlssm.inference.surround import Surround
 from mlssm.jobs.area import open_area
 from mlssm.jobs.calibrate import calibrate
+from mlssm.jobs.stream import stream
 from mlssm.jobs.tile import TileJob, tile_bands
+from mlssm.retrieval.stack import load_stack
 from mlssm.workers import open_workers
 from patches import compose_config
 
@@ -95,11 +99,16 @@ def prepare(config: TrainConfig, days: int) -> Job:
     certainty = ExtentCertainty.restored(state, experiment.stack.working)
     opened = Opened("run", bundle, cube, experiment.stack, network, state, certainty)
     first = cube.local_days[-1] - np.timedelta64(days, "D")
-    told = {"run": "run", "output": ".", "root": None, "tile": TILE, "overlap": OVERLAP, "accelerator": "cpu"}
+    return Job(opened, first + np.arange(days), _asked(config, "."))
+
+
+def _asked(config: TrainConfig, output: str) -> PredictConfig:
+    """What a command is told."""
+    told = {"run": "run", "output": output, "root": None, "tile": TILE, "overlap": OVERLAP, "accelerator": "cpu"}
     products = {"viewer": False, "stac": False, "zones": None, "road_width_m": 30, "netcdf": False, "lhasa": False}
     asked = {**told, "dates": None, "thresholds": [0.6, 0.8], "products": {**products, "root_zone_days": None}}
     asked |= {"tracking": config.tracking.model_dump(), "on_bad_file": "error"}
-    return Job(opened, first + np.arange(days), parse(PredictConfig, asked))
+    return parse(PredictConfig, asked)
 
 
 def network_before(job: Job) -> None:
@@ -188,16 +197,44 @@ def show(name: str, job: Job, ways: Sequence[tuple[str, Callable[[Job], None]]])
     )
 
 
+def show_memory(config: TrainConfig, days: int) -> None:
+    """Map days of an area in a command's own way, and print its memory above the imports; nothing is fitted."""
+    cube = open_area(config.datamodule, config.on_bad_file)
+    stack, features = load_stack(cube, config.retrieval), config.features
+    window = Window(stack.working.extents[0].row, stack.working.extents[0].col, 1, 1)
+    classes = known_classes(cube, features.static)
+    static = part_layers(cube, stack.working, 0, window, features.static, classes).channels
+    count = len(features.dynamic) + len(static)
+    spec = FeatureSpec(features.dynamic, tuple(static), (0.0,) * count, (1.0,) * count)
+    place = {"crs": cube.grid.crs, "pixel_m": stack.working.grid.pixel, "pass_is_evening": True}
+    bundle = Bundle.of(config, spec, label_digest="", cube_digest="", **place)
+    network = config.model.build(spec, spread=False).eval()
+    opened = Opened("run", bundle, cube, stack, network, None, None)
+    first = cube.local_days[-1] - np.timedelta64(days, "D")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with tempfile.TemporaryDirectory() as folder, open_workers(config.dask) as workers:
+        asked = _asked(config, folder)
+        stream(Opening("run", *[cube.path] * 2, own=opened), asked, first + np.arange(days), workers)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pixels = opened.shapes[0][0] * opened.shapes[0][1] / 1e6
+    print(f"{pixels:.1f} million pixels, {days} days: {peak / 1024:,.0f} MB, of which {before / 1024:,.0f} MB before")
+
+
 def main() -> None:
     """Print both ways for each model and lag, and the memory that all took."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--size", type=int, default=256, help="pixels along the watershed")
     parser.add_argument("--days", type=int, default=16, help="days that are mapped")
+    parser.add_argument("--memory", action="store_true", help="map with a network that nothing was fitted for")
     options, overrides = parser.parse_known_args()
     imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
         places = f"datamodule.root={folder}/area", f"datamodule.cubes={folder}/cubes"
         size = f"datamodule.simulation.size={options.size}"
+        if options.memory:
+            few = "datamodule.simulation.seasons=1", "datamodule.simulation.revisit_days=48"
+            show_memory(compose_config(*places, size, *SMALL[:2], *few, "model=convlstm", *overrides), options.days)
+            return
         for residual in RESIDUALS:
             for lag in LAGS:
                 model = "model=response", f"response.residual={residual}", f"model.lag={lag}"

@@ -45,8 +45,9 @@ FRAMES = """(names => names.filter(name => {
   const words = [...document.querySelectorAll("button, a, label, [role=tab], span, div")];
   const found = name.includes("[") ? [...document.querySelectorAll(name)]
     : words.filter(element => element.innerText && element.innerText.trim() === name);
-  const element = found.filter(shown).pop();
-  if (!element) return true;
+  const inner = found.filter(shown).pop();
+  if (!inner) return true;
+  const element = inner.closest("button, label") || inner;
   const at = element.getBoundingClientRect(), frame = document.createElement("div");
   frame.style.cssText = "position: fixed; border: 3px solid #d6336c; border-radius: 6px; z-index: 99999; "
     + `left: ${at.left - 6}px; top: ${at.top - 5}px; width: ${at.width + 12}px; height: ${at.height + 10}px`;
@@ -101,7 +102,6 @@ def views(experiment: str, sweep: Run, runs: Sequence[Run]) -> list[View]:
         View("first_model_training", f"/#/experiments/{experiment}", "Usage", {}, ("Model training",), GENAI),
         View("first_columns", runs_page, best.name, state, ("Columns", CHARTS, "Views")),
         View("first_run", best_page, best.run_id, state, ("Artifacts", "report.html")),
-        View("first_report", f"{best_page}/artifacts/report.html", "report.html", state),
     ]
 
 
@@ -180,7 +180,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from mlssm.config import TrackingConfig
-    from mlssm.tracking.find import children, find_run
+    from mlssm.tracking.find import children, download, find_run
     from mlssm.tracking.opening import open_store
 
     if not (arguments.mlruns / "mlflow.db").is_file():
@@ -189,6 +189,9 @@ def main() -> None:
     store = open_store(TrackingConfig(experiment=arguments.experiment, folder=arguments.mlruns, uri=uri, run_name=None))
     sweep = find_run(store, arguments.sweep or newest_sweep(store))
     arguments.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        lags = download(store, sweep.run_id, "figures/lags.png", Path(folder))
+        shutil.copy(lags, arguments.output / "first_lags.png")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, user_interface(uri) as address:
         browser = Browser(arguments.chromium, Path(profile), *arguments.size)
         try:

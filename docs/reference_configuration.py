@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 import re
 import types
@@ -21,13 +22,13 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mlssm.config import PredictConfig, TrainConfig
+from mlssm.config import EvaluateConfig, PredictConfig, TrainConfig
 from mlssm.config.area_file import AreaFile
 from mlssm.config.models import family_class
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 PAGE = "reference/configuration.md"
-ROOTS: dict[str, type[BaseModel]] = {"train": TrainConfig, "predict": PredictConfig}
+ROOTS: dict[str, type[BaseModel]] = {"train": TrainConfig, "predict": PredictConfig, "evaluate": EvaluateConfig}
 # sections whose keys are another program's: what they are is said there
 ELSEWHERE = {
     "trainer": "arguments of [Lightning's Trainer](https://lightning.ai/docs/pytorch/stable/common/trainer.html)",
@@ -98,8 +99,8 @@ def page() -> str:
         for key in keys(command):
             section = key.path.rpartition(".")[0].partition(".")[0]
             sections.setdefault(section, []).append(key)
-        for section, items in sections.items():
-            parts += [f"### {section or 'Top level'}\n" if section else "", _table(items)]
+        for section, items in sorted(sections.items(), key=lambda pair: pair[0] != ""):
+            parts += [f"### {section or 'Keys without a section'}\n", _table(items)]
             if section == "retrieval":
                 parts += _models()
     parts += [
@@ -120,10 +121,15 @@ def _models() -> list[str]:
 def _table(items: list[Key]) -> str:
     lines = ["| key | allowed | default | meaning |", "| --- | --- | --- | --- |"]
     for key in items:
-        default = f"`{key.default}`" if key.default else ""
-        cells = (f"`{key.path}`", key.allowed, default, key.meaning)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        meaning = re.sub(r"\bNone\b", "null", key.meaning)  # as YAML writes it
+        cells = (_code(key.path), key.allowed, _code(key.default), meaning)
+        lines.append("| " + " | ".join(cell.replace("|", "&#124;") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _code(text: str) -> str:
+    """As HTML: within backticks a table's cell cannot hold a |."""
+    return f"<code>{html.escape(text)}</code>" if text else ""
 
 
 def _keys(

@@ -20,15 +20,15 @@ from omegaconf import OmegaConf
 from tests.markdown_blocks import blocks, write_named
 
 from mlssm.cli import with_own_names
-from mlssm.config import PredictConfig, TrainConfig, parse
+from mlssm.config import EvaluateConfig, PredictConfig, TrainConfig, parse
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md")))
 SHELL = ("console", "bash", "sh")
-INLINE = re.compile(r"`((?:python train\.py|python predict\.py|mlssm-\w+) [^`<]*)`")
-COMMAND = re.compile(r"(?:^|/)(?:train\.py|predict\.py)$|^mlssm-(?:train|predict)$")
+INLINE = re.compile(r"`((?:python (?:train|predict|evaluate)\.py|mlssm-\w+) [^`<]*)`")
+COMMAND = re.compile(r"(?:^|/)(?P<script>train|predict|evaluate)\.py$|^mlssm-(?P<command>train|predict|evaluate)$")
 ENDS = ("&&", "||", "|", ";", "&", ">")
-SCHEMAS = {"train": TrainConfig, "predict": PredictConfig}
+SCHEMAS = {"train": TrainConfig, "predict": PredictConfig, "evaluate": EvaluateConfig}
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,12 @@ def commands() -> list[Command]:
     for page in PAGES:
         for line in lines(page):
             told = words(line)
-            for place in [number for number, word in enumerate(told) if COMMAND.search(word)]:
+            for place, match in [(number, COMMAND.search(word)) for number, word in enumerate(told)]:
+                if match is None:
+                    continue
                 rest = told[place + 1 :]
                 end = next((number for number, word in enumerate(rest) if word in ENDS), len(rest))
-                kind = "predict" if "predict" in told[place] else "train"
+                kind = match["script"] or match["command"]
                 found.append(Command(page.name, kind, tuple(rest[:end])))
     return list(dict.fromkeys(found))
 
@@ -99,8 +101,8 @@ def test_a_command_is_composed_and_typed(command: Command, own: Path, conf_folde
     told = [word.replace("file://my_conf", f"file://{own / 'my_conf'}") for word in told]
     if "--config-dir=my_conf" in flags:
         told.append(f"hydra.searchpath=[file://{own / 'my_conf'}]")
-    if command.kind == "predict" and not any(word.startswith("dates=") for word in told):
-        told.append("dates=[2023-01-01]")  # in text, where it is about another key
+    if command.kind == "evaluate" and not any(word.startswith("insitu=") for word in told):
+        told.append("insitu=stations")  # in text, where it is about another key
     with initialize_config_dir(conf_folder, version_base="1.3"):
         config = compose(command.kind, [first_choice(word) for word in with_own_names(told)])
     values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -111,7 +113,7 @@ def test_commands_are_found_where_they_stand() -> None:
     found = commands()
     assert len(found) > 60
     assert Command("README.md", "train", ("seeds=5",)) in found
-    assert {command.kind for command in found} == {"train", "predict"}
+    assert {command.kind for command in found} == {"train", "predict", "evaluate"}
     sweep = "model.lag=1,2,3"
     assert first_choice(sweep) == "model.lag=1"
     assert first_choice("split.test=[2022]") == "split.test=[2022]"

@@ -34,7 +34,7 @@ def leaves(values: Any, prefix: str = "") -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("command", ["train", "predict"])
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
 def test_every_key_says_what_it_means(reference: ModuleType, command: str) -> None:
     assert [key.path for key in reference.keys(command) if not key.meaning] == []
 
@@ -45,9 +45,9 @@ def test_every_key_of_the_models_and_of_the_areas_file_says_what_it_means(refere
     assert [key.path for key in reference.area_keys() if not key.meaning] == []
 
 
-@pytest.mark.parametrize("command", ["train", "predict"])
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
 def test_every_key_that_is_composed_is_there(reference: ModuleType, composed: Any, command: str) -> None:
-    told = {"predict": ("dates=[2023-01-01]",)}.get(command, ())
+    told = {"evaluate": ("insitu=stations",)}.get(command, ())
     values = {key: value for key, value in composed(command, *told).items() if key not in ("hydra", "model")}
     known = {key.path for key in reference.keys(command)}
     # keys of a user's own names end with the section that holds them

@@ -16,6 +16,7 @@ ROOMS = (
         "progress",
         "provenance",
         "processes",
+        "orbits",
         "secrets",
         "signals",
         "spreadsheet",

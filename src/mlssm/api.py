@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from mlssm.cli import CONF, explain, resolved, with_own_names
+from mlssm.cli import CONF, explain, register_resolvers, resolved, with_own_names
 from mlssm.config import PredictConfig, TrainConfig, parse
 from mlssm.errors import ConfigError
 from mlssm.processes import slow_imports
@@ -282,6 +282,7 @@ def _compose(name: str, overrides: Sequence[str]) -> _Composed:
     Raises:
         ConfigError: An override names no key or choice that there is, or a key is not set.
     """
+    register_resolvers()
     with _told_as_ours(), initialize_config_dir(str(CONF.absolute()), version_base="1.3"):
         config = compose(name, with_own_names(overrides), return_hydra_config=True)
         folder, is_sweep = Path(str(config.hydra.run.dir)), config.hydra.mode == RunMode.MULTIRUN

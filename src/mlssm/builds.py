@@ -20,7 +20,6 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mlssm.checksums import file_checksum
 from mlssm.files import naming, whole_or_nothing
 
 log = logging.getLogger(__name__)
@@ -116,12 +115,6 @@ def sweep_builds(place: Path) -> None:
             log.info("removing %s, with which nobody goes on", folder)
             shutil.rmtree(folder, ignore_errors=True)
             Path(lock.lock_file).unlink(missing_ok=True)
-
-
-def written_files(folder: Path) -> dict[str, tuple[int, str]]:
-    """Size and checksum of each file below a folder, by its path from there; none where there is no folder."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): (path.stat().st_size, file_checksum(path)) for path in paths}
 
 
 def are_whole(folder: Path, files: Files) -> bool:

@@ -135,13 +135,18 @@ def command(job: Job, config_name: str, conf: Path) -> None:
             sys.exit(f"error: {message}")  # Hydra would print the overrides before it
 
     sys.argv[1:] = with_own_names(sys.argv[1:])
-    OmegaConf.register_new_resolver("writable", writable, replace=True)
+    register_resolvers()
     main = hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=config_name)
     with _told():
         try:
             main(run)()
         finally:
             close_open_sweeps()
+
+
+def register_resolvers() -> None:
+    """Make known to OmegaConf what `conf/` calls."""
+    OmegaConf.register_new_resolver("writable", writable, replace=True)
 
 
 def writable(folder: str) -> str:

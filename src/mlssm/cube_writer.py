@@ -12,9 +12,11 @@ import numpy.typing as npt
 import zarr
 from pyproj import CRS
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
+from zarr.core.buffer import Buffer
+from zarr.storage import LocalStore
 
 from mlssm import cube
-from mlssm.checksums import file_checksums
+from mlssm.checksums import content_checksum, file_checksums
 from mlssm.grid import Grid, Window
 from mlssm.manifest import Manifest, array_files
 
@@ -41,6 +43,25 @@ def _sides(size: int) -> tuple[int, int]:
 
 def _compression(scale: float | None) -> tuple[BloscCodec, Crc32cCodec]:
     return BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=2 if scale else 4), CHECKED
+
+
+class CheckedStore(LocalStore):
+    """A zarr store that notes what it writes, so that files need not be read again for their checksums.
+
+    Attributes:
+        written: Size and checksum of each file that was written, by its path below the store.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Open a folder."""
+        super().__init__(root)
+        self.written: dict[str, tuple[int, str]] = {}
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Write a file."""
+        await super().set(key, value)
+        content = value.as_numpy_array()
+        self.written[key] = content.nbytes, content_checksum(content.tobytes())
 
 
 class CubeWriter:

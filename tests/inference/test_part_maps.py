@@ -93,7 +93,7 @@ def _steps(ssm: Array, axis: int) -> npt.NDArray[np.float64]:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_parts_are_the_whole(name: str, watershed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SIDE", 7)
+    monkeypatch.setattr(module, "square_side", lambda _: 7)
     experiment = watershed.experiment(*FAMILIES[name])
     opened = _opened(watershed, experiment, FAMILIES[name])
     days = _days(opened, 3)
@@ -121,7 +121,7 @@ def test_a_network_whose_reach_has_no_bound_is_blended_as_in_the_whole(watershed
 def test_no_seams_on_a_real_area(santa_barbara: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiled is whole to 1e-5, and steps across the borders of tiles are as those beside them."""
     side = 6
-    monkeypatch.setattr(module, "SIDE", side)
+    monkeypatch.setattr(module, "square_side", lambda _: side)
     told = ("model=convlstm", "model.hidden=[6]", "model.lag=10", "retrieval.multilook_m=90")
     experiment = santa_barbara.experiment(*told)
     opened = _opened(santa_barbara, experiment, told)

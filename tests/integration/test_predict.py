@@ -167,7 +167,8 @@ def test_days_outside_the_weather_record_are_left_out_and_counted(trained: Any, 
     done = trained[0].run("predict", "dates=[2020-12-02,2035-01-01,1999-01-01]", f"output={tmp_path}")
     assert done.code == 0
     assert "2 of 3 days are left out" in done.stderr
-    assert "1999-01-01, 2035-01-01" in done.stderr
+    assert "1999-01-01" in done.stderr
+    assert "2035-01-01" in done.stderr
     assert _maps(tmp_path) == ["ssm_20201202.tif"]
 
 
@@ -312,20 +313,22 @@ def test_a_disk_that_is_full_leaves_the_finished_maps(
 ) -> None:
     from mlssm.mapping.geotiff import MapWriter
 
-    finish = MapWriter._finish
+    finish, finished = MapWriter._finish, []
 
     def full(self: MapWriter, folder: Path) -> None:
-        if self._path.name == "ssm_20201203.tif":
+        if finished:
             raise OSError(28, "No space left on device")
         finish(self, folder)
+        finished.append(self._path.name)
 
     monkeypatch.setattr(MapWriter, "_finish", full)
     told = "dates=2020-12-02/2020-12-03", f"output={tmp_path}", "dask.workers=1"
     outcome = trained[0].run("predict", *told)
     assert outcome.code == 1
-    assert re.search(r"ssm_20201203\.tif cannot be written \(.*No space left on device", outcome.error)
-    assert _maps(tmp_path) == ["ssm_20201202.tif"]
-    assert np.isfinite(_read(tmp_path / "ssm_20201202.tif")).any()
+    assert re.search(r"ssm_2020120\d\.tif cannot be written \(.*No space left on device", outcome.error)
+    assert _maps(tmp_path) == finished
+    assert finished[0] not in outcome.error
+    assert np.isfinite(_read(tmp_path / finished[0])).any()
     assert not list(tmp_path.glob(".*"))
 
 

@@ -92,7 +92,8 @@ def test_what_training_never_knew_is_hatched_and_said(tmp_path: Path) -> None:
     (path,) = lines.get_paths()
     east, west = path.vertices[:, 0].max(), path.vertices[:, 0].min()
     assert west == pytest.approx(0.15)  # km: five pixels of 30 m
-    assert east >= 0.3
+    assert east == pytest.approx(0.3)
+    assert path.vertices[:, 1].max() == pytest.approx(0.36)
     assert first.get_xlim() == (0, pytest.approx(0.3))
     assert not second.findobj(ContourSet)
     assert "unknown to training" in _legend(figure)

@@ -258,7 +258,8 @@ def test_ndvi_of_darkness_is_missing_and_packs_exactly() -> None:
     [
         ({"sat:relative_orbit": 4}, 4),
         ({"platform": "sentinel-1a", "sat:absolute_orbit": 46598}, 151),
-        ({"platform": "sentinel-1c", "sat:absolute_orbit": 100}, None),
+        ({"platform": "sentinel-1c", "sat:absolute_orbit": 3000}, (3000 - 172) % 175 + 1),
+        ({"platform": "sentinel-1c"}, None),
     ],
 )
 def test_the_relative_orbit_is_stated_or_follows(properties: dict[str, Any], orbit: int | None) -> None:

@@ -1,15 +1,19 @@
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from mlssm.errors import ConfigError, DataError
 from mlssm.retrieval.fit import Retrieval, fit_extents, fit_retrieval, time_of_day
 from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.reasons import Reason
+from mlssm.retrieval.reasons_file import write_reasons
 from mlssm.retrieval.references import References
 from mlssm.retrieval.stack import load_stack
+from mlssm.workers import Workers
 
 WHOLE = slice(None), slice(None)
 ALL = slice(None)
@@ -97,3 +101,26 @@ def test_water_is_the_same_in_a_mix_as_in_vv(fitted: Any) -> None:
     for key, flags in plain.items():
         np.testing.assert_array_equal(mixed[key] & Reason.WATER, flags & Reason.WATER)
         assert (flags & Reason.WATER).any()
+
+
+def test_reasons_beside_the_cube_are_read_by_xarray(
+    fitted: Any, watershed: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their CF flags, at the working grid's coordinates; written once for a retrieval, and anew for another."""
+    monkeypatch.setattr("mlssm.retrieval.bands.VALUES", 100)  # several bands
+    (tmp_path / "own.zarr").symlink_to(watershed.cube.path)
+    cube, retrieval = dataclasses.replace(watershed.cube, path=tmp_path / "own.zarr"), fitted(frozen=3)
+    path = write_reasons(cube, retrieval, Workers(2))
+    found = xr.open_zarr(path, consolidated=False)["reasons"]
+    assert (found["time"].to_numpy().astype("datetime64[s]") == cube.times).all()
+    x, y = retrieval.stack.working.grid.centres(retrieval.stack.working.extents[0])
+    flags = found.sel(x=x, y=y).to_numpy()
+    expected = retrieval.masked(0, np.arange(len(cube.times)), *WHOLE)
+    np.testing.assert_array_equal(flags, expected)
+    bit = dict(zip(found.attrs["flag_meanings"].split(), found.attrs["flag_masks"], strict=True))
+    np.testing.assert_array_equal((flags[3] & bit["frozen"]) != 0, True)
+    assert bit == {reason.name.lower(): int(reason) for reason in Reason if reason.name}
+    stamp = (path / "zarr.json").stat().st_mtime_ns
+    assert write_reasons(cube, fitted(frozen=3), Workers(1)) == path
+    assert (path / "zarr.json").stat().st_mtime_ns == stamp
+    assert write_reasons(cube, fitted(frozen=4), Workers(1)) != path

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from mlssm.errors import DataError
+from mlssm.orbits import relative_orbit
 from mlssm.sources.conventions import CONVENTIONS, Named, generic
-from mlssm.sources.conventions.convention import relative_orbit
 from mlssm.sources.conventions.words import polarisation, units_in
 
 PRODUCT = "S1A_IW_GRDH_1SDV_20170909T175748_20170909T175813_018302_01EC88_98A1"

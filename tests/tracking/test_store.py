@@ -64,7 +64,7 @@ def test_six_processes_start_at_once_on_an_empty_folder(tmp_path, monkeypatch):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(300)
     assert [worker.exitcode for worker in workers] == [0] * 6
     store = open_store(tracking(tmp_path / "mlruns"))
     runs = store.client.search_runs([store.experiment_id])

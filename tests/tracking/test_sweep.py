@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import read_write
 
 from mlssm.errors import RunError
 from mlssm.jobs.sweep import parent_run_id
 from mlssm.tracking.comparison import changed_parameters, compare, end_status
 from mlssm.tracking.find import Run, children
-from mlssm.tracking.names import job_name, run_name
+from mlssm.tracking.names import job_name, own_overrides, run_name
 from mlssm.tracking.opening import open_store
 from mlssm.tracking.store import Store
 
@@ -110,6 +111,7 @@ def test_a_sweep_that_cannot_be_composed_fails(app, config):
     assert parent_of(open_store(config)).info.status == "FAILED"
 
 
+@pytest.mark.exhaustive
 def test_an_interrupted_sweep_is_killed(app, config):
     done = start(app, "-m", "model.lag=1,9,3")
     assert done.returncode != 0
@@ -154,6 +156,16 @@ def test_a_job_of_a_sweep_reads_its_parent_and_refuses_to_go_without(hydra_job, 
     (app / "sweeps").mkdir()
     (app / "sweeps" / "parent_run").write_text("abc")
     assert parent_run_id() == "abc"
+
+
+def test_what_all_jobs_were_told_is_not_a_jobs_own_however_hydra_writes_it(hydra_job, app):
+    assert own_overrides() is None
+    hydra_job("MULTIRUN")
+    (app / "sweeps").mkdir()
+    (app / "sweeps" / "overrides").write_text("model.lag=1,2\nweighted=false")
+    with read_write(HydraConfig.instance().cfg.hydra):
+        HydraConfig.get().overrides.task = ["model.lag=1", "weighted=False"]
+    assert own_overrides() == ["model.lag=1"]
 
 
 def train_config(run_name: str | None) -> SimpleNamespace:

@@ -74,6 +74,7 @@ class EvaluateConfig(OfRun):
         anomaly_days: Anomalies are what is left of a running mean over so many days.
         block_days: Days that the bootstrap draws together, as neighbouring ones are alike.
         least_days: A station with fewer days is named and has no scores.
+        least_images: The same of days of images, which are fewer.
         draws: Of the bootstrap.
         level: Of its intervals.
         interval: Share of labels that the drawn intervals of the model are to hold.
@@ -88,6 +89,7 @@ class EvaluateConfig(OfRun):
     anomaly_days: int = Field(ge=5, le=400)
     block_days: int = Field(ge=1, le=400)
     least_days: int = Field(ge=10)
+    least_images: int = Field(ge=10)
     draws: int = Field(ge=100)
     level: float = Field(gt=0.5, lt=1)
     interval: float = Field(gt=0, lt=1)

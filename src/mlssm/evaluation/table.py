@@ -111,6 +111,15 @@ def as_markdown(rows: Sequence[ScoreRow]) -> str:
     return markdown(pd.DataFrame(cells, columns=[*LABELS, *headings]), right=headings)
 
 
+def as_short_markdown(rows: Sequence[ScoreRow]) -> str:
+    """The test split's natural scores in GitHub's Markdown, ending with a newline."""
+    import pandas as pd
+
+    headings = _headings(rows)
+    cells = [(row.model, *row.cells) for row in natural_test(rows)]
+    return markdown(pd.DataFrame(cells, columns=["model", *headings]), right=headings)
+
+
 def as_csv(rows: Sequence[ScoreRow]) -> str:
     """The table as CSV with full precision; a score that is not defined is empty, and the last column says why."""
     text = io.StringIO()

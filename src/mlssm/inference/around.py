@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack
 from mlssm.retrieval.working_grid import WorkingGrid
 from mlssm.weather.field import ExtentPixels, WeatherField
+from mlssm.weather.weight_cache import WeightCache
 
 LATTICE = 10_000  # pixels of an extent, at most, that its means are of
 TOGETHER = 32  # days whose drivers are held at once
@@ -99,8 +100,7 @@ class _Lattice:
         part = Part(extent, slice(0, None, step), slice(0, None, step))
         place = part_place(opened.cube, opened.stack.working, extent, window)
         thin = ExtentPixels(place.x[::step], place.y[::step], place.elevation[::step, ::step])
-        whole = opened.features.field
-        return cls(opened, part, WeatherField(whole.weather, whole.station_xy, (thin,), whole.config))
+        return cls(opened, part, field_at(opened, thin))
 
     def maps(self, means: ExtentMeans | None) -> DayMaps:
         """The closed form there."""
@@ -127,10 +127,17 @@ def retrieved_at(opened: Opened, pixel: Pixel) -> tuple[Days, npt.NDArray[np.flo
     rows, cols = pixel.window.slices
     sigma = opened.stack.extents[pixel.extent].backscatter(times, rows, cols)
     found = retrieval.retrieve(sigma, cube.orbits[times], rows, cols)[0][:, 0, 0].astype(float)
-    field = opened.part(pixel.extent, pixel.window, cube.local_days).features.field
+    whole = opened.stack.working.extents[pixel.extent]
+    placed = Window(whole.row + pixel.row, whole.col + pixel.col, 1, 1)
+    field = field_at(opened, part_place(cube, opened.stack.working, pixel.extent, placed))
     masks = frozen_or_snowy(field, cube.local_days, opened.bundle.images, cube.morning)
     found[masks.of(0, times, EVERYTHING, EVERYTHING)[:, 0, 0]] = np.nan
     return cube.local_days[times], found
+
+
+def field_at(opened: Opened, place: ExtentPixels) -> WeatherField:
+    """The weather at some pixels."""
+    return replace(opened.features.field, places=(place,), cache=WeightCache())
 
 
 def by_extent(pixels: Sequence[Pixel]) -> dict[int, list[Pixel]]:

@@ -18,12 +18,13 @@ from mlssm.inference.mapper import Mapper
 from mlssm.inference.surround import Shape, Surround, side_by_side
 from mlssm.inference.tiles import Blend
 from mlssm.models.prediction import Prediction
-from mlssm.models.series import Series, series
+from mlssm.models.series import Series, plain, series
 from mlssm.uncertainty.applicability import Applicability
 
 Array = npt.NDArray[np.float32]
-# pixels along what a network is fed with at once: its tensors stay in the processor's caches
-SIDE = 128
+# pixels along what a network makes at once: its tensors stay in the processor's caches, and kept days in memory
+SIDE, WIDE_SIDE = 128, 192
+FAR = 16  # reach from which on a wider square costs less than what is seen twice around it
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,17 @@ def part_maps(
         for date, moment in enumerate(moments):
             _blend(mapper, place, moment, surround, applicability, maps, date)
         return maps.each()
-    for window in side_by_side(place.inner, SIDE):
-        rows, cols = surround.seen(window, place.shape)
-        square = _Square(mapper, *place.local(rows, cols), window, rows.start, cols.start)
+    for window in side_by_side(place.inner, square_side(surround.reach)):
+        square = _Square(mapper, place, surround, window)
         here = window.within(place.inner).slices
         for date, moment in enumerate(moments):
             maps.put(date, here, *square.map(moment, applicability))
     return maps.each()
+
+
+def square_side(reach: int) -> int:
+    """Pixels along what a network of a reach makes at once."""
+    return SIDE if reach <= FAR else WIDE_SIDE
 
 
 @dataclass(frozen=True)
@@ -107,9 +112,12 @@ class _Maps:
 class _Square:
     """A network on a few pixels and what it sees around them."""
 
-    def __init__(self, mapper: Mapper, rows: slice, cols: slice, inner: Window, top: int, left: int) -> None:
-        self._features, self._network, self._rows, self._cols = mapper.features, mapper.network, rows, cols
-        self._offset, self._shape = (inner.row - top, inner.col - left), inner.shape
+    def __init__(self, mapper: Mapper, place: PartPlace, surround: Surround, inner: Window) -> None:
+        rows, cols = surround.seen(inner, place.shape)
+        self._features, self._network = mapper.features, mapper.network
+        self._rows, self._cols = place.local(rows, cols)
+        self._offset, self._shape = (inner.row - rows.start, inner.col - cols.start), inner.shape
+        self._bounded = surround.reach is not None
         self._device = next((each.device for each in mapper.network.parameters()), torch.device("cpu"))
         self._series: Series | None = None
         self._days: dict[bytes, tuple[Array, torch.Tensor]] = {}
@@ -121,7 +129,8 @@ class _Square:
         with torch.inference_mode():
             given = torch.from_numpy(static).to(self._device)
             if self._series is None:
-                self._series = series(self._network, given, features.changing)
+                shared = series(self._network, given, features.changing) if self._bounded else plain(self._network)
+                self._series = shared
             days = self._window(moment, self._series)
             found = self._series.map([prepared for _, prepared in days], given)
         inner = tuple(slice(start, start + size) for start, size in zip(self._offset, self._shape, strict=True))
@@ -179,8 +188,7 @@ def _blend(
     ssm, spread = Blend(whole.shape), Blend(whole.shape)
     usable, unlike = np.zeros(whole.shape, bool), np.full(whole.shape, np.nan, np.float32)
     for window in tiles:
-        rows, cols = surround.seen(window, place.shape)
-        square = _Square(mapper, *place.local(rows, cols), window, rows.start, cols.start)
+        square = _Square(mapper, place, surround, window)
         own, stated, index = square.map(moment, applicability)
         here = window.within(whole)
         ssm.add(here, own)

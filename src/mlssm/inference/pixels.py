@@ -60,6 +60,8 @@ def pixel_series(
     """
     reach = opened.bundle.model.reach(opened.bundle.window.steps)
     around = Surround(most if reach is None else min(reach, most), opened.bundle.model.weather_ratio, 0, 1, 0)
+    if opened.form is not None and any(extent.bank is not None for extent in opened.form.extents):
+        opened.drivers.many  # noqa: B018 - made once here, and shared by all pixels
     with_means = [
         (pixel, means)
         for extent, own in by_extent(pixels).items()

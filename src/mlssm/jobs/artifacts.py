@@ -13,6 +13,7 @@ from mlssm.data.assemble import Experiment
 from mlssm.inference.prefit import fitted_state
 from mlssm.jobs.calibrate import Certainty
 from mlssm.jobs.continuation import TrainingJob
+from mlssm.jobs.gone import KEY, trained_on
 from mlssm.patches.index import save_index
 from mlssm.tracking.model_files import write_model_files
 from mlssm.tracking.run import TrackedRun
@@ -38,7 +39,8 @@ def keep_bundle(
 ) -> None:
     """Last of all: a run with a model is a run that has everything."""
     folder = job.folder / "model"
-    fitted, tensors = bundle.pack({**fitted_state(experiment), **({} if certainty is None else certainty.state())})
+    sure = {} if certainty is None else certainty.state()
+    fitted, tensors = bundle.pack({**fitted_state(experiment), KEY: trained_on(experiment.cube), **sure})
     described = _describe(experiment, job.config, fitted)
     bundle.save(described, {**trained.network.state_dict(), **tensors}, folder)
     write_model_files(folder, described)

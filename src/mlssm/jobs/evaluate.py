@@ -24,7 +24,7 @@ from mlssm.errors import DataError, RunError
 from mlssm.evaluation.ground.matched import Matched, StationRain, common_days, matched
 from mlssm.evaluation.ground.page import Told, ground_figures, ground_page
 from mlssm.evaluation.ground.scores import HowToScore
-from mlssm.evaluation.ground.tables import ALL, MODEL, Scored, places_table, pooled_table, station_table
+from mlssm.evaluation.ground.tables import ALL, MODEL, RAIN, Scored, places_table, pooled_table, station_table
 from mlssm.evaluation.page import render
 from mlssm.inference.around import Pixel, pixel_at, retrieved_at
 from mlssm.inference.opened import Opened
@@ -36,6 +36,7 @@ from mlssm.scores.bootstrap import Resampling
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.insitu.read import read_ground
 from mlssm.sources.insitu.stations import HOURS, Clock, Station, daily_stations
+from mlssm.spreadsheet import as_csv
 from mlssm.tracking.find import Run, download, find_run
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.opening import open_store
@@ -72,7 +73,7 @@ def evaluate(config: EvaluateConfig, values: Mapping[str, Any]) -> str:
     inside, left_out = inside_area(stations, opened)
     found, short = _matched(config, opened, training_seasons(store, opened, trained), inside)
     how = _how(config)
-    scored = [Scored.of(each, how) for each in found]
+    scored = [Scored.of(each, how, config.least_images) for each in found]
     digests = {"cube": opened.cube.manifest.digest, "insitu": digest_of(config.insitu)}
     name = config.tracking.run_name or f"{config.insitu.name} against {trained.name}"
     tags, folder = {EVALUATES: trained.run_id}, Path(HydraConfig.get().runtime.output_dir)
@@ -260,7 +261,7 @@ def _keep(run: TrackedRun, scored: Sequence[Scored], told: Told, how: HowToScore
         run.log_table(table, f"insitu_{name}")
     print(f"\n{markdown(tables['pooled'])}\n\n{markdown(_short(tables['stations']))}")
     series = pd.concat([each.matched.days.assign(name=each.matched.station.name) for each in scored])
-    run.log_table(series.rename_axis("day").reset_index(), "insitu_series")
+    run.log_text(as_csv(series.rename_axis("day").reset_index()), "insitu_series.csv")
     run.log_metrics(metrics(tables["pooled"]))
     figures = ground_figures(scored, how)
     for figure in figures:
@@ -269,15 +270,16 @@ def _keep(run: TrackedRun, scored: Sequence[Scored], told: Told, how: HowToScore
 
 
 def _short(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns for a console."""
-    wanted = ["station", "series", "days", "n", "r", "r_low", "r_high", "anomaly_r", "ubrmsd", "r_gain"]
-    return table[wanted].round(3)
+    """The rows and columns for a console."""
+    wanted = ["station", "series", "n", "r", "r_low", "r_high", "anomaly_r", "ubrmsd", "r_gain"]
+    rows = (table["days"] == ALL) & table["series"].isin([MODEL.title, RAIN.title])
+    return table.loc[rows, wanted].round(3)
 
 
 def metrics(pooled: pd.DataFrame) -> dict[str, float]:
     """The pooled scores of the model and of rain over all days, as `insitu/{model,rain}/...`."""
     found: dict[str, float] = {}
-    for title, name in ((MODEL.title, "model"), ("rain alone", "rain")):
+    for title, name in ((MODEL.title, "model"), (RAIN.title, "rain")):
         rows = pooled[(pooled["series"] == title) & (pooled["days"] == ALL)] if len(pooled) else pooled
         for row in rows.to_dict("records"):
             columns = ("r_median", "anomaly_r_median", "ubrmsd_median", "share_r_above_0", "r_gain_median")

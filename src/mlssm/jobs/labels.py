@@ -25,11 +25,13 @@ from mlssm.patches.dates import split_dates
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.reasons import TITLES
+from mlssm.retrieval.reasons_file import write_reasons
 from mlssm.retrieval.stack import load_stack
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.names import job_name
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
+from mlssm.workers import Workers, open_workers
 
 log = logging.getLogger(__name__)
 PAGE = "report.html"
@@ -47,7 +49,9 @@ def report_labels(
     digests = {"cube": cube.manifest.digest}
     with tracked_run(store, job_name(config), values, digests, parent, "labels", folder=folder) as run:
         training = training_dates(cube, config)
-        retrieval = _fitted(cube, config, training)
+        with open_workers(config.dask) as workers:
+            retrieval = _fitted(cube, config, training, workers)
+            log.info("why each pixel and image has no label: %s", write_reasons(cube, retrieval, workers))
         surveyor = Surveyor(cube, retrieval, config.retrieval, config.tracks, training, config.seed)
         surveys = [surveyor.survey(number) for number in range(len(cube.extents))]
         _keep(run, config.datamodule.root.name, surveys)
@@ -63,11 +67,11 @@ def training_dates(cube: Cube, config: TrainConfig) -> npt.NDArray[np.bool_]:
     return np.isin(split_dates(cube.local_days, config.split), ["train", "any"])
 
 
-def _fitted(cube: Cube, config: TrainConfig, training: npt.NDArray[np.bool_]) -> Retrieval:
+def _fitted(cube: Cube, config: TrainConfig, training: npt.NDArray[np.bool_], workers: Workers) -> Retrieval:
     stack = load_stack(cube, config.retrieval, config.dask)
     field = weather_field(cube, stack, config.weather)
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
-    return fit_retrieval(cube, stack, config.retrieval, training, masks)
+    return fit_retrieval(cube, stack, config.retrieval, training, masks, workers)
 
 
 def _keep_reasons(run: TrackedRun, retrieval: Retrieval, folder: Path) -> None:
@@ -89,6 +93,7 @@ def _keep(run: TrackedRun, place: str, surveys: list[ExtentSurvey]) -> None:
             if len(table):
                 run.log_table(table, f"labels_{name}_{number}")
                 print(f"\n{extent.title}: {name}\n{markdown(table)}")
+        log.info("%s: %s", extent.title, extent.cap)
         for offset in extent.offsets:
             text = "%s: %s reads %.2f dB (standard error %.2f) higher than %s, by %d dates"
             told = offset.platform, offset.offset_db, offset.error_db, offset.against, offset.dates

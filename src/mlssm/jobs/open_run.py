@@ -12,7 +12,7 @@ from mlssm.bundle import load
 from mlssm.config import DatamoduleConfig, OfRun
 from mlssm.config.retrieval import channel_title
 from mlssm.config.sources import AUTO
-from mlssm.errors import DataError, RunError
+from mlssm.errors import ConfigError, DataError, RunError
 from mlssm.inference.mapper import check_pixel, choose_device
 from mlssm.inference.opened import Opened, Place
 from mlssm.jobs.announcement import announce
@@ -56,7 +56,12 @@ def find_place(config: OfRun, folder: Path | None, *, certain: bool = True) -> P
     model, _ = load(bundle)
     announce(run, model)
     area = _area_config(model.datamodule, config)
-    cube = open_area(area, config.on_bad_file, model.weather, model.images, config.dask)
+    try:
+        cube = open_area(area, config.on_bad_file, model.weather, model.images, config.dask)
+    except ConfigError:
+        # the window is no whole number of the area's pixels: what matters is that they are not the model's
+        check_pixel(open_area(area, config.on_bad_file, model.weather), model)
+        raise
     check_pixel(cube, model)
     return Place(run.run_id, bundle, cube.path, config.accelerator, certain)
 

@@ -15,11 +15,11 @@ from mlssm.inference.mapper import Days, Mapper
 from mlssm.inference.opened import Opened
 from mlssm.inference.tiles import plan_tiles
 from mlssm.jobs.day_file import map_path
+from mlssm.jobs.gone import tell_gone
 from mlssm.jobs.lacking import last_possible, reasons, tell_bridged
 from mlssm.jobs.open_run import check_fit, find_place
-from mlssm.jobs.products import write_products
+from mlssm.jobs.products import check_products, write_products
 from mlssm.jobs.stream import days_to_map, stream
-from mlssm.jobs.warning import check_warning
 from mlssm.mapping.days import parse_days
 from mlssm.workers import open_workers
 
@@ -41,7 +41,8 @@ def predict(config: PredictConfig) -> list[Path]:
         place = find_place(config, Path(folder), certain=config.intervals != "none")
         opened = place.opened()
         check_fit(opened)
-        check_warning(opened, config)
+        tell_gone(opened)
+        check_products(opened, config)
         days = settle_days(opened, asked)
         tell_bridged(opened, days)
         left = days_to_map(opened, config, days)

@@ -10,12 +10,27 @@ from pathlib import Path
 from mlssm.config import PredictConfig
 from mlssm.inference.opened import Opened
 from mlssm.jobs.viewer import write_viewer
+from mlssm.jobs.warning import check_warning
 from mlssm.mapping.list import DayMap, list_maps
 from mlssm.mapping.products.style import write_style
 
 log = logging.getLogger(__name__)
 
 ZONES, NETCDF, LHASA = "zones", "ssm.nc", "lhasa"
+
+
+def check_products(opened: Opened, config: PredictConfig) -> None:
+    """Refuse products that cannot be made, before anything is mapped.
+
+    Raises:
+        RunError: The model has no probabilities, which warnings need.
+        DataError: The area has no slope, which they need, or the file of zones cannot be used.
+    """
+    check_warning(opened, config)
+    if config.products.zones is not None:
+        from mlssm.mapping.products.zones import read_zones
+
+        read_zones(config.products.zones, config.products.road_width_m)
 
 
 def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig) -> None:

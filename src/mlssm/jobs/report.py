@@ -23,7 +23,7 @@ from mlssm.evaluation.run_figures import run_figures
 from mlssm.evaluation.run_intervals import calibration_figure, intervals_section
 from mlssm.evaluation.run_page import run_page
 from mlssm.evaluation.sums_file import FILE, save_sums
-from mlssm.evaluation.table import LEGEND, ScoreRow, as_csv, as_markdown, natural_test
+from mlssm.evaluation.table import LEGEND, ScoreRow, as_csv, as_markdown, as_short_markdown
 from mlssm.evaluation.where import doubts, sentences
 from mlssm.evaluation.why.section import Why, explain
 from mlssm.patches.dates import seasons
@@ -122,7 +122,7 @@ def keep_verdict(run: TrackedRun, evaluation: Evaluation, cube: Cube) -> None:
 def _description(run: TrackedRun, evaluation: Evaluation, warnings: Sequence[str]) -> str:
     """Markdown: the verdict, the short table, and where the report is."""
     beware = "".join(f"- {line}\n" for line in warnings)
-    table = as_markdown(natural_test(evaluation.rows))
+    table = f"Test, natural:\n\n{as_short_markdown(evaluation.rows)}"
     parts = (f"**{evaluation.verdict.sentence}**", beware, f"[report.html]({run.artifact_link('report.html')})", table)
     return "\n\n".join(part for part in (*parts, LEGEND) if part)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -133,14 +134,16 @@ class MapWriter:
         Raises:
             DataError: The folder cannot be written.
         """
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = tempfile.TemporaryDirectory(prefix=f".{self._path.name}.", dir=self._path.parent)
-            self._env = rasterio.Env(GDAL_CACHEMAX=CACHE_MB)
-            self._env.__enter__()
-            self._target = self._open(Path(self._folder.name) / "staged.tif")
-        except (OSError, rasterio.errors.RasterioError, CPLE_BaseError) as error:
-            raise self._fault(error) from error
+        with ExitStack() as stack:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                folder = tempfile.TemporaryDirectory(prefix=f".{self._path.name}.", dir=self._path.parent)
+                self._folder = Path(stack.enter_context(folder))
+                stack.enter_context(rasterio.Env(GDAL_CACHEMAX=CACHE_MB))
+                self._target = self._open(self._folder / "staged.tif")
+            except (OSError, rasterio.errors.RasterioError, CPLE_BaseError) as error:
+                raise self._fault(error) from error
+            self._held = stack.pop_all()
         return self
 
     def write(self, number: int, window: Window, values: npt.NDArray[np.float32]) -> None:
@@ -174,12 +177,11 @@ class MapWriter:
         try:
             self._target.close()
             if kind is None:
-                self._finish(Path(self._folder.name))
+                self._finish(self._folder)
         except (OSError, rasterio.errors.RasterioError, CPLE_BaseError) as fault:
             raise self._fault(fault) from fault
         finally:
-            self._env.__exit__()
-            self._folder.cleanup()
+            self._held.close()
 
     def _open(self, path: Path) -> Any:
         """A plain sparse GeoTIFF: the COG driver can only copy a complete raster."""

@@ -145,14 +145,10 @@ def _draw_panel(axes: Axes, panel: MapPanel) -> AxesImage:
 def _hatch(axes: Axes, panel: MapPanel) -> None:
     """Lines over what training never knew, with which a bare number would look as good as any other."""
     assert panel.hatched is not None
-    height, width = (side * panel.grid.pixel / 1000 for side in panel.values.shape)
-    # one pixel more around, so that a panel that is hatched as a whole is, too
-    wide = np.pad(panel.hatched.astype(float), 1, mode="edge")
-    step = panel.grid.pixel / 2000
-    x = np.linspace(-step, width + step, wide.shape[1])
-    y = np.linspace(height + step, -step, wide.shape[0])
-    axes.contourf(x, y, wide, levels=[0.5, 1.5], colors="none", hatches=[HATCH])
-    axes.set(xlim=(0, width), ylim=(0, height))
+    # each pixel by its edges, so that no corner is cut
+    rows, cols = (np.repeat(np.arange(side + 1), 2)[1:-1] * panel.grid.pixel / 1000 for side in panel.values.shape)
+    edges = panel.hatched.repeat(2, axis=0).repeat(2, axis=1).astype(float)
+    axes.contourf(cols, rows[::-1], edges, levels=[0.5, 1.5], colors="none", hatches=[HATCH])
 
 
 def _place(grid: Grid) -> str:

@@ -46,14 +46,20 @@ def series(network: nn.Module, static: Tensor, changing: Sequence[int]) -> Serie
         static: Static features [static, H, W], scaled, on the network's device.
         changing: Positions of the channels that change with the date.
     """
-    if isinstance(network, ResponseNetwork):
+    # of a class that is derived from these nothing is known
+    if type(network) is ResponseNetwork:
         if network.residual is None:
             return _Base(network)
         return _Response(network, series(network.residual, static, changing))
-    if isinstance(network, ConvLSTM) and all(_is_plain(cell) for cell in network.cells):
+    if type(network) is ConvLSTM and all(_is_plain(cell) for cell in network.cells):
         return _ConvLSTM(network, static, changing)
-    if isinstance(network, MultirateConvLSTM) and network.recurrence.num_layers == 1:
+    if type(network) is MultirateConvLSTM and network.recurrence.num_layers == 1:
         return _Multirate(network, static, changing)
+    return plain(network)
+
+
+def plain(network: nn.Module) -> Series:
+    """A network of which nothing is known: all of it runs for each window, and it keeps its edge."""
     return _Any(network)
 
 
@@ -62,7 +68,7 @@ def _is_plain(cell: nn.Module) -> bool:
 
 
 class _Any:
-    """A network of which nothing is known: all of it runs for each window."""
+    """See `plain`."""
 
     def __init__(self, network: nn.Module) -> None:
         self._network = network

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import rasterio
@@ -16,35 +14,29 @@ import rasterio
 from mlssm import __version__
 from mlssm.builds import Build, one_build
 from mlssm.config import DaskConfig, DatamoduleConfig, WeatherConfig
-from mlssm.config.area_file import FileProvenance
 from mlssm.cube import Cube
 from mlssm.cube_writer import CubeWriter
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid
-from mlssm.manifest import FORMAT, Manifest, cube_format, read_manifest
+from mlssm.manifest import FORMAT, Manifest
 from mlssm.prepare.backscatter import create_backscatter, write_backscatter, write_incidence, write_times
 from mlssm.prepare.land import Static, check_heights, gap_days, write_dated_layers, write_ndvi, write_static
 from mlssm.prepare.passes import CACHE, CUBE, Beside, PassTask, Places
 from mlssm.prepare.settle import settle
+from mlssm.prepare.wanted import Wanted, tell_of_other_formats
 from mlssm.prepare.weather import notes_on_weather, read_weather, write_weather
-from mlssm.provenance import FileDigests, digest, name_below
 from mlssm.sources.backscatter import BackscatterIndex, index_backscatter
 from mlssm.sources.checks.terrain import elevation_files
 from mlssm.sources.faults import BadFiles, OnBadFile
 from mlssm.sources.folder import raster_files
-from mlssm.sources.inventory import OPTIONAL, source_digests, source_paths, tell_changed, tell_left_out
+from mlssm.sources.inventory import OPTIONAL, tell_left_out
 from mlssm.sources.layers import LayerFiles, index_layers
 from mlssm.sources.ndvi import NdviImage, index_ndvi
 from mlssm.sources.weather.load import WeatherReport
-from mlssm.sources.weather.notes import tell_station_errors_anew
 from mlssm.weather.stations import StationWeather
 from mlssm.workers import Workers, open_workers
 
 log = logging.getLogger(__name__)
-
-# where the files are and how they came there; what they hold counts
-NOT_OF_A_CUBE = {"root", "cubes", "simulation", "area", "dates", "dry_run", "origin"}
-DIGESTS = "digests.json"  # of source files, beside the cubes
 
 
 def prepare(
@@ -79,7 +71,7 @@ def prepare(
     # a folder of thousands of images is not to be listed anew for each
     with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", GDAL_CACHEMAX=CACHE):
         sources = read_sources(wanted, interpolation)
-        _tell_of_other_formats(wanted)
+        tell_of_other_formats(wanted)
         with one_build(config.cubes, wanted.build_name(sources.index), str(config.root)) as build:
             # who had to wait finds what the other one made
             if build.waited and (found := wanted.found(interpolation)) is not None:
@@ -88,96 +80,6 @@ def prepare(
                 path = _write(build, wanted, sources, workers, beside)
     log.info("cube %s written", path)
     return Cube.open(path)
-
-
-@dataclass
-class Wanted:
-    """The cube that is wanted.
-
-    Attributes:
-        config: The area.
-        bad: What happens to bad files.
-        provenance: Where files come from, as `area.yaml` says.
-    """
-
-    config: DatamoduleConfig
-    bad: BadFiles
-    provenance: tuple[FileProvenance, ...]
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What of the configuration decides what a cube holds."""
-        settings = self.config.model_dump(mode="json", exclude=NOT_OF_A_CUBE)
-        found = {"format": FORMAT, "settings": settings, "on_bad_file": self.bad.policy}
-        if self.provenance:  # when a file was fetched changes nothing
-            found["provenance"] = [item.model_dump(mode="json", exclude={"retrieved"}) for item in self.provenance]
-        return found
-
-    @property
-    def name(self) -> str:
-        """What cubes of this area begin with."""
-        return self.config.root.resolve().name
-
-    def digests(self) -> FileDigests:
-        """What is remembered of the files."""
-        return FileDigests(self.config.cubes / DIGESTS)
-
-    def identified(self, digests: FileDigests) -> tuple[Path, str, dict[str, str]]:
-        """Where the cube is to be, the digest of all that it is made from, and that of each file."""
-        files = source_digests(self.config, self.bad, digests)
-        tell_changed(self.config.root, self.provenance, files, self.bad)
-        identity = digest(self.settings | {"files": files})
-        return self.config.cubes / f"{self.name}-{identity[:12]}.zarr", identity, files
-
-    def found(self, interpolation: WeatherConfig | None) -> Cube | None:
-        """The cube, where it is there.
-
-        Files of which no digest is remembered are read for this only where a cube of the same files is there: else
-        they are read once, when they are prepared.
-        """
-        digests = self.digests()
-        if not self._may_be_there(digests):
-            return None
-        path, _, _ = self.identified(digests)
-        if not path.is_dir():
-            return None
-        log.info("cube %s is there already: nothing to prepare", path)
-        found = Cube.open(path)
-        for line in found.manifest.corrected:
-            log.warning(line)
-        tell_station_errors_anew(found.manifest.weather_notes, found.weather, found.station_xy, interpolation)
-        return found
-
-    def build_name(self, index: BackscatterIndex) -> str:
-        """Of the build that tasks of the same passes and settings go on with, whichever of the files changed since."""
-        names = [name_below(self.config.root, path) for path in source_paths(self.config, self.bad)]
-        plan = self.settings | {"mlssm": __version__, "names": names, "index": repr(index)}
-        return f"{self.name}-{digest(plan)[:12]}"
-
-    def _may_be_there(self, digests: FileDigests) -> bool:
-        manifests = list(self.manifests())
-        if not manifests:
-            return False
-        paths = source_paths(self.config, self.bad)
-        names = {name_below(self.config.root, path) for path in paths}
-        known = all(path.is_file() and digests.knows(path) for path in paths)
-        return known or any(manifest.files.keys() == names for manifest in manifests)
-
-    def manifests(self) -> Iterator[Manifest]:
-        """Those of cubes of this area that can be read."""
-        for path in sorted(self.config.cubes.glob(f"{self.name}-*.zarr")):
-            with suppress(DataError):
-                yield read_manifest(path)
-
-
-def _tell_of_other_formats(wanted: Wanted) -> None:
-    for path in sorted(wanted.config.cubes.glob(f"{wanted.name}-*.zarr")):
-        if (found := cube_format(path)) not in (None, FORMAT):
-            log.warning(
-                "%s has cube format %s of an earlier version, and this one writes %d: the cube is made anew; delete "
-                "the old one",
-                *(path, found, FORMAT),
-            )
 
 
 def _write(build: Build, wanted: Wanted, sources: Sources, workers: Workers, beside: Beside | None) -> Path:

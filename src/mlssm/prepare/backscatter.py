@@ -76,9 +76,10 @@ def write_backscatter(
         DataError: No image has a valid pixel; or see `prepare_pass`.
     """
     items = [PassItem(number, overpass, _states(overpass)) for number, overpass in enumerate(index.passes)]
-    if task.build.marked(ORDER) is not None and not all(_is_done(task, item, True) for item in items):
-        raise ChangedError(f"files of {config.root} changed while its cube was completed; delete {task.build.folder}")
     moved = task.build.marked(ORDER) is not None
+    if moved and not all(_is_done(task, item, moved) for item in items):
+        task.build.discard()  # passes stand at other places by now
+        raise ChangedError(f"files of {config.root} changed while its cube was completed; start the same command again")
     left = [item for item in items if not _is_done(task, item, moved)]
     if len(left) < len(items):
         log.info("%d of %d passes are on the grid from before", len(items) - len(left), len(items))

@@ -14,8 +14,8 @@ import rasterio
 import zarr
 
 from mlssm import cube
-from mlssm.builds import Build, written_files
-from mlssm.cube_writer import shard_windows
+from mlssm.builds import Build
+from mlssm.cube_writer import CheckedStore, shard_windows
 from mlssm.files import naming
 from mlssm.grid import Grid, Window
 from mlssm.prepare.levels import Quartiles, quartiles
@@ -137,11 +137,10 @@ def prepare_pass(task: PassTask, item: PassItem) -> None:
         while writing.contradicts():
             notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.read)
         contents.check()
-        files = written_files(writing.folder)
     states = {
         str(path): [item.states[path], digest, path in contents.settled] for path, digest in contents.digests.items()
     }
-    task.build.mark(item.name, notes | {"bad": bad.notes(), "files": files, "states": states})
+    task.build.mark(item.name, notes | {"bad": bad.notes(), "states": states})
 
 
 class PassWriting:
@@ -162,7 +161,8 @@ class PassWriting:
         """Write the shards, and what is made beside them; what is to be noted of the pass."""
         shutil.rmtree(self.folder, ignore_errors=True)  # of one that was killed
         places, build = self._task.places, self._task.build.folder
-        array: Any = zarr.open_array(self._task.group / "backscatter", mode="r+")
+        store = CheckedStore(self._task.group / "backscatter")
+        array: Any = zarr.open_array(store, mode="r+")
         maker = self._task.beside
         beside = None if maker is None else maker.begin(build, places, self._item.number)
         self._seen = [ExtentSeen(extent, places.polarisations) for extent in places.extents]
@@ -171,9 +171,16 @@ class PassWriting:
             for band, values in enumerate(self._tile(reader, tile, beside)):
                 if values is not None:
                     array[(self._item.number, band, *tile.slices)] = values
+        prefix = f"c/{self._item.number}/"
+        files = {name.removeprefix(prefix): found for name, found in store.written.items() if name.startswith(prefix)}
         levels = [seen.levels() for seen in self._seen]
         measured = any(seen.measured for seen in self._seen)
-        return {"levels": levels, "measured": measured, "beside": None if beside is None else beside.close()}
+        return {
+            "levels": levels,
+            "files": files,
+            "measured": measured,
+            "beside": None if beside is None else beside.close(),
+        }
 
     def contradicts(self) -> bool:
         """Whether polarisations of an extent contradict each other, so that the pass is to be written without it.

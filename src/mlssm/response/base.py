@@ -60,6 +60,10 @@ class Response:
     slope: Floats
     centre: Floats
 
+    def rows(self, rows: slice) -> Response:
+        """That of some rows."""
+        return Response(self.mean[rows], self.slope[rows], self.centre[rows])
+
     def linear(self, driver: Floats) -> Floats:
         """Mean + slope (driver - centre); `driver` [..., h, w] or broadcastable to it."""
         return np.asarray(self.mean + self.slope * (driver - self.centre))

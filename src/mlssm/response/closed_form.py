@@ -11,7 +11,6 @@ import numpy as np
 
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Population, Response
-from mlssm.response.correction import corrected
 from mlssm.response.fitted import Dates, Extent, Fitted, Settings, responses, traits_of
 from mlssm.response.inner import Inner, choose
 from mlssm.response.leverage import Leverage
@@ -58,7 +57,7 @@ class ExtentForm:
         """Forecast, 0..1 [h, w], at a driver [h, w] or broadcastable to it."""
         if self.traits is None:
             return self.base(driver)
-        return corrected(self.base(driver), self.traits.features(driver), self.weights)
+        return self.traits.corrected(self.base(driver), driver, self.weights)
 
 
 @dataclass(frozen=True)

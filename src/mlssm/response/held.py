@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,10 +9,11 @@ import numpy as np
 
 from mlssm.grid import Floats
 from mlssm.response.base import Response, Seasons
-from mlssm.response.correction import Moments, corrected
+from mlssm.response.correction import Moments
 from mlssm.response.fitted import Fitted
 from mlssm.response.folds import Fold
 from mlssm.response.traits import Traits
+from mlssm.scratch import in_scratch, scratch
 
 
 @dataclass(frozen=True)
@@ -39,24 +39,24 @@ class Held:
     @classmethod
     def of(cls, fold: Fold, fitted: Fitted, response: Response, traits: Traits | None) -> Held:
         """Forecast the held-out season."""
-        labels = fitted.found.labels(fold.held)
-        base = np.broadcast_to(response.ssm(fitted.driver[fold.held]), labels.shape)
+        labels = in_scratch(fitted.found.labels(fold.held))
+        base = np.broadcast_to(in_scratch(response.ssm(fitted.driver[fold.held])), labels.shape)
         return cls(np.flatnonzero(fold.held), labels, base, response, traits, fitted)
-
-    def _features(self) -> Iterator[Floats]:
-        """The correction's features, date by date [feature, h, w]: they are too many to keep."""
-        if self.traits is not None:
-            yield from (self.traits.features(driver) for driver in self.fitted.driver[self.times])
 
     @cached_property
     def moments(self) -> Moments:
-        """Of the correction's regression."""
-        residual = self.labels - self.base
-        return Moments.total([Moments.of(*pair) for pair in zip(self._features(), residual, strict=True)])
+        """Of the correction's regression; there is a correction."""
+        assert self.traits is not None
+        parts = []
+        for driver, residual in zip(self.fitted.driver[self.times], self.labels - self.base, strict=True):
+            parts += [Moments.of(features, residual[rows]) for rows, features in self.traits.in_bands(driver)]
+        return Moments.total(parts)
 
     def forecast(self, weights: Floats) -> Floats:
         """Base and correction [date, h, w]; without weights the base."""
         if self.traits is None:
             return self.base
-        pairs = zip(self.base, self._features(), strict=True)
-        return np.stack([corrected(base, features, weights) for base, features in pairs])
+        found = scratch(self.base.shape, np.float64)
+        for kept, base, driver in zip(found, self.base, self.fitted.driver[self.times], strict=True):
+            kept[...] = self.traits.corrected(base, driver, weights)
+        return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,14 @@ from scipy.special import ndtr
 
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Population, Response, Seasons, fit_pixels
+from mlssm.response.correction import corrected
 from mlssm.response.folds import Retrieved
+from mlssm.retrieval.bands import bands
+from mlssm.scratch import in_scratch
 
 AROUND_M = (0.0, 90.0, 300.0, 1000.0)  # that means and slopes are averaged over; 0: the pixel itself
 LEAST_SPREAD = 1e-6
+TEMPORARIES = 6  # arrays of all features while these are made
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Traits:
         count = np.isfinite(left).sum(axis=0)
         noise = np.sqrt(np.nansum(left**2, axis=0) / np.maximum(count - 2, 1))
         names, maps = zip(*_fixed(found, base, relative, pixel_m).items(), strict=True)
-        return cls(relative, np.where(count > 0, noise, np.nan), np.stack(maps), names)
+        return cls(relative, np.where(count > 0, noise, np.nan), in_scratch(np.stack(maps)), names)
 
     def features(self, driver: Floats) -> Floats:
         """Features on one date: traits, and traits times the driver's anomaly, less the extent's means of the date.
@@ -64,12 +69,35 @@ class Traits:
         Returns:
             [feature, h, w]; 0, the extent's mean, where a trait is unknown.
         """
-        mean = self.relative.linear(driver)
-        traits = np.concatenate([[expected_clipped(mean, self.noise), np.clip(mean, 0, 1)], self.fixed])
-        found = np.concatenate([traits, traits * (driver - self.relative.centre)])
-        known = np.isfinite(found)
-        count = np.maximum(known.sum(axis=(1, 2), keepdims=True), 1)
-        return np.where(known, found - np.where(known, found, 0).sum(axis=(1, 2), keepdims=True) / count, 0.0)
+        return np.concatenate([found for _, found in self.in_bands(driver)], axis=1)
+
+    def in_bands(self, driver: Floats) -> Iterator[tuple[slice, Floats]]:
+        """The features of one date [feature, rows, w], some rows at a time: all of them are too many to keep."""
+        shape = self.noise.shape
+        wide = np.broadcast_to(driver, shape)
+        parts = bands((shape[0], shape[1]), TEMPORARIES * (len(self.fixed) + 2))
+        total, count = np.zeros((2, 2 * (len(self.fixed) + 2)))
+        for rows in parts:
+            found = self._of_rows(wide[rows], rows)
+            known = np.isfinite(found)
+            count += known.sum(axis=(1, 2))
+            total += found.sum(axis=(1, 2), where=known)
+        mean = (total / np.maximum(count, 1))[:, None, None]
+        for rows in parts:
+            found = self._of_rows(wide[rows], rows)
+            yield rows, np.where(np.isfinite(found), found - mean, 0.0)
+
+    def corrected(self, base: Floats, driver: Floats, weights: Floats) -> Floats:
+        """The base of a date and its correction, 0..1 [h, w]; see `mlssm.response.correction.corrected`."""
+        parts = [corrected(base[rows], features, weights) for rows, features in self.in_bands(driver)]
+        return np.concatenate(parts)
+
+    def _of_rows(self, driver: Floats, rows: slice) -> Floats:
+        """Of some rows, NaN where unknown and not less any mean."""
+        relative = self.relative.rows(rows)
+        mean = relative.linear(driver)
+        traits = np.concatenate([[expected_clipped(mean, self.noise[rows]), np.clip(mean, 0, 1)], self.fixed[:, rows]])
+        return np.concatenate([traits, traits * (driver - relative.centre)])
 
 
 def expected_clipped(mean: Floats, deviation: Floats) -> Floats:

@@ -42,6 +42,10 @@ TITLES = {
 """What each bit says, in the order of the bits."""
 
 
+MEANINGS = tuple((reason.name or "").lower() for reason in TITLES)
+"""The same in a word each, as CF's `flag_meanings` wants them."""
+
+
 def mark(flags: Flags, where: npt.NDArray[np.bool_], reason: Reason) -> None:
     """Set a bit where a reason holds."""
     flags[where] |= np.uint16(reason)

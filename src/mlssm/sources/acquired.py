@@ -7,6 +7,7 @@ import re
 
 from mlssm.config import BackscatterConfig
 from mlssm.errors import DataError
+from mlssm.orbits import direction
 from mlssm.sources.area_hint import hint, pattern_of
 from mlssm.sources.conventions import Named
 from mlssm.sources.dated import SAME_TIME, stated_times
@@ -17,14 +18,6 @@ SEPARATORS = re.compile(r"[-_:. ]|Z$")
 LONGEST_PASS = dt.timedelta(minutes=30)
 # by the number of digits of the time, which may be without seconds
 FORMATS = {4: "%H%M", 6: "%H%M%S"}
-ASCENDING, DESCENDING = "ascending", "descending"
-
-
-def direction(text: str | None) -> str:
-    """Ascending or descending, by what a name or tag calls the pass; empty where it does not."""
-    if not text:
-        return ""
-    return {"a": ASCENDING, "d": DESCENDING}.get(text.strip().lower()[:1], "")
 
 
 def acquired(info: RasterInfo, named: Named, config: BackscatterConfig) -> dt.datetime:

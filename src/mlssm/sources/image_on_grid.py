@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlssm.errors import DataError
-from mlssm.sources.acquired import direction
+from mlssm.orbits import direction
 from mlssm.sources.conventions.words import PLATFORM
 from mlssm.sources.dated import DatedRaster
 from mlssm.sources.opening import RasterInfo, refuse_too_large

@@ -138,7 +138,8 @@ def _ranking(store: Store, runs: Sequence[Run]) -> str:
     import pandas as pd
 
     rows = [
-        {"run": _link(store, run), "status": run.status} | {key: run.metrics.get(key, float("nan")) for key in SHOWN}
+        {"run": _link(store, run), "status": run.status}
+        | {key.replace("/natural/", " "): run.metrics.get(key, float("nan")) for key in SHOWN}
         for run in runs
     ]
     return markdown(pd.DataFrame(rows))

@@ -44,9 +44,10 @@ def own_overrides() -> list[str] | None:
     hydra = HydraConfig.get()
     if hydra.mode != RunMode.MULTIRUN:
         return None
-    shared = overrides_file(Path(hydra.runtime.cwd) / str(hydra.sweep.dir)).read_text(encoding="utf-8").splitlines()
-    # what all jobs were told alike does not tell them apart
-    return [item for item in hydra.overrides.task if without_password(item) not in shared]
+    shared = overrides_file(Path(hydra.runtime.cwd) / str(hydra.sweep.dir)).read_text(encoding="utf-8")
+    # what all jobs were told alike does not tell them apart; Hydra passes a false on as False
+    told = shared.casefold().splitlines()
+    return [item for item in hydra.overrides.task if without_password(item).casefold() not in told]
 
 
 def overrides_file(sweep: Path) -> Path:

@@ -8,7 +8,16 @@ from mlssm.evaluation.figures.ground import station_correlation, station_scatter
 from mlssm.evaluation.ground.matched import Matched
 from mlssm.evaluation.ground.page import Told, ground_figures, ground_page
 from mlssm.evaluation.ground.scores import HowToScore
-from mlssm.evaluation.ground.tables import HELD_OUT, IMAGES, MODEL, Scored, places_table, pooled_table, station_table
+from mlssm.evaluation.ground.tables import (
+    HELD_OUT,
+    IMAGES,
+    MODEL,
+    Scored,
+    Series,
+    places_table,
+    pooled_table,
+    station_table,
+)
 from mlssm.evaluation.page import render
 from mlssm.scores.bootstrap import Resampling
 from mlssm.sources.insitu.stations import Station
@@ -42,7 +51,7 @@ def station(name: str, noise: float, days: int = 500) -> Matched:
 
 @pytest.fixture(scope="module")
 def scored() -> list[Scored]:
-    return [Scored.of(each, HOW) for each in (station("A", 0.05), station("BB", 0.4), station("CCC", 0.1, 40))]
+    return [Scored.of(each, HOW, 20) for each in (station("A", 0.05), station("BB", 0.4), station("CCC", 0.1, 40))]
 
 
 def test_a_row_is_a_station_a_series_and_its_days(scored: list[Scored]) -> None:
@@ -61,6 +70,9 @@ def test_a_row_is_a_station_a_series_and_its_days(scored: list[Scored]) -> None:
     assert math.isnan(a.loc[("rain alone", "all days"), "r_gain"])
     gain = a.loc[("model", "all days"), "r"] - a.loc[("rain alone", "all days"), "r"]
     assert a.loc[("model", "all days"), "r_gain"] == pytest.approx(gain)
+    # of images fewer are enough
+    few = Scored.of(station("A", 0.05), HOW, 300)
+    assert few.scores[Series("model", "model", IMAGES)].reason == f"{images} days, fewer than 300"
     short = table[table["station"] == "CCC"]
     assert short.iloc[0]["reason"] == "3 blocks of 30 days: no interval"
 
@@ -87,13 +99,11 @@ def test_places_count_days(scored: list[Scored]) -> None:
 def test_a_station_without_a_map_has_no_score_and_no_figure() -> None:
     bare = station("A", 0.1)
     bare.days["model"] = np.nan
-    (found,) = [Scored.of(bare, HOW)]
+    (found,) = [Scored.of(bare, HOW, 20)]
     assert found.scores[MODEL].reason == "0 days, fewer than 20"
     assert ground_figures([found], HOW) == ()
     assert pooled_table([found]).empty
-    assert "no map" in render(ground_page([found], (), TOLD, HOW)) or "Scores" in render(
-        ground_page([found], (), TOLD, HOW)
-    )
+    assert "0 days, fewer than 20" in render(ground_page([found], (), TOLD, HOW))
 
 
 def test_figures_show_the_numbers(scored: list[Scored]) -> None:

@@ -32,7 +32,8 @@ POOLED = (
 )
 SERIES_READ = (
     "All in the station's units: model, interval and retrieved were rescaled with what brings the model's days to the "
-    "station's. The interval is that of labels of the pixel; it does not say how far a point lies off its pixel."
+    "station's, so that a lower end may lie below 0. The interval is that of labels of the pixel; it does not say how "
+    "far a point lies off its pixel."
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,13 +61,20 @@ class Scored:
     gains: dict[Series, Score]
 
     @classmethod
-    def of(cls, each: Matched, how: HowToScore) -> Scored:
-        """Score all series on the days that the model and rain have as well: series of the same days are alike."""
+    def of(cls, each: Matched, how: HowToScore, least_images: int) -> Scored:
+        """Score all series on the days that the model and rain have as well: series of the same days are alike.
+
+        Args:
+            each: The station.
+            how: To score.
+            least_images: Days of images that a score needs.
+        """
         scores = {}
         for series in SERIES:
             rows = each.days[_on(each.days, series.days)]
             if series is MODEL or rows[series.column].notna().any():
-                scores[series] = score(rows[series.column], rows["station"], how)
+                own = replace(how, least_days=least_images) if series.days == IMAGES else how
+                scores[series] = score(rows[series.column], rows["station"], own)
         rain = {series.days: found for series, found in scores.items() if series.column == "rain"}
         gains = {
             series: gain(found, rain[series.days])

@@ -84,6 +84,7 @@ def _blocks(extent: ExtentSurvey, pictures: dict[str, NamedFigure]) -> list[Bloc
         found.append(_figure(pictures, "tracks", "Where two tracks agree", AGREEMENT))
     else:
         found.append(Text("No two tracks have images near enough in time to be compared."))
+    found.append(Text(f"On training dates {extent.cap}."))
     if extent.offsets:
         found.append(TableBlock("Satellites", pd.DataFrame([asdict(each) for each in extent.offsets]), OFFSETS))
     else:

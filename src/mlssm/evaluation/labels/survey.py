@@ -14,7 +14,7 @@ import pandas as pd
 
 from mlssm.config import RetrievalConfig, TracksConfig
 from mlssm.cube import Cube
-from mlssm.evaluation.tracks.noise import BETWEEN
+from mlssm.evaluation.labels.cap import LabelCap, PairAgreement, label_cap, left_by_speckle
 from mlssm.evaluation.tracks.pairs import nearest
 from mlssm.retrieval.fit import Retrieval
 from mlssm.retrieval.noise import speckle_variance_db
@@ -65,6 +65,7 @@ class ExtentSurvey:
         agreement: A row a pair of orbits and class of sensitivity.
         correlation: By pair of orbits, the correlation of their labels over time, [h, w].
         offsets: Of platforms.
+        cap: How well the labels of the training dates can be predicted.
     """
 
     title: str
@@ -77,6 +78,7 @@ class ExtentSurvey:
     agreement: pd.DataFrame
     correlation: dict[str, Floats]
     offsets: tuple[PlatformOffset, ...]
+    cap: LabelCap
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,22 @@ class Surveyor:
             agreement=pd.DataFrame([*self._agreement(correlation, span)]),
             correlation=correlation,
             offsets=platform_offsets(level, self.cube.platforms, self.cube.orbits),
+            cap=self._cap(number, part, correlation, span),
         )
+
+    def _cap(self, number: int, part: slice, correlation: dict[str, Floats], span: Floats) -> LabelCap:
+        labels = self.retrieval.labels(number, np.flatnonzero(self.training), part, part)
+        return label_cap(labels, [PairAgreement(r, self._left(title, span)) for title, r in correlation.items()])
+
+    def _left(self, title: str, span: Floats) -> Floats:
+        """The correlation of a pair of orbits that speckle alone would leave, [h, w]."""
+        window = self.retrieval.stack.working.window_pixels
+        variance = float(speckle_variance_db(self.retrieval.speckle.sample_looks(window, window**2)))
+        spread = math.sqrt(variance * self.retrieval.stack.squared_weights)
+        return left_by_speckle(self._spans(title, span), spread)
+
+    def _spans(self, title: str, span: Floats) -> list[Floats]:
+        return [span[self.cube.orbits == int(orbit)][0] for orbit in title.split(" and ")]
 
     def _references(self, number: int, clear: Floats, part: slice) -> Iterator[ReferenceMaps]:
         fitted = self.retrieval.extents[number]
@@ -159,13 +176,8 @@ class Surveyor:
                 yield f"{one} and {two}", correlation_over_time(ssm[first[of_one]], ssm[second[of_two]])
 
     def _agreement(self, correlation: dict[str, Floats], span: Floats) -> Iterator[dict[str, Any]]:
-        window = self.retrieval.stack.working.window_pixels
-        variance = float(speckle_variance_db(self.retrieval.speckle.sample_looks(window, window**2)))
-        spread = math.sqrt(variance * self.retrieval.stack.squared_weights)
         for title, r in correlation.items():
-            spans = [span[self.cube.orbits == int(orbit)][0] for orbit in title.split(" and ")]
-            smaller = np.minimum(*spans)
-            left = np.sqrt(np.prod([np.clip(1 - (BETWEEN * spread / each) ** 2, 0, None) for each in spans], axis=0))
+            smaller, left = np.minimum(*self._spans(title, span)), self._left(title, span)
             for low, high in pairwise(SPANS):
                 chosen = np.isfinite(r) & (smaller >= low) & (smaller < high)
                 if chosen.any():

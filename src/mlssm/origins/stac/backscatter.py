@@ -9,6 +9,7 @@ from typing import cast
 
 import numpy as np
 
+from mlssm import orbits
 from mlssm.config.backscatter import BackscatterConfig
 from mlssm.config.base import Strict
 from mlssm.config.origins import StacBackscatter
@@ -28,9 +29,6 @@ PATTERN = (
     r"_(?P<polarisation>VV|VH|HH|HV)\.tif"
 )
 NATIVE_M, BYTES = 10.0, 4  # of RTC from IW GRDH: float32
-# relative orbit = (absolute - first) modulo 175 + 1
-FIRST_ORBIT = {"S1A": 73, "S1B": 27}
-ORBITS = 175
 
 
 class StacBackscatterFetcher:
@@ -57,9 +55,9 @@ class StacBackscatterFetcher:
                 f"none of {len(items)} scenes of {self.settings.collection} has "
                 f"{' or '.join(self.settings.polarisations)}, or is of the orbits that count"
             )
-        orbits = sorted({str(relative_orbit(item) or "unknown") for item in scenes})
+        numbers = sorted({str(relative_orbit(item) or "unknown") for item in scenes})
         notes = (
-            f"{len(scenes)} scenes of relative orbit {', '.join(orbits)}, "
+            f"{len(scenes)} scenes of relative orbit {', '.join(numbers)}, "
             f"{scenes[0].time:%Y-%m-%d} to {scenes[-1].time:%Y-%m-%d}",
             "bytes are estimated from the windows' pixels; files are compressed",
         )
@@ -82,10 +80,10 @@ class StacBackscatterFetcher:
         return self.settings.orbits is None or relative_orbit(item) in self.settings.orbits
 
     def _files(self, item: Item, request: Request, licence: str) -> Iterator[Wanted]:
-        orbit, direction = relative_orbit(item), str(item.properties.get("sat:orbit_state", "")).lower()
+        orbit, flight = relative_orbit(item), orbits.direction(item.properties.get("sat:orbit_state"))
         parts = [platform(item), f"{item.time:%Y%m%dT%H%M%S}"]
         parts += [f"{orbit:03d}"] if orbit else []
-        parts += [direction] if direction in ("ascending", "descending") else []
+        parts += [flight] if flight else []
         size = covered_bytes(item.bounds, request, NATIVE_M, BYTES)
         for polarisation in self.settings.polarisations:
             if (address := asset(item, polarisation)) is not None:
@@ -124,5 +122,5 @@ def relative_orbit(item: Item) -> int | None:
     """Relative orbit: as stated, or by the absolute one; None where neither tells."""
     if (stated := item.properties.get("sat:relative_orbit")) is not None:
         return int(stated)
-    absolute, first = item.properties.get("sat:absolute_orbit"), FIRST_ORBIT.get(platform(item))
-    return None if absolute is None or first is None else (int(absolute) - first) % ORBITS + 1
+    absolute = item.properties.get("sat:absolute_orbit")
+    return None if absolute is None else orbits.relative_orbit(platform(item), str(absolute), f"{item.time:%Y%m%d}")

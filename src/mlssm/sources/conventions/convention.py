@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mlssm.config.backscatter import Units
+from mlssm.orbits import relative_orbit
 from mlssm.sources.conventions.words import ANGLE, NO_IMAGE, words
 
 # the name of a Sentinel-1 product of ground range: start, stop, absolute orbit, data take, and mostly a checksum
@@ -15,14 +16,6 @@ PRODUCT = (
     r"(?P<platform>S1[A-D])_(?:IW|EW|S\d|WV)_GRD[FHM]_1S[SD][HV]_(?P<date>\d{8}T\d{6})_\d{8}T\d{6}_(?P<absolute>\d{6})_"
     r"[0-9A-F]{6}(?:_[0-9A-F]{4})?"
 )
-# absolute orbits that are a satellite's relative orbit 1, each from a day on (ESA's mission performance centre); None:
-# while it was moved, they are not certain
-FIRST_ORBITS: dict[str, tuple[tuple[str, int | None], ...]] = {
-    "S1A": (("", 73),),
-    "S1B": (("", 27),),
-    "S1C": (("", 172), ("20260609", None), ("20260624", 99)),
-    "S1D": (("", 42),),
-}
 
 
 @dataclass(frozen=True)
@@ -102,15 +95,3 @@ def with_orbit(groups: dict[str, str]) -> dict[str, str]:
         orbit = relative_orbit(groups.get("platform", "").upper(), absolute, groups.get("date", ""))
         groups |= {} if orbit is None else {"orbit": str(orbit)}
     return groups
-
-
-def relative_orbit(platform: str, absolute: str, date: str) -> int | None:
-    """Relative orbit, 1..175, of a Sentinel-1's absolute orbit: (orbit - first) mod 175 + 1; None where not certain.
-
-    Args:
-        platform: S1A to S1D; of others there is none.
-        absolute: Its absolute orbit.
-        date: YYYYMMDD and more.
-    """
-    first = next((first for day, first in reversed(FIRST_ORBITS.get(platform, ())) if date >= day), None)
-    return None if first is None else (int(absolute) - first) % 175 + 1
