@@ -51,7 +51,9 @@ class Decibels:
     def between(self, low: float, high: float) -> int:
         """How many pixels lie between two levels, dB, the ends left out."""
         first, last = int(np.floor(low / STEP + 1e-6)) + 1, int(np.ceil(high / STEP - 1e-6))
-        return int(self.counts[max(first + ZERO, 0) : max(last + ZERO, 0)].sum())
+        first, last = (min(max(step, -ZERO), ZERO) for step in (first, last))
+        below = self._by_bits[2 * ZERO + min(first, 0) : 2 * ZERO + min(last, 0)]
+        return int(below.sum() + self._by_bits[max(first, 0) : max(last, 0)].sum())
 
 
 def _quantile(counts: npt.NDArray[np.int64], share: float) -> float:
