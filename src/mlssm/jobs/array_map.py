@@ -13,6 +13,7 @@ from mlssm.errors import DataError
 from mlssm.inference.opened import Place
 from mlssm.inference.retrieved import retrieved_days
 from mlssm.jobs.day_file import map_path
+from mlssm.jobs.day_map import onto_grid
 from mlssm.jobs.predict import known_moments
 from mlssm.jobs.stream import stream
 from mlssm.mapping.arrays import image_array, map_array
@@ -62,8 +63,9 @@ def retrieved_array(place: Place, first: np.datetime64, last: np.datetime64) -> 
     found = dict(retrieved_days(cube, opened.stack, opened.retrievals, masks, first, last))
     if not found:
         raise DataError(f"no image from {first} to {last}: the area has {cube.local_days[0]} to {cube.local_days[-1]}")
-    values = np.full((len(found), *working.grid.shape), np.nan, np.float32)
+    values = np.full((len(found), *cube.grid.shape), np.nan, np.float32)
     for image, extents in zip(values, found.values(), strict=True):
-        for window, ssm in zip(working.extents, extents, strict=True):
-            image[window.slices] = ssm
-    return image_array(values, working.grid, list(found))
+        for coarse, whole, ssm in zip(working.extents, cube.extents, extents, strict=True):
+            window, fine = onto_grid(ssm, coarse, working.factor, whole)
+            image[window.slices] = fine
+    return image_array(values, cube.grid, list(found))

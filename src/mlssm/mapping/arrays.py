@@ -20,7 +20,8 @@ from mlssm.grid import Grid
 from mlssm.mapping.geotiff import NAME_TAG
 
 PACKED = ("backscatter", "incidence", "ndvi")  # as int16; float32 holds their steps
-TOLD = ("mlssm", "digest", "crs", "pixel", "time_zone", "looks")  # of the cube's attributes; the others are for itself
+# of the cube's attributes; the others are for itself
+TOLD = ("mlssm", "digest", "crs", "pixel", "time_zone", "looks", "extents")
 
 
 def cube_dataset(cube: Cube) -> xr.Dataset:
