@@ -119,16 +119,48 @@ class TrackedTraining:
         told = _overrides(overrides, keys)
         with slow_imports():
             from mlssm.jobs.array_map import day_array
-            from mlssm.jobs.open_run import check_fit, find_place
             from mlssm.mapping.days import parse_days
         (date,) = parse_days((day,))
+        config, place = self._place(told)
+        return day_array(place, config, np.datetime64(date, "D"))
+
+    def retrieved_maps(self, first: str, last: str, *overrides: Told, **keys: object) -> xr.DataArray:
+        """What radar itself says on the days of images: SSM retrieved with the references of training.
+
+        Args:
+            first: First local day, ISO 8601.
+            last: Last one, included.
+            overrides: As of `predict_map`.
+            keys: The same.
+
+        Returns:
+            float32 [time, y, x], 0..1, on the grid of the maps; NaN where nothing is retrieved. A day without an image
+            is left out.
+
+        Raises:
+            MlssmError: The run has no model, the area does not fit it, or there is no image in these days.
+        """
+        with slow_imports():
+            from mlssm.jobs.array_map import retrieved_array
+            from mlssm.mapping.days import parse_days
+        days = parse_days(f"{first}/{last}")
+        return retrieved_array(self._place(_overrides(overrides, keys))[1], days[0], days[-1])
+
+    def open_area(self, *overrides: Told, **keys: object) -> xr.Dataset:
+        """The cube of the area that the run's maps are of; see `mlssm.open_area`."""
+        from mlssm.mapping.arrays import cube_dataset
+
+        return cube_dataset(self._place(_overrides(overrides, keys))[1].opened().cube)
+
+    def _place(self, told: tuple[str, ...]) -> tuple[PredictConfig, Place]:
         if told not in self._places:
+            with slow_imports():
+                from mlssm.jobs.open_run import check_fit, find_place
             config = _predict_config([*self.tracking, *told, {"run": self.run_id}])
             place = find_place(config, None)
             check_fit(place.opened())
             self._places[told] = config, place
-        config, place = self._places[told]
-        return day_array(place, config, np.datetime64(date, "D"))
+        return self._places[told]
 
 
 def train(*overrides: Told, **keys: object) -> TrackedTraining:

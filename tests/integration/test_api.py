@@ -107,3 +107,22 @@ def test_training_gives_the_run(inside: Any, tiny: tuple[str, ...]) -> None:
     assert (run.run_id, run.parameters["seed"]) == (kept.info.run_id, "3")
     assert run == mlssm.load_run("latest", {"tracking.experiment": "of functions"})
     assert np.isfinite(run.predict_map(DAY).sel(band="ssm")).any()
+
+
+def test_what_was_retrieved_lies_on_the_grid_of_the_maps(inside: Any) -> None:
+    project, run = inside
+    cube = Cube.open(project.cube)
+    first, last = str(cube.local_days[2]), str(cube.local_days[5])
+    found, area = run.retrieved_maps(first, last), run.open_area()
+    assert list(found.time.values.astype("datetime64[D]")) == sorted(set(cube.local_days[2:6]))
+    np.testing.assert_array_equal(found.x, area.x)
+    np.testing.assert_array_equal(found.y, area.y)
+    known = found.values[np.isfinite(found.values)]
+    assert known.size
+    assert known.min() >= 0
+    assert known.max() <= 1
+    blocks = found.values[0][:3, :3]  # 90 m of 30 m pixels
+    assert np.isfinite(blocks).all()
+    assert len(np.unique(blocks)) == 1
+    with pytest.raises(DataError, match="no image from 1999-01-01 to 1999-01-02: the area has"):
+        run.retrieved_maps("1999-01-01", "1999-01-02")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import rasterio
 import rasterio.errors
 import xarray as xr
@@ -19,7 +20,8 @@ from mlssm.grid import Grid
 from mlssm.mapping.geotiff import NAME_TAG
 
 PACKED = ("backscatter", "incidence", "ndvi")  # as int16; float32 holds their steps
-TOLD = ("mlssm", "digest", "crs", "pixel", "time_zone", "looks")  # of the cube's attributes; the others are for itself
+# of the cube's attributes; the others are for itself
+TOLD = ("mlssm", "digest", "crs", "pixel", "time_zone", "looks", "extents")
 
 
 def cube_dataset(cube: Cube) -> xr.Dataset:
@@ -73,19 +75,35 @@ def map_array(path: Path) -> xr.DataArray:
             about, tags = list(file.descriptions), file.tags()
     except rasterio.errors.RasterioIOError as error:
         raise DataError(f"{path} cannot be read ({error}); give a map that predict wrote") from error
-    x, y = grid.centres(grid.full)
-    coordinates = {
-        "band": names,
-        "description": ("band", about),
-        "y": ("y", y, {"units": "m", "standard_name": "projection_y_coordinate"}),
-        "x": ("x", x, {"units": "m", "standard_name": "projection_x_coordinate"}),
-        GRID_MAPPING: ((), np.int32(0), _place(grid)),
-    }
+    coordinates = {"band": names, "description": ("band", about), **_places(grid)}
     found = xr.DataArray(values, coordinates, ("band", "y", "x"), "map", tags)
     found.encoding["grid_mapping"] = GRID_MAPPING
     return found
 
 
-def _place(grid: Grid) -> dict[str, Any]:
-    """The CRS and transform, as CF and GDAL name them."""
-    return {**CRS.from_user_input(grid.crs).to_cf(), "GeoTransform": " ".join(map(str, grid.transform.to_gdal()))}
+def image_array(values: npt.NDArray[np.float32], grid: Grid, days: Sequence[np.datetime64]) -> xr.DataArray:
+    """SSM retrieved from images.
+
+    Args:
+        values: [time, y, x], 0..1, NaN where nothing is retrieved.
+        grid: They lie on.
+        days: Local day of each.
+
+    Returns:
+        The same with its places and days; `spatial_ref` has the CRS.
+    """
+    coordinates = {"time": np.array(days, "datetime64[ns]"), **_places(grid)}
+    found = xr.DataArray(values, coordinates, ("time", "y", "x"), "retrieved")
+    found.encoding["grid_mapping"] = GRID_MAPPING
+    return found
+
+
+def _places(grid: Grid) -> dict[str, Any]:
+    """Pixel centres, and the CRS and transform as CF and GDAL name them."""
+    x, y = grid.centres(grid.full)
+    place = {**CRS.from_user_input(grid.crs).to_cf(), "GeoTransform": " ".join(map(str, grid.transform.to_gdal()))}
+    return {
+        "y": ("y", y, {"units": "m", "standard_name": "projection_y_coordinate"}),
+        "x": ("x", x, {"units": "m", "standard_name": "projection_x_coordinate"}),
+        GRID_MAPPING: ((), np.int32(0), place),
+    }
