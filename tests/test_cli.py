@@ -59,10 +59,11 @@ def test_layers_have_names_of_the_users_own() -> None:
     assert with_own_names(told) == [f"++{told[0]}", f"++{told[1]}", *told[2:]]
 
 
-def test_predict_wants_dates(run: Run) -> None:
+def test_predict_wants_a_training(run: Run) -> None:
     ended = run("predict")
     assert ended.returncode == 1
-    assert ended.stderr == "error: dates is not set; give it on the command line: dates=VALUE\n"
+    assert ended.stderr.startswith("error: no finished training with a model in experiment 'mlssm'")
+    assert ended.stderr.endswith("train first with: python train.py\n")
 
 
 def test_evaluate_wants_what_was_measured(run: Run) -> None:

@@ -100,6 +100,7 @@ def test_a_command_helps_in_an_empty_folder(installed: Installed, command: str) 
     assert list(installed.empty.iterdir()) == []
 
 
+@pytest.mark.exhaustive
 def test_it_trains_and_predicts_in_an_empty_folder(installed: Installed, tmp_path: Path) -> None:
     here = Installed(installed.site, tmp_path)
     trained = here.run("mlssm-train", *QUICK, seconds=300)

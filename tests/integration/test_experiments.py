@@ -120,7 +120,12 @@ def test_an_ablation_is_held_to_the_training_with_all_inputs_and_says_what_each_
     trained: Any, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     project, _ = trained
-    why = ("evaluation.why.gradients=true", "evaluation.why.patches=20", "evaluation.why.steps=8")
+    why = (
+        "evaluation.why.permutation=true",
+        "evaluation.why.gradients=true",
+        "evaluation.why.patches=20",
+        "evaluation.why.steps=8",
+    )
     command = ("+experiment=ablation", "features.without=[],[precipitation]", *_quick(tiny), *why)
     done = project.run("train", *command, "tracking.experiment=ablation", figures="made")
     assert done.code == 0, done.stderr

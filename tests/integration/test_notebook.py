@@ -25,6 +25,7 @@ def test_it_is_kept_small_and_without_outputs() -> None:
     assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_it_runs_and_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = str(REPOSITORY / "src")

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 from mlssm.config import ImagesConfig, parse
-from mlssm.cube import Cube
+from mlssm.cube import FILL, Cube
 from mlssm.errors import ConfigError, DataError
 from mlssm.retrieval.stack import load_stack
 
@@ -19,14 +20,12 @@ def lacking(watershed: Any, tmp_path: Path) -> Any:
     """Copies the cube, without VH at some times; each copy has a path of its own."""
 
     def make(*times: int) -> Cube:
-        class Lacking(Cube):
-            def backscatter(self, time: int, polarisation: str, extent: Any) -> Any:
-                found = super().backscatter(time, polarisation, extent)
-                return np.full_like(found, np.nan) if polarisation == "VH" and time in times else found
-
         path = tmp_path / f"{len(times)}.zarr"
         shutil.copytree(watershed.cube.path, path)
-        return Lacking(path, watershed.cube.manifest)
+        stored = zarr.open_group(path)["backscatter"]
+        for time in times:
+            stored[time, watershed.cube.manifest.polarisations.index("VH")] = FILL
+        return Cube(path, watershed.cube.manifest)
 
     return make
 

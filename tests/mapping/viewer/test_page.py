@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from pyproj import Transformer
 
 from mlssm.errors import DataError
+from mlssm.mapping.geotiff import write_cog
 from mlssm.mapping.list import DayMap, list_maps
 from mlssm.mapping.viewer.content import NODATA, STEP, Content, Frame, Pictures
 from mlssm.mapping.viewer.page import PARTS, compressed, render, write_page
@@ -81,14 +82,22 @@ def size(bands: Sequence[Pictures]) -> int:
 
 
 def test_big_maps_become_coarser(maps: list[DayMap]) -> None:
-    fine, all_of_it = pictures_of(maps, GRID, EXTENTS)
+    fine, _ = pictures_of(maps, GRID, EXTENTS)
     coarse, bands = pictures_of(maps, GRID, EXTENTS, most_bytes=900)
     assert coarse[0].shape[0] < fine[0].shape[0] / 2
     assert coarse[0].bounds == fine[0].bounds
     # an average, not one of many pixels
     south = bands[0].values[0][0, -1]
     assert south[0] < south[-1]
-    assert size(bands) < size(all_of_it)
+
+
+def test_coarser_pictures_fit_into_fewer_bytes(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).random(EXTENTS[0].shape, np.float32)  # smooth maps are small at any size
+    write_cog(tmp_path / "ssm_20230101.tif", [(EXTENTS[0], noise)], GRID, {"date": "2023-01-01"}, "soil moisture")
+    maps = list_maps([tmp_path / "ssm_20230101.tif"])
+    _, whole = pictures_of(maps, GRID, EXTENTS[:1])
+    _, coarse = pictures_of(maps, GRID, EXTENTS[:1], most_bytes=1500)
+    assert size(coarse) < 1.3 * 1500 < size(whole)
 
 
 def test_the_page_asks_for_nothing(page: Path) -> None:
