@@ -4,7 +4,7 @@ Run it in the folder of a project whose latest run is of that area (docs/real_da
 
     python train.py datamodule=geotiff datamodule.root=DIR split=by_season 'split.test=[2022]' split.inner=seasons \
         retrieval.multilook_m=150
-    python docs/make_area_picture.py 2022-11-01 2023-01-01 2022-12-07 docs/images/santa_barbara.png --extent 3
+    python docs/make_area_picture.py 2022-11-20 2023-01-01 2022-12-07 docs/images/santa_barbara.png --extent 3
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ def main() -> None:
     days = np.arange(np.datetime64(told.first), np.datetime64(told.last) + 1)
     row, col, height, width = area.attrs["extents"][told.extent - 1]
     part = {"y": slice(row, row + height), "x": slice(col, col + width)}
-    retrieved = run.retrieved_maps(told.first, told.last).isel(part)
-    maps = xr.concat([run.predict_map(str(day)).isel(part) for day in days], dim="day")
+    retrieved = run.retrieved_maps(told.first, told.last).isel(part).copy()
+    # copies: a day's map is of the whole grid, of which this is a small part
+    maps = xr.concat([run.predict_map(str(day)).isel(part).copy() for day in days], dim="day")
     figure = Figure(figsize=(11, 6.6), layout="constrained")
     draw(figure, maps.assign_coords(day=days.astype("datetime64[ns]")), retrieved, area, part, told.day)
     mpl.rcParams["svg.hashsalt"] = "mlssm"
@@ -104,7 +105,7 @@ def series(axes: Any, maps: xr.DataArray, retrieved: xr.DataArray, rained: xr.Da
     other.bar(days, rained, color=INK, alpha=0.45, width=0.8, label="rain")
     other.set(ylim=(0, 3 * max(float(rained.max()), 1.0)), ylabel="rain, mm a day")
     handles = [*axes.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
-    axes.legend(handles=handles, loc="upper left", ncols=4, frameon=False, fontsize=9)
+    axes.figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     axes.set_title("the circled pixel: a season that training has not seen", fontsize=11, color=INK)
 
 
