@@ -43,6 +43,13 @@ def test_threads_run_each_item_once_in_order() -> None:
         assert pool.run(partial(squared, 1), [], "squares") == []
 
 
+def test_one_thread_goes_through_the_items_in_order() -> None:
+    seen: list[int] = []
+    with open_workers(DaskConfig(workers=1)) as pool:
+        pool.run(seen.append, [*range(40)], "items")
+    assert seen == [*range(40)]
+
+
 def test_an_error_of_a_task_is_the_callers() -> None:
     with open_workers(DaskConfig()) as pool, pytest.raises(DataError, match="item 7"):
         pool.run(bad, [7], "bad")

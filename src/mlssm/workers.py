@@ -61,8 +61,10 @@ class Workers:
         from dask.delayed import delayed
 
         apply = delayed(task, pure=False, traverse=False)
+        # dask's threads take the task whose name comes last: that of the first item
+        tasks = [apply(item, dask_key_name=f"item-{len(items) - number:09d}") for number, item in enumerate(items)]
         with Callback(posttask=lambda *_: tell()):
-            return list(compute(*map(apply, items), scheduler="threads", num_workers=self._threads))
+            return list(compute(*tasks, scheduler="threads", num_workers=self._threads))
 
     def _on_cluster(
         self, task: Callable[[Item], Result], items: Sequence[Item], tell: Callable[[], None]

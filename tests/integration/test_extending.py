@@ -62,6 +62,7 @@ def _canopy(like: Path, target: Path) -> None:
         file.write(np.full((1, file.height, file.width), 60, np.uint8))
 
 
+@pytest.mark.exhaustive
 def test_all_of_the_page_trains_together(extended: Path) -> None:
     layer = "{_target_: my_extras.layers.Canopy, paths: [canopy], kind: continuous}"
     told = [

@@ -112,6 +112,7 @@ def test_a_killed_preparation_goes_on_and_ends_in_the_same_bytes(
     assert content(tmp_path) == whole
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_many_kills(area: Any, images: Any, whole: Bytes, tmp_path: Path, seed: int) -> None:
@@ -329,6 +330,7 @@ def test_processes_write_the_same_bytes(area: Any, images: Any, whole: Bytes, tm
     assert content(tmp_path) == whole
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_cluster_of_which_a_worker_is_killed_writes_the_same_bytes(
     area: Any, images: Any, whole: Bytes, tmp_path: Path

@@ -56,6 +56,7 @@ def test_opening_again_finds_the_same_experiment(config, store):
     assert open_store(config).experiment_id == store.experiment_id
 
 
+@pytest.mark.exhaustive
 def test_six_processes_start_at_once_on_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     context = multiprocessing.get_context("forkserver")
