@@ -125,7 +125,8 @@ def test_other_levels_thresholds_and_kinds_of_intervals_are_had_by_asking(
     maps: Path, trained: Any, tmp_path: Path
 ) -> None:
     project, usual = trained[0], _bands(maps / "ssm_20201202.tif")
-    told = ("dates=2020-12-02", "level=0.5", "thresholds=[0.3]")
+    same = (f"run={trained[1].run_id}", "dates=2020-12-02")  # others train in this project
+    told = (*same, "level=0.5", "thresholds=[0.3]")
     assert project.run("predict", *told, f"output={tmp_path / 'half'}").code == 0
     half = _bands(tmp_path / "half" / "ssm_20201202.tif")
     assert "probability_above_0.3" in half
@@ -133,11 +134,11 @@ def test_other_levels_thresholds_and_kinds_of_intervals_are_had_by_asking(
     known = np.isfinite(half["ssm"])
     assert (half["lower"] >= usual["lower"])[known].all()
     assert (half["upper"] <= usual["upper"])[known].all()
-    assert project.run("predict", told[0], "intervals=none", f"output={tmp_path / 'none'}").code == 0
+    assert project.run("predict", *same, "intervals=none", f"output={tmp_path / 'none'}").code == 0
     bare = _bands(tmp_path / "none" / "ssm_20201202.tif")
     assert list(bare) == ["ssm", "labelled", "flags"]
     np.testing.assert_array_equal(bare["ssm"], usual["ssm"])
-    wrong = project.run("predict", told[0], "level=1", f"output={tmp_path / 'wrong'}")
+    wrong = project.run("predict", *same, "level=1", f"output={tmp_path / 'wrong'}")
     assert wrong.code != 0
     assert "level" in wrong.stderr
 
@@ -357,7 +358,9 @@ def test_without_dates_the_last_day_of_the_weather_is_mapped(trained: Any, tmp_p
 
 
 def test_packed_maps_are_a_quarter_as_large_and_nearly_the_same(maps: Path, trained: Any, tmp_path: Path) -> None:
-    done = trained[0].run("predict", "dates=2020-12-02", f"output={tmp_path}", "products.uint8=true")
+    done = trained[0].run(
+        "predict", f"run={trained[1].run_id}", "dates=2020-12-02", f"output={tmp_path}", "products.uint8=true"
+    )
     assert done.code == 0, done.stderr
     valid, errors, warnings = cog_validate(tmp_path / "ssm_20201202.tif", quiet=True)
     assert (valid, errors, warnings) == (True, [], [])
