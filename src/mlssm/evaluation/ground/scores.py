@@ -89,11 +89,6 @@ class StationScores:
     replicates: Replicates | None
     reason: str
 
-    @property
-    def is_significant(self) -> bool:
-        """Whether the correlation's interval lies above 0."""
-        return self.r.interval.low > 0
-
 
 def score(values: pd.Series[float], station: pd.Series[float], how: HowToScore) -> StationScores:
     """Score a series on the days that both have.

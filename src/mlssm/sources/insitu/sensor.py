@@ -12,7 +12,6 @@ Floats = npt.NDArray[np.floating[Any]]
 Depth = tuple[float, float]
 MOST = 1.0
 """m3/m3: no soil holds more water than its own volume."""
-AGENCY_MISSING = -9999.0
 
 
 @dataclass(frozen=True)
