@@ -30,7 +30,8 @@ from mlssm.patches.inclusion import lattice_pixels
 from mlssm.patches.index import build_index
 from mlssm.patches.membership import Membership
 from mlssm.response.bank import MANY_DATES
-from mlssm.response.extents import Backscatter, Drivers
+from mlssm.response.driver_maps import Drivers
+from mlssm.response.extents import Backscatter
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
 from mlssm.retrieval.stack import Stack
