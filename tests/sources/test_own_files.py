@@ -10,11 +10,12 @@ import pytest
 import rasterio
 import yaml
 from rasterio.transform import Affine
+from tests.one_pass import read_pass
 
 from mlssm.config import BackscatterConfig, GridConfig, parse
 from mlssm.config.area_file import AreaFile
 from mlssm.errors import DataError
-from mlssm.sources.backscatter import BackscatterIndex, index_backscatter, read_pass
+from mlssm.sources.backscatter import BackscatterIndex, index_backscatter
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.static import read_incidence
 

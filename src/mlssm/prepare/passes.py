@@ -133,10 +133,11 @@ def prepare_pass(task: PassTask, item: PassItem) -> None:
     writing = PassWriting(task, item, bad)
     # a folder of thousands of images is not to be listed anew for each
     with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", GDAL_CACHEMAX=CACHE), naming(writing.folder):
-        notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.read)
-        while writing.contradicts():
-            notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.read)
-        contents.check()
+        with contents:
+            notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.lent)
+            while writing.contradicts():
+                notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.lent)
+            contents.check()
     states = {
         str(path): [item.states[path], digest, path in contents.settled] for path, digest in contents.digests.items()
     }

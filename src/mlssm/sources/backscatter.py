@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
@@ -19,12 +18,11 @@ from mlssm.sources.acquired import acquired, tell_other_time
 from mlssm.sources.angles import find_angles
 from mlssm.sources.checks.header import Layer
 from mlssm.sources.dated import DatedRaster, check_time, tomorrow
-from mlssm.sources.faults import Array, BadFiles
+from mlssm.sources.faults import BadFiles
 from mlssm.sources.holdings import holdings
 from mlssm.sources.image_on_grid import SMALLER, image_on_grid
 from mlssm.sources.naming import Names, read_names
 from mlssm.sources.opening import inspect, refuse_too_large
-from mlssm.sources.pass_reader import read_judged
 from mlssm.sources.passes import Image, Pass, derive_orbits, group_passes, newest_processing, without_copies
 from mlssm.sources.recognised import tell_doubtful_times, tell_lonely_extents, tell_recognised
 
@@ -161,26 +159,3 @@ def _grid_pixel(dated: Sequence[DatedRaster], crs: str, grid: GridConfig) -> flo
     if not pixels:
         raise ConfigError(f"no image is in datamodule.grid.crs={crs}; set datamodule.grid.resolution_m too")
     return min(pixels)
-
-
-def read_pass(overpass: Pass, polarisation: str, grid: Grid, extent: Window, bad: BadFiles) -> Array | None:
-    """One pass in one polarisation on one extent; bursts that overlap are averaged in linear power.
-
-    Args:
-        overpass: The pass.
-        polarisation: Which images of it.
-        grid: The grid.
-        extent: A window of it.
-        bad: Whether a truncated file stops the run or is left out.
-
-    Returns:
-        float32 [height, width] in dB, NaN where nothing was measured; None if nothing was.
-
-    Raises:
-        DataError: A file cannot be read.
-    """
-    power = read_judged(overpass, grid, bad, lambda reader: reader.power(polarisation, extent))
-    # noise that was subtracted may leave a mean below zero: no decibels
-    if power is None or not (power > 0).any():
-        return None
-    return np.asarray(10 * np.log10(power, out=np.full(power.shape, np.nan, np.float32), where=power > 0), np.float32)

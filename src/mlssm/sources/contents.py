@@ -1,18 +1,23 @@
-"""Source files that are read whole, once: what they hold is hashed on the way, and GDAL reads it from memory."""
+"""Source files whose bytes are read once: what they hold is hashed on the way to GDAL."""
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from mlssm.errors import ChangedError
-from mlssm.provenance import SETTLED_NS, State, sha256, state_of
-from mlssm.sources.opening import DRIVERS, stands_alone
+from mlssm.errors import ChangedError, DataError
+from mlssm.provenance import SETTLED_NS, State, state_of
+from mlssm.sources.opening import DRIVERS, Content, stands_alone
+from mlssm.sources.streamed import Streamed
 
-# a larger file, or one that others lie beside, is read by GDAL from the disk, after it was hashed
-LARGEST = 256 << 20
+# a larger file, or one that others lie beside, is read bit by bit, bytes
+LARGEST = 64 << 20
 
 
 @dataclass
@@ -28,9 +33,30 @@ class Contents:
     expected: dict[Path, State]
     digests: dict[Path, str] = field(default_factory=dict)
     settled: set[Path] = field(default_factory=set)
+    _streams: dict[Path, Streamed] = field(default_factory=dict)
+    _held: dict[Path, tuple[Content, int]] = field(default_factory=dict)
 
-    def read(self, path: Path) -> bytes | None:
-        """The bytes of a file; None: it is to be read from the disk.
+    @contextmanager
+    def lent(self, path: Path) -> Iterator[Content]:
+        """What a file holds, for as long as it is needed; where two need it at once, it is there once.
+
+        Raises:
+            DataError: It cannot be read.
+            ChangedError: It is not what it was before.
+        """
+        content, users = self._held.get(path) or (self._content(path), 0)
+        self._held[path] = content, users + 1
+        try:
+            yield content
+        finally:
+            content, users = self._held.pop(path)
+            if users > 1:
+                self._held[path] = content, users - 1
+            elif isinstance(content, Streamed):
+                content.forget()
+
+    def read(self, path: Path) -> Content:
+        """The bytes of a file, or what reads them.
 
         Raises:
             OSError: It cannot be read.
@@ -39,21 +65,43 @@ class Contents:
         self._refuse_changed(path)
         if time.time_ns() - self.expected[path][1] > SETTLED_NS:
             self.settled.add(path)
-        held = None
         if path.suffix.lower() not in DRIVERS and self.expected[path][0] <= LARGEST and stands_alone(path):
             held = path.read_bytes()
-        if path not in self.digests:
-            self.digests[path] = sha256(path) if held is None else hashlib.sha256(held).hexdigest()
-        return held
+            self.digests[path] = hashlib.sha256(held).hexdigest()
+            return held
+        if path not in self._streams:
+            self._streams[path] = Streamed(path)
+        return self._streams[path]
 
     def check(self) -> None:
         """Refuse files that have changed since they were read.
 
         Raises:
             ChangedError: One has.
+            OSError: The rest of one cannot be read.
         """
+        for path, stream in self._streams.items():
+            self.digests[path] = stream.digest()
         for path in self.digests:
             self._refuse_changed(path)
+
+    def __enter__(self) -> Self:
+        """Nothing is opened yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the files."""
+        for stream in self._streams.values():
+            stream.close()
+
+    def _content(self, path: Path) -> Content:
+        try:
+            return self.read(path)
+        except OSError as error:
+            cure = "replace it, or leave it out with on_bad_file=skip"
+            raise DataError(f"{path} cannot be read ({error.strerror}); {cure}") from error
 
     def _refuse_changed(self, path: Path) -> None:
         before, now = self.expected[path], state_of(path)
