@@ -17,6 +17,7 @@ from mlssm.config import DaskConfig, DatamoduleConfig, WeatherConfig
 from mlssm.cube import Cube
 from mlssm.cube_writer import CubeWriter
 from mlssm.errors import ConfigError, DataError
+from mlssm.files import placed
 from mlssm.grid import Grid
 from mlssm.manifest import FORMAT, Manifest
 from mlssm.prepare.backscatter import create_backscatter, write_backscatter, write_incidence, write_times
@@ -110,7 +111,7 @@ def _write(build: Build, wanted: Wanted, sources: Sources, workers: Workers, bes
     if beside is not None:
         beside.place(build.folder, path)
     if not path.is_dir():
-        (build.folder / CUBE).rename(path)
+        placed(build.folder / CUBE, path)
     build.discard()
     return path
 

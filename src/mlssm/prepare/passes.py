@@ -172,6 +172,7 @@ class PassWriting:
             for band, values in enumerate(self._tile(reader, tile, beside)):
                 if values is not None:
                     array[(self._item.number, band, *tile.slices)] = values
+        store.flush()
         prefix = f"c/{self._item.number}/"
         files = {name.removeprefix(prefix): found for name, found in store.written.items() if name.startswith(prefix)}
         levels = [seen.levels() for seen in self._seen]
