@@ -133,15 +133,11 @@ def prepare_pass(task: PassTask, item: PassItem) -> None:
     writing = PassWriting(task, item, bad)
     # a folder of thousands of images is not to be listed anew for each
     with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", GDAL_CACHEMAX=CACHE), naming(writing.folder):
-        with contents:
+        notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.lent)
+        while writing.contradicts():
             notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.lent)
-            while writing.contradicts():
-                notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.lent)
-            contents.check()
-    states = {
-        str(path): [item.states[path], digest, path in contents.settled] for path, digest in contents.digests.items()
-    }
-    task.build.mark(item.name, notes | {"bad": bad.notes(), "states": states})
+        contents.check()
+    task.build.mark(item.name, notes | {"bad": bad.notes(), "states": contents.notes()})
 
 
 class PassWriting:

@@ -16,7 +16,7 @@ from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid, Window, merge_windows
 from mlssm.sources.acquired import acquired, tell_other_time
 from mlssm.sources.angles import find_angles
-from mlssm.sources.checks.header import Layer
+from mlssm.sources.checks.header import Stored
 from mlssm.sources.dated import DatedRaster, check_time, tomorrow
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.holdings import holdings
@@ -36,14 +36,14 @@ class BackscatterIndex:
         extents: The parts of the grid that images cover; they do not overlap.
         passes: In the order of time.
         incidence: Files of incidence angle by relative orbit.
-        angle: How they are read; None where there are none.
+        angle: How these hold it; None where there are none.
     """
 
     grid: Grid
     extents: tuple[Window, ...]
     passes: tuple[Pass, ...]
     incidence: dict[int, tuple[Path, ...]]
-    angle: Layer | None = None
+    angle: Stored | None = None
 
     @property
     def polarisations(self) -> tuple[str, ...]:
@@ -79,11 +79,11 @@ def index_backscatter(
         refuse_too_large(root / config.folder, *extent.shape, SMALLER)
     told_apart = {raster.info.path for raster in dated if raster.groups.keys() & {"burst", "tile"}}
     passes = derive_orbits(without_copies(group_passes(images), told_apart, bad))
-    angles = find_angles(names, dated, passes, config, bad)
+    angles = find_angles(names, dated, passes, config)
     tell_recognised(root / config.folder, names, passes, angles.files, bad)
     tell_doubtful_times(laid, passes, bad)
     tell_lonely_extents(laid, extents, passes, bad)
-    return BackscatterIndex(laid, extents, passes, angles.files, angles.layer)
+    return BackscatterIndex(laid, extents, passes, angles.files, angles.stored)
 
 
 def _laid(folder: Path, dated: Sequence[DatedRaster], grid: GridConfig, bad: BadFiles) -> tuple[Grid, list[Image]]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any
 
 from mlssm.errors import ChangedError, DataError
 from mlssm.provenance import SETTLED_NS, State, state_of
 from mlssm.sources.opening import DRIVERS, Content, stands_alone
 from mlssm.sources.streamed import Streamed
 
-# a larger file, or one that others lie beside, is read bit by bit, bytes
+# a larger file, or one that others lie beside, is read bit by bit
 LARGEST = 64 << 20
 
 
@@ -26,11 +25,13 @@ class Contents:
 
     Attributes:
         expected: State (size, time of change, inode) in which each was found before, by its path.
+        largest: Up to how many bytes a file is read at once.
         digests: SHA-256 of those that were read so far.
         settled: Which of them had not changed for long when they were read, so that their state tells a change.
     """
 
-    expected: dict[Path, State]
+    expected: Mapping[Path, State]
+    largest: int = LARGEST
     digests: dict[Path, str] = field(default_factory=dict)
     settled: set[Path] = field(default_factory=set)
     _streams: dict[Path, Streamed] = field(default_factory=dict)
@@ -65,12 +66,14 @@ class Contents:
         self._refuse_changed(path)
         if time.time_ns() - self.expected[path][1] > SETTLED_NS:
             self.settled.add(path)
-        if path.suffix.lower() not in DRIVERS and self.expected[path][0] <= LARGEST and stands_alone(path):
+        if path.suffix.lower() not in DRIVERS and self.expected[path][0] <= self.largest and stands_alone(path):
             held = path.read_bytes()
             self.digests[path] = hashlib.sha256(held).hexdigest()
             return held
         if path not in self._streams:
-            self._streams[path] = Streamed(path)
+            stream = Streamed(path)
+            stream.at(0, 1)  # GDAL says less of a file that may not be read
+            self._streams[path] = stream
         return self._streams[path]
 
     def check(self) -> None:
@@ -78,23 +81,16 @@ class Contents:
 
         Raises:
             ChangedError: One has.
-            OSError: The rest of one cannot be read.
         """
         for path, stream in self._streams.items():
-            self.digests[path] = stream.digest()
-        for path in self.digests:
+            with suppress(OSError):  # who lists the digests in the end reads it, and says what is wrong with it
+                self.digests[path] = stream.digest()
+        for path in (*self.digests, *self._streams):
             self._refuse_changed(path)
 
-    def __enter__(self) -> Self:
-        """Nothing is opened yet."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the files."""
-        for stream in self._streams.values():
-            stream.close()
+    def notes(self) -> dict[str, Any]:
+        """State, digest, and whether it was settled, of each file that was read, as JSON can hold it."""
+        return {str(path): [self.expected[path], sha, path in self.settled] for path, sha in self.digests.items()}
 
     def _content(self, path: Path) -> Content:
         try:

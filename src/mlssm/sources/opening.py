@@ -175,6 +175,7 @@ def gdal_faults(path: Path) -> Iterator[None]:
         yield
     except (RasterioError, CRSError, OSError) as error:
         reason = IN_MEMORY.sub(path.name, " ".join(str(error.__cause__ or error).split()))
+        reason = re.sub(rf"'?/vsiriopener_\w+/{re.escape(str(path))}'?", path.name, reason)
         reason = reason.replace(f"{path.name}, ", "").replace(f"'{path}' ", "")  # the name is said once
         cure = "replace the file, or leave it out with on_bad_file=skip"
         raise DataError(f"{path} cannot be read ({reason}); {cure}") from error

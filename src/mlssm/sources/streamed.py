@@ -26,24 +26,23 @@ class Streamed(FileContainer):  # type: ignore[misc]  # rasterio is not typed
     """
 
     def __init__(self, path: Path, kept: int = KEPT) -> None:
-        """Open the file.
+        """Read nothing yet.
 
         Args:
             path: The file.
             kept: How many bytes are kept.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: It is not there.
         """
         self._path, self._most = path, max(kept // PIECE, 1)
-        self._file = path.open("rb", buffering=0)
-        self._size = os.fstat(self._file.fileno()).st_size
+        self._size = path.stat().st_size
         self._hash = hashlib.sha256()
         self._pieces: dict[int, bytes] = {}
         self._next, self._spare = 0, AHEAD
 
     def digest(self) -> str:
-        """SHA-256 of the file, of which the rest is read; nothing else can be read any more.
+        """SHA-256 of the file, of which the rest is read.
 
         Raises:
             OSError: It cannot be read.
@@ -51,13 +50,8 @@ class Streamed(FileContainer):  # type: ignore[misc]  # rasterio is not typed
         while self._next * PIECE < self._size:
             self.forget()
             self._advance()
-        self.close()
-        return self._hash.hexdigest()
-
-    def close(self) -> None:
-        """Close the file."""
         self.forget()
-        self._file.close()
+        return self._hash.hexdigest()
 
     def forget(self) -> None:
         """Keep nothing of what was read."""
@@ -105,7 +99,9 @@ class Streamed(FileContainer):  # type: ignore[misc]  # rasterio is not typed
             del self._pieces[next(iter(self._pieces))]  # the first that came
 
     def _read(self, start: int, stop: int) -> bytes:
-        found = os.pread(self._file.fileno(), stop - start, start)
+        with self._path.open("rb", buffering=0) as file:  # for a mosaic of a country all at once are too many
+            file.seek(start)
+            found = file.read(stop - start)
         if len(found) < stop - start:
             raise OSError(f"{self._path} ended early")
         return found
