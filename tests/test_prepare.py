@@ -221,7 +221,7 @@ def test_another_input_is_another_cube(area: Any, speckled: Any, change: str) ->
 
 @pytest.mark.parametrize(
     ("step", "kind"),
-    [("write_backscatter", DataError), ("write_ndvi", KeyboardInterrupt), ("notes_on_weather", OSError)],
+    [("write_backscatter", DataError), ("write_land", KeyboardInterrupt), ("notes_on_weather", OSError)],
 )
 def test_an_interruption_leaves_nothing_that_looks_whole(
     area: Any, monkeypatch: pytest.MonkeyPatch, step: str, kind: type[BaseException]

@@ -17,6 +17,7 @@ from zarr.storage import LocalStore
 
 from mlssm import cube
 from mlssm.checksums import content_checksum, file_checksums
+from mlssm.files import flush
 from mlssm.grid import Grid, Window
 from mlssm.manifest import Manifest, array_files
 
@@ -62,6 +63,16 @@ class CheckedStore(LocalStore):
         await super().set(key, value)
         content = value.as_numpy_array()
         self.written[key] = content.nbytes, content_checksum(content.tobytes())
+
+    def flush(self) -> None:
+        """Force what was written to the disk.
+
+        Raises:
+            OSError: The disk is full, or broken.
+        """
+        paths = [self.root / key for key in self.written]
+        folders = {folder for path in paths for folder in path.parents if folder.is_relative_to(self.root)}
+        flush(*paths, *sorted(folders))
 
 
 class CubeWriter:
