@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from mlssm.models.convlstm import ConvLSTMCell
 
-STRIP = 4096  # pixels: 64 gates of so many fit the cache
+STRIP = 8192  # pixels: 64 gates of so many fit the cache
 
 
 class Gates:
@@ -26,14 +26,16 @@ class Gates:
     Attributes:
         hidden: Channels of its state.
         reach: Pixels that a convolution takes off at each side.
+        input: Weights of its input, [4 hidden, input, k, k].
+        bias: Of the gates, [4 hidden].
     """
 
     def __init__(self, cell: ConvLSTMCell) -> None:
         """Take a cell's weights; it has no peepholes."""
         self.hidden = cell.hidden_channels
-        self._input = self.scaled(cell.input_convolution.weight)
+        self.input = self.scaled(cell.input_convolution.weight)
         assert cell.input_convolution.bias is not None
-        self._bias = self.scaled(cell.input_convolution.bias)
+        self.bias = self.scaled(cell.input_convolution.bias)
         self._state = self.scaled(cell.hidden_convolution.weight)
         self.reach = self._state.shape[-1] // 2
 
@@ -43,18 +45,18 @@ class Gates:
 
     def of_input(self, values: Tensor) -> Tensor:
         """What a layer's input adds to the gates, [1, 4 hidden, h, w]."""
-        return functional.conv2d(values, self._input, self._bias)
+        return functional.conv2d(values, self.input, self.bias)
 
     def of_state(self, hidden: Tensor) -> Tensor:
         """What the hidden state adds to the gates."""
         return functional.conv2d(hidden, self._state)
 
 
-def strips(rows: int, cols: int, device: torch.device) -> Iterator[slice]:
+def strips(rows: slice, cols: int, device: torch.device) -> Iterator[slice]:
     """Rows of a map in parts that fit a processor's cache; all at once on another device."""
-    each = max(1, STRIP // max(1, cols)) if device.type == "cpu" else max(1, rows)
-    for start in range(0, rows, each):
-        yield slice(start, min(start + each, rows))
+    each = max(1, STRIP // cols) if device.type == "cpu" else max(1, rows.stop - rows.start)
+    for start in range(rows.start, rows.stop, each):
+        yield slice(start, min(start + each, rows.stop))
 
 
 def step(gates: Tensor, cell: Tensor | None) -> tuple[Tensor, Tensor]:

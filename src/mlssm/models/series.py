@@ -8,7 +8,7 @@ so that nothing is made up beyond the pixels that are given, and what comes out 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from mlssm.models.convlstm import ConvLSTM, ConvLSTMCell
 from mlssm.models.gates import Gates, doubled, middle, step
-from mlssm.models.multirate import MultirateConvLSTM, averaged
+from mlssm.models.multirate import MultirateConvLSTM, State, averaged
 from mlssm.models.prediction import Prediction
 from mlssm.models.response import ResponseNetwork
 
@@ -52,10 +52,10 @@ def series(network: nn.Module, static: Tensor, changing: Sequence[int]) -> Serie
         if network.residual is None:
             return _Base(network)
         return _Response(network, series(network.residual, static, changing))
-    if type(network) is ConvLSTM and all(_is_plain(cell) for cell in network.cells):
+    if is_plain(network):
         return _ConvLSTM(network, static, changing)
-    if type(network) is MultirateConvLSTM and network.recurrence.num_layers == 1:
-        return _Multirate(network, static, changing)
+    if is_of_two_rates(network):
+        return Multirate(network, static, changing)
     return plain(network)
 
 
@@ -64,8 +64,16 @@ def plain(network: nn.Module) -> Series:
     return _Any(network)
 
 
-def _is_plain(cell: nn.Module) -> bool:
-    return isinstance(cell, ConvLSTMCell) and cell.peepholes is None
+def is_plain(network: nn.Module | None) -> TypeGuard[ConvLSTM]:
+    """Whether it is a ConvLSTM without peepholes; of a class that is derived from it nothing is known."""
+    return type(network) is ConvLSTM and all(
+        isinstance(cell, ConvLSTMCell) and cell.peepholes is None for cell in network.cells
+    )
+
+
+def is_of_two_rates(network: nn.Module | None) -> TypeGuard[MultirateConvLSTM]:
+    """Whether it is a multirate ConvLSTM of one layer."""
+    return type(network) is MultirateConvLSTM and network.recurrence.num_layers == 1
 
 
 class _Any:
@@ -160,13 +168,14 @@ def _unrolled(layer: Gates, inputs: Sequence[Tensor], more: Tensor | None) -> li
     return hidden
 
 
-class _Multirate:
+class Multirate:
     """What a day's weather adds to the recurrence is made once, and so is what static features that stay add to fusion.
 
-    The recurrence is `torch.nn.LSTM` of one layer; as in `_ConvLSTM` one sigmoid serves all gates.
+    The recurrence is `torch.nn.LSTM` of one layer; as in `mlssm.models.gates` one sigmoid serves all gates.
     """
 
     def __init__(self, network: MultirateConvLSTM, static: Tensor, changing: Sequence[int]) -> None:
+        """Take a network's weights; arguments as of `series`."""
         self._network = network
         self._changing = torch.tensor(list(changing), dtype=torch.long, device=static.device)
         hidden, own = network.recurrence.hidden_size, dict(network.recurrence.named_parameters())
@@ -178,18 +187,37 @@ class _Multirate:
         fixed = static.clone()
         fixed[self._changing] = 0
         self._fixed = functional.conv2d(fixed[None], fusion, network.fusion.bias)
+        self._of_fixed = averaged(fixed[None], network.ratio)[0].flatten(1).T @ self._input[-len(static) :]
+        self._of_changing = self._input[-len(static) :][self._changing]
 
     def day(self, frame: Tensor) -> Tensor:
+        """What a day's weather adds to the gates, [cells, 4 hidden]."""
         return torch.addmm(self._bias, frame.flatten(1).T, self._input[: len(frame)])
 
     def map(self, days: Sequence[Tensor], static: Tensor) -> Prediction:
+        """See `Series`."""
+        cells, state = self.cells(static), None
+        for day in days:
+            state = self.after(day, cells, state)
+        assert state is not None
+        return self.read(state, static)
+
+    def cells(self, static: Tensor) -> Tensor:
+        """What static features [static, H, W] add to the gates, [cells, 4 hidden]."""
+        changing = static[self._changing][None]
+        return torch.addmm(self._of_fixed, averaged(changing, self._network.ratio)[0].flatten(1).T, self._of_changing)
+
+    def after(self, day: Tensor, cells: Tensor, state: State | None) -> State:
+        """Hidden and cell state [cells, hidden] after a day; None before the first."""
+        if state is None:
+            return step((day + cells).sigmoid_(), None)
+        gates = torch.addmm(day, state[0], self._hidden)
+        return step(gates.add_(cells).sigmoid_(), state[1])
+
+    def read(self, state: State, static: Tensor) -> Prediction:
+        """The map after the last day, see `MultirateConvLSTM.predict`."""
         network, given = self._network, static[None]
-        cells = averaged(given, network.ratio)[0].flatten(1).T @ self._input[-len(static) :]
-        state, cell = step(torch.sigmoid(days[0] + cells), None)
-        for day in days[1:]:
-            gates = torch.addmm(day, state, self._hidden)
-            state, cell = step(gates.add_(cells).sigmoid_(), cell)
-        fused = functional.conv2d(network.at_pixels((state[None], cell[None]), given), self._state)
+        fused = functional.conv2d(network.at_pixels((state[0][None], state[1][None]), given), self._state)
         fused += self._fixed
         if self._own is not None:
             fused += functional.conv2d(given[:, self._changing], self._own)
