@@ -35,8 +35,9 @@ from mlssm.inference.extent import map_whole
 from mlssm.inference.flags import WATER, DayFlags, flags
 from mlssm.inference.means import ExtentPart, extent_means
 from mlssm.inference.opened import Opened, Place
-from mlssm.inference.part_maps import PartPlace, part_maps
+from mlssm.inference.part_maps import part_maps
 from mlssm.inference.prefit import fitted_state
+from mlssm.inference.square import PartPlace
 from mlssm.inference.surround import Surround
 from mlssm.jobs.area import open_area
 from mlssm.jobs.calibrate import calibrate
