@@ -18,18 +18,20 @@ from mlssm.data.prefit import BASE, FORECAST, RETRIEVED
 from mlssm.evaluation.baselines import BASELINE_NAMES, fit_baselines
 from mlssm.evaluation.baselines.base import Baseline
 from mlssm.evaluation.baselines.prefit_map import PrefitMap
+from mlssm.evaluation.parts import Patches, Predicted, Predictors, look_at
 from mlssm.evaluation.rows import score_rows
-from mlssm.evaluation.stream import Network, batches
+from mlssm.evaluation.stream import Network
 from mlssm.evaluation.table import Kind, ScoreRow
 from mlssm.evaluation.verdict import Verdict, verdict
 from mlssm.scores.bootstrap import Resampling
-from mlssm.scores.cells import LabelledPixels, Layout
+from mlssm.scores.cells import Layout
 from mlssm.scores.detection import WetTally
 from mlssm.scores.histogram import DensityHistogram
 from mlssm.scores.sums import DISTRIBUTIONS
 from mlssm.scores.tally import ScoreTally
 from mlssm.scores.temporal import Quartiles, TemporalSums
 from mlssm.uncertainty.tally import IntervalTally
+from mlssm.workers import Workers, open_workers
 
 HISTOGRAM_BINS = 50
 CONTROLS = {"no_weather": "no weather", "shuffle_space": "shuffled space"}  # after the network's name
@@ -176,13 +178,14 @@ def evaluate(
     baselines = () if bare else fit_baselines(experiment, regular["train"], *told)
     settings = replace(split_settings(experiment, config), poolable=poolable)
     splits = {}
-    for split, dataset in ((split, regular[split]) for split in wanted):
-        models = (trained, *(controls if split in CONTROLLED else ()), *baselines)
-        splits[split] = evaluate_split(models, dataset, settings)
-        if config.evaluation.two_pass:
-            both = two_pass_grid(experiment, split)
-            found = evaluate_split((trained, *baselines), uncontrolled(both, both.patches), settings)
-            splits[split] = replace(splits[split], two_pass=found.sums)
+    with open_workers(config.dask) as workers:
+        for split in wanted:
+            models = (trained, *(controls if split in CONTROLLED else ()), *baselines)
+            splits[split] = evaluate_split(models, regular[split], settings, workers)
+            if config.evaluation.two_pass:
+                both = two_pass_grid(experiment, split)
+                found = evaluate_split((trained, *baselines), uncontrolled(both, both.patches), settings, workers)
+                splits[split] = replace(splits[split], two_pass=found.sums)
     kinds: dict[str, Kind] = {title: "network"}
     kinds.update({model.name: "control" for model in controls})
     kinds.update({model.name: "baseline" if model.name in BASELINE_NAMES else "truth" for model in baselines})
@@ -217,30 +220,34 @@ def uncontrolled(dataset: PatchDataset, patches: pd.DataFrame) -> PatchDataset:
     return PatchDataset(patches, *parts, margin=dataset.margin)
 
 
-def evaluate_split(models: Sequence[Baseline], dataset: PatchDataset, settings: Settings) -> SplitEvaluation:
-    """Predict a split once by each model, and sum up, a batch at a time.
+def evaluate_split(
+    models: Sequence[Baseline], dataset: PatchDataset, settings: Settings, workers: Workers | None = None
+) -> SplitEvaluation:
+    """Predict a split once by each model, and sum up, a batch at a time; however many workers predict.
 
     Args:
         models: The network first.
         dataset: The split's patches; the temporal correlation counts a pixel of overlapping ones twice.
         settings: How it is summed up.
+        workers: Who predicts; None: one batch after the other.
     """
     layout, dates, names = settings.layout, len(dataset.times), tuple(model.name for model in models)
     tally = ScoreTally(names, dates, layout, settings.bins)
     wet = WetTally(names, dates, settings.thresholds)
     temporal, histogram = TemporalSums(layout.pixels, names), DensityHistogram(HISTOGRAM_BINS)
-    for batch, places in batches(dataset, settings.batch_size):
-        pixels = LabelledPixels.of(batch, places, layout)
+
+    def add(found: Predicted) -> None:
+        pixels = found.pixels
         cell, row = tally.cell(pixels), wet.row(pixels)
         tally.add_labels(pixels)
         temporal.add_labels(pixels)
-        for model in models:
-            prediction = pixels.select(model.predict(places, batch))
-            tally.add(model.name, pixels, cell, prediction)
-            wet.add(model.name, row, prediction)
-            temporal.add(model.name, pixels, prediction)
-            if model is models[0]:
-                histogram.add(prediction.numpy(), pixels.target.numpy())
+        histogram.add(found.ssm[names[0]].numpy(), pixels.target.numpy())
+        for name, prediction in found.ssm.items():
+            tally.add(name, pixels, cell, prediction)
+            wet.add(name, row, prediction)
+            temporal.add(name, pixels, prediction)
+
+    look_at(Patches(dataset, settings.batch_size), Predictors(models, layout), add, workers, "scores")
     over_time, map_of_first = correlations(temporal, names)
     return SplitEvaluation(
         times=tuple(int(time) for time in dataset.times),

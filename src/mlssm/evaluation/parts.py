@@ -1,0 +1,147 @@
+"""A split's patches looked at in parts, on workers; what is found in them is put together in the patches' order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from mlssm.data.batch import Batch
+from mlssm.data.dataset import PatchDataset
+from mlssm.data.place import PatchPlace
+from mlssm.evaluation.baselines.base import Baseline
+from mlssm.scores.cells import LabelledPixels, Layout
+from mlssm.workers import Workers
+
+PIXELS = 2**16  # of patches that are one task's: few enough that what waits to be put together is small
+Found = TypeVar("Found")
+Result = TypeVar("Result", covariant=True)
+
+
+class Look(Protocol[Result]):
+    """What is asked of a batch of patches."""
+
+    def __call__(self, batch: Batch, places: Sequence[PatchPlace]) -> Result:
+        """The answer, which holds no more than it needs."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Labelled pixels, and what models say of them.
+
+    Attributes:
+        pixels: One after the other.
+        ssm: By model, float64 [pixels].
+    """
+
+    pixels: LabelledPixels
+    ssm: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Predictors:
+    """Models that predict batches.
+
+    Attributes:
+        models: They.
+        layout: Blocks and pixels of the extents.
+    """
+
+    models: Sequence[Baseline]
+    layout: Layout
+
+    def __call__(self, batch: Batch, places: Sequence[PatchPlace]) -> Predicted:
+        """See `Look`."""
+        pixels = LabelledPixels.of(batch, places, self.layout)
+        return Predicted(pixels, {model.name: pixels.select(model.predict(places, batch)) for model in self.models})
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Patches in batches.
+
+    Attributes:
+        dataset: They, in their order.
+        batch_size: How many are looked at at once.
+    """
+
+    dataset: PatchDataset
+    batch_size: int
+
+    @property
+    def parts(self) -> list[range]:
+        """Positions of the patches of each task: some whole batches, so that batches do not depend on tasks."""
+        step = self.batch_size * max(1, PIXELS // (self.batch_size * self.dataset.size**2))
+        return [range(start, min(start + step, len(self.dataset))) for start in range(0, len(self.dataset), step)]
+
+    def batches(self, positions: range) -> Iterator[tuple[Batch, list[PatchPlace]]]:
+        """The batches of some positions, on the CPU, each patch with its place."""
+        for start in range(positions.start, positions.stop, self.batch_size):
+            some = range(start, min(start + self.batch_size, positions.stop))
+            batch: Batch = default_collate([self.dataset[position] for position in some])
+            yield batch, [self.dataset.place(position) for position in some]
+
+
+def look_at(
+    patches: Patches,
+    look: Look[Found],
+    take: Callable[[Found], None],
+    workers: Workers | None,
+    description: str,
+) -> None:
+    """Look at all patches, batch by batch, and take what is found in their order, whoever found it.
+
+    Args:
+        patches: They.
+        look: Is asked of each batch, of several at once.
+        take: Is given the answers, one at a time.
+        workers: Who looks; None: here, one batch after the other.
+        description: Of what is done, for the progress bar.
+    """
+    if workers is None or not workers.here:
+        for positions in patches.parts:
+            _take_all(take, _looked(patches, look, positions))
+        return
+    with _threads_shared(workers) as threads:
+        task = partial(_looked_on_threads, patches, look, threads)
+        workers.fold(task, patches.parts, partial(_take_all, take), description)
+
+
+def _take_all(take: Callable[[Found], None], found: Iterator[Found] | list[Found]) -> None:
+    for each in found:
+        take(each)
+
+
+def _looked(patches: Patches, look: Look[Found], positions: range) -> Iterator[Found]:
+    for batch, places in patches.batches(positions):
+        yield look(batch, places)
+
+
+def _looked_on_threads(patches: Patches, look: Look[Found], threads: int, positions: range) -> list[Found]:
+    torch.set_num_threads(threads)  # torch counts those of each thread
+    return list(_looked(patches, look, positions))
+
+
+@contextmanager
+def _threads_shared(workers: Workers) -> Iterator[int]:
+    """How many threads torch and BLAS have in each of the workers' own, while they share those of this process."""
+    pools: Any = _thread_pools()
+    before = torch.get_num_threads()
+    threads = max(1, before // workers.at_once)
+    try:
+        with pools.limit(limits=threads, user_api="blas"):
+            yield threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def _thread_pools() -> Any:
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
