@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mlssm.files import naming, placed, whole_or_nothing
+from mlssm.files import naming, whole_or_nothing
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +58,11 @@ class Build:
             skeleton(partial)
 
     def mark(self, name: str, values: Mapping[str, Any]) -> None:
-        """Tell that a task is done, once what it wrote is on the disk."""
+        """Tell that a task is done, once what it wrote is on the disk; a marker that a power cut takes is no harm."""
         partial = self.folder / MARKERS / f".{name}.{os.getpid()}.partial"
         with naming(partial):
             partial.write_text(json.dumps(values), encoding="utf-8")
-            placed(partial, self.folder / MARKERS / f"{name}.json")
+            partial.replace(self.folder / MARKERS / f"{name}.json")
 
     def marked(self, name: str) -> dict[str, Any] | None:
         """What a task told when it was done; None: it is not."""

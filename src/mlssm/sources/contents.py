@@ -77,7 +77,7 @@ class Contents:
         return self._streams[path]
 
     def check(self) -> None:
-        """Refuse files that have changed since they were read.
+        """Refuse files that have changed since they were found.
 
         Raises:
             ChangedError: One has.
@@ -85,7 +85,7 @@ class Contents:
         for path, stream in self._streams.items():
             with suppress(OSError):  # who lists the digests in the end reads it, and says what is wrong with it
                 self.digests[path] = stream.digest()
-        for path in (*self.digests, *self._streams):
+        for path in self.expected:
             self._refuse_changed(path)
 
     def notes(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Contents:
             raise DataError(f"{path} cannot be read ({error.strerror}); {cure}") from error
 
     def _refuse_changed(self, path: Path) -> None:
-        before, now = self.expected[path], state_of(path)
+        before, now = self.expected[path], state_of(path) if path.is_file() else (0, 0, 0)
         if now != before:
             raise ChangedError(
                 f"{path} changed while the area was prepared: {before[0]} bytes before, {now[0]} now, or written anew; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -194,8 +195,9 @@ def _dataset(path: Path, content: Content) -> Iterator[Any]:
 
 def stands_alone(path: Path) -> bool:
     """Whether nothing lies beside a raster that GDAL would read it with: masks, statistics, a world file."""
-    beside = (*(path.name + suffix for suffix in BESIDE_NAME), *(path.stem + suffix for suffix in BESIDE_STEM))
-    return not any(path.with_name(name).exists() for name in beside)
+    whole, bare = str(path), str(path.with_suffix(""))
+    beside = (*(whole + suffix for suffix in BESIDE_NAME), *(bare + suffix for suffix in BESIDE_STEM))
+    return not any(map(os.path.exists, beside))
 
 
 def _check_companions(path: Path) -> None:
