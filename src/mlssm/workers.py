@@ -100,7 +100,7 @@ class Workers:
         for number in range(len(items)):
             graph["done", number] = done, number
             graph["merged", number] = merged, ("done", number), ("merged", number - 1)
-        get(graph, ("merged", len(items) - 1), num_workers=self._threads)  # type: ignore[no-untyped-call]
+        get(graph, ("merged", len(items) - 1), num_workers=self._threads)
 
     def _fold_on_cluster(
         self, task: Callable[[Item], Result], items: Sequence[Item], merge: Callable[[Result], None]

@@ -6,18 +6,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from mlssm.config import DaskConfig
 from mlssm.data.batch import Batch
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines.base import Baseline
+from mlssm.files import passing_folder
 from mlssm.scores.cells import LabelledPixels, Layout
-from mlssm.workers import Workers
+from mlssm.shipping import Shipment, opened
+from mlssm.workers import Workers, open_workers
 
 PIXELS = 2**16  # of patches that are one task's: few enough that what waits to be put together is small
 Found = TypeVar("Found")
@@ -88,11 +92,49 @@ class Patches:
             yield batch, [self.dataset.place(position) for position in some]
 
 
+@dataclass(frozen=True)
+class Crew:
+    """Who looks at patches.
+
+    Attributes:
+        workers: Of dask.
+        shipment: What they are told by, where they are other processes; None where they see this one's memory.
+    """
+
+    workers: Workers
+    shipment: Shipment | None
+
+    def looked(self, patches: Patches, look: Look[Found], threads: int) -> Callable[[range], list[Found]]:
+        """What finds the answers of a part of the patches."""
+        if self.shipment is None:
+            return partial(_looked_on_threads, patches, look, threads)
+        return partial(_looked_elsewhere, self.shipment.send((patches, look)), threads)
+
+
+@contextmanager
+def open_crew(config: DaskConfig, beside: Path) -> Iterator[Crew]:
+    """The workers that a configuration names, for as long as they are needed.
+
+    Args:
+        config: Which.
+        beside: A path in a folder that all of them see, beside which the arrays of what they need are written.
+
+    Raises:
+        ConfigError: They need a package that is not installed, or no scheduler answers at the address.
+    """
+    with open_workers(config) as workers:
+        if workers.here:
+            yield Crew(workers, None)
+            return
+        with passing_folder(beside.with_suffix(".scores").absolute()) as folder:
+            yield Crew(workers, Shipment(folder))
+
+
 def look_at(
     patches: Patches,
     look: Look[Found],
     take: Callable[[Found], None],
-    workers: Workers | None,
+    crew: Crew | None,
     description: str,
 ) -> None:
     """Look at all patches, batch by batch, and take what is found in their order, whoever found it.
@@ -101,16 +143,16 @@ def look_at(
         patches: They.
         look: Is asked of each batch, of several at once.
         take: Is given the answers, one at a time.
-        workers: Who looks; None: here, one batch after the other.
+        crew: Who looks; None: here, one batch after the other.
         description: Of what is done, for the progress bar.
     """
-    if workers is None or not workers.here:
+    if crew is None:
         for positions in patches.parts:
             _take_all(take, _looked(patches, look, positions))
         return
-    with _threads_shared(workers) as threads:
-        task = partial(_looked_on_threads, patches, look, threads)
-        workers.fold(task, patches.parts, partial(_take_all, take), description)
+    with _threads_shared(crew.workers) as threads:
+        task = crew.looked(patches, look, threads)
+        crew.workers.fold(task, patches.parts, partial(_take_all, take), description)
 
 
 def _take_all(take: Callable[[Found], None], found: Iterator[Found] | list[Found]) -> None:
@@ -128,9 +170,17 @@ def _looked_on_threads(patches: Patches, look: Look[Found], threads: int, positi
     return list(_looked(patches, look, positions))
 
 
+def _looked_elsewhere(sent: Path, threads: int, positions: range) -> list[Any]:
+    patches, look = opened(sent)
+    return _looked_on_threads(patches, look, threads, positions)
+
+
 @contextmanager
 def _threads_shared(workers: Workers) -> Iterator[int]:
-    """How many threads torch and BLAS have in each of the workers' own, while they share those of this process."""
+    """How many threads torch and BLAS have in each of the workers' own; on other processes one."""
+    if not workers.here:
+        yield 1
+        return
     pools: Any = _thread_pools()
     before = torch.get_num_threads()
     threads = max(1, before // workers.at_once)

@@ -15,12 +15,12 @@ import pandas as pd
 from mlssm.config import RetrievalConfig, TracksConfig
 from mlssm.cube import Cube
 from mlssm.evaluation.labels.cap import LabelCap, PairAgreement, label_cap, left_by_speckle
-from mlssm.evaluation.tracks.pairs import nearest
 from mlssm.retrieval.fit import Retrieval
 from mlssm.retrieval.noise import speckle_variance_db
 from mlssm.retrieval.platforms import PlatformOffset, platform_offsets
 from mlssm.retrieval.reasons import TITLES, Reason
 from mlssm.retrieval.references import fit_references
+from mlssm.retrieval.track_variance import nearest
 
 Floats = npt.NDArray[np.floating[Any]]
 Flags = npt.NDArray[np.uint16]
