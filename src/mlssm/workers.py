@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 PATIENCE = 10  # seconds for a scheduler to answer
-AHEAD = 2  # tasks a worker that a cluster is given before the results of earlier ones are merged
+AHEAD = 2  # tasks a thread of a cluster that are given to it before the results of earlier ones are merged
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -107,11 +107,12 @@ class Workers:
     ) -> None:
         assert self._client is not None
         waiting: deque[Any] = deque()
+        ahead = AHEAD * max(1, sum(self._client.nthreads().values()))
         try:
-            for number in range(len(items) + AHEAD * self._threads):
+            for number in range(len(items) + ahead):
                 if number < len(items):
                     waiting.append(self._client.submit(task, items[number], pure=False))
-                if number >= AHEAD * self._threads and waiting:
+                if number >= ahead and waiting:
                     merge(self._result(waiting.popleft(), task))
         finally:
             self._client.cancel(list(waiting))

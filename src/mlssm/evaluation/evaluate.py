@@ -18,9 +18,9 @@ from mlssm.data.prefit import BASE, FORECAST, RETRIEVED
 from mlssm.evaluation.baselines import BASELINE_NAMES, fit_baselines
 from mlssm.evaluation.baselines.base import Baseline
 from mlssm.evaluation.baselines.prefit_map import PrefitMap
-from mlssm.evaluation.parts import Crew, Patches, Predicted, Predictors, look_at, open_crew
+from mlssm.evaluation.parts import Crew, Patches, look_at, open_crew
 from mlssm.evaluation.rows import score_rows
-from mlssm.evaluation.stream import Network
+from mlssm.evaluation.stream import Network, Predicted, Predictors
 from mlssm.evaluation.table import Kind, ScoreRow
 from mlssm.evaluation.verdict import Verdict, verdict
 from mlssm.retrieval.track_variance import UNKNOWN, TrackVariance
@@ -178,10 +178,10 @@ def evaluate(
     controls += [] if bare else response_rows(experiment, config)
     start_month = config.split.start_month if config.split.by_inner_seasons else None
     told = config.seed, start_month, config.datamodule.root
-    baselines = () if bare else fit_baselines(experiment, regular["train"], *told)
     settings = replace(split_settings(experiment, config), poolable=poolable)
     splits = {}
     with open_crew(config.dask, experiment.cube.path) as crew:
+        baselines = () if bare else fit_baselines(experiment, regular["train"], *told, crew)
         for split in wanted:
             models = (trained, *(controls if split in CONTROLLED else ()), *baselines)
             splits[split] = evaluate_split(models, regular[split], settings, crew)

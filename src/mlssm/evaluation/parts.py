@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
 from torch.utils.data import default_collate
 
 from mlssm.config import DaskConfig
 from mlssm.data.batch import Batch
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
-from mlssm.evaluation.baselines.base import Baseline
 from mlssm.files import passing_folder
-from mlssm.scores.cells import LabelledPixels, Layout
 from mlssm.shipping import Shipment, opened
 from mlssm.workers import Workers, open_workers
 
@@ -36,58 +35,32 @@ class Look(Protocol[Result]):
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """Labelled pixels, and what models say of them.
-
-    Attributes:
-        pixels: One after the other.
-        ssm: By model, float64 [pixels].
-    """
-
-    pixels: LabelledPixels
-    ssm: Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Predictors:
-    """Models that predict batches.
-
-    Attributes:
-        models: They.
-        layout: Blocks and pixels of the extents.
-    """
-
-    models: Sequence[Baseline]
-    layout: Layout
-
-    def __call__(self, batch: Batch, places: Sequence[PatchPlace]) -> Predicted:
-        """See `Look`."""
-        pixels = LabelledPixels.of(batch, places, self.layout)
-        return Predicted(pixels, {model.name: pixels.select(model.predict(places, batch)) for model in self.models})
-
-
-@dataclass(frozen=True)
 class Patches:
     """Patches in batches.
 
     Attributes:
         dataset: They, in their order.
         batch_size: How many are looked at at once.
+        positions: Which of the dataset's; None: all.
     """
 
     dataset: PatchDataset
     batch_size: int
+    positions: npt.NDArray[np.int64] | None = None
 
     @property
     def parts(self) -> list[range]:
-        """Positions of the patches of each task: some whole batches, so that batches do not depend on tasks."""
+        """Numbers of the patches of each task: some whole batches, so that batches do not depend on tasks."""
+        count = len(self.dataset) if self.positions is None else len(self.positions)
         step = self.batch_size * max(1, PIXELS // (self.batch_size * self.dataset.size**2))
-        return [range(start, min(start + step, len(self.dataset))) for start in range(0, len(self.dataset), step)]
+        return [range(start, min(start + step, count)) for start in range(0, count, step)]
 
-    def batches(self, positions: range) -> Iterator[tuple[Batch, list[PatchPlace]]]:
-        """The batches of some positions, on the CPU, each patch with its place."""
-        for start in range(positions.start, positions.stop, self.batch_size):
-            some = range(start, min(start + self.batch_size, positions.stop))
+    def batches(self, part: range) -> Iterator[tuple[Batch, list[PatchPlace]]]:
+        """The batches of a part, on the CPU, each patch with its place."""
+        for start in range(part.start, part.stop, self.batch_size):
+            some: list[int] = [*range(start, min(start + self.batch_size, part.stop))]
+            if self.positions is not None:
+                some = self.positions[some].tolist()
             batch: Batch = default_collate([self.dataset[position] for position in some])
             yield batch, [self.dataset.place(position) for position in some]
 
@@ -147,8 +120,8 @@ def look_at(
         description: Of what is done, for the progress bar.
     """
     if crew is None:
-        for positions in patches.parts:
-            _take_all(take, _looked(patches, look, positions))
+        for part in patches.parts:
+            _take_all(take, _looked(patches, look, part))
         return
     with _threads_shared(crew.workers) as threads:
         task = crew.looked(patches, look, threads)
@@ -160,19 +133,19 @@ def _take_all(take: Callable[[Found], None], found: Iterator[Found] | list[Found
         take(each)
 
 
-def _looked(patches: Patches, look: Look[Found], positions: range) -> Iterator[Found]:
-    for batch, places in patches.batches(positions):
+def _looked(patches: Patches, look: Look[Found], part: range) -> Iterator[Found]:
+    for batch, places in patches.batches(part):
         yield look(batch, places)
 
 
-def _looked_on_threads(patches: Patches, look: Look[Found], threads: int, positions: range) -> list[Found]:
+def _looked_on_threads(patches: Patches, look: Look[Found], threads: int, part: range) -> list[Found]:
     torch.set_num_threads(threads)  # torch counts those of each thread
-    return list(_looked(patches, look, positions))
+    return list(_looked(patches, look, part))
 
 
-def _looked_elsewhere(sent: Path, threads: int, positions: range) -> list[Any]:
+def _looked_elsewhere(sent: Path, threads: int, part: range) -> list[Any]:
     patches, look = opened(sent)
-    return _looked_on_threads(patches, look, threads, positions)
+    return _looked_on_threads(patches, look, threads, part)
 
 
 @contextmanager
