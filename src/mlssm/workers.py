@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 PATIENCE = 10  # seconds for a scheduler to answer
-AHEAD = 2  # tasks a worker that a cluster is given before the results of earlier ones are merged
+AHEAD = 2  # tasks a thread of a cluster that are given to it before the results of earlier ones are merged
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -100,18 +100,19 @@ class Workers:
         for number in range(len(items)):
             graph["done", number] = done, number
             graph["merged", number] = merged, ("done", number), ("merged", number - 1)
-        get(graph, ("merged", len(items) - 1), num_workers=self._threads)  # type: ignore[no-untyped-call]
+        get(graph, ("merged", len(items) - 1), num_workers=self._threads)
 
     def _fold_on_cluster(
         self, task: Callable[[Item], Result], items: Sequence[Item], merge: Callable[[Result], None]
     ) -> None:
         assert self._client is not None
         waiting: deque[Any] = deque()
+        ahead = AHEAD * max(1, sum(self._client.nthreads().values()))
         try:
-            for number in range(len(items) + AHEAD * self._threads):
+            for number in range(len(items) + ahead):
                 if number < len(items):
                     waiting.append(self._client.submit(task, items[number], pure=False))
-                if number >= AHEAD * self._threads and waiting:
+                if number >= ahead and waiting:
                     merge(self._result(waiting.popleft(), task))
         finally:
             self._client.cancel(list(waiting))
