@@ -184,7 +184,8 @@ def fit_rows(
         seasons: Of these times.
         correlation: As of `fit_pixels`.
     """
-    fitting = [Fitting.of(shape, seasons, correlation) for _ in drivers]
+    maps = scratch((len(drivers), 3, *shape), np.float64)
+    fitting = [Fitting(each, seasons, correlation) for each in maps]
     for rows in few_rows(shape, len(seasons)):
         of_rows = values(rows)
         for each, driver in zip(fitting, drivers, strict=True):
@@ -207,11 +208,6 @@ class Fitting:
     correlation: float
     _total: float = 0.0
     _number: int = 0
-
-    @classmethod
-    def of(cls, shape: tuple[int, ...], seasons: Seasons, correlation: float = SEASON_CORRELATION) -> Fitting:
-        """None yet, of an extent [h, w]."""
-        return cls(scratch((3, *shape), np.float64), seasons, correlation)
 
     def add(self, rows: slice, values: Floats, driver: npt.NDArray[np.floating]) -> None:
         """Fit the pixels of some rows; both [T, rows, w], the driver broadcastable to it."""

@@ -60,16 +60,21 @@ class ExtentForm:
 class FormRows:
     """Forecasts of an extent at some times, made some rows at a time; what they need of the whole is summed up once."""
 
-    def __init__(self, form: ExtentForm, driver: Maps, times: npt.NDArray[np.int64]) -> None:
+    def __init__(
+        self, form: ExtentForm, driver: Maps, times: npt.NDArray[np.int64], means: Floats | None = None
+    ) -> None:
         """Forecasts of a form.
 
         Args:
             form: Of the whole extent.
             driver: At all times.
             times: Those that are forecast, in their order.
+            means: Of the correction's features over the extent [time, K]; None: they are made where they are needed.
         """
         self._form, self._driver, self._times = form, driver, times
-        self._means = None if form.traits is None else form.traits.sums(driver, times).mean
+        if means is None and form.traits is not None:
+            means = form.traits.sums(driver, times).mean
+        self._means = means
 
     def rows(self, times: Times, rows: slice) -> Floats:
         """Forecasts, 0..1 [time, rows, w]."""

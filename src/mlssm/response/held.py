@@ -50,15 +50,20 @@ class Held:
         return np.array(np.broadcast_to(self.response.rows(rows).ssm(driver), shape))
 
     @cached_property
+    def means(self) -> Floats | None:
+        """Of the correction's features over the extent, by date [date, K]; None without a correction."""
+        return None if self.traits is None else self.traits.sums(self.fitted.driver, self.times).mean
+
+    @cached_property
     def moments(self) -> Moments:
         """Of the correction's regression; there is a correction."""
         assert self.traits is not None
-        means = self.traits.sums(self.fitted.driver, self.times).mean
+        assert self.means is not None
         total: list[Moments] = []
         for rows in self.traits.bands(len(self.times)):
             pixels = TraitPixels(self.traits.part(rows))
             residual, driver = self.labels(rows) - self.base(rows), rows_of(self.fitted.driver, self.times, rows)
-            dates = zip(residual, driver, means, strict=True)
+            dates = zip(residual, driver, self.means, strict=True)
             parts = [Moments.of(pixels.features(each, of_date), left) for left, each, of_date in dates]
             total = [Moments.total([*total, *parts])]
         return total[0]
@@ -66,7 +71,8 @@ class Held:
     def forecast(self, weights: Floats) -> Floats:
         """Base and correction [date, h, w]; without a correction the base."""
         found: Floats = scratch((len(self.times), *self.fitted.shape), np.float64)
-        forecasts = FormRows(ExtentForm(self.response, self.traits, weights), self.fitted.driver, self.times)
+        form = ExtentForm(self.response, self.traits, weights)
+        forecasts = FormRows(form, self.fitted.driver, self.times, self.means)
         for rows in few_rows(self.fitted.shape, len(self.times)):
             found[:, rows] = forecasts.rows(EVERY, rows)
         return found

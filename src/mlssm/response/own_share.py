@@ -14,6 +14,8 @@ from mlssm.response.fitted import Fitted, Settings, fit_labels
 from mlssm.response.folds import Fold, Retrieve, Retrieved
 from mlssm.response.rows import Maps, few_rows, rows_of
 
+CACHED = 2**15  # values of which a processor's cache holds several arrays
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -97,14 +99,23 @@ def add_held_out(found: Retrieved, held: Booleans, tried: Sequence[Tried], share
 def _add(tried: Tried, labels: Floats, driver: Floats, rows: slice, shares: Sequence[float]) -> None:
     base = tried.fits.pooled_rows(0.0, tried.population, rows)
     away = driver - base.centre  # the same for all shares, as is the mean
-    missing = ~(np.isfinite(labels) & np.isfinite(base.mean) & np.isfinite(away))
+    slopes = [(share, tried.fits.pooled_rows(share, tried.population, rows).slope) for share in shares]
+    step = max(CACHED // base.mean.size, 1)
+    for first in range(0, len(labels), step):
+        part = slice(first, first + step)
+        _add_dates(tried.squares, labels[part], away[part], base.mean, slopes)
+
+
+def _add_dates(
+    squares: Squares, labels: Floats, away: Floats, mean: Floats, slopes: Sequence[tuple[float, Floats]]
+) -> None:
+    missing = ~(np.isfinite(labels) & np.isfinite(mean) & np.isfinite(away))
     count, error = missing.size - int(missing.sum()), np.empty(labels.shape)
-    for share in shares:
-        slope = tried.fits.pooled_rows(share, tried.population, rows).slope
+    for share, slope in slopes:
         np.multiply(slope, away, out=error)
-        error += base.mean
+        error += mean
         np.clip(error, 0, 1, out=error)
         error -= labels
         np.copyto(error, 0.0, where=missing)
         flat = error.ravel()
-        tried.squares.add(share, float(flat @ flat), count)
+        squares.add(share, float(flat @ flat), count)

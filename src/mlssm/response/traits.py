@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.special import ndtr
 
 from mlssm.grid import Floats
@@ -210,8 +211,14 @@ class TraitPixels:
     def _patterns(self) -> tuple[Booleans, npt.NDArray[np.intp]]:
         """What kinds of pixels there are, by what they lack [kind, K], and the kind of each pixel [h, w]."""
         flat = self._known.reshape(len(self._known), -1)
-        packed = np.packbits(flat, axis=0)
-        _, first, number = np.unique(packed, axis=1, return_index=True, return_inverse=True)
+        packed, code = np.packbits(flat, axis=0), np.zeros(flat.shape[1], np.uint64)
+        if len(packed) > code.itemsize:
+            raise ValueError(f"{len(flat)} features are more than the bits of a pixel's kind")
+        for part in packed:
+            code = (code << np.uint64(8)) | part
+        number, kinds = pd.factorize(code)
+        first = np.empty(len(kinds), np.intp)
+        first[number[::-1]] = np.arange(len(number))[::-1]
         return flat[:, first].T, number.reshape(self._traits.shape)
 
     def _of_day(self, driver: Floats) -> tuple[Floats, Floats, Floats]:
