@@ -72,6 +72,16 @@ class Opening(Place):
         return self.own
 
 
+_OPENED: dict[tuple[int, bool], Opened] = {}
+
+
+def _opened(opened: Opened, carried: bool) -> Opened:
+    """It with or without a carried state; what it has made for earlier maps stays."""
+    if (id(opened), carried) not in _OPENED:
+        _OPENED[id(opened), carried] = replace(opened, carried=carried)
+    return _OPENED[id(opened), carried]
+
+
 @dataclass(frozen=True)
 class Job:
     """A model on an extent, and the days that are mapped."""
@@ -92,7 +102,7 @@ class Job:
 
     def on(self, *, carried: bool) -> Opened:
         """The model, with or without a carried state."""
-        return replace(self.opened, carried=carried)
+        return _opened(self.opened, carried)
 
     @property
     def work(self) -> int:
