@@ -45,6 +45,10 @@ from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.weather.bridging import bridge, bridged_days
 from mlssm.weather.field import ExtentPixels, WeatherField
 from mlssm.weather.stations import StationWeather
+from mlssm.weather.weight_cache import WeightCache
+
+# of the weights of a part's weather, bytes: 12 stations take some 30 MB a tile for each set of those that have values
+KEPT_WEIGHTS = 192 * 2**20
 
 
 @dataclass(frozen=True)
@@ -259,7 +263,8 @@ class Opened:
         return known_classes(self.cube, self.bundle.features.static)
 
     def _field(self, places: tuple[ExtentPixels, ...]) -> WeatherField:
-        return WeatherField(self.weather, self.cube.station_xy, places, self.bundle.weather, self.bridged)
+        cache = WeightCache(KEPT_WEIGHTS, 0.5)
+        return WeatherField(self.weather, self.cube.station_xy, places, self.bundle.weather, self.bridged, cache)
 
     @cached_property
     def weather(self) -> StationWeather:

@@ -141,12 +141,12 @@ def _blocks(opened: Opened, folder: Path, days: Days) -> list[Block]:
             shutil.rmtree(record.parent)
     if found:
         log.info("going on with %d days whose tiles are there in part", sum(len(block.wanted) for block in found))
-    for block in _together(opened, days):
+    for block in days_together(opened, days):
         found.append(Block(folder / f"{block[0]}-{len(block)}", block, block))
     return found
 
 
-def _together(opened: Opened, days: Days) -> list[Days]:
+def days_together(opened: Opened, days: Days) -> list[Days]:
     """Days in blocks: where a state is carried, those of whole chains, so that few steps are made twice."""
     if not opened.carried:
         return [days[start : start + BLOCK] for start in range(0, len(days), BLOCK)]
