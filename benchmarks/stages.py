@@ -287,9 +287,11 @@ class Constant:
 
 
 def evaluation(bench: Bench) -> Callable[[], Any]:
-    """The scores of nine models on the test season."""
+    """The scores of nine models on the test season, by threads."""
+    from mlssm.config import DaskConfig
     from mlssm.data.dataset import PatchDataset
     from mlssm.evaluation.evaluate import Settings, evaluate_split
+    from mlssm.evaluation.parts import open_crew
     from mlssm.scores.cells import Layout
 
     retrieval, parts = bench.retrieval(), _features(bench)
@@ -298,7 +300,12 @@ def evaluation(bench: Bench) -> Callable[[], Any]:
     layout = Layout.of_metres([bench.cube.manifest.shape], bench.config.evaluation.block_m, PIXEL)
     settings = Settings(layout, 16, bench.config.ssm_bins, bench.config.evaluation.wet_thresholds)
     models = [Constant(f"model {number}") for number in range(9)]
-    return lambda: evaluate_split(models, test, settings)
+
+    def scored() -> Any:
+        with open_crew(DaskConfig(), bench.cube.path) as crew:
+            return evaluate_split(models, test, settings, crew)
+
+    return scored
 
 
 STAGES: dict[str, Stage] = {each.__name__: each for each in (masks, fit, features, prefit, index, evaluation)}
