@@ -45,12 +45,51 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     try:
         yield partial
         try:
-            partial.rename(path)
+            placed(partial, path)
         except OSError:
             if not path.is_dir():  # else another process was faster, with the same content
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def flush(*paths: Path) -> None:
+    """Force files, and what folders list, to the disk: after a power cut they are there as they were written.
+
+    Raises:
+        OSError: The disk is full, or broken.
+    """
+    for path in paths:
+        with naming(path):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def flush_below(folder: Path) -> None:
+    """Force a folder and all that is below it to the disk; what is there already costs next to nothing.
+
+    Raises:
+        OSError: The disk is full, or broken.
+    """
+    for here, _, names in os.walk(folder):
+        flush(*(Path(here) / name for name in names), Path(here))
+
+
+def placed(made: Path, path: Path) -> None:
+    """Move what was made, with all that is below it, to its place, once it is on the disk.
+
+    Raises:
+        OSError: The disk is full, or broken; or something else is there.
+    """
+    if made.is_dir():
+        flush_below(made)
+    else:
+        flush(made)
+    made.replace(path)
+    flush(path.parent)
 
 
 @contextmanager

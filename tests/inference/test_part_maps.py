@@ -18,7 +18,8 @@ from mlssm.inference import part_maps as module
 from mlssm.inference.day_maps import ExtentMeans
 from mlssm.inference.extent import map_extent
 from mlssm.inference.opened import Opened
-from mlssm.inference.part_maps import PartPlace, part_maps
+from mlssm.inference.part_maps import part_maps
+from mlssm.inference.square import PartPlace
 from mlssm.inference.surround import Surround, side_by_side
 from mlssm.models.prediction import predict
 

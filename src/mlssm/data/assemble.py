@@ -26,7 +26,8 @@ from mlssm.patches.dates import seasons, split_dates
 from mlssm.patches.inclusion import lattice_pixels
 from mlssm.patches.index import LabelMap, build_index
 from mlssm.patches.membership import Membership
-from mlssm.response.extents import Backscatter, Drivers
+from mlssm.response.driver_maps import Drivers
+from mlssm.response.extents import Backscatter
 from mlssm.retrieval.bands import bands
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy

@@ -17,9 +17,14 @@ LARGEST_SHARE = 1 / 16
 class WeightCache:
     """The weights that were asked for last, in a bounded memory. Each process has its own, which its threads share."""
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
-        """Start empty; `capacity` is the memory of all weights, bytes; 0 keeps none."""
-        self.capacity, self.nbytes = capacity, 0
+    def __init__(self, capacity: int = CAPACITY, largest_share: float = LARGEST_SHARE) -> None:
+        """Start empty.
+
+        Args:
+            capacity: Memory of all weights, bytes; 0 keeps none.
+            largest_share: Of it, that a single entry takes at most, 0..1.
+        """
+        self.capacity, self.largest_share, self.nbytes = capacity, largest_share, 0
         self._found: OrderedDict[Hashable, PixelWeights] = OrderedDict()
         self._lock = Lock()
 
@@ -30,7 +35,7 @@ class WeightCache:
                 self._found.move_to_end(key)
                 return self._found[key]
         made = make()
-        if made.nbytes <= self.capacity * LARGEST_SHARE:
+        if made.nbytes <= self.capacity * self.largest_share:
             with self._lock:
                 self._keep(key, made)
         return made
@@ -47,6 +52,6 @@ class WeightCache:
         """How many weights are kept."""
         return len(self._found)
 
-    def __reduce__(self) -> tuple[type[WeightCache], tuple[int]]:
+    def __reduce__(self) -> tuple[type[WeightCache], tuple[int, float]]:
         """A worker process starts with an empty one."""
-        return WeightCache, (self.capacity,)
+        return WeightCache, (self.capacity, self.largest_share)
