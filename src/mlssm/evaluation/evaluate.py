@@ -29,6 +29,7 @@ from mlssm.scores.histogram import DensityHistogram
 from mlssm.scores.sums import DISTRIBUTIONS
 from mlssm.scores.tally import ScoreTally
 from mlssm.scores.temporal import Quartiles, TemporalSums
+from mlssm.scratch import trimming
 from mlssm.uncertainty.tally import IntervalTally
 
 HISTOGRAM_BINS = 50
@@ -229,7 +230,7 @@ def evaluate_split(models: Sequence[Baseline], dataset: PatchDataset, settings: 
     tally = ScoreTally(names, dates, layout, settings.bins)
     wet = WetTally(names, dates, settings.thresholds)
     temporal, histogram = TemporalSums(layout.pixels, names), DensityHistogram(HISTOGRAM_BINS)
-    for batch, places in batches(dataset, settings.batch_size):
+    for batch, places in trimming(batches(dataset, settings.batch_size)):
         pixels = LabelledPixels.of(batch, places, layout)
         cell, row = tally.cell(pixels), wet.row(pixels)
         tally.add_labels(pixels)

@@ -23,7 +23,7 @@ from mlssm.response.base import Booleans, Population, Response, Seasons, fit_row
 from mlssm.response.folds import Retrieved
 from mlssm.response.rows import Maps, few_rows, rows_of
 from mlssm.response.surroundings import fixed_traits
-from mlssm.retrieval.bands import bands
+from mlssm.retrieval.bands import Bands, bands
 from mlssm.scratch import scratch
 
 LEAST_SPREAD = 1e-6
@@ -83,7 +83,7 @@ class Traits:
         """Those of some rows."""
         return Traits(self.relative.rows(rows), self.noise[rows], self.fixed[:, rows], self.names)
 
-    def bands(self, dates: int) -> list[slice]:
+    def bands(self, dates: int) -> Bands:
         """Rows in bands whose features are worked on at once, for so many dates."""
         return bands(self.shape, TEMPORARIES * (len(self.fixed) + OF_DATES) + 4 * dates)
 

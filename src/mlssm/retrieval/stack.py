@@ -22,6 +22,7 @@ from mlssm.grid import Window
 from mlssm.retrieval.planes import damaged_dates, is_whole
 from mlssm.retrieval.stack_making import MEASURED, VERSION, backscatter_file, count_file, make_stack, stack_name
 from mlssm.retrieval.working_grid import WorkingGrid, working_grid
+from mlssm.scratch import watched
 
 log = logging.getLogger(__name__)
 
@@ -212,8 +213,8 @@ def _offsets(cube: Cube, config: ImagesConfig) -> Array | None:
 
 
 def _open_extent(folders: Sequence[Path], weights: Sequence[float], number: int, offset: Array | None) -> ExtentStack:
-    first, *others = (np.load(_packed(folder, number), mmap_mode="r") for folder in folders)
-    count = np.load(_count(folders[0], number), mmap_mode="r")
+    first, *others = (watched(np.load(_packed(folder, number), mmap_mode="r")) for folder in folders)
+    count = watched(np.load(_count(folders[0], number), mmap_mode="r"))
     return ExtentStack(first, count, weights[0], tuple(zip(weights[1:], others, strict=True)), offset)
 
 

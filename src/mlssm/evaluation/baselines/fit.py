@@ -16,7 +16,9 @@ from mlssm.evaluation.baselines.pixels import PixelDraw
 from mlssm.evaluation.baselines.training import PixelLabels, regular_positions, training_patches, wetness
 from mlssm.evaluation.baselines.truth import TruthFit
 from mlssm.patches.dates import seasons
+from mlssm.scratch import trimming
 
+PATCHES = 64  # from one look at the memory to the next
 BASELINE_NAMES = (
     PixelMean.name,
     Climatology.name,
@@ -56,7 +58,7 @@ def fit_baselines(
     draw = PixelDraw(train, days, seed)
     dates = DateLabels(len(shapes), len(days), len(regular_positions(train)), train.size)
     sums, truth = [PixelLabels.empty(shape) for shape in shapes], TruthFit.of(experiment, truth_folder)
-    for patch in training_patches(train):
+    for patch in trimming(training_patches(train), PATCHES):
         extent, time, rows, cols = patch.place
         labels = patch.labels(sums[extent].n[rows, cols].shape)
         sums[extent].add(labels, wetness(float(indices[extent, time])), rows, cols)
