@@ -15,6 +15,7 @@ from mlssm.response.driver import Driver
 from mlssm.response.driver_maps import DriverRows
 from mlssm.response.fitted import Extent, Settings
 from mlssm.response.rows import EVERY, WHOLE, Mixed, OfTimes, Spread, kept, known_mean, rows_of
+from mlssm.response.station_weights import StationWeights
 from mlssm.response.traits import TraitPixels
 from mlssm.response.weighing import drive
 from mlssm.retrieval import bands
@@ -102,10 +103,13 @@ def test_a_drivers_rows_are_those_of_its_maps() -> None:
     random = np.random.default_rng(0)
     driver, weights = Driver("water", random.gamma(1, 9, (9, 3)), "log"), random.dirichlet([1, 1, 1], 20)
     positions = np.array([0, 4, -2, 8])
+    weights[7] = [0, 1, 0]
     whole = driver.at(positions, weights).reshape(4, 5, 4)
-    made = DriverRows(driver, positions, weights, 4)
-    assert np.array_equal(made.rows(EVERY, slice(0, 5)), whole)
-    assert np.array_equal(made.rows(np.array([1, 3]), slice(2, 4)), whole[[1, 3], 2:4])
+    kept_weights = StationWeights.of([weights[:8], weights[8:]], 20, 3, 3)
+    assert np.array_equal(kept_weights.everywhere.toarray(), weights)
+    made = DriverRows(driver, positions, kept_weights, 4)
+    np.testing.assert_allclose(made.rows(EVERY, slice(0, 5)), whole, rtol=1e-12)
+    np.testing.assert_allclose(made.rows(np.array([1, 3]), slice(2, 4)), whole[[1, 3], 2:4], rtol=1e-12)
 
 
 def test_spread_and_mean_are_numpys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,4 +252,5 @@ def expected_clipped(mean: Floats, deviation: Floats) -> Floats:
     scatter = np.maximum(deviation, LEAST_SPREAD)
     low, high = -mean / scatter, (1 - mean) / scatter
     density = [np.exp(-(each**2) / 2) / np.sqrt(2 * np.pi) for each in (low, high)]
-    return np.asarray(mean * (ndtr(high) - ndtr(low)) + scatter * (density[0] - density[1]) + 1 - ndtr(high))
+    below = ndtr(high)
+    return np.asarray(mean * (below - ndtr(low)) + scatter * (density[0] - density[1]) + 1 - below)

@@ -30,8 +30,6 @@ Array = npt.NDArray[np.float32]
 Booleans = npt.NDArray[np.bool_]
 # rows or columns of an extent: a range, or those of single pixels
 Places = slice | npt.NDArray[np.int64]
-# rows that are worked on at once, so that memory stays bounded by the number of dates
-ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -187,11 +185,6 @@ def whole_blocks(values: Array, extent: Window, blocks: Window) -> Array:
     common = Window(row, col, bottom - row, right - col)
     whole[common.within(blocks).slices] = values[common.within(extent).slices]
     return whole
-
-
-def row_bands(height: int) -> list[slice]:
-    """Rows in bands of at most `ROWS`."""
-    return [slice(start, min(start + ROWS, height)) for start in range(0, height, ROWS)]
 
 
 def _offsets(cube: Cube, config: ImagesConfig) -> Array | None:
