@@ -170,7 +170,7 @@ def all_before(job: Job) -> None:
     for day in job.days:
         moment = opened.moment(day)
         assert moment is not None
-        (driver,) = mapper.prefit._drivers.driving(form.bank, form.station, 0, np.array([day]))  # type: ignore[union-attr]
+        (driver,) = mapper.prefit.drivers.driving(form.bank, form.station, 0, np.array([day]))  # type: ignore[union-attr]
         maps = dict(prefit_maps(form.form.forecast(driver), memory_maps(form.memory), None, opened.form.phi))
         assert form.leverage is not None
         maps[LEVERAGE] = np.broadcast_to(form.leverage.at(np.asarray(driver)).astype(np.float32), job.shape)
@@ -194,21 +194,23 @@ def all_now(job: Job, *, carried: bool) -> None:
                 pass
 
 
-_KEPT: dict[int, Any] = {}
+_KEPT: dict[tuple[int, int], Any] = {}
 
 
 def _whole(job: Job) -> Any:
     """The extent and its days, opened once: the ways before read it at the start of a command, too."""
-    if id(job) not in _KEPT:
-        _KEPT.clear()
+    key = id(job.ways), len(job.days)
+    if key not in _KEPT:
+        if any(own != key[0] for own, _ in _KEPT):
+            _KEPT.clear()
         days = np.unique(np.concatenate([job.on(carried=True).step_days(job.days), job.days]))
         mapper = job.opened.part(0, Window(0, 0, *job.shape), days)
         form, bundle = mapper.prefit, mapper.bundle
         maps = {day: form.on(day, window_end(bundle, day)) for day in days}
-        made: Any = SimpleNamespace(on=lambda day, _: maps[day], last_day=form.last_day)
+        made: Any = SimpleNamespace(on=lambda day, _: maps[day], last_day=form.last_day, drivers=form._drivers)
         known = replace(mapper, prefit=made)
-        _KEPT[id(job)] = known, [known.moment(day) for day in job.days]
-    return _KEPT[id(job)]
+        _KEPT[key] = known, [known.moment(day) for day in job.days]
+    return _KEPT[key]
 
 
 def _surround(job: Job, steps: int) -> Surround:
