@@ -221,7 +221,7 @@ def test_another_input_is_another_cube(area: Any, speckled: Any, change: str) ->
 
 @pytest.mark.parametrize(
     ("step", "kind"),
-    [("write_backscatter", DataError), ("write_ndvi", KeyboardInterrupt), ("notes_on_weather", OSError)],
+    [("write_backscatter", DataError), ("write_land", KeyboardInterrupt), ("notes_on_weather", OSError)],
 )
 def test_an_interruption_leaves_nothing_that_looks_whole(
     area: Any, monkeypatch: pytest.MonkeyPatch, step: str, kind: type[BaseException]
@@ -425,6 +425,8 @@ def test_times_are_of_the_passes_first_image(area_files: Any, speckled: Any) -> 
 def test_a_file_that_may_not_be_read_is_named_or_left_out(
     area: Any, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
+    again = 134 + 3 * np.mgrid[:60, :60][1].astype(np.float32)
+    area.raster("dem/again.tif", again, corner=(CORNER[0] - 60, CORNER[1] + 60))
     path = area.root / "weather" / "S1.csv" if source == "weather" else bad_file(area, source)
     plain = Path.open
 

@@ -58,7 +58,7 @@ class Build:
             skeleton(partial)
 
     def mark(self, name: str, values: Mapping[str, Any]) -> None:
-        """Tell that a task is done."""
+        """Tell that a task is done, once what it wrote is on the disk; a marker that a power cut takes is no harm."""
         partial = self.folder / MARKERS / f".{name}.{os.getpid()}.partial"
         with naming(partial):
             partial.write_text(json.dumps(values), encoding="utf-8")

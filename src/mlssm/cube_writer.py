@@ -17,6 +17,7 @@ from zarr.storage import LocalStore
 
 from mlssm import cube
 from mlssm.checksums import content_checksum, file_checksums
+from mlssm.files import flush
 from mlssm.grid import Grid, Window
 from mlssm.manifest import Manifest, array_files
 
@@ -63,6 +64,16 @@ class CheckedStore(LocalStore):
         content = value.as_numpy_array()
         self.written[key] = content.nbytes, content_checksum(content.tobytes())
 
+    def flush(self) -> None:
+        """Force what was written to the disk.
+
+        Raises:
+            OSError: The disk is full, or broken.
+        """
+        names = [key.split("/") for key in self.written]
+        folders = {"/".join(parts[:depth]) for parts in names for depth in range(len(parts))}
+        flush(*(self.root / name for name in (*self.written, *sorted(folders))))
+
 
 class CubeWriter:
     """Creates a cube's zarr group and its arrays; what was written of them before is replaced.
@@ -72,7 +83,7 @@ class CubeWriter:
     """
 
     def __init__(self, path: Path, grid: Grid) -> None:
-        """Create the group, or open what is there of it, with the grid's coordinates and CRS.
+        """Create the group with the grid's coordinates and CRS, or open what is there of it.
 
         Args:
             path: The group.
@@ -81,6 +92,8 @@ class CubeWriter:
         self._path = path
         self._group = zarr.open_group(path, mode="a", zarr_format=3)
         self.grid = grid
+        if GRID_MAPPING in self._group:
+            return
         x, y = grid.centres(grid.full)
         self.array("x", x, ("x",), {"units": "m", "standard_name": "projection_x_coordinate"})
         self.array("y", y, ("y",), {"units": "m", "standard_name": "projection_y_coordinate"})
@@ -144,4 +157,4 @@ class CubeWriter:
             checksums: Of files where they are known, by their path below the cube.
         """
         written = {"chunks": array_files(self._path), "checksums": file_checksums(self._path, checksums)}
-        self._group.attrs.update(manifest.model_copy(update=written).attributes())
+        self._group.update_attributes(manifest.model_copy(update=written).attributes())  # attrs.update writes each

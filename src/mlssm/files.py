@@ -41,16 +41,73 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent)
-    partial = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.partial")
+    partial = _partial(path)
     try:
         yield partial
         try:
-            partial.rename(path)
+            placed(partial, path)
         except OSError:
             if not path.is_dir():  # else another process was faster, with the same content
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def flush(*paths: Path) -> None:
+    """Force files, and what folders list, to the disk: after a power cut they are there as they were written.
+
+    Raises:
+        OSError: The disk is full, or broken.
+    """
+    for path in paths:
+        with naming(path):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def flush_below(folder: Path) -> None:
+    """Force a folder and all that is below it to the disk; what is there already costs next to nothing.
+
+    Raises:
+        OSError: The disk is full, or broken.
+    """
+    for here, _, names in os.walk(folder):
+        flush(*(Path(here) / name for name in names), Path(here))
+
+
+def placed(made: Path, path: Path) -> None:
+    """Move what was made, with all that is below it, to its place, once it is on the disk.
+
+    Raises:
+        OSError: The disk is full, or broken; or something else is there.
+    """
+    if made.is_dir():
+        flush_below(made)
+    else:
+        flush(made)
+    made.replace(path)
+    flush(path.parent)
+
+
+@contextmanager
+def passing_folder(beside: Path) -> Iterator[Path]:
+    """A folder beside a path that is there as long as the block; a killed process's is removed by the next one."""
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(beside.parent)
+    folder = _partial(beside)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _partial(path: Path) -> Path:
+    """A name beside a path that tells whose it is."""
+    return path.with_name(f".{path.name}.{_host()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.partial")
 
 
 @contextmanager

@@ -63,6 +63,12 @@ class FileDigests:
         if settled:
             self._settled[str(path.absolute())] = state, digest
 
+    def learn_all(self, noted: Mapping[str, Any]) -> None:
+        """Take state, digest, and whether it was settled, of files that tasks read, by their paths."""
+        for path, (state, found, settled) in noted.items():
+            size, time_ns, inode = state
+            self.learn(Path(path), (size, time_ns, inode), found, settled)
+
     def keep(self) -> None:
         """Remember what was found."""
         if self._memory is not None and any(self._known.get(name) != item for name, item in self._settled.items()):

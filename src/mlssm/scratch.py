@@ -58,12 +58,3 @@ def scratch_folder() -> Path:
     if "TMPDIR" not in os.environ and os.access(ON_DISK, os.W_OK):
         return ON_DISK
     return Path(tempfile.gettempdir())
-
-
-def in_scratch(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The same values, in a file where they are large."""
-    if values.nbytes < LARGE or isinstance(values, np.memmap):
-        return values
-    kept = scratch(values.shape, values.dtype)
-    kept[...] = values
-    return kept

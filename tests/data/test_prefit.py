@@ -12,7 +12,7 @@ import pytest
 from mlssm.data.assemble import Experiment, assemble
 from mlssm.errors import RunError, SplitError
 from mlssm.patches.dates import seasons
-from mlssm.response.extents import Drivers
+from mlssm.response.driver_maps import Drivers
 from mlssm.response.memory import MEMORY
 
 RESPONSE = ("model=response", "model.lag=2", "split.test=[2023]", "split.val=[2022]")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.warp import transform_bounds
+from tests.one_pass import read_pass
 
 from mlssm.config import DatamoduleConfig, parse
 from mlssm.config.area_file import read_area_file
@@ -21,7 +22,7 @@ from mlssm.origins.stac.backscatter import relative_orbit
 from mlssm.origins.stac.catalogue import Item
 from mlssm.origins.stac.ndvi import ndvi, packed, reflectance_offset
 from mlssm.prepare.settle import settle
-from mlssm.sources.backscatter import index_backscatter, read_pass
+from mlssm.sources.backscatter import index_backscatter
 from mlssm.sources.faults import BadFiles
 
 SHAPE = (200, 200)

@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,15 +81,20 @@ def whole(area: Any, images: Any, tmp_path_factory: pytest.TempPathFactory) -> B
 
 def begun(area: Any, images: Any, cubes: Path) -> Any:
     """Another process at it."""
-    process = multiprocessing.get_context("fork").Process(target=run_alone, args=(area, images, cubes))
+    return begun_with(run, area, images, cubes)
+
+
+def begun_with(target: Callable[..., Any], *arguments: Any) -> Any:
+    """Another process that runs a function."""
+    process = multiprocessing.get_context("fork").Process(target=run_alone, args=(target, *arguments))
     process.start()
     return process
 
 
-def run_alone(area: Any, images: Any, cubes: Path) -> None:
+def run_alone(target: Callable[..., Any], *arguments: Any) -> None:
     threaded.pools.clear()  # their threads are the parent's
     threaded.default_pool = None
-    run(area, images, cubes)
+    target(*arguments)
 
 
 def kill_at_random(area: Any, images: Any, cubes: Path, seed: int, kills: int) -> int:

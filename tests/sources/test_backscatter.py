@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import yaml
 from pyproj import Transformer
+from tests.one_pass import read_pass
 
 from mlssm.config import BackscatterConfig, DatamoduleConfig
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid, Window
-from mlssm.sources.backscatter import BackscatterIndex, index_backscatter, read_pass
+from mlssm.sources.backscatter import BackscatterIndex, index_backscatter
 from mlssm.sources.dated import compile_pattern
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.passes import Image, group_passes

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+from tests.one_window import read_soil
 
 from mlssm.config.sources import ClassTable
 from mlssm.errors import DataError
 from mlssm.grid import Grid
 from mlssm.sources.classes import channel_name, check_same_tables, classes_of
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.static import read_soil
 
 FIRST = 3_300_000
 GROUPS = ("A", "B/D", "C")

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import rasterio
 from pyproj import Transformer
+from tests.one_window import read_layer
 from torchgeo.datasets import RasterDataset
 
 from mlssm.config import LayerSource, parse_layer
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.layers import LayerFiles, index_layers, layer_paths, read_layer
+from mlssm.sources.layers import LayerFiles, index_layers, layer_paths
 
 CODES = np.kron([[11, 41], [42, 90]], np.ones((12, 12), np.uint8)).astype(np.uint8)
 NLCD = {"_target_": "torchgeo.datasets.NLCD", "paths": "nlcd", "kind": "classes", "years": [2021]}

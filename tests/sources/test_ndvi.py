@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.one_window import read_ndvi
 
 from mlssm.errors import DataError
 from mlssm.grid import Grid
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.ndvi import index_ndvi, read_ndvi
+from mlssm.sources.ndvi import index_ndvi
 
 ERROR = BadFiles("error")
 

@@ -4,11 +4,12 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from tests.one_window import read_ndvi
 
 from mlssm.errors import DataError
 from mlssm.grid import Grid
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.ndvi import index_ndvi, read_ndvi
+from mlssm.sources.ndvi import index_ndvi
 
 LAND = np.linspace(0.1, 0.8, 576).reshape(24, 24).astype(np.float32)
 LANDSAT = "LC09_L2SP_042036_20230101_20230125_02_T1"

@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.one_window import read_ndvi
 
 from mlssm.config.sources import NdviSource
 from mlssm.errors import DataError
 from mlssm.grid import Grid
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.ndvi import index_ndvi, read_ndvi
+from mlssm.sources.ndvi import index_ndvi
 
 GREEN = np.linspace(0.1, 0.85, 576).reshape(24, 24)
 DRY = GREEN / 4

@@ -10,13 +10,14 @@ import pytest
 import rasterio
 import yaml
 from rasterio.transform import Affine
+from tests.one_pass import read_pass
+from tests.one_window import read_incidence
 
 from mlssm.config import BackscatterConfig, GridConfig, parse
 from mlssm.config.area_file import AreaFile
 from mlssm.errors import DataError
-from mlssm.sources.backscatter import BackscatterIndex, index_backscatter, read_pass
+from mlssm.sources.backscatter import BackscatterIndex, index_backscatter
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.static import read_incidence
 
 PRODUCT = "S1A_IW_GRDH_1SDV_20170909T175748_20170909T175813_018302_01EC88_98A1"
 DECIBELS = np.random.default_rng(0).normal(-11, 2, (24, 24)).astype(np.float32)

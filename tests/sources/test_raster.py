@@ -8,6 +8,7 @@ from pyproj import Transformer
 from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from scipy.interpolate import RegularGridInterpolator
+from tests.one_window import mosaic
 
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
@@ -15,7 +16,7 @@ from mlssm.sources.checks.header import Layer
 from mlssm.sources.faults import BadFiles, Limits
 from mlssm.sources.folder import raster_files
 from mlssm.sources.opening import inspect
-from mlssm.sources.raster import PLAIN, mosaic, read_onto
+from mlssm.sources.raster import PLAIN, read_onto
 
 ERROR = BadFiles("error")
 CORNER = (240000, 3816000)

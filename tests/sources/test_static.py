@@ -8,13 +8,13 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Transformer
+from tests.one_window import read_incidence, read_soil, read_terrain
 
 from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.opening import inspect
-from mlssm.sources.static import read_incidence, read_soil
-from mlssm.sources.terrain import read_terrain, slope_degrees
+from mlssm.sources.terrain import slope_degrees
 
 ERROR = BadFiles("error")
 BURSTS = ("292319-IW2", "292320-IW2", "292322-IW2", "292324-IW2")

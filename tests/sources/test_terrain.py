@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.one_window import read_terrain
 
 from mlssm.errors import ConfigError
 from mlssm.grid import Grid, Window
@@ -16,7 +17,6 @@ from mlssm.sources.terrain import (
     northness,
     plan_curvature,
     profile_curvature,
-    read_terrain,
 )
 from mlssm.variables import named
 

@@ -2,11 +2,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.one_window import read_terrain
 
 from mlssm.grid import Grid, Window
 from mlssm.sources import wetness as module
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.terrain import read_terrain, slope_degrees
+from mlssm.sources.terrain import slope_degrees
 from mlssm.sources.wetness import wetness
 
 pytest.importorskip("pyflwdir", reason="the extra 'terrain' is not installed")

@@ -16,10 +16,11 @@ from mlssm.data.prefit import LEVERAGE, memory_maps, prefit_maps
 from mlssm.errors import RunError
 from mlssm.grid import Floats
 from mlssm.patches.dates import seasons
-from mlssm.response.extents import Drivers
+from mlssm.response.driver_maps import Drivers
 from mlssm.response.forecaster import ExtentForecaster, Forecaster
 from mlssm.response.nowcast import Carried, Earlier, Moment, centred
-from mlssm.response.parts import FeatureSums, PartForm, cropped
+from mlssm.response.parts import PartForm, cropped
+from mlssm.response.traits import FeatureSums
 from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.stack import Stack

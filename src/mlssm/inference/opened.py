@@ -38,7 +38,7 @@ from mlssm.inference.prefit import labelled_pixels
 from mlssm.inference.restore import restore
 from mlssm.inference.retrieved import known_retrievals
 from mlssm.models.carried import carries
-from mlssm.response.extents import Drivers
+from mlssm.response.driver_maps import Drivers
 from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack

@@ -17,10 +17,12 @@ from mlssm.config import DaskConfig, DatamoduleConfig, WeatherConfig
 from mlssm.cube import Cube
 from mlssm.cube_writer import CubeWriter
 from mlssm.errors import ConfigError, DataError
+from mlssm.files import placed
 from mlssm.grid import Grid
 from mlssm.manifest import FORMAT, Manifest
-from mlssm.prepare.backscatter import create_backscatter, write_backscatter, write_incidence, write_times
-from mlssm.prepare.land import Static, check_heights, gap_days, write_dated_layers, write_ndvi, write_static
+from mlssm.prepare.backscatter import create_backscatter, write_backscatter, write_times
+from mlssm.prepare.land import Land, check_heights, create_land, gap_days, plan_land, write_land
+from mlssm.prepare.land_task import LandTask
 from mlssm.prepare.passes import CACHE, CUBE, Beside, PassTask, Places
 from mlssm.prepare.settle import settle
 from mlssm.prepare.wanted import Wanted, tell_of_other_formats
@@ -30,7 +32,7 @@ from mlssm.sources.checks.terrain import elevation_files
 from mlssm.sources.faults import BadFiles, OnBadFile
 from mlssm.sources.folder import raster_files
 from mlssm.sources.inventory import OPTIONAL, tell_left_out
-from mlssm.sources.layers import LayerFiles, index_layers
+from mlssm.sources.layers import index_layers
 from mlssm.sources.ndvi import NdviImage, index_ndvi
 from mlssm.sources.weather.load import WeatherReport
 from mlssm.weather.stations import StationWeather
@@ -72,7 +74,8 @@ def prepare(
     with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", GDAL_CACHEMAX=CACHE):
         sources = read_sources(wanted, interpolation)
         tell_of_other_formats(wanted)
-        with one_build(config.cubes, wanted.build_name(sources.index), str(config.root)) as build:
+        name = wanted.build_name(sources.index, sources.land.plan())
+        with one_build(config.cubes, name, str(config.root)) as build:
             # who had to wait finds what the other one made
             if build.waited and (found := wanted.found(interpolation)) is not None:
                 return found
@@ -86,33 +89,36 @@ def _write(build: Build, wanted: Wanted, sources: Sources, workers: Workers, bes
     """Make the cube in its build, or go on with it, and put it into its place."""
     config, index, bad = wanted.config, sources.index, wanted.bad
     places = Places(index.grid, index.extents, index.polarisations, len(index.passes))
-    build.begin(lambda folder: create_backscatter(CubeWriter(folder / CUBE, index.grid), places))
+    build.begin(lambda folder: _create(CubeWriter(folder / CUBE, index.grid), places, sources.land))
     if beside is not None:
         beside.start(build.folder, places)
     writer = CubeWriter(build.folder / CUBE, index.grid)
-    static = write_static(writer, config, index, sources.layers, bad)
+    digests = wanted.digests()
+    land = LandTask(build, index.grid, index.extents, bad.policy)
+    checksums = write_land(land, sources.land, writer, workers, digests, bad)
     if config.dem is not None:
         heights = elevation_files(raster_files(config.root / config.dem.folder, bad), bad)
         check_heights(heights, sources.weather, index.grid, bad)
-    digests = wanted.digests()
     task = PassTask(build, places, bad.policy, beside)
     written = write_backscatter(task, index, workers, config, digests, bad)
     write_times(writer, written.passes, sources.zone, sources.report.closing_hour)
-    write_incidence(writer, index, bad)
-    write_ndvi(writer, sources.ndvi, index, bad)
-    dated = write_dated_layers(writer, sources.layers, index, bad)
     write_weather(writer, sources.weather, sources.report)
     path, identity, files = wanted.identified(digests)
-    manifest = _manifest(wanted, sources, static, dated, Inputs(identity, files))
-    writer.finish(manifest, written.files)
+    manifest = _manifest(wanted, sources, Inputs(identity, files))
+    writer.finish(manifest, checksums | written.files)
     for line in manifest.corrected:
         log.warning(line)
     if beside is not None:
         beside.place(build.folder, path)
     if not path.is_dir():
-        (build.folder / CUBE).rename(path)
+        placed(build.folder / CUBE, path)
     build.discard()
     return path
+
+
+def _create(writer: CubeWriter, places: Places, land: Land) -> None:
+    create_backscatter(writer, places)
+    create_land(writer, land)
 
 
 @dataclass(frozen=True)
@@ -138,8 +144,7 @@ class Sources:
         weather: At its stations.
         report: Of it.
         notes: On it, a line each.
-        ndvi: Its images.
-        layers: Further ones.
+        land: What is to be written of the land.
     """
 
     index: BackscatterIndex
@@ -147,8 +152,7 @@ class Sources:
     weather: StationWeather
     report: WeatherReport
     notes: tuple[str, ...]
-    ndvi: Sequence[NdviImage]
-    layers: Sequence[LayerFiles]
+    land: Land
 
 
 def read_sources(wanted: Wanted, interpolation: WeatherConfig | None) -> Sources:
@@ -168,11 +172,12 @@ def read_sources(wanted: Wanted, interpolation: WeatherConfig | None) -> Sources
         ndvi = index_ndvi(config.root / config.ndvi.folder, config.ndvi_pattern, bad, latest, config.ndvi)
     layers = index_layers(config.root, config.layers, bad, latest)
     notes = notes_on_weather(weather, report, index, interpolation)
-    return Sources(index, zone, weather, report, notes, ndvi, layers)
+    land = plan_land(config, index, ndvi, layers, bad)
+    return Sources(index, zone, weather, report, notes, land)
 
 
-def _manifest(wanted: Wanted, sources: Sources, static: Static, dated: tuple[str, ...], inputs: Inputs) -> Manifest:
-    config, index = wanted.config, sources.index
+def _manifest(wanted: Wanted, sources: Sources, inputs: Inputs) -> Manifest:
+    config, index, land = wanted.config, sources.index, sources.land
     return Manifest(
         format=FORMAT,
         mlssm=__version__,
@@ -188,9 +193,9 @@ def _manifest(wanted: Wanted, sources: Sources, static: Static, dated: tuple[str
         extents=tuple((extent.row, extent.col, *extent.shape) for extent in index.extents),
         time_zone=sources.zone.key,
         polarisations=index.polarisations,
-        features=static.features,
-        classes=static.classes,
-        dated=dated,
+        features=land.features,
+        classes=land.classes,
+        dated=tuple(name for name in land.dated if name != "ndvi"),
         gap_days=gap_days(config),
         orbits=tuple(sorted(index.incidence)),
         stations=sources.weather.ids,

@@ -12,7 +12,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import zarr
 
 from mlssm import cube
 from mlssm.builds import are_whole
@@ -21,18 +20,16 @@ from mlssm.cube_writer import CubeWriter
 from mlssm.errors import ChangedError, DataError
 from mlssm.prepare.levels import Levels
 from mlssm.prepare.passes import PassItem, PassTask, Places, prepare_pass
+from mlssm.prepare.ranks import Ranks
 from mlssm.provenance import FileDigests, State, state_of
 from mlssm.sources.backscatter import BackscatterIndex
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.passes import Pass
-from mlssm.sources.static import read_incidence
 from mlssm.weather.clock import last_closed
 from mlssm.weather.windows import window_end
 from mlssm.workers import Workers
 
 log = logging.getLogger(__name__)
-
-ORDER = "order"  # the marker of passes that are moved up
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,8 @@ def write_backscatter(
         DataError: No image has a valid pixel; or see `prepare_pass`.
     """
     items = [PassItem(number, overpass, _states(overpass)) for number, overpass in enumerate(index.passes)]
-    moved = task.build.marked(ORDER) is not None
+    ranks = Ranks(task.build, task.group / "backscatter")
+    moved = ranks.moved
     if moved and not all(_is_done(task, item, moved) for item in items):
         task.build.discard()  # passes stand at other places by now
         raise ChangedError(f"files of {config.root} changed while its cube was completed; start the same command again")
@@ -87,8 +85,7 @@ def write_backscatter(
     notes = [_marked(task, item) for item in items]
     _tell(items, notes, index, bad)
     for note in notes:
-        for path, (state, digest, settled) in note["states"].items():
-            digests.learn(Path(path), tuple(state), digest, settled)
+        digests.learn_all(note["states"])
     kept = [item for item, note in zip(items, notes, strict=True) if note["measured"]]
     if not kept:
         raise DataError(
@@ -97,7 +94,8 @@ def write_backscatter(
         )
     if task.beside is not None:
         task.beside.finish(task.build.folder, task.places, notes)
-    return Written(tuple(item.overpass for item in kept), _close_ranks(task, kept, notes))
+    ranks.close([item.number for item in kept], len(items))
+    return Written(tuple(item.overpass for item in kept), _checksums(kept, notes))
 
 
 def _states(overpass: Pass) -> dict[Path, State]:
@@ -134,24 +132,13 @@ def _tell(
     levels.tell(bad)
 
 
-def _close_ranks(task: PassTask, kept: Sequence[PassItem], notes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Move the passes up to where those stood that are left out; the checksums of their files, where they are then.
-
-    It may be done again after a kill: a place is empty until its pass is there, as a pass that is left out has no file.
-    """
-    chunks = task.group / "backscatter" / "c"
-    checksums = {}
-    if len(kept) < len(notes):
-        task.build.mark(ORDER, {"kept": [item.number for item in kept]})
-    for position, item in enumerate(kept):
-        if item.number != position and not (chunks / str(position)).is_dir():
-            (chunks / str(item.number)).rename(chunks / str(position))
-        for name, (_, checksum) in notes[item.number]["files"].items():
-            checksums[f"backscatter/c/{position}/{name}"] = checksum
-    array: Any = zarr.open_array(task.group / "backscatter", mode="r+")
-    if array.shape[0] != len(kept):
-        array.resize((len(kept), *array.shape[1:]))
-    return checksums
+def _checksums(kept: Sequence[PassItem], notes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Of the passes' files, where they are once those that are kept were moved up."""
+    return {
+        f"backscatter/c/{position}/{name}": checksum
+        for position, item in enumerate(kept)
+        for name, (_, checksum) in notes[item.number]["files"].items()
+    }
 
 
 def write_times(writer: CubeWriter, passes: Sequence[Pass], zone: ZoneInfo, closing_hour: int | None = None) -> None:
@@ -179,15 +166,3 @@ def write_times(writer: CubeWriter, passes: Sequence[Pass], zone: ZoneInfo, clos
 def _window_end(acquired_local: dt.datetime, closing_hour: int | None) -> dt.date:
     end = window_end(acquired_local)
     return end if closing_hour is None else min(end, last_closed(acquired_local, closing_hour))
-
-
-def write_incidence(writer: CubeWriter, index: BackscatterIndex, bad: BadFiles) -> None:
-    """Write the incidence angles of the orbits that have them."""
-    if not index.incidence:
-        return
-    lead = (len(index.incidence),)
-    array = writer.raster("incidence", ("incidence_orbit",), lead, cube.ANGLE_SCALE, "degrees")
-    for position, orbit in enumerate(sorted(index.incidence)):
-        for extent in index.extents:
-            angle = read_incidence(index.incidence[orbit], index.grid, extent, bad, index.angle)
-            array[position, *extent.slices] = cube.pack(angle, cube.ANGLE_SCALE)

@@ -133,14 +133,11 @@ def prepare_pass(task: PassTask, item: PassItem) -> None:
     writing = PassWriting(task, item, bad)
     # a folder of thousands of images is not to be listed anew for each
     with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", GDAL_CACHEMAX=CACHE), naming(writing.folder):
-        notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.read)
+        notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.lent)
         while writing.contradicts():
-            notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.read)
+            notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.lent)
         contents.check()
-    states = {
-        str(path): [item.states[path], digest, path in contents.settled] for path, digest in contents.digests.items()
-    }
-    task.build.mark(item.name, notes | {"bad": bad.notes(), "states": states})
+    task.build.mark(item.name, notes | {"bad": bad.notes(), "states": contents.notes()})
 
 
 class PassWriting:
@@ -171,6 +168,7 @@ class PassWriting:
             for band, values in enumerate(self._tile(reader, tile, beside)):
                 if values is not None:
                     array[(self._item.number, band, *tile.slices)] = values
+        store.flush()
         prefix = f"c/{self._item.number}/"
         files = {name.removeprefix(prefix): found for name, found in store.written.items() if name.startswith(prefix)}
         levels = [seen.levels() for seen in self._seen]

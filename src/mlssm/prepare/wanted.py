@@ -86,10 +86,10 @@ class Wanted:
         tell_station_errors_anew(found.manifest.weather_notes, found.weather, found.station_xy, interpolation)
         return found
 
-    def build_name(self, index: BackscatterIndex) -> str:
-        """Of the build that tasks of the same passes and settings go on with, whichever of the files changed since."""
+    def build_name(self, index: BackscatterIndex, land: list[str]) -> str:
+        """Of the build that tasks of the same passes, land and settings go on with, whichever files changed since."""
         names = [name_below(self.config.root, path) for path in source_paths(self.config, self.bad)]
-        plan = self.settings | {"mlssm": __version__, "names": names, "index": repr(index)}
+        plan = self.settings | {"mlssm": __version__, "names": names, "index": repr(index), "land": land}
         return f"{self.name}-{digest(plan)[:12]}"
 
     def _may_be_there(self, digests: FileDigests) -> bool:

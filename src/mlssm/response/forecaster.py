@@ -11,8 +11,9 @@ import numpy as np
 from mlssm.grid import Floats, Grid, Window
 from mlssm.response.bank import Bank, mean_bank
 from mlssm.response.base import Response
-from mlssm.response.closed_form import ClosedForm, ExtentForm
-from mlssm.response.extents import Drivers
+from mlssm.response.closed_form import ClosedForm
+from mlssm.response.driver_maps import Drivers
+from mlssm.response.extent_form import ExtentForm
 from mlssm.response.leverage import Leverage
 from mlssm.response.memory import MEMORY
 
@@ -106,7 +107,7 @@ class Forecaster:
         """
         extents = []
         for number, window in enumerate(windows):
-            fitted, memory = form.fitted[number], form.memory(number).whole
+            fitted, memory = form.fitted[number], form.whole_memory(number)
             scale, driven = form.alike * fitted.scale, fitted.extent.driven
             own = form.extents[number], driven.bank, driven.station
             extents.append(ExtentForecaster(*own, scale, memory, corner(grid, window), form.leverage(number)))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xxhash
 
 from mlssm.checksums import content_checksum
-from mlssm.files import naming
+from mlssm.files import flush, naming
 
 MANIFEST = "manifest.json"
 
@@ -47,9 +47,10 @@ class Plane:
         self._append(np.ascontiguousarray(values, self._dtype))
 
     def close(self) -> str:
-        """Fill what is left; the date's checksum."""
+        """Fill what is left, and force it to the disk; the date's checksum."""
         if self._row < self._height:
             self.write(self._height, np.empty((0, self._width), self._dtype))
+        flush(self._path)
         return self._checksum.hexdigest()
 
     def _append(self, values: npt.NDArray[Any]) -> None:

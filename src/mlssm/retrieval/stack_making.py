@@ -16,6 +16,7 @@ from mlssm.builds import Build, one_build
 from mlssm.config import DaskConfig, ImagesConfig
 from mlssm.cube import BACKSCATTER_SCALE, FILL, Cube, Packed, pack, unpack
 from mlssm.cube_writer import shard_windows
+from mlssm.files import placed
 from mlssm.grid import Window
 from mlssm.prepare.passes import Layers, Places
 from mlssm.retrieval.block_sums import BlockSums
@@ -147,7 +148,7 @@ class MultilookBeside:
         for folder in sorted((build / STACKS).iterdir()):
             beside.mkdir(exist_ok=True)
             if is_whole(folder) and not (beside / folder.name).is_dir():
-                folder.rename(beside / folder.name)
+                placed(folder, beside / folder.name)
 
     def _folders(self, build: Path, places: Places) -> dict[Path, ImagesConfig]:
         working = working_of(places.grid, places.extents, self.config)
@@ -203,7 +204,7 @@ def make_stack(cube: Cube, config: ImagesConfig, folder: Path, working: WorkingG
             task = partial(_multilook_date, build, Cube(cube.path, cube.manifest), config)
             workers.run(task, left, f"multilook of {config.polarisation}")
         finish_stack(build.folder / STACKS, [(build.marked(name) or {})["extents"] for name in names])
-        (build.folder / STACKS).rename(folder)
+        placed(build.folder / STACKS, folder)
         build.discard()
 
 

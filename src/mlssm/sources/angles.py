@@ -8,10 +8,9 @@ from pathlib import Path
 
 from mlssm.config import BackscatterConfig
 from mlssm.errors import DataError
-from mlssm.sources.checks.header import Layer, Stored
-from mlssm.sources.checks.incidence import angle_band, incidence_layer
+from mlssm.sources.checks.header import Stored
+from mlssm.sources.checks.incidence import angle_band
 from mlssm.sources.dated import DatedRaster
-from mlssm.sources.faults import BadFiles
 from mlssm.sources.naming import Names
 from mlssm.sources.passes import Pass
 
@@ -22,15 +21,15 @@ class Angles:
 
     Attributes:
         files: Those that have them, by relative orbit.
-        layer: How they are read; None where there are none.
+        stored: How files hold them; None where there are none.
     """
 
     files: dict[int, tuple[Path, ...]]
-    layer: Layer | None
+    stored: Stored | None
 
 
 def find_angles(
-    names: Names, dated: Sequence[DatedRaster], passes: Sequence[Pass], config: BackscatterConfig, bad: BadFiles
+    names: Names, dated: Sequence[DatedRaster], passes: Sequence[Pass], config: BackscatterConfig
 ) -> Angles:
     """The incidence angles of the orbits.
 
@@ -39,7 +38,6 @@ def find_angles(
         dated: Its images.
         passes: Its passes, with their orbits.
         config: What is known of the folder.
-        bad: Takes note of what is corrected when they are read.
 
     Raises:
         DataError: One file is to serve passes of several orbits.
@@ -51,7 +49,7 @@ def find_angles(
     if not files:
         return Angles({}, None)
     units = "radians" if names.radians else "degrees"
-    return Angles(files, incidence_layer(bad, Stored(units, config.incidence_band, config.nodata, config.crs)))
+    return Angles(files, Stored(units, config.incidence_band, config.nodata, config.crs))
 
 
 def _by_orbit(names: Names, passes: Sequence[Pass]) -> dict[int, tuple[Path, ...]]:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
@@ -17,14 +16,13 @@ from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid, Window, merge_windows
 from mlssm.sources.acquired import acquired, tell_other_time
 from mlssm.sources.angles import find_angles
-from mlssm.sources.checks.header import Layer
+from mlssm.sources.checks.header import Stored
 from mlssm.sources.dated import DatedRaster, check_time, tomorrow
-from mlssm.sources.faults import Array, BadFiles
+from mlssm.sources.faults import BadFiles
 from mlssm.sources.holdings import holdings
 from mlssm.sources.image_on_grid import SMALLER, image_on_grid
 from mlssm.sources.naming import Names, read_names
 from mlssm.sources.opening import inspect, refuse_too_large
-from mlssm.sources.pass_reader import read_judged
 from mlssm.sources.passes import Image, Pass, derive_orbits, group_passes, newest_processing, without_copies
 from mlssm.sources.recognised import tell_doubtful_times, tell_lonely_extents, tell_recognised
 
@@ -38,14 +36,14 @@ class BackscatterIndex:
         extents: The parts of the grid that images cover; they do not overlap.
         passes: In the order of time.
         incidence: Files of incidence angle by relative orbit.
-        angle: How they are read; None where there are none.
+        angle: How these hold it; None where there are none.
     """
 
     grid: Grid
     extents: tuple[Window, ...]
     passes: tuple[Pass, ...]
     incidence: dict[int, tuple[Path, ...]]
-    angle: Layer | None = None
+    angle: Stored | None = None
 
     @property
     def polarisations(self) -> tuple[str, ...]:
@@ -81,11 +79,11 @@ def index_backscatter(
         refuse_too_large(root / config.folder, *extent.shape, SMALLER)
     told_apart = {raster.info.path for raster in dated if raster.groups.keys() & {"burst", "tile"}}
     passes = derive_orbits(without_copies(group_passes(images), told_apart, bad))
-    angles = find_angles(names, dated, passes, config, bad)
+    angles = find_angles(names, dated, passes, config)
     tell_recognised(root / config.folder, names, passes, angles.files, bad)
     tell_doubtful_times(laid, passes, bad)
     tell_lonely_extents(laid, extents, passes, bad)
-    return BackscatterIndex(laid, extents, passes, angles.files, angles.layer)
+    return BackscatterIndex(laid, extents, passes, angles.files, angles.stored)
 
 
 def _laid(folder: Path, dated: Sequence[DatedRaster], grid: GridConfig, bad: BadFiles) -> tuple[Grid, list[Image]]:
@@ -161,26 +159,3 @@ def _grid_pixel(dated: Sequence[DatedRaster], crs: str, grid: GridConfig) -> flo
     if not pixels:
         raise ConfigError(f"no image is in datamodule.grid.crs={crs}; set datamodule.grid.resolution_m too")
     return min(pixels)
-
-
-def read_pass(overpass: Pass, polarisation: str, grid: Grid, extent: Window, bad: BadFiles) -> Array | None:
-    """One pass in one polarisation on one extent; bursts that overlap are averaged in linear power.
-
-    Args:
-        overpass: The pass.
-        polarisation: Which images of it.
-        grid: The grid.
-        extent: A window of it.
-        bad: Whether a truncated file stops the run or is left out.
-
-    Returns:
-        float32 [height, width] in dB, NaN where nothing was measured; None if nothing was.
-
-    Raises:
-        DataError: A file cannot be read.
-    """
-    power = read_judged(overpass, grid, bad, lambda reader: reader.power(polarisation, extent))
-    # noise that was subtracted may leave a mean below zero: no decibels
-    if power is None or not (power > 0).any():
-        return None
-    return np.asarray(10 * np.log10(power, out=np.full(power.shape, np.nan, np.float32), where=power > 0), np.float32)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from mlssm.config.sources import ClassTable
@@ -40,23 +41,32 @@ class Classes:
     names: Mapping[int, str] = field(default_factory=dict)
     origin: str = ""
 
-    def of(self, path: Path, codes: Array, bad: BadFiles) -> Array:
-        """The class numbers of a raster's codes; NaN where the table has no class.
-
-        Raises:
-            DataError: The table has no class for any of them.
-        """
+    def of(self, codes: Array) -> Array:
+        """The class numbers of codes; NaN where the table has no class."""
         if not self.numbers:
             return codes
         known, places = np.unique(codes, return_inverse=True)
-        numbers = np.array([self.numbers.get(int(code), np.nan) if np.isfinite(code) else np.nan for code in known])
-        there = np.isfinite(known)
-        lost = known[there & np.isnan(numbers)]
-        if lost.size and lost.size == there.sum():
+        return np.asarray(self._numbers(known)[places].reshape(codes.shape), np.float32)
+
+    def check(self, path: Path, known: Array, bad: BadFiles) -> None:
+        """Say which of a raster's codes have no class.
+
+        Args:
+            path: The raster.
+            known: Its codes, each once.
+            bad: Takes note of it.
+
+        Raises:
+            DataError: None of them has.
+        """
+        lost = known[np.isnan(self._numbers(known))]
+        if lost.size and lost.size == known.size:
             raise DataError(f"{path} holds codes such as {lost[0]:.0f}, and {self.origin} has a class for none of them")
         if lost.size:
             bad.correct(path, f"codes of which {self.origin} has no class (e.g. {lost[0]:.0f}) were taken as missing")
-        return np.asarray(numbers[places].reshape(codes.shape), np.float32)
+
+    def _numbers(self, codes: Array) -> npt.NDArray[np.float64]:
+        return np.array([self.numbers.get(int(code), np.nan) if np.isfinite(code) else np.nan for code in codes], float)
 
 
 def classes_of(root: Path, named: Mapping[int, str], table: ClassTable | None, bad: BadFiles) -> Classes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,10 +31,11 @@ class BadFiles:
 
     Attributes:
         policy: "error" stops the run; "skip" logs the file, counts it and goes on.
-        tells: Whether what is left out is logged at once.
+        tells: Whether what is left out or doubtful is logged at once.
         skipped: Names of the files that were left out, each once.
         reasons: Why, in the same order.
         corrected: What was corrected, and the files in which it was.
+        said: Other lines.
     """
 
     policy: OnBadFile
@@ -42,7 +43,7 @@ class BadFiles:
     skipped: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     corrected: dict[str, list[str]] = field(default_factory=dict)
-    _said: set[str] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
 
     @contextmanager
     def handled(self, path: Path, left_out: Callable[[], object] = lambda: None) -> Iterator[None]:
@@ -69,10 +70,12 @@ class BadFiles:
         for what, names in notes["corrected"].items():
             known = self.corrected.setdefault(what, [])
             known += [name for name in names if name not in known]
+        for line in notes["said"]:
+            self.say(line)
 
     def notes(self) -> dict[str, Any]:
         """What was noted, as JSON can hold it."""
-        return {"skipped": self.skipped, "reasons": self.reasons, "corrected": self.corrected}
+        return {"skipped": self.skipped, "reasons": self.reasons, "corrected": self.corrected, "said": self.said}
 
     def correct(self, path: Path, what: str) -> None:
         """Remember that something was corrected in a file; `corrections` has one line a kind."""
@@ -86,9 +89,17 @@ class BadFiles:
 
     def say(self, line: str) -> None:
         """Log a line, once however often a folder is listed."""
-        if line not in self._said:
-            self._said.add(line)
-            log.warning(line)
+        if line not in self.said:
+            self.said.append(line)
+            if self.tells:
+                log.warning(line)
+
+
+def without(values: Array, missing: Sequence[float]) -> Array:
+    """Values, with NaN in place of some."""
+    if not missing:
+        return values
+    return np.where(np.isin(values, np.array(missing, np.float32)), np.float32(np.nan), values)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from rasterio.enums import Resampling
@@ -21,10 +21,11 @@ from mlssm.sources import torchgeo_files
 from mlssm.sources.checks.header import Band, Kind, Layer, find_band
 from mlssm.sources.checks.soil import class_layer, disagree
 from mlssm.sources.classes import Classes, check_same_tables, classes_of
-from mlssm.sources.faults import Array, BadFiles, Limits
+from mlssm.sources.faults import Array, BadFiles, Limits, without
 from mlssm.sources.folder import raster_files
 from mlssm.sources.images import DatedImage, index_images
-from mlssm.sources.raster import mosaic
+from mlssm.sources.mosaic import Mosaic, Reading
+from mlssm.sources.raster import Lend, from_disk
 
 
 @dataclass(frozen=True)
@@ -134,21 +135,26 @@ def _known_day(path: Path, last: dt.date | None, end: dt.date) -> dt.date:
     return last
 
 
-def read_layer(layer: LayerFiles, image: DatedImage, grid: Grid, extent: Window, bad: BadFiles) -> Array:
-    """A layer on an extent, float32 [height, width], NaN where missing: scaled values, or class numbers.
+def layer_reading(
+    grid: Grid, bad: BadFiles, lend: Lend = from_disk, *, layer: LayerFiles, image: DatedImage
+) -> Reading:
+    """A layer's image, float32, NaN where missing: scaled values, or class numbers.
 
     Continuous values are resampled bilinearly, or averaged where they are finer than the grid; classes are the nearest.
 
-    Raises:
-        DataError: A file cannot be read or its values are not what they are said to be, and the policy is "error".
+    Args:
+        grid: The grid.
+        bad: Whether a bad file stops the run or is left out.
+        lend: Gives a file's content.
+        layer: The layer.
+        image: One of its images.
     """
     is_classes = layer.source.kind == "classes"
     how = Resampling.nearest if is_classes else Resampling.bilinear
     reader = _class_reader(layer, bad) if is_classes else _value_reader(layer)
     if layer.computed is not None:
-        stored = _computed(layer, image, grid, extent, bad)
-        return reader.values(image.paths[0], stored, Band(1, "float32"))
-    return mosaic(image.paths, grid, extent, how, bad, reader, disagree if is_classes else None, is_classes)
+        return ComputedReading(grid, bad, lend, layer, image, reader)
+    return Mosaic(image.paths, grid, how, bad, reader, disagree if is_classes else None, is_classes, lend)
 
 
 def _band(path: Path, source: Any, layer: LayerFiles, kind: Kind) -> Band:
@@ -168,17 +174,13 @@ def _value_reader(layer: LayerFiles) -> Layer:
 
 def _class_reader(layer: LayerFiles, bad: BadFiles) -> Layer:
     kind = Kind(f"{layer.name} classes", r"(?!)", classes=True)
-    reader = class_layer(kind, bad, layer.classes)
-
-    def values(path: Path, stored: Array, band: Band) -> Array:
-        return reader.values(path, _without(stored, layer.source.missing), band)
-
-    return Layer(partial(_band, layer=layer, kind=kind), values)
+    reader = class_layer(kind, bad, layer.classes, layer.source.missing)
+    return Layer(partial(_band, layer=layer, kind=kind), reader.values, reader.look)
 
 
 def _values(path: Path, stored: Array, band: Band, layer: LayerFiles) -> Array:
     source = layer.source
-    scaled = _without(stored, source.missing) * np.float32(source.scale) + np.float32(source.offset)
+    scaled = without(stored, source.missing) * np.float32(source.scale) + np.float32(source.offset)
     low = -np.inf if source.low is None else source.low
     high = np.inf if source.high is None else source.high
     key = f"datamodule.layers.{layer.name}"
@@ -189,31 +191,84 @@ def _values(path: Path, stored: Array, band: Band, layer: LayerFiles) -> Array:
     return checked
 
 
-def _without(stored: Array, missing: Sequence[float]) -> Array:
-    return np.where(np.isin(stored, np.array(missing, np.float32)), np.float32(np.nan), stored) if missing else stored
+class ComputedReading:
+    """What a dataset of the user's own makes of its files; NaN where none of them has a value. See `Mosaic`."""
 
+    def __init__(
+        self, grid: Grid, bad: BadFiles, lend: Lend, layer: LayerFiles, image: DatedImage, reader: Layer
+    ) -> None:
+        """Open nothing yet.
 
-def _computed(layer: LayerFiles, image: DatedImage, grid: Grid, extent: Window, bad: BadFiles) -> Array:
-    """What a dataset of the user's own makes of its files; NaN where none of them has a value."""
-    import pandas as pd
-    from pyproj import CRS
-
-    target, dataset = grid.crop(extent), layer.computed
-    with contextlib.redirect_stdout(io.StringIO()):  # torchgeo prints what it converts
-        dataset.crs, dataset.res = CRS.from_user_input(grid.crs), grid.pixel
-    west, south, east, north = target.bounds
-    day = slice(None) if image.day == dt.date.min else slice(pd.Timestamp(image.day), pd.Timestamp(image.day))
-    try:
-        sample = dataset[west : east : grid.pixel, south : north : grid.pixel, day]
-    except IndexError:
-        return np.full(extent.shape, np.nan, np.float32)
-    values = np.asarray(sample["image"] if "image" in sample else sample["mask"], np.float32)
-    values = values if values.ndim == 3 else values[None]
-    number = layer.band or 1
-    if values.shape[1:] != extent.shape or values.shape[0] < number or (layer.band is None and values.shape[0] > 1):
-        raise DataError(
-            f"layer {layer.name}: {type(dataset).__name__} gives samples of shape {values.shape} where "
-            f"{extent.shape} are wanted; set band to the number of its channel"
+        Args:
+            grid: The grid.
+            bad: Whether a bad file stops the run or is left out.
+            lend: Gives a file's content.
+            layer: The layer, with its dataset.
+            image: One of its images.
+            reader: What checks and converts values.
+        """
+        self._grid, self._layer, self._image, self._reader = grid, layer, image, reader
+        self._there = Mosaic(
+            image.paths, grid, Resampling.nearest, bad, Layer(lambda path, source: Band(1, "")), lend=lend
         )
-    there = mosaic(image.paths, grid, extent, Resampling.nearest, bad, Layer(lambda path, source: Band(1, "")))
-    return np.where(np.isfinite(there), values[number - 1], np.float32(np.nan))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._look = self._reader.look(self._image.paths[0], Band(1, "float32"))
+
+    def __enter__(self) -> Self:
+        """Open nothing yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the files."""
+        self._there.__exit__()
+
+    def window(self, window: Window) -> Array:
+        """Values of a window, float32 [height, width].
+
+        Raises:
+            DataError: The dataset gives something else.
+        """
+        stored = self._sampled(window)
+        there = self._there.window(window)
+        stored = np.where(np.isfinite(there), stored, np.float32(np.nan))
+        values = self._reader.values(self._image.paths[0], stored, Band(1, "float32"))
+        self._look.add(stored, values, window)
+        return values
+
+    def judged(self) -> bool:
+        """Whether what was read stands.
+
+        Raises:
+            DataError: All of it together is something else.
+        """
+        stands = self._there.judged()
+        if stands:
+            self._look.judge()
+        self._begin()
+        return stands
+
+    def _sampled(self, window: Window) -> Array:
+        import pandas as pd
+        from pyproj import CRS
+
+        layer, grid, day = self._layer, self._grid, self._image.day
+        dataset: Any = layer.computed
+        with contextlib.redirect_stdout(io.StringIO()):  # torchgeo prints what it converts
+            dataset.crs, dataset.res = CRS.from_user_input(grid.crs), grid.pixel
+        west, south, east, north = grid.crop(window).bounds
+        span = slice(None) if day == dt.date.min else slice(pd.Timestamp(day), pd.Timestamp(day))
+        try:
+            sample = dataset[west : east : grid.pixel, south : north : grid.pixel, span]
+        except IndexError:
+            return np.full(window.shape, np.nan, np.float32)
+        values = np.asarray(sample["image"] if "image" in sample else sample["mask"], np.float32)
+        values = values if values.ndim == 3 else values[None]
+        number = layer.band or 1
+        if values.shape[1:] != window.shape or values.shape[0] < number or (layer.band is None and values.shape[0] > 1):
+            raise DataError(
+                f"layer {layer.name}: {type(dataset).__name__} gives samples of shape {values.shape} where "
+                f"{window.shape} are wanted; set band to the number of its channel"
+            )
+        return np.asarray(values[number - 1], np.float32)

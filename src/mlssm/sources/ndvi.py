@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from rasterio.enums import Resampling
@@ -17,9 +19,10 @@ from mlssm.sources.checks.ndvi import disagree, ndvi_layer
 from mlssm.sources.faults import Array, BadFiles
 from mlssm.sources.folder import raster_files
 from mlssm.sources.images import DatedImage, index_images
+from mlssm.sources.mosaic import Mosaic
 from mlssm.sources.ndvi_masks import CloudMask, clear_share, masks_of, own_mask, tell_masks, without_masks
 from mlssm.sources.ndvi_scale import Scale, recognised_scale
-from mlssm.sources.raster import mosaic
+from mlssm.sources.raster import Lend, from_disk
 
 
 @dataclass(frozen=True)
@@ -68,21 +71,66 @@ def index_ndvi(
     return [NdviImage(image.paths, image.day, scale, masks) for image in images]
 
 
-def read_ndvi(image: NdviImage, grid: Grid, extent: Window, bad: BadFiles) -> Array:
-    """NDVI of an extent, float32 [height, width], -1..1, NaN where missing; of two tiles the first that has a value.
+class NdviReading:
+    """NDVI of one day, -1..1, NaN where missing; of two tiles the first that has a value.
 
-    Where a mask of clouds is there, a pixel that is made from any cloudy one is missing.
-
-    Raises:
-        DataError: A file cannot be read, or its values are not NDVI (-1..1), and the policy is "error".
+    Where a mask of clouds is there, a pixel that is made from any cloudy one is missing. See
+    `mlssm.sources.mosaic.Mosaic`.
     """
-    layer = ndvi_layer(bad, image.scale)
-    if not image.masks:
-        return mosaic(image.paths, grid, extent, Resampling.bilinear, bad, layer, disagree)
-    found = np.full(extent.shape, np.nan, np.float32)
-    for path in image.paths:
-        values = mosaic([path], grid, extent, Resampling.bilinear, bad, layer)
-        if mask := image.masks.get(path):
-            values = np.where(clear_share(mask, grid, extent, bad) == 1, values, np.float32(np.nan))
-        found = np.where(np.isnan(found), values, found)
-    return found
+
+    def __init__(self, grid: Grid, bad: BadFiles, lend: Lend = from_disk, *, image: NdviImage) -> None:
+        """Open nothing yet.
+
+        Args:
+            grid: The grid.
+            bad: Whether a bad file stops the run or is left out.
+            lend: Gives a file's content.
+            image: The day's files.
+        """
+        layer = ndvi_layer(bad, image.scale)
+        make = partial(Mosaic, grid=grid, resampling=Resampling.bilinear, bad=bad, layer=layer, lend=lend)
+        if not image.masks:
+            self._tiles: list[tuple[Mosaic, Mosaic | None]] = [(make(image.paths, disagree=disagree), None)]
+            return
+        self._tiles = [
+            (make([path]), clear_share(image.masks[path], grid, bad, lend) if path in image.masks else None)
+            for path in image.paths
+        ]
+
+    def __enter__(self) -> Self:
+        """Open nothing yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the files."""
+        for mosaic in self._mosaics():
+            mosaic.__exit__()
+
+    def window(self, window: Window) -> Array:
+        """NDVI of a window, float32 [height, width].
+
+        Raises:
+            DataError: A file cannot be read, or its values are not NDVI (-1..1), and the policy is "error".
+        """
+        found = np.full(window.shape, np.nan, np.float32)
+        for ndvi, mask in self._tiles:
+            values = ndvi.window(window)
+            if mask is not None:
+                values = np.where(mask.window(window) == 1, values, np.float32(np.nan))
+            found = np.where(np.isnan(found), values, found)
+        return found
+
+    def judged(self) -> bool:
+        """Whether what was read stands.
+
+        Raises:
+            DataError: A file holds no NDVI, and the policy is "error"; or two tiles disagree.
+        """
+        stands = all([mosaic.judged() for mosaic in self._mosaics()])
+        if not stands:
+            for mosaic in self._mosaics():
+                mosaic.begin()
+        return stands
+
+    def _mosaics(self) -> Iterator[Mosaic]:
+        return (mosaic for tile in self._tiles for mosaic in tile if mosaic is not None)

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from rasterio.enums import Resampling
 
 from mlssm.errors import DataError
-from mlssm.grid import Grid, Window
+from mlssm.grid import Grid
 from mlssm.sources.checks.header import Band, Layer
 from mlssm.sources.faults import Array, BadFiles
+from mlssm.sources.mosaic import Mosaic
 from mlssm.sources.opening import opened
-from mlssm.sources.raster import mosaic
+from mlssm.sources.raster import Lend
 
 Whole = npt.NDArray[np.int64]
 
@@ -124,14 +125,13 @@ def tell_masks(
         bad.say(f"{len(unused)} masks of clouds (first: {unused[0]}) belong to no NDVI raster by their names: not used")
 
 
-def clear_share(mask: CloudMask, grid: Grid, extent: Window, bad: BadFiles) -> Array:
-    """Which share of what a pixel is made from is clear, float32 [height, width]; NaN where the mask does not reach.
+def clear_share(mask: CloudMask, grid: Grid, bad: BadFiles, lend: Lend) -> Mosaic:
+    """Which share of what a pixel is made from is clear; NaN where the mask does not reach.
 
-    Raises:
-        DataError: It cannot be read, or holds no codes.
+    When it is read, it raises DataError where it cannot be read, or holds no codes.
     """
     layer = Layer(lambda path, source: Band(mask.band, source.dtypes[mask.band - 1]), _as_share(CLEAR[mask.rule]))
-    return mosaic([mask.path], grid, extent, Resampling.bilinear, bad, layer)
+    return Mosaic([mask.path], grid, Resampling.bilinear, bad, layer, lend=lend)
 
 
 def _as_share(is_clear: Callable[[Whole], npt.NDArray[np.bool_]]) -> Callable[[Path, Array, Any], Array]:

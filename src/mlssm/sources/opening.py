@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ from mlssm.errors import DataError
 from mlssm.grid import Bounds, Window
 from mlssm.sources.checks.header import unit_of
 from mlssm.sources.snap_names import band_names
+from mlssm.sources.streamed import Streamed
+
+# a file's bytes, or what reads them in order; None: GDAL reads them from the disk
+Content = bytes | Streamed | None
 
 # by suffix; of all others, GTiff
 DRIVERS = {".jp2": "JP2OpenJPEG", ".img": "HFA"}
@@ -135,7 +140,7 @@ def inspect(path: Path, crs: str | None = None) -> RasterInfo:
 
 
 @contextmanager
-def opened(path: Path, crs: str | None = None, content: bytes | None = None) -> Iterator[Any]:
+def opened(path: Path, crs: str | None = None, content: Content = None) -> Iterator[Any]:
     """The open file, with a CRS and not rotated; what GDAL says of a bad one names the file.
 
     Only GDAL's GeoTIFF driver may read it, and those of two other kinds of images that hold their own values: others
@@ -144,7 +149,7 @@ def opened(path: Path, crs: str | None = None, content: bytes | None = None) -> 
     Args:
         path: The file.
         crs: What stands in place of its own CRS; None: its own.
-        content: The file's bytes, where they have been read already; None: they are read.
+        content: Where its bytes come from.
 
     Raises:
         DataError: The file cannot be read, holds complex values, or its place is not told or not possible.
@@ -171,16 +176,17 @@ def gdal_faults(path: Path) -> Iterator[None]:
         yield
     except (RasterioError, CRSError, OSError) as error:
         reason = IN_MEMORY.sub(path.name, " ".join(str(error.__cause__ or error).split()))
+        reason = re.sub(rf"'?/vsiriopener_\w+/{re.escape(str(path))}'?", path.name, reason)
         reason = reason.replace(f"{path.name}, ", "").replace(f"'{path}' ", "")  # the name is said once
         cure = "replace the file, or leave it out with on_bad_file=skip"
         raise DataError(f"{path} cannot be read ({reason}); {cure}") from error
 
 
 @contextmanager
-def _dataset(path: Path, content: bytes | None) -> Iterator[Any]:
+def _dataset(path: Path, content: Content) -> Iterator[Any]:
     driver = DRIVERS.get(path.suffix.lower(), "GTiff")
-    if content is None:
-        with rasterio.open(path, driver=driver) as source:
+    if content is None or isinstance(content, Streamed):
+        with rasterio.open(path, driver=driver, opener=content) as source:
             yield source
         return
     with MemoryFile(content, filename=path.name) as memory, memory.open(driver=driver) as source:
@@ -189,8 +195,9 @@ def _dataset(path: Path, content: bytes | None) -> Iterator[Any]:
 
 def stands_alone(path: Path) -> bool:
     """Whether nothing lies beside a raster that GDAL would read it with: masks, statistics, a world file."""
-    beside = (*(path.name + suffix for suffix in BESIDE_NAME), *(path.stem + suffix for suffix in BESIDE_STEM))
-    return not any(path.with_name(name).exists() for name in beside)
+    whole, bare = str(path), str(path.with_suffix(""))
+    beside = (*(whole + suffix for suffix in BESIDE_NAME), *(bare + suffix for suffix in BESIDE_STEM))
+    return not any(map(os.path.exists, beside))
 
 
 def _check_companions(path: Path) -> None:

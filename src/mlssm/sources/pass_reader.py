@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,13 +17,13 @@ from mlssm.grid import Grid, Window
 from mlssm.sources.checks.backscatter import STEPS, backscatter_band
 from mlssm.sources.checks.backscatter_values import UNITS_KEY, Lost, Seen
 from mlssm.sources.faults import Array, BadFiles
-from mlssm.sources.opening import gdal_faults, opened, placement, refuse_too_large
+from mlssm.sources.opening import Content, gdal_faults, opened, placement, refuse_too_large
 from mlssm.sources.passes import Image, Pass
 from mlssm.sources.raster import COARSER, part_covering, read_stored, warped
 
 TO_NEPERS = np.float32(np.log(10) / 10)  # of power, from decibels
 Result = TypeVar("Result")
-Read = Callable[[Path], "bytes | None"]
+Lend = Callable[[Path], AbstractContextManager[Content]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PassReader:
     It is used with what an earlier reading has `judged`; where that comes out the same again, it was complete.
     """
 
-    def __init__(self, overpass: Pass, grid: Grid, bad: BadFiles, judged: Judged, read: Read | None = None) -> None:
+    def __init__(self, overpass: Pass, grid: Grid, bad: BadFiles, judged: Judged, lend: Lend | None = None) -> None:
         """Read nothing yet.
 
         Args:
@@ -53,13 +53,12 @@ class PassReader:
             grid: The grid.
             bad: Whether a bad file stops the run or is left out.
             judged: What is known of its images.
-            read: Gives a file's bytes; None: GDAL reads them.
+            lend: Gives a file's content; None: GDAL reads it.
         """
         self._overpass, self._grid, self._bad, self._judged = overpass, grid, bad, judged
-        self._read = read or (lambda path: None)
+        self._lend = lend or (lambda path: nullcontext())
         self._open = dict[Image, ImageReader]()
         self._closing = dict[Image, ExitStack]()
-        self._contents: dict[Path, bytes | None] = {}
         self._left_out = set(judged.left_out)
 
     def __enter__(self) -> Self:
@@ -95,8 +94,6 @@ class PassReader:
             if window.row + window.height <= row:
                 stack.close()
                 del self._closing[image]
-        held = {image.path for image in self._closing}
-        self._contents = {path: content for path, content in self._contents.items() if path in held}
 
     def judge(self) -> Judged:
         """What the whole images tell, once all windows were read.
@@ -114,28 +111,19 @@ class PassReader:
 
     def _image(self, image: Image) -> ImageReader:
         if image not in self._open:
-            if image.path not in self._contents:
-                self._contents[image.path] = self._content(image.path)
-            content = self._contents[image.path]
             stack = self._closing[image] = ExitStack()
+            content = stack.enter_context(self._lend(image.path))
             source = stack.enter_context(opened(image.path, image.stored.crs, content))
             missing = self._judged.missing.get(image, ())
             self._open[image] = ImageReader(image, source, missing, self._bad)
         return self._open[image]
-
-    def _content(self, path: Path) -> bytes | None:
-        try:
-            return self._read(path)
-        except OSError as error:
-            cure = "replace it, or leave it out with on_bad_file=skip"
-            raise DataError(f"{path} cannot be read ({error.strerror}); {cure}") from error
 
     def _handled(self, image: Image) -> Any:
         return self._bad.handled(image.path, lambda: self._left_out.add(image))
 
 
 def read_judged(
-    overpass: Pass, grid: Grid, bad: BadFiles, use: Callable[[PassReader], Result], read: Read | None = None
+    overpass: Pass, grid: Grid, bad: BadFiles, use: Callable[[PassReader], Result], lend: Lend | None = None
 ) -> Result:
     """What is made of a pass by reading all of it, in which what its whole images tell is heeded.
 
@@ -146,14 +134,14 @@ def read_judged(
         grid: The grid.
         bad: Whether a bad file stops the run or is left out.
         use: Reads all that is wanted of the pass, window by window, each place once.
-        read: Gives a file's bytes; None: GDAL reads them.
+        lend: Gives a file's content; None: GDAL reads it.
 
     Raises:
         DataError: A file is bad, and the policy is "error".
     """
     judged = Judged()
     while True:
-        with PassReader(overpass, grid, bad, judged, read) as reader:
+        with PassReader(overpass, grid, bad, judged, lend) as reader:
             made, found = use(reader), reader.judge()
         if found == judged:
             return made

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,23 @@ from rasterio.enums import MaskFlags, Resampling
 from rasterio.transform import Affine
 from rasterio.warp import reproject, transform_bounds
 
-from mlssm.errors import DataError
 from mlssm.grid import Grid, Window
 from mlssm.sources.checks.header import Band, Kind, Layer, find_band
-from mlssm.sources.faults import Array, BadFiles
-from mlssm.sources.opening import Placement, known_crs, opened, placement, projected, refuse_too_large
+from mlssm.sources.faults import Array, without
+from mlssm.sources.opening import (
+    Content,
+    Placement,
+    gdal_faults,
+    known_crs,
+    opened,
+    placement,
+    projected,
+    refuse_too_large,
+)
 
 # pixels read around the wanted window, so that bilinear resampling has its neighbours
 MARGIN = 2
 COARSER = "resample it to about the grid's pixel, e.g. `gdalwarp -tr 30 30 -r average`"
-# tiles of one product share an edge, not this much of their pixels
-OVERLAP = 0.1
-OVERLAPPED = "where it overlaps others of its folder, theirs were used: they come first by their names"
-# fewer pixels than this in common say nothing of two rasters
-SHARED_PIXELS = 9
 
 
 def _only_band(path: Path, source: Any) -> Band:
@@ -36,36 +40,115 @@ def _only_band(path: Path, source: Any) -> Band:
 PLAIN = Layer(_only_band)
 
 
+Lend = Callable[[Path], AbstractContextManager[Content]]
+
+
+def from_disk(path: Path) -> AbstractContextManager[Content]:
+    """What lends no file's content: GDAL reads it."""
+    return nullcontext()
+
+
+class RasterFile:
+    """A raster's band, of which windows are read onto the grid; open as long as they meet it.
+
+    Attributes:
+        path: The file.
+        place: Where its pixels lie.
+        missing: Values that stand for missing ones, as its `Look` found.
+    """
+
+    def __init__(self, path: Path, layer: Layer, lend: Lend = from_disk) -> None:
+        """Read its header.
+
+        Args:
+            path: The file.
+            layer: Which band, and how its values are checked and converted before they are warped: warping could blend
+                a wrong value with its neighbours into a credible one, and what is averaged must be what adds up.
+            lend: Gives its content.
+
+        Raises:
+            DataError: The file cannot be read, has no CRS, is rotated, or its header is of something else.
+        """
+        self.path, self._layer, self._lend = path, layer, lend
+        with opened(path, layer.crs) as source:
+            self._band = layer.band(path, source)
+            self.place = placement(source, layer.crs)
+        self.missing: tuple[float, ...] = ()
+        self._open: tuple[Any, ExitStack] | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Look at it anew, as it is read anew."""
+        self._look = self._layer.look(self.path, self._band)
+
+    def onto(self, target: Grid, resampling: Resampling) -> Array:
+        """Its values on a grid, with the band's own scale and offset applied.
+
+        A raster that lies on the grid's own pixels is copied; any other is warped. Where `resampling` is bilinear and
+        the raster's pixels are at most two thirds of the grid's, they are averaged instead.
+
+        Args:
+            target: The grid, or a part of it.
+            resampling: Bilinear for continuous values, nearest for classes.
+
+        Returns:
+            float32 [height, width]; NaN where the raster has no data or does not reach.
+
+        Raises:
+            DataError: The file is truncated, too large, or fails the checks.
+        """
+        part = part_covering(self.place, target)
+        if part is None:
+            self.close()
+            return np.full(target.shape, np.nan, np.float32)
+        refuse_too_large(self.path, *part.shape, COARSER)
+        with gdal_faults(self.path):
+            stored = read_stored(self._source(), self._band, self.place.stored(part))[self.place.axes]
+        values = self._layer.values(self.path, stored, self._band)
+        self._look.add(stored, values, part)
+        return warped(without(values, self.missing), self.place, part, target, resampling)
+
+    def judge(self) -> bool:
+        """Whether what was read stands; else it holds values that stand for missing ones, and is to be read anew.
+
+        Raises:
+            DataError: All of it together is something else.
+        """
+        before, self.missing = self.missing, self._look.judge()
+        return before == self.missing
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is open."""
+        return self._open is not None
+
+    def close(self) -> None:
+        """Close the file; the next window opens it again."""
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+
+    def _source(self) -> Any:
+        if self._open is None:
+            with ExitStack() as stack:
+                content = stack.enter_context(self._lend(self.path))
+                source = stack.enter_context(opened(self.path, self._layer.crs, content))
+                self._open = source, stack.pop_all()
+        return self._open[0]
+
+
 def read_onto(path: Path, grid: Grid, window: Window, resampling: Resampling, layer: Layer = PLAIN) -> Array:
-    """Read a raster's band onto a window of the grid, with the band's own scale and offset applied.
-
-    A raster that lies on the grid's own pixels is copied; any other is warped. Where `resampling` is bilinear and the
-    raster's pixels are at most two thirds of the grid's, they are averaged instead.
-
-    Args:
-        path: The raster file.
-        grid: The grid.
-        window: Pixels of the grid; it may reach past the grid's edge.
-        resampling: Bilinear for continuous values, nearest for classes.
-        layer: Which band, and how its values are checked and converted before they are warped: warping could blend a
-            wrong value with its neighbours into a credible one, and what is averaged must be what adds up.
-
-    Returns:
-        float32 [height, width] of the window; NaN where the raster has no data or does not reach.
+    """Read a raster's band onto a window of the grid, which may reach past its edge; see `RasterFile.onto`.
 
     Raises:
         DataError: The file cannot be read, is truncated, too large, has no CRS, is rotated, or fails the checks.
     """
-    target = grid.crop(window)
-    with opened(path, layer.crs) as source:
-        band = layer.band(path, source)
-        place = placement(source, layer.crs)
-        part = part_covering(place, target)
-        if part is None:
-            return np.full(window.shape, np.nan, np.float32)
-        refuse_too_large(path, *part.shape, COARSER)
-        values = read_stored(source, band, place.stored(part))[place.axes]
-    return warped(layer.values(path, values, band), place, part, target, resampling)
+    with closing(RasterFile(path, layer)) as file:
+        while True:
+            values = file.onto(grid.crop(window), resampling)
+            if file.judge():
+                return values
+            file.begin()
 
 
 def read_stored(source: Any, band: Band, part: Window) -> Array:
@@ -94,66 +177,6 @@ def read_stored(source: Any, band: Band, part: Window) -> Array:
     if (scale, offset) != (1, 0):
         values = values * np.float32(scale) + np.float32(offset)
     return np.asarray(values, np.float32)
-
-
-def mosaic(
-    paths: Iterable[Path],
-    grid: Grid,
-    window: Window,
-    resampling: Resampling,
-    bad: BadFiles,
-    layer: Layer = PLAIN,
-    disagree: Callable[[Array, Array], bool] | None = None,
-    tell_overlap: bool = False,
-) -> Array:
-    """Several rasters on one window: the first that has a value wins. Shapes and units as in `read_onto`.
-
-    Args:
-        paths: The raster files.
-        grid: The grid.
-        window: Pixels of the grid.
-        resampling: Bilinear for continuous values, nearest for classes.
-        bad: Whether a bad file stops the run or is left out.
-        layer: As in `read_onto`.
-        disagree: Tells from two rasters' values of the same pixels whether they are of two quantities.
-
-        tell_overlap: Whether files that overlap by more than an edge are worth a line.
-
-    Raises:
-        DataError: A file is bad and the policy is "error", or two files disagree: which of them is meant, nobody knows.
-    """
-    result = np.full(window.shape, np.nan, np.float32)
-    earlier: list[Path] = []
-    for path in paths:
-        missing = np.isnan(result)
-        if disagree is None and not missing.any():
-            break
-        values = None
-        with bad.handled(path):
-            values = read_onto(path, grid, window, resampling, layer)
-        if values is None:
-            continue
-        if disagree is not None:
-            both = np.isfinite(result) & np.isfinite(values)
-            _refuse_other(path, earlier, result[both], values[both], disagree)
-            if tell_overlap and both.sum() > OVERLAP * np.isfinite(values).sum():
-                bad.correct(path, OVERLAPPED)
-        if np.isfinite(values).any():
-            earlier.append(path)
-        result = np.where(missing, values, result)
-    return result
-
-
-def _refuse_other(
-    path: Path, earlier: list[Path], theirs: Array, own: Array, disagree: Callable[[Array, Array], bool]
-) -> None:
-    """Refuse a raster that contradicts those before it, by the values of the pixels that both have."""
-    if own.size < SHARED_PIXELS or not disagree(theirs, own):
-        return
-    raise DataError(
-        f"{path} has {np.median(own):g} where {', '.join(other.name for other in earlier[-3:])} in the same "
-        f"folder has {np.median(theirs):g} (medians): two quantities or units; leave one of them in the folder"
-    )
 
 
 def warped(values: Array, place: Placement, part: Window, target: Grid, resampling: Resampling) -> Array:

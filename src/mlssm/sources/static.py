@@ -7,43 +7,44 @@ from pathlib import Path
 
 from rasterio.enums import Resampling
 
-from mlssm.grid import Grid, Window
+from mlssm.grid import Grid
 from mlssm.sources.checks import incidence, soil
-from mlssm.sources.checks.header import Layer
+from mlssm.sources.checks.header import Stored
 from mlssm.sources.classes import Classes
-from mlssm.sources.faults import Array, BadFiles
-from mlssm.sources.raster import mosaic
+from mlssm.sources.faults import BadFiles
+from mlssm.sources.mosaic import Mosaic
+from mlssm.sources.raster import Lend, from_disk
 
 
-def read_soil(
-    paths: Sequence[Path], grid: Grid, extent: Window, bad: BadFiles, classes: Classes = soil.NO_TABLE
-) -> Array:
-    """Soil classes of an extent, float32 [height, width] of whole numbers, NaN where there is none.
+def soil_reading(
+    grid: Grid, bad: BadFiles, lend: Lend = from_disk, *, paths: Sequence[Path], classes: Classes = soil.NO_TABLE
+) -> Mosaic:
+    """Soil classes: float32 of whole numbers, NaN where there is none.
 
     Args:
-        paths: Rasters of codes.
         grid: The grid.
-        extent: A window of it.
         bad: Whether a file that cannot be read stops the run or is left out.
+        lend: Gives a file's content.
+        paths: Rasters of codes.
         classes: Which class each code is of; by default each is one.
     """
-    return mosaic(paths, grid, extent, Resampling.nearest, bad, soil.soil_layer(bad, classes), soil.disagree, True)
+    layer = soil.soil_layer(bad, classes)
+    return Mosaic(paths, grid, Resampling.nearest, bad, layer, soil.disagree, True, lend)
 
 
-def read_incidence(
-    paths: Sequence[Path], grid: Grid, extent: Window, bad: BadFiles, layer: Layer | None = None
-) -> Array:
-    """Incidence angle of one relative orbit in degrees, float32 [height, width], NaN where it does not look.
+def incidence_reading(
+    grid: Grid, bad: BadFiles, lend: Lend = from_disk, *, paths: Sequence[Path], stored: Stored | None = None
+) -> Mosaic:
+    """Incidence angle of one relative orbit in degrees, NaN where it does not look.
+
+    Mostly it is a band of images, whose content is asked for where they are read as such.
 
     Args:
-        paths: Its files.
         grid: The grid.
-        extent: A window of it.
         bad: Whether a file that cannot be read stops the run or is left out.
-        layer: How they are read, where they are not of one band in degrees.
-
-    Raises:
-        DataError: A file cannot be read, or holds something else.
+        lend: Is not asked.
+        paths: Its files.
+        stored: How files hold them, where they are not of one band in degrees.
     """
-    layer = layer or incidence.incidence_layer(bad)
-    return mosaic(paths, grid, extent, Resampling.bilinear, bad, layer, incidence.disagree)
+    layer = incidence.incidence_layer(bad, stored)
+    return Mosaic(paths, grid, Resampling.bilinear, bad, layer, incidence.disagree)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,51 +16,123 @@ from mlssm.errors import ConfigError
 from mlssm.grid import Grid, Window
 from mlssm.sources.checks import terrain
 from mlssm.sources.faults import Array, BadFiles
+from mlssm.sources.mosaic import Mosaic
 from mlssm.sources.opening import inspect, projected
-from mlssm.sources.raster import mosaic, read_onto
+from mlssm.sources.raster import Lend, from_disk, read_onto
+from mlssm.sources.sample import Sample
 from mlssm.sources.wetness import MARGIN_M, wetness
 
 Floats = npt.NDArray[np.float64]
 SLOPE, WETNESS = "slope", "wetness"
+Derivative = Callable[[Array, float], Array]
+STRIP = 256  # rows that are derived at once
 # of this share of an extent the whole catchment may be unknown before it is worth a warning
 MUCH = 0.05
 
 
-def read_terrain(
-    paths: Sequence[Path], grid: Grid, extent: Window, bad: BadFiles, derived: Sequence[str] = ()
-) -> dict[str, Array]:
-    """Elevation of an extent, its slope, and what else is to be derived from it.
-
-    Args:
-        paths: Elevation rasters in metres, any CRS.
-        grid: The grid.
-        extent: A window of it.
-        bad: Whether a file that cannot be read stops the run or is left out.
-        derived: Names of `TERRAIN`, or `wetness`, which reads `MARGIN_M` more around the extent.
-
-    Returns:
-        `elevation` in metres, `slope` and each of `derived`, float32 [height, width]; NaN where there is no elevation.
+def terrain_names(derived: Sequence[str]) -> tuple[str, ...]:
+    """The layers of a `TerrainReading`, in their order: elevation in metres, slope, and what else is derived.
 
     Raises:
-        ConfigError: There is no such derivative, or it needs a package that is not installed.
-        DataError: A file cannot be read, or a value is no elevation: a missing one that nothing declares as such.
+        ConfigError: There is no such derivative.
     """
     names = dict.fromkeys((SLOPE, *derived))
     if unknown := [name for name in names if name not in (*TERRAIN, WETNESS)]:
         raise ConfigError(f"datamodule.terrain names '{unknown[0]}'; known are {', '.join((*TERRAIN, WETNESS))}")
-    # one pixel more on each side, so that the slope reaches the extent's edge
-    margin = 1 if WETNESS not in names else math.ceil(MARGIN_M / grid.pixel)
-    wider = Window(extent.row - margin, extent.col - margin, extent.height + 2 * margin, extent.width + 2 * margin)
-    elevation = mosaic(paths, grid, wider, Resampling.bilinear, bad, terrain.LAYER, terrain.disagree, True)
-    inner = slice(margin, -margin), slice(margin, -margin)
-    found = {"elevation": elevation[inner]}
-    found |= {name: TERRAIN[name](elevation, grid.pixel)[inner] for name in names if name != WETNESS}
-    terrain.check_steepness(paths[0], found[SLOPE])
-    if WETNESS in names:
-        index, is_open = wetness(elevation, TERRAIN[SLOPE](elevation, grid.pixel), grid.pixel)
-        found[WETNESS] = index[inner]
-        _say_open(is_open[inner], index[inner], bad)
-    return found
+    last = (WETNESS,) if WETNESS in names else ()
+    return ("elevation", *(name for name in names if name != WETNESS), *last)
+
+
+class TerrainReading:
+    """Elevation, its slope, and what else is to be derived from it; see `mlssm.sources.mosaic.Mosaic`."""
+
+    def __init__(
+        self,
+        grid: Grid,
+        bad: BadFiles,
+        lend: Lend = from_disk,
+        *,
+        paths: Sequence[Path],
+        derived: Sequence[str] = (),
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            grid: The grid.
+            bad: Whether a file that cannot be read stops the run or is left out.
+            lend: Gives a file's content.
+            paths: Elevation rasters in metres, any CRS.
+            derived: Names of `TERRAIN`, or `wetness`, which reads `MARGIN_M` more around a window, and of which a
+                window must be a whole extent.
+
+        Raises:
+            ConfigError: There is no such derivative.
+        """
+        self._first, self._grid, self._bad, self._names = paths[0], grid, bad, terrain_names(derived)
+        # one pixel more on each side, so that the slope reaches the window's edge
+        self._margin = 1 if WETNESS not in derived else math.ceil(MARGIN_M / grid.pixel)
+        layer = terrain.LAYER
+        self._elevation = Mosaic(paths, grid, Resampling.bilinear, bad, layer, terrain.disagree, True, lend)
+        self._slopes = Sample()
+
+    def __enter__(self) -> Self:
+        """Open nothing yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the files."""
+        self._elevation.__exit__()
+
+    def window(self, window: Window) -> Array:
+        """Layers of a window, float32 [layer, height, width], in the order of `terrain_names`; NaN without elevation.
+
+        Raises:
+            ConfigError: A derivative needs a package that is not installed.
+            DataError: A file cannot be read, or a value is no elevation.
+        """
+        margin, (height, width) = self._margin, window.shape
+        wider = Window(window.row - margin, window.col - margin, height + 2 * margin, width + 2 * margin)
+        elevation = self._elevation.window(wider)
+        inner = slice(margin, -margin), slice(margin, -margin)
+        found = np.empty((len(self._names), *window.shape), np.float32)
+        for layer, name in zip(found, self._names, strict=True):
+            if name == "elevation":
+                layer[:] = elevation[inner]
+            elif name == WETNESS:
+                layer[:] = self._wetness(elevation, inner)
+            else:
+                _derive(TERRAIN[name], elevation, margin, self._grid.pixel, layer)
+        slope = found[self._names.index(SLOPE)]
+        self._slopes.add(slope[np.isfinite(slope)])
+        return found
+
+    def judged(self) -> bool:
+        """Whether what was read stands.
+
+        Raises:
+            DataError: The files hold no elevation.
+        """
+        if not self._elevation.judged():
+            self._slopes = Sample()
+            return False
+        if self._slopes.total:
+            terrain.check_steepness(self._first, *self._slopes.values())
+        return True
+
+    def _wetness(self, elevation: Array, inner: tuple[slice, slice]) -> Array:
+        slope = TERRAIN[SLOPE](elevation, self._grid.pixel)
+        index, is_open = wetness(elevation, slope, self._grid.pixel)
+        _say_open(is_open[inner], index[inner], self._bad)
+        return index[inner]
+
+
+def _derive(derivative: Derivative, elevation: Array, margin: int, pixel: float, onto: Array) -> None:
+    """Derive a layer of what lies inside of a margin, in strips, as float64 takes space; a pixel around it counts."""
+    height, width = onto.shape
+    for start in range(0, height, STRIP):
+        rows = min(STRIP, height - start)
+        around = elevation[margin - 1 + start : margin + 1 + start + rows, margin - 1 : margin + 1 + width]
+        onto[start : start + rows] = derivative(around, pixel)[1:-1, 1:-1]
 
 
 def _say_open(is_open: npt.NDArray[np.bool_], index: Array, bad: BadFiles) -> None:
@@ -80,7 +153,7 @@ def elevation_at(paths: Sequence[Path], grid: Grid, x: Floats, y: Floats, bad: B
         grid: The grid, which the points may lie outside of.
         x: Eastings on the grid's CRS, metres.
         y: Northings.
-        bad: As in `read_terrain`.
+        bad: Whether a file that cannot be read stops the run or is left out.
     """
     found = np.full(len(x), np.nan)
     for path in paths:
@@ -181,7 +254,7 @@ def _quadratic(elevation: Array, pixel: float) -> tuple[Floats, Floats, Floats, 
 
 
 # what is derived from the elevation of an area and a pixel around it: from metres [rows, columns] and the pixel's size
-TERRAIN: dict[str, Callable[[Array, float], Array]] = {
+TERRAIN: dict[str, Derivative] = {
     SLOPE: slope_degrees,
     "northness": northness,
     "eastness": eastness,

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+from tests.one_pass import read_pass
 
 from mlssm.config import DatamoduleConfig, parse
 from mlssm.config.area_file import read_area_file
@@ -26,7 +27,7 @@ from mlssm.origins.earth_engine.ndvi import ndvi_image
 from mlssm.origins.earth_engine.session import Session
 from mlssm.origins.fill import fill
 from mlssm.prepare.settle import settle
-from mlssm.sources.backscatter import index_backscatter, read_pass
+from mlssm.sources.backscatter import index_backscatter
 from mlssm.sources.faults import BadFiles
 
 PLACE = [-76.80, 38.80, -76.75, 38.83]

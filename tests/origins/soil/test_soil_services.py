@@ -12,6 +12,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_bounds
 from rasterio.warp import transform_bounds
+from tests.one_window import read_soil
 
 from mlssm.config.soil_services import PolarisSoil, SoilGridsSoil, SsurgoSoil
 from mlssm.config.sources import SoilSource
@@ -24,7 +25,6 @@ from mlssm.origins.soil.soilgrids import SoilGridsFetcher
 from mlssm.origins.soil.ssurgo import SsurgoFetcher, met, tiles
 from mlssm.sources.classes import classes_of
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.static import read_soil
 
 CRS, WEST, NORTH = "EPSG:32618", 330000.0, 4300000.0
 GRID = Grid(CRS, (WEST, NORTH), 20.0, 20, 30)

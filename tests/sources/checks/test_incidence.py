@@ -4,11 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from tests.one_window import read_incidence
 
 from mlssm.errors import DataError
 from mlssm.grid import Grid
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.static import read_incidence
 
 DEGREES = np.linspace(33, 39, 576).reshape(24, 24)
 

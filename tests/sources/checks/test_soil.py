@@ -4,11 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from tests.one_window import read_soil
 
 from mlssm.errors import DataError
 from mlssm.grid import Grid
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.static import read_soil
 
 CLASSES = np.kron([[1, 9], [4, 12]], np.ones((12, 12)))
 

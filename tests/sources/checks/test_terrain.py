@@ -6,12 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+from tests.one_window import read_terrain
 
 from mlssm.errors import DataError
 from mlssm.grid import Grid
 from mlssm.sources.checks.terrain import check_stations, elevation_files
 from mlssm.sources.faults import BadFiles
-from mlssm.sources.terrain import elevation_at, read_terrain
+from mlssm.sources.terrain import elevation_at
 
 ERROR = BadFiles("error")
 HILLS = np.add.outer(np.arange(24.0), np.arange(24.0)) * 4 + 100  # slopes of 10 degrees

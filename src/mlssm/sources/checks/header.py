@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rasterio.enums import ColorInterp
 
 from mlssm.errors import DataError
+from mlssm.grid import Window
 from mlssm.sources.faults import Array
 from mlssm.sources.snap_names import band_names
 
@@ -78,18 +79,50 @@ class Kind:
     classes: bool = False
 
 
+class Look(Protocol):
+    """What all values of a file are like, of which a window comes at a time."""
+
+    def add(self, stored: Array, values: Array, part: Window) -> None:
+        """Look at a window: as it is stored, as `Layer.values` converted it, and where in the file it lies.
+
+        Raises:
+            DataError: It shows that the file is another quantity.
+        """
+
+    def judge(self) -> tuple[float, ...]:
+        """Which converted values stand for missing ones, once all windows came.
+
+        Raises:
+            DataError: The file is another quantity.
+        """
+
+
+class NoLook:
+    """Of a quantity whose values are judged one by one."""
+
+    def add(self, stored: Array, values: Array, part: Window) -> None:
+        """Nothing is noted."""
+
+    def judge(self) -> tuple[float, ...]:
+        """None."""
+        return ()
+
+
 @dataclass(frozen=True)
 class Layer:
     """How one quantity is read from a file.
 
     Attributes:
         band: Finds the band in an open file; raises DataError where the header contradicts the quantity.
-        values: Checks and converts a file's values, float32 with NaN where missing, before they are warped.
+        values: Checks and converts values of a file, one by one, float32 with NaN where missing, before they are
+            warped.
+        look: What looks at all values of a file.
         crs: What stands in place of the file's own CRS.
     """
 
     band: Callable[[Path, Any], Band]
     values: Callable[[Path, Array, Band], Array] = lambda path, values, band: values
+    look: Callable[[Path, Band], Look] = lambda path, band: NoLook()
     crs: str | None = None
 
 

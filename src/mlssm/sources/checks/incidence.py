@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from mlssm.errors import DataError
+from mlssm.grid import Window
 from mlssm.sources.checks.header import Band, Kind, Layer, Stored, find_band
 from mlssm.sources.faults import Array, BadFiles, Limits
+from mlssm.sources.sample import Sample
 from mlssm.sources.snap_names import band_names
 
 INCIDENCE = Limits("the incidence angle", 0, 90, "declare its nodata value, or convert it to degrees")
@@ -49,9 +51,8 @@ def incidence_layer(bad: BadFiles, stored: Stored | None = None) -> Layer:
             degrees.
     """
     stored = stored or Stored("degrees")
-    return Layer(
-        partial(_band, stored=stored), partial(_values, radians=stored.units == "radians", bad=bad), stored.crs
-    )
+    values = partial(_values, radians=stored.units == "radians", bad=bad)
+    return Layer(partial(_band, stored=stored), values, lambda path, band: Middle(path), stored.crs)
 
 
 def _values(path: Path, values: Array, band: Band, radians: bool, bad: BadFiles) -> Array:
@@ -62,13 +63,36 @@ def _values(path: Path, values: Array, band: Band, radians: bool, bad: BadFiles)
     if (values == 0).any():
         bad.correct(path, "an incidence angle of exactly 0, under which no radar looks, was taken as missing")
         values = np.where(values == 0, np.nan, values).astype(np.float32)
-    known = values[np.isfinite(values)]
-    if known.size and not MIDDLE[0] <= np.median(known) <= MIDDLE[1]:
-        raise DataError(
-            f"{path} holds an incidence angle of {np.median(known):g} degrees in its middle, but radar looks under "
-            f"{MIDDLE[0]:g}..{MIDDLE[1]:g}: radians or a cosine? Convert it to degrees, or declare its missing value"
-        )
     return values
+
+
+class Middle:
+    """Finds the angle in the middle of a file's values."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin with no pixel of a file."""
+        self._path, self._known = path, Sample()
+
+    def add(self, stored: Array, values: Array, part: Window) -> None:
+        """Take the angles of a window."""
+        self._known.add(values[np.isfinite(values)])
+
+    def judge(self) -> tuple[float, ...]:
+        """No angle stands for missing.
+
+        Raises:
+            DataError: Radar does not look under such angles.
+        """
+        if not self._known.total:
+            return ()
+        middle = float(np.median(self._known.values()[0]))
+        if not MIDDLE[0] <= middle <= MIDDLE[1]:
+            raise DataError(
+                f"{self._path} holds an incidence angle of {middle:g} degrees in its middle, but radar looks under "
+                f"{MIDDLE[0]:g}..{MIDDLE[1]:g}: radians or a cosine? Convert it to degrees, or declare its missing "
+                "value"
+            )
+        return ()
 
 
 def disagree(first: Array, second: Array) -> bool:

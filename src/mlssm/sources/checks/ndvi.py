@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from mlssm.errors import DataError
+from mlssm.grid import Window
 from mlssm.sources.checks.header import Band, Kind, Layer, find_band
 from mlssm.sources.faults import Array, BadFiles, Limits
+from mlssm.sources.sample import Sample
 
 # a float's rounding past the ends is no error
 NDVI = Limits(
@@ -37,7 +39,7 @@ class Scaling(Protocol):
 
 def ndvi_layer(bad: BadFiles, scale: Scaling | None = None) -> Layer:
     """How NDVI is read; `bad` takes note of what is corrected; `scale` is of whole numbers whose file states none."""
-    return Layer(_band, partial(_values, bad=bad, scale=scale))
+    return Layer(_band, partial(_values, bad=bad, scale=scale), partial(Constants, bad=bad))
 
 
 def _band(path: Path, source: Any) -> Band:
@@ -52,24 +54,47 @@ def _values(path: Path, values: Array, band: Band, bad: BadFiles, scale: Scaling
             bad.correct(path, "NDVI outside of -1..1 of scaled whole numbers was taken as missing")
             values = np.where(outside, np.nan, values).astype(np.float32)
     values = NDVI.checked(path, values)
-    known = values[np.isfinite(values)]
-    if known.size and band.is_whole and scale is None:
-        raise DataError(
-            f"{path} holds NDVI as {band.dtype} without a scale: {known.min():g}..{known.max():g}; {NDVI.cure}"
-        )
-    distinct, counts = np.unique(known, return_counts=True)
-    if distinct.size < DISTINCT:
-        return values
-    if np.abs(distinct).max() < FLAT:
-        raise DataError(
-            f"{path} holds NDVI of {distinct[0]:g}..{distinct[-1]:g}: was it scaled twice? Correct its scale"
-        )
-    fills = _fills(distinct, counts / known.size)
-    if fills:
-        bad.correct(
-            path, f"NDVI of exactly {', '.join(f'{fill:g}' for fill in fills)}, a constant, was taken as missing"
-        )
-    return np.where(np.isin(values, fills), np.nan, values).astype(np.float32)
+    if band.is_whole and scale is None:
+        known = values[np.isfinite(values)]
+        if known.size:
+            raise DataError(
+                f"{path} holds NDVI as {band.dtype} without a scale: {known.min():g}..{known.max():g}; {NDVI.cure}"
+            )
+    return values
+
+
+class Constants:
+    """Finds constants that stand for missing values."""
+
+    def __init__(self, path: Path, band: Band, bad: BadFiles) -> None:
+        """Begin with no pixel of a file; `bad` takes note of what is found."""
+        self._path, self._bad, self._known = path, bad, Sample()
+
+    def add(self, stored: Array, values: Array, part: Window) -> None:
+        """Take the values of a window."""
+        self._known.add(values[np.isfinite(values)])
+
+    def judge(self) -> tuple[float, ...]:
+        """The constants.
+
+        Raises:
+            DataError: All values are near zero: they were scaled twice.
+        """
+        if not self._known.total:
+            return ()
+        (known,) = self._known.values()
+        distinct, counts = np.unique(known, return_counts=True)
+        if distinct.size < DISTINCT:
+            return ()
+        if np.abs(distinct).max() < FLAT:
+            raise DataError(
+                f"{self._path} holds NDVI of {distinct[0]:g}..{distinct[-1]:g}: was it scaled twice? Correct its scale"
+            )
+        fills = _fills(distinct, counts / known.size)
+        if fills:
+            told = ", ".join(f"{fill:g}" for fill in fills)
+            self._bad.correct(self._path, f"NDVI of exactly {told}, a constant, was taken as missing")
+        return tuple(float(fill) for fill in fills)
 
 
 def _fills(distinct: Array, share: Any) -> list[float]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from mlssm.errors import DataError
-from mlssm.sources.checks.header import Band, Kind, Layer, find_band
+from mlssm.grid import Window
+from mlssm.sources.checks.header import Kind, Layer, find_band
 from mlssm.sources.classes import Classes
-from mlssm.sources.faults import Array, BadFiles
+from mlssm.sources.faults import Array, BadFiles, without
 
 KIND = Kind("soil classes", r"soil|class|texture|hydrologic|mukey", classes=True)
 # each class is a channel of the model
@@ -34,35 +35,80 @@ def soil_layer(bad: BadFiles, classes: Classes = NO_TABLE) -> Layer:
     return class_layer(KIND, bad, classes)
 
 
-def class_layer(kind: Kind, bad: BadFiles, classes: Classes = NO_TABLE) -> Layer:
-    """How classes are read, and codes brought to classes."""
-    return Layer(partial(find_band, kind=kind), partial(_values, bad=bad, classes=classes, what=kind.quantity))
+def class_layer(kind: Kind, bad: BadFiles, classes: Classes = NO_TABLE, missing: Sequence[float] = ()) -> Layer:
+    """How classes are read, and codes brought to classes; some codes are `missing`."""
+    return Layer(
+        partial(find_band, kind=kind),
+        lambda path, values, band: classes.of(without(values, missing)),
+        lambda path, band: Codes(path, bad, classes, kind.quantity, missing),
+    )
 
 
-def _values(path: Path, values: Array, band: Band, bad: BadFiles, classes: Classes, what: str) -> Array:
-    if classes.numbers:
-        _check_whole(path, np.unique(values[np.isfinite(values)]))
-        return classes.of(path, values, bad)
-    known = np.unique(values[np.isfinite(values)])
-    is_strange = (known < 0) | (known >= EXACT) | np.isin(known, FILLS)
-    strange = known[is_strange]
-    check_class_count(path, known[~is_strange])  # of measured values some are such numbers, too
-    if strange.size:
-        code = _exact(strange[0])
-        raise DataError(
-            f"{path} holds {code}, no {what.removesuffix('es')}; declare it as missing, e.g. `rio edit-info --nodata "
-            f"{code}`, or give the classes other codes"
-        )
-    _check_whole(path, known)
-    if known.size > 1 and known[0] == 0 and known[1] >= 1000:
-        raise DataError(
-            f"{path} holds 0 beside codes from {known[1]:.0f}; declare it as missing with `rio edit-info --nodata 0`"
-        )
-    if known.size and known[0] == 0:
-        bad.correct(path, f"{what.removesuffix('es')} 0, which nothing declares as missing, was taken as a class")
-    if known.size > 1 and known[-1] - known[-2] > APART:
-        bad.correct(path, f"code {known[-1]:.0f}, far from all others ({known[0]:.0f}..{known[-2]:.0f}), is a class")
-    return values
+class Codes:
+    """Which codes a file holds."""
+
+    def __init__(self, path: Path, bad: BadFiles, classes: Classes, what: str, missing: Sequence[float] = ()) -> None:
+        """Begin with none.
+
+        Args:
+            path: The file.
+            bad: Takes note of what is doubtful.
+            classes: Which class each is of.
+            what: The quantity.
+            missing: Codes that count as missing.
+        """
+        self._missing = missing
+        self._path, self._bad, self._classes, self._what = path, bad, classes, what.removesuffix("es")
+        self._known = np.zeros(0, np.float32)
+        self._is_strange = np.zeros(0, bool)
+
+    def add(self, stored: Array, values: Array, part: Window) -> None:
+        """Take those of a window.
+
+        Raises:
+            DataError: They are too many: measured values, or map units.
+        """
+        codes = without(np.unique(stored[np.isfinite(stored)]), self._missing)
+        self._known = np.union1d(self._known, codes[np.isfinite(codes)])
+        self._is_strange = (self._known < 0) | (self._known >= EXACT) | np.isin(self._known, FILLS)
+        if self._classes.numbers:
+            _check_whole(self._path, self._known)
+        else:
+            check_class_count(
+                self._path, self._known[~self._is_strange]
+            )  # of measured values some are such numbers, too
+
+    def judge(self) -> tuple[float, ...]:
+        """No class stands for missing.
+
+        Raises:
+            DataError: A code is none, or the table has no class for any of them.
+        """
+        if self._classes.numbers:
+            self._classes.check(self._path, self._known, self._bad)
+        else:
+            self._judge_codes()
+        return ()
+
+    def _judge_codes(self) -> None:
+        path, known, what = self._path, self._known, self._what
+        if self._is_strange.any():
+            code = _exact(known[self._is_strange][0])
+            raise DataError(
+                f"{path} holds {code}, no {what}; declare it as missing, e.g. `rio edit-info --nodata "
+                f"{code}`, or give the classes other codes"
+            )
+        _check_whole(path, known)
+        if known.size > 1 and known[0] == 0 and known[1] >= 1000:
+            raise DataError(
+                f"{path} holds 0 beside codes from {known[1]:.0f}; declare it as missing with "
+                "`rio edit-info --nodata 0`"
+            )
+        if known.size and known[0] == 0:
+            self._bad.correct(path, f"{what} 0, which nothing declares as missing, was taken as a class")
+        if known.size > 1 and known[-1] - known[-2] > APART:
+            others = f"{known[0]:.0f}..{known[-2]:.0f}"
+            self._bad.correct(path, f"code {known[-1]:.0f}, far from all others ({others}), is a class")
 
 
 def _check_whole(path: Path, known: Array) -> None:

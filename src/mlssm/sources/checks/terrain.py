@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from mlssm.errors import DataError
+from mlssm.grid import Window
 from mlssm.sources.checks.header import Band, Kind, Layer, find_band
 from mlssm.sources.faults import Array, BadFiles, Limits
+from mlssm.sources.sample import Sample
 
 # from below the Dead Sea's shore to above Everest, metres
 ELEVATION = Limits(
@@ -76,37 +79,86 @@ def _band(path: Path, source: Any) -> Band:
 
 
 def _values(path: Path, values: Array, band: Band) -> Array:
-    values = ELEVATION.checked(path, values)
-    known = values[np.isfinite(values)]
-    for level in dict.fromkeys((0.0, *((known.min(), known.max()) if known.size else ()))):
-        _refuse_holes(path, values, np.float32(level))
-    return values
+    return ELEVATION.checked(path, values)
 
 
-def _refuse_holes(path: Path, values: Array, level: np.float32) -> None:
-    """Refuse pixels of one value whose shores are all cliffs: 0, or the value of holes that nothing declares."""
-    flat = values == level
-    if flat.sum() < (1 if level == 0 else FLAT_PIXELS):
-        return
-    shore = values[ndimage.binary_dilation(flat) & ~flat & np.isfinite(values)]
-    if shore.size and abs(np.median(shore) - level) > CLIFF:
+@dataclass
+class Level:
+    """Pixels of one height.
+
+    Attributes:
+        places: Row and column of some, `FLAT_PIXELS` where there are so many.
+        shore: The heights around them.
+    """
+
+    places: set[tuple[int, ...]] = field(default_factory=set)
+    shore: Sample = field(default_factory=Sample)
+
+    def add(self, flat: npt.NDArray[np.bool_], values: Array, part: Window) -> None:
+        """Take those of a window."""
+        rows, cols = np.flatnonzero(flat.any(axis=1)), np.flatnonzero(flat.any(axis=0))
+        for row, col in np.argwhere(flat[rows[:FLAT_PIXELS]])[:FLAT_PIXELS]:
+            self.places.add((part.row + int(rows[row]), part.col + int(col)))
+        around = slice(max(rows[0] - 1, 0), rows[-1] + 2), slice(max(cols[0] - 1, 0), cols[-1] + 2)
+        flat, values = flat[around], values[around]
+        self.shore.add(values[ndimage.binary_dilation(flat) & ~flat & np.isfinite(values)])
+
+
+class Holes:
+    """Finds pixels of one value whose shores are all cliffs: 0, or the value of holes that nothing declares."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin with no pixel of a file."""
+        self._path = path
+        self._levels: dict[float, Level] = {}
+        self._low, self._high = np.inf, -np.inf
+
+    def add(self, stored: Array, values: Array, part: Window) -> None:
+        """Look at a window of elevation."""
+        known = values[np.isfinite(values)]
+        if not known.size:
+            return
+        self._low, self._high = min(self._low, float(known.min())), max(self._high, float(known.max()))
+        self._levels = {level: self._levels.get(level) or Level() for level in self._candidates()}
+        for level, found in self._levels.items():
+            flat = values == np.float32(level)
+            if flat.any():
+                found.add(flat, values, part)
+
+    def _candidates(self) -> list[float]:
+        """The lowest and the highest are most often what stands for missing."""
+        return list(dict.fromkeys((0.0, self._low, self._high)))
+
+    def judge(self) -> tuple[float, ...]:
+        """No value stands for missing: a file with such is refused.
+
+        Raises:
+            DataError: There are holes.
+        """
+        for level, found in self._levels.items():
+            if len(found.places) >= (1 if level == 0 else FLAT_PIXELS) and found.shore.total:
+                _refuse_holes(self._path, level, float(np.median(found.shore.values()[0])))
+        return ()
+
+
+def _refuse_holes(path: Path, level: float, shore: float) -> None:
+    if abs(shore - level) > CLIFF:
         what = "no sea" if level == 0 else "no land"
         raise DataError(
-            f"{path} holds {level:g} beside {np.median(shore):g}: holes, and {what}; declare {level:g} as its missing "
+            f"{path} holds {level:g} beside {shore:g}: holes, and {what}; declare {level:g} as its missing "
             f"value (`rio edit-info --nodata {level:g}`), or fill them (`gdal_fillnodata.py`)"
         )
 
 
-LAYER = Layer(_band, _values)
+LAYER = Layer(_band, _values, lambda path, band: Holes(path))
 
 
-def check_steepness(path: Path, slope: Array) -> None:
-    """Refuse elevation whose slopes are of no place on Earth: it is in another unit, or no elevation.
+def check_steepness(path: Path, known: Array) -> None:
+    """Refuse elevation whose slopes (degrees [n], as far as known) are of no place on Earth: it is in another unit.
 
     Raises:
         DataError: Half of the area is too steep.
     """
-    known = slope[np.isfinite(slope)]
     if known.size and np.median(known) > STEEPEST_MEDIAN:
         raise DataError(
             f"{path}: half of the area is steeper than {np.median(known):.0f} degrees, so it is not in metres, or no "
