@@ -21,7 +21,8 @@ from mlssm.jobs.area import open_area
 from mlssm.response.base import Booleans
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.driver import Driver, Forcing, bank, index_driver
-from mlssm.response.extents import Backscatter, Drivers, closed_form_extents
+from mlssm.response.driver_maps import Drivers
+from mlssm.response.extents import Backscatter, closed_form_extents
 from mlssm.response.fitted import Settings
 from response import Score, compose_config, dates_of
 

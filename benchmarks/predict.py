@@ -1,10 +1,11 @@
-"""Pixels a second of daily maps: day by day in blended tiles, as it was, and tiles that share what days have in common.
+"""Pixels a second of daily maps: each day in blended tiles, as it was; windows that share days; a carried state.
 
-    python benchmarks/predict.py [--size 256] [--days 16] [Hydra overrides]
+    python benchmarks/predict.py [--size 256] [--days 30] [--memory] [Hydra overrides]
 
 Simulates a watershed in a temporary folder unless `datamodule.root` is given, fits the closed form, and draws random
-weights: how fast a map is does not depend on what a network has learnt. Both ways take turns in one process, on one
-core; its own processor time counts. What is mapped is a working pixel on a day.
+weights: how fast a map is does not depend on what a network has learnt. All ways take turns in one process, on one
+core; its own processor time counts. What is mapped is a working pixel on a day. `--memory` maps an area of that size as
+a command does, and prints the memory that it takes: --size 3600 are 13 million pixels.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 import argparse
 import resource
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,23 +32,27 @@ from mlssm.data.layers import known_classes, part_layers
 from mlssm.data.prefit import LEVERAGE, memory_maps, prefit_maps
 from mlssm.data.spec import FeatureSpec
 from mlssm.grid import Window
+from mlssm.inference.carried_maps import carried_maps
 from mlssm.inference.certainty import ExtentCertainty, Wanted
 from mlssm.inference.extent import map_whole
 from mlssm.inference.flags import WATER, DayFlags, flags
+from mlssm.inference.mapper import window_end
 from mlssm.inference.means import ExtentPart, extent_means
 from mlssm.inference.opened import Opened, Place
-from mlssm.inference.part_maps import PartPlace, part_maps
+from mlssm.inference.part_maps import part_maps
 from mlssm.inference.prefit import fitted_state
+from mlssm.inference.square import PartPlace
 from mlssm.inference.surround import Surround
 from mlssm.jobs.area import open_area
 from mlssm.jobs.calibrate import calibrate
-from mlssm.jobs.stream import stream
+from mlssm.jobs.stream import days_together, stream
 from mlssm.jobs.tile import TileJob, tile_bands
+from mlssm.models.carried import carries
 from mlssm.retrieval.stack import load_stack
 from mlssm.workers import open_workers
 from patches import compose_config
 
-ROUNDS = 2
+ROUNDS, FEW_DAYS = 2, 4
 LAGS = 10, 30
 RESIDUALS = "convlstm", "multirate_convlstm"
 TILE, OVERLAP = 128, 32  # of the way before
@@ -71,14 +77,33 @@ class Opening(Place):
 class Job:
     """A model on an extent, and the days that are mapped."""
 
-    opened: Opened
+    ways: tuple[Opened, Opened]
     days: npt.NDArray[np.datetime64]
     predict: PredictConfig
+
+    @property
+    def opened(self) -> Opened:
+        """The model, by windows."""
+        return self.ways[False]
 
     @property
     def shape(self) -> tuple[int, int]:
         """Of the extent."""
         return self.opened.shapes[0]
+
+    @property
+    def place(self) -> PartPlace:
+        """All of it."""
+        return PartPlace(*[Window(0, 0, *self.shape)] * 2, self.shape)
+
+    @property
+    def steps(self) -> int:
+        """Of a window."""
+        return self.opened.bundle.window.steps
+
+    def on(self, *, carried: bool) -> Opened:
+        """The model, with or without a carried state."""
+        return self.ways[carried]
 
     @property
     def work(self) -> int:
@@ -99,7 +124,7 @@ def prepare(config: TrainConfig, days: int) -> Job:
     certainty = ExtentCertainty.restored(state, experiment.stack.working)
     opened = Opened("run", bundle, cube, experiment.stack, network, state, certainty)
     first = cube.local_days[-1] - np.timedelta64(days, "D")
-    return Job(opened, first + np.arange(days), _asked(config, "."))
+    return Job((opened, replace(opened, carried=True)), first + np.arange(days), _asked(config, "."))
 
 
 def _asked(config: TrainConfig, output: str) -> PredictConfig:
@@ -118,10 +143,20 @@ def network_before(job: Job) -> None:
         map_whole(mapper.network, mapper.features, 0, moment, TILE, OVERLAP, job.opened.bundle.model.margin)
 
 
-def network_now(job: Job) -> None:
-    """The days share what they have in common; the closed form is there."""
+def network_window(job: Job) -> None:
+    """Windows of their own that share what days have in common; the closed form is there."""
     mapper, moments = _whole(job)
-    part_maps(mapper, PartPlace(*[Window(0, 0, *job.shape)] * 2, job.shape), moments, _surround(job), None)
+    part_maps(mapper, job.place, moments, _surround(job, job.steps), None)
+
+
+def network_carried(job: Job) -> None:
+    """A state that is carried from day to day; the closed form is there."""
+    mapper, _ = _whole(job)
+    for days in days_together(job.on(carried=True), job.days):
+        chains = job.on(carried=True).chains(days)
+        surround = _surround(job, max(chain.days for chain in chains))
+        for _ in carried_maps(mapper, job.place, chains, surround, None):
+            pass
 
 
 def all_before(job: Job) -> None:
@@ -135,7 +170,7 @@ def all_before(job: Job) -> None:
     for day in job.days:
         moment = opened.moment(day)
         assert moment is not None
-        (driver,) = mapper.prefit._drivers.driving(form.bank, form.station, 0, np.array([day]))  # type: ignore[union-attr]
+        (driver,) = mapper.prefit.drivers.driving(form.bank, form.station, 0, np.array([day]))  # type: ignore[union-attr]
         maps = dict(prefit_maps(form.form.forecast(driver), memory_maps(form.memory), None, opened.form.phi))
         assert form.leverage is not None
         maps[LEVERAGE] = np.broadcast_to(form.leverage.at(np.asarray(driver)).astype(np.float32), job.shape)
@@ -148,30 +183,38 @@ def all_before(job: Job) -> None:
         flags(DayFlags(False, False), {WATER: water[0]}, found.ssm, {})
 
 
-def all_now(job: Job) -> None:
+def all_now(job: Job, *, carried: bool) -> None:
     """From the area's files to the bands of all days, with the closed form's means over the extent."""
-    place, part = Opening("run", *[job.opened.cube.path] * 2, own=job.opened), ExtentPart(0, Window(0, 0, *job.shape))
+    opened, part = job.on(carried=carried), ExtentPart(0, Window(0, 0, *job.shape))
+    place = Opening("run", *[opened.cube.path] * 2, own=opened)
     with open_workers(DaskConfig(workers=1)) as workers:
-        means = extent_means(place, [part], job.days, workers)
-    for _ in tile_bands(job.opened, TileJob(place, job.predict, job.days, means, job.opened.cube.path), part):
-        pass
+        for days in days_together(opened, job.days):
+            means = extent_means(place, [part], opened.step_days(days), workers)
+            for _ in tile_bands(opened, TileJob(place, job.predict, days, means, opened.cube.path), part):
+                pass
 
 
-_KEPT: dict[int, Any] = {}
+_KEPT: dict[tuple[int, int], Any] = {}
 
 
 def _whole(job: Job) -> Any:
     """The extent and its days, opened once: the ways before read it at the start of a command, too."""
-    if id(job) not in _KEPT:
-        _KEPT.clear()
-        mapper = job.opened.part(0, Window(0, 0, *job.shape), job.days)
-        _KEPT[id(job)] = mapper, [mapper.moment(day) for day in job.days]
-    return _KEPT[id(job)]
+    key = id(job.ways), len(job.days)
+    if key not in _KEPT:
+        if any(own != key[0] for own, _ in _KEPT):
+            _KEPT.clear()
+        days = np.unique(np.concatenate([job.on(carried=True).step_days(job.days), job.days]))
+        mapper = job.opened.part(0, Window(0, 0, *job.shape), days)
+        form, bundle = mapper.prefit, mapper.bundle
+        maps = {day: form.on(day, window_end(bundle, day)) for day in days}
+        made: Any = SimpleNamespace(on=lambda day, _: maps[day], last_day=form.last_day, drivers=form._drivers)
+        known = replace(mapper, prefit=made)
+        _KEPT[key] = known, [known.moment(day) for day in job.days]
+    return _KEPT[key]
 
 
-def _surround(job: Job) -> Surround:
-    model = job.opened.bundle
-    return Surround.of(model.model, model.window.steps, TILE, OVERLAP)
+def _surround(job: Job, steps: int) -> Surround:
+    return Surround.of(job.opened.bundle.model, steps, TILE, OVERLAP)
 
 
 def gflop(job: Job) -> float:
@@ -186,15 +229,14 @@ def gflop(job: Job) -> float:
     return float(counter.get_total_flops()) / side**2 / 1e9
 
 
-def show(name: str, job: Job, ways: Sequence[tuple[str, Callable[[Job], None]]]) -> None:
-    """Print pixels a second of both ways and the ratio."""
-    before, now = fastest({label: partial(way, job) for label, way in ways}, ROUNDS).values()
-    limit = LIMIT_GFLOPS / gflop(job)
-    print(
-        f"  {name:10} before {job.work / before:10,.0f}  now {job.work / now:10,.0f} pixels/s of a core, "
-        f"x {before / now:5.2f}; the network's limit is {limit:,.0f}",
-        flush=True,
-    )
+def show(name: str, job: Job, before: Callable[[Job], None], ways: dict[str, Callable[[Job], None]]) -> None:
+    """Print pixels a second of all ways, and how many times those of before the others make."""
+    few = replace(job, days=job.days[:FEW_DAYS])  # nothing is shared there: days cost alike
+    jobs = {"before": (few, before), **{label: (job, way) for label, way in ways.items()}}
+    seconds = fastest({label: partial(way, own) for label, (own, way) in jobs.items()}, ROUNDS)
+    speed = {label: own.work / seconds[label] for label, (own, _) in jobs.items()}
+    found = ", ".join(f"{label} {speed[label]:,.0f} (x {speed[label] / speed['before']:.1f})" for label in ways)
+    print(f"  {name:10} before {speed['before']:,.0f}, {found} pixels/s of a core", flush=True)
 
 
 def show_memory(config: TrainConfig, days: int) -> None:
@@ -209,7 +251,7 @@ def show_memory(config: TrainConfig, days: int) -> None:
     place = {"crs": cube.grid.crs, "pixel_m": stack.working.grid.pixel, "pass_is_evening": True}
     bundle = Bundle.of(config, spec, label_digest="", cube_digest="", **place)
     network = config.model.build(spec, spread=False).eval()
-    opened = Opened("run", bundle, cube, stack, network, None, None)
+    opened = Opened("run", bundle, cube, stack, network, None, None, carried=carries(network))
     first = cube.local_days[-1] - np.timedelta64(days, "D")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder, open_workers(config.dask) as workers:
@@ -221,10 +263,10 @@ def show_memory(config: TrainConfig, days: int) -> None:
 
 
 def main() -> None:
-    """Print both ways for each model and lag, and the memory that all took."""
+    """Print all ways for each model and lag, and the memory that they took."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--size", type=int, default=256, help="pixels along the watershed")
-    parser.add_argument("--days", type=int, default=16, help="days that are mapped")
+    parser.add_argument("--days", type=int, default=30, help="days that are mapped")
     parser.add_argument("--memory", action="store_true", help="map with a network that nothing was fitted for")
     options, overrides = parser.parse_known_args()
     imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -240,11 +282,15 @@ def main() -> None:
                 model = "model=response", f"response.residual={residual}", f"model.lag={lag}"
                 config = compose_config(*places, size, *SMALL, *FEW, *model, *overrides)
                 job = prepare(config, options.days)
-                print(f"response with {residual}, lag {lag}, {job.shape[0]} x {job.shape[1]} x {len(job.days)} days")
-                show("network", job, (("before", network_before), ("now", network_now)))
-                show("all bands", job, (("before", all_before), ("now", all_now)))
+                limit = LIMIT_GFLOPS / gflop(job)
+                shape = f"{job.shape[0]} x {job.shape[1]} x {len(job.days)} days"
+                print(f"response with {residual}, lag {lag}, {shape}; a window's limit is {limit:,.0f} pixels/s")
+                network = {"window": network_window, "carried": network_carried}
+                show("network", job, network_before, network)
+                bands = {name: partial(all_now, carried=name == "carried") for name in network}
+                show("all bands", job, all_before, bands)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"memory above the imports, with fitting and both ways: {(peak - imported) / 1024:,.0f} MB")
+    print(f"memory above the imports, with fitting and all ways: {(peak - imported) / 1024:,.0f} MB")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ from mlssm.response.bank import Driven
 from mlssm.response.base import Booleans
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.driver import Forcing, index_driver
-from mlssm.response.extents import Backscatter, Drivers, closed_form_extents
+from mlssm.response.driver_maps import Drivers
+from mlssm.response.extents import Backscatter, closed_form_extents
 from mlssm.response.fitted import Dates, Extent, Settings
 from mlssm.response.folds import Retrieve, Retrieved
 from mlssm.retrieval.labels import relative_backscatter

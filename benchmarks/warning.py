@@ -39,7 +39,7 @@ from mlssm.jobs.area import open_area
 from mlssm.mapping.products.levels import levels
 from mlssm.origins.simulation.scene import build_scene, daily_moisture
 from mlssm.patches.dates import seasons
-from mlssm.response.extents import Drivers
+from mlssm.response.driver_maps import Drivers
 from mlssm.response.forecaster import ExtentForecaster, Forecaster, forecast
 from mlssm.retrieval.multilook import block_mean
 from mlssm.uncertainty.calibration import Calibration

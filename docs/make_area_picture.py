@@ -105,7 +105,7 @@ def series(axes: Any, maps: xr.DataArray, retrieved: xr.DataArray, rained: xr.Da
     other.bar(days, rained, color=INK, alpha=0.45, width=0.8, label="rain")
     other.set(ylim=(0, 3 * max(float(rained.max()), 1.0)), ylabel="rain, mm a day")
     handles = [*axes.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
-    axes.legend(handles=handles, loc="upper left", ncols=4, frameon=False, fontsize=9)
+    axes.figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     axes.set_title("the circled pixel: a season that training has not seen", fontsize=11, color=INK)
 
 

@@ -1,6 +1,8 @@
 """Threads, processes and a cluster of dask run the same tasks."""
 
 import os
+import threading
+import time
 from functools import partial
 from pathlib import Path
 
@@ -82,3 +84,50 @@ def test_an_address_goes_with_a_cluster_alone() -> None:
     for values in ({"name": "cluster"}, {"name": "threads", "address": "tcp://a:1"}):
         with pytest.raises(ConfigError, match="goes with dask=cluster"):
             parse(DaskConfig, values)
+
+
+def test_a_fold_takes_results_in_the_order_of_the_items() -> None:
+    """However long each takes; and few results wait: one is taken as soon as those before it are."""
+    waiting, most, lock, taken = 0, 0, threading.Lock(), []
+
+    def task(number: int) -> int:
+        nonlocal waiting, most
+        time.sleep(0.003 * (number % 4))
+        with lock:
+            waiting += 1
+            most = max(most, waiting)
+        return number
+
+    def take(number: int) -> None:
+        nonlocal waiting
+        taken.append(number)
+        with lock:
+            waiting -= 1
+
+    with open_workers(DaskConfig(workers=3)) as pool:
+        pool.fold(task, range(200), take, "items")
+        assert taken == [*range(200)]
+        assert most < 50
+        pool.fold(task, [], take, "items")
+        with pytest.raises(DataError, match="item 0"):
+            pool.fold(bad, [0, 1], take, "bad")
+        with pytest.raises(DataError, match="item 3"):
+            pool.fold(abs, [3], bad, "bad")
+    assert taken == [*range(200)]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.slow
+def test_processes_fold_in_the_order_of_the_items(tmp_path: Path) -> None:
+    taken: list[int] = []
+    with open_workers(DaskConfig(name="processes", workers=2)) as pool:
+        for count in (1, 3, 40):
+            pool.fold(partial(squared, 1), range(count), taken.append, "squares")
+            assert taken == [number**2 + 1 for number in range(count)]
+            taken.clear()
+        pool.fold(partial(die_once, tmp_path), [1, 2, 3], taken.append, "dying")
+        assert taken == [1, 2, 3]
+        with pytest.raises(DataError, match="item 7"):
+            pool.fold(bad, [7], taken.append, "bad")
+        with pytest.raises(WorkerError, match="set fewer dask"):
+            pool.fold(die, [1], taken.append, "dying")

@@ -157,7 +157,7 @@ class TrackedTraining:
             with slow_imports():
                 from mlssm.jobs.open_run import check_fit, find_place
             config = _predict_config([*self.tracking, *told, {"run": self.run_id}])
-            place = find_place(config, None)
+            place = find_place(config, None, state=config.state)
             check_fit(place.opened())
             self._places[told] = config, place
         return self._places[told]

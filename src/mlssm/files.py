@@ -41,7 +41,7 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent)
-    partial = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.partial")
+    partial = _partial(path)
     try:
         yield partial
         try:
@@ -90,6 +90,24 @@ def placed(made: Path, path: Path) -> None:
         flush(made)
     made.replace(path)
     flush(path.parent)
+
+
+@contextmanager
+def passing_folder(beside: Path) -> Iterator[Path]:
+    """A folder beside a path that is there as long as the block; a killed process's is removed by the next one."""
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(beside.parent)
+    folder = _partial(beside)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _partial(path: Path) -> Path:
+    """A name beside a path that tells whose it is."""
+    return path.with_name(f".{path.name}.{_host()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.partial")
 
 
 @contextmanager

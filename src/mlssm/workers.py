@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 PATIENCE = 10  # seconds for a scheduler to answer
+AHEAD = 2  # tasks a thread of a cluster that are given to it before the results of earlier ones are merged
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -36,6 +38,11 @@ class Workers:
         """Whether tasks run in this process, and see what it has in memory."""
         return self._client is None
 
+    @property
+    def at_once(self) -> int:
+        """How many tasks run at once."""
+        return self._threads
+
     def run(self, task: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]:
         """The results of a task, in the order of the items; a bar tells how many are done.
 
@@ -53,6 +60,72 @@ class Workers:
             done = self._on_threads if self._client is None else self._on_cluster
             return done(task, items, lambda: display.advance(bar))
 
+    def fold(
+        self,
+        task: Callable[[Item], Result],
+        items: Sequence[Item],
+        merge: Callable[[Result], None],
+        description: str,
+    ) -> None:
+        """Give the results of a task to `merge`, one at a time and in the order of the items.
+
+        So what they add up to does not depend on how many workers there are. Few results wait at once. A merge runs in
+        this process, task and items as in `run`, and so do errors.
+        """
+        if not items:
+            return
+        with progress() as display:
+            bar = display.add_task(description, total=len(items))
+
+            def merge_and_tell(result: Result) -> None:
+                merge(result)
+                display.advance(bar)
+
+            fold = self._fold_on_threads if self._client is None else self._fold_on_cluster
+            fold(task, items, merge_and_tell)
+
+    def _fold_on_threads(
+        self, task: Callable[[Item], Result], items: Sequence[Item], merge: Callable[[Result], None]
+    ) -> None:
+        from dask.threaded import get
+
+        def done(number: int) -> Result:
+            return task(items[number])
+
+        def merged(result: Result, _: None) -> None:
+            merge(result)
+
+        # a chain: dask merges as soon as it can, and begins the items in their order
+        graph: dict[Any, Any] = {("merged", -1): None}
+        for number in range(len(items)):
+            graph["done", number] = done, number
+            graph["merged", number] = merged, ("done", number), ("merged", number - 1)
+        get(graph, ("merged", len(items) - 1), num_workers=self._threads)
+
+    def _fold_on_cluster(
+        self, task: Callable[[Item], Result], items: Sequence[Item], merge: Callable[[Result], None]
+    ) -> None:
+        assert self._client is not None
+        waiting: deque[Any] = deque()
+        ahead = AHEAD * max(1, sum(self._client.nthreads().values()))
+        try:
+            for number in range(len(items) + ahead):
+                if number < len(items):
+                    waiting.append(self._client.submit(task, items[number], pure=False))
+                if number >= ahead and waiting:
+                    merge(self._result(waiting.popleft(), task))
+        finally:
+            self._client.cancel(list(waiting))
+
+    def _result(self, future: Any, task: Callable[..., Any]) -> Any:
+        """What a future comes to, or what its task raised."""
+        from distributed import KilledWorker
+
+        try:
+            return future.result()
+        except KilledWorker as error:
+            raise _killed(task, error) from error
+
     def _on_threads(
         self, task: Callable[[Item], Result], items: Sequence[Item], tell: Callable[[], None]
     ) -> list[Result]:
@@ -69,23 +142,24 @@ class Workers:
     def _on_cluster(
         self, task: Callable[[Item], Result], items: Sequence[Item], tell: Callable[[], None]
     ) -> list[Result]:
-        from distributed import KilledWorker, as_completed
+        from distributed import as_completed
 
         assert self._client is not None
         futures: list[Any] = self._client.map(task, items, pure=False)
         try:
             for future in as_completed(futures):
-                future.result()  # raises what the task raised
+                self._result(future, task)
                 tell()
             return list(self._client.gather(futures))
-        except KilledWorker as error:
-            raise WorkerError(
-                f"workers that ran '{getattr(task, '__name__', task)}' died, each time that it was begun anew "
-                f"({error}); most often memory ran out: set fewer dask.workers, and start the same command again: "
-                "it goes on from what is done"
-            ) from error
         finally:
             self._client.cancel(futures)
+
+
+def _killed(task: Callable[..., Any], error: Exception) -> WorkerError:
+    return WorkerError(
+        f"workers that ran '{getattr(task, '__name__', task)}' died, each time that it was begun anew ({error}); most "
+        "often memory ran out: set fewer dask.workers, and start the same command again: it goes on from what is done"
+    )
 
 
 @contextmanager

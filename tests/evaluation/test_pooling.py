@@ -24,6 +24,7 @@ from mlssm.evaluation.evaluate import (
 from mlssm.evaluation.evaluation_file import load_evaluation, save_evaluation
 from mlssm.evaluation.pooling import pool_evaluations, pool_splits
 from mlssm.evaluation.stream import Network
+from mlssm.retrieval.track_variance import TrackVariance
 
 
 class Scorer:
@@ -112,10 +113,12 @@ def test_a_file_keeps_all_of_it(scorer: Scorer, config: TrainConfig, tmp_path: P
     whole = Evaluation(
         {"val": scorer(*times[9:12]), "test": test}, {"a": "network", "b": "baseline"}, config.evaluation, 3
     )
+    whole = replace(whole, track=TrackVariance(0.004, 0.001, 12))
     path = tmp_path / "evaluation.npz"
     save_evaluation(whole, path)
     found = load_evaluation(path)
     assert (found.kinds, found.config, found.seed) == (whole.kinds, whole.config, whole.seed)
+    assert found.track == whole.track
     for split, part in whole.splits.items():
         same(found.splits[split], part)
         assert found.splits[split].digest == part.digest

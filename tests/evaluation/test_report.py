@@ -1,3 +1,5 @@
+import io
+import math
 from dataclasses import asdict, dataclass, field
 from dataclasses import replace as copy
 from pathlib import Path
@@ -12,12 +14,16 @@ from torch import nn
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation import picture
-from mlssm.evaluation.breakdown import spatial_correlation
+from mlssm.evaluation.breakdown import Breakdown, spatial_correlation
 from mlssm.evaluation.evaluate import Evaluation
+from mlssm.evaluation.page import render
 from mlssm.evaluation.run_figures import extent_maps, median_date
+from mlssm.evaluation.run_page import run_page
 from mlssm.evaluation.sums_file import SavedSums, load_sums
+from mlssm.evaluation.table import as_csv
 from mlssm.jobs.report import final_metrics, keep_verdict, report
 from mlssm.jobs.seeds_report import mean_metrics
+from mlssm.retrieval.track_variance import TrackVariance
 from mlssm.scores.detection import detections
 from mlssm.scores.epoch import EpochPoint
 from mlssm.scores.sums import scores
@@ -119,6 +125,27 @@ def test_the_metrics_are_those_that_runs_are_compared_by(evaluation: Evaluation)
         assert metrics[f"{split}/natural/skill"] == row.skill
         assert metrics[f"{split}/natural/r2_low"] == row.intervals.r2.low
         assert metrics[f"{split}/natural/r2_high"] == row.intervals.r2.high
+
+
+def test_the_cap_counts_what_a_track_sees_alone_beside_that_of_speckle(
+    evaluation: Evaluation, experiment: Experiment, config: TrainConfig
+) -> None:
+    """In metrics, table and report; the simulated tracks are too far apart in time to tell."""
+    assert math.isnan(evaluation.track.value)
+    counted, days = copy(evaluation, track=TrackVariance(0.004, 0.001, 12)), experiment.cube.local_days
+    alone, both = final_metrics(evaluation), final_metrics(counted)
+    speckle = alone["test/natural/r2_cap"]
+    assert alone["test/natural/r2_cap_speckle"] == both["test/natural/r2_cap_speckle"] == speckle
+    labels = evaluation.splits["test"].sums[NETWORK].sum((0, 1, 2))
+    variance = labels[3] / labels[0] - (labels[1] / labels[0]) ** 2
+    assert both["test/natural/r2_cap"] == pytest.approx(speckle - 0.004 / variance.item())
+    assert both["test/balanced/r2_cap"] < alone["test/balanced/r2_cap"]
+    table = pd.read_csv(io.StringIO(as_csv(counted.rows))).set_index(["model", "split", "distribution"])
+    row = table.loc[(NETWORK, "test", "natural")]
+    assert tuple(row[["r2_cap", "r2_cap_speckle"]]) == (both["test/natural/r2_cap"], speckle)
+    for found, sentence in ((evaluation, "is of speckle alone: no two"), (counted, "counts what a track sees alone: ")):
+        tables = Breakdown.of(found, experiment.cube, config.window)
+        assert f"The cap of R2 {sentence}" in render(run_page(config, found, tables, days, (), ()))
 
 
 def test_detection_and_correlations_are_metrics(evaluation: Evaluation) -> None:

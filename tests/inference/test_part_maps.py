@@ -18,7 +18,8 @@ from mlssm.inference import part_maps as module
 from mlssm.inference.day_maps import ExtentMeans
 from mlssm.inference.extent import map_extent
 from mlssm.inference.opened import Opened
-from mlssm.inference.part_maps import PartPlace, part_maps
+from mlssm.inference.part_maps import part_maps
+from mlssm.inference.square import PartPlace
 from mlssm.inference.surround import Surround, side_by_side
 from mlssm.models.prediction import predict
 
@@ -28,14 +29,18 @@ FAMILIES = {
     "convlstm": ("model=convlstm", "model.hidden=[4]", "model.lag=5"),
     "long window": ("model=convlstm", "model.hidden=[3]", "model.lag=12"),
     "two rates": ("model=multirate_convlstm", "model.hidden=4", "model.fused=4", "model.ratio=4", "model.lag=5"),
+    "of torchgeo": ("model=torchgeo_convlstm", "model.hidden=[4]", "model.lag=4"),
+    "coarse within": ("model=unet", "model.decoder=[4,4,2]", "model.lag=3"),
 }
 
 
 def _random(network: nn.Module) -> nn.Module:
     """Weights that let a map vary by much: what is tried needs no skill."""
     generator = torch.Generator().manual_seed(1)
-    for values in network.parameters():
-        nn.init.normal_(values, std=0.25, generator=generator)
+    for part in network.modules():
+        if not isinstance(part, nn.BatchNorm2d):  # which is to leave a map as varied as it is
+            for values in part.parameters(recurse=False):
+                nn.init.normal_(values, std=0.25, generator=generator)
     return network.eval()
 
 
@@ -76,8 +81,8 @@ def _mapped(
 def _forward(opened: Opened, moment: Moment) -> Array:
     """One pass of the network over the whole extent, with its outermost values around it."""
     reach, (height, width) = opened.bundle.model.reach(opened.bundle.window.steps), opened.shapes[0]
-    ratio = opened.bundle.model.weather_ratio
-    edge = -(-reach // ratio) * ratio
+    cell = opened.bundle.model.coarsest_cell
+    edge = -(-reach // cell) * cell
     features = opened.part(0, Window(0, 0, height, width), np.array([moment.day])).features
     inputs = features.patch(0, moment, slice(-edge, height + edge), slice(-edge, width + edge))
     given = (torch.from_numpy(values)[None] for values in (inputs.dynamic, inputs.static))

@@ -23,7 +23,7 @@ from mlssm.inference.means import ExtentPart, extent_means
 from mlssm.inference.opened import Opened, Place
 from mlssm.inference.prefit import fitted_state
 from mlssm.inference.surround import side_by_side
-from mlssm.response.extents import Drivers
+from mlssm.response.driver_maps import Drivers
 from mlssm.workers import open_workers
 
 RESPONSE = ("model=response", "model.lag=2", "split.test=[2023]", "split.val=[2022]", "features.previous=nowcast")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import xarray as xr
 
 from mlssm import bundle
 from mlssm.tracking.charts import COMPARED, FURTHER
@@ -116,6 +117,17 @@ def test_the_run_keeps_scores_of_validation_and_test(trained: Any) -> None:
     assert {*COMPARED, *FURTHER} <= metrics.keys(), "what the prepared charts show"
     assert metrics["seconds"] > 0
     assert metrics["peak_memory_gb"] > 0.1
+
+
+def test_the_reasons_of_masks_are_kept_beside_the_cube(trained: Any) -> None:
+    project, outcome = trained
+    (line,) = (line for line in outcome.stderr.splitlines() if "has no label: " in line)
+    path = project.folder / line.partition("has no label: ")[2]
+    reasons = xr.open_zarr(path, consolidated=False)["reasons"]
+    assert path.parent.suffix == ".reasons"
+    assert reasons.shape[1:] == (20, 20)  # 60 x 60 pixels in blocks of 3 x 3
+    assert reasons.attrs["flag_meanings"].startswith("not_measured")
+    assert 0 < float((reasons == 0).mean()) < 1
 
 
 def test_models_are_scored_on_the_same_pixels(trained: Any, tmp_path: Path) -> None:

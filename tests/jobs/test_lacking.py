@@ -32,9 +32,11 @@ def opened(watershed: Any, longest: int = 0, **missing: list[int]) -> Any:
     features = SimpleNamespace(field=field, spec=SPEC, layers=())
     bundle = SimpleNamespace(knows_the_day=True, window=config.window, weather=config.weather, features=config.features)
     cube = SimpleNamespace(weather=measured)
-    return SimpleNamespace(
-        bundle=bundle, features=features, cube=cube, moment=lambda day: weather_of(bundle, features, day)
-    )
+    asked = {
+        "moment": lambda day: weather_of(bundle, features, day),
+        "first_day": lambda day: day - np.timedelta64(2, "D"),
+    }
+    return SimpleNamespace(bundle=bundle, features=features, cube=cube, **asked)
 
 
 def day(number: int) -> np.datetime64:

@@ -153,3 +153,23 @@ def test_a_gru_of_one_pixel_is_torchs_own() -> None:
     x, h = torch.randn(2, 3, dtype=torch.float64), torch.randn(2, 3, dtype=torch.float64)
     found = network.step(x[..., None, None], h[..., None, None])[..., 0, 0]
     torch.testing.assert_close(found, cell(x, h), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "simvp"])
+def test_no_input_beyond_the_reach_has_a_say(name: str) -> None:
+    settings = _settings(name)
+    reach = settings.reach(STEPS)
+    assert reach is not None
+    cell = settings.coarsest_cell
+    side = (2 * reach + 3 * cell) // cell * cell + cell
+    network, given = _network(settings).eval(), [each.requires_grad_() for each in _inputs(side, side, batch=1)]
+    for values in network.parameters():
+        nn.init.normal_(values, std=0.1)
+    middle = side // 2
+    network(*given).mean[0, 0, middle, middle].backward()
+    felt = sum(each.grad.flatten(0, -3).abs().sum(dim=0) for each in given)
+    rows, cols = felt.nonzero(as_tuple=True)
+    farthest = max((rows - middle).abs().max(), (cols - middle).abs().max())
+    assert farthest <= reach
+    if cell == 1:
+        assert farthest == reach

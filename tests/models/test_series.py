@@ -85,4 +85,3 @@ def test_nothing_beyond_the_reach_is_seen_and_something_at_it(name: str, train_c
 
 def test_a_reach_that_has_no_bound_is_not_stated(train_config: Any) -> None:
     assert train_config("model=simvp", "model.lag=3").model.reach(3) is None
-    assert train_config("model=torchgeo_convlstm").model.reach(3) is None

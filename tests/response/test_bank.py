@@ -9,9 +9,10 @@ import pytest
 from scipy.special import softmax
 
 from mlssm.errors import RunError
-from mlssm.response.bank import MANY_DATES, Bank, SquaredErrors, Weighing, bank_weights, drive, mean_bank, weighs_bank
+from mlssm.response.bank import MANY_DATES, Bank, mean_bank, weighs_bank
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.fitted import Extent, Settings
+from mlssm.response.weighing import SquaredErrors, Weighing, bank_weights, drive
 
 
 def errors(seed: int = 0) -> SquaredErrors:

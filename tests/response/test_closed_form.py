@@ -11,7 +11,8 @@ import torch
 import torch.utils._pytree
 
 from mlssm.errors import DataError, SplitError
-from mlssm.response.closed_form import ClosedForm, ExtentForm
+from mlssm.response.closed_form import ClosedForm
+from mlssm.response.extent_form import ExtentForm
 from mlssm.response.fitted import Extent, Settings
 
 

@@ -12,7 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from mlssm.response.base import Population, fit_pixels
 from mlssm.response.correction import Moments, corrected, ridge
 from mlssm.response.folds import Retrieved
-from mlssm.response.traits import Traits, expected_clipped, smoothed
+from mlssm.response.surroundings import smoothed
+from mlssm.response.traits import Traits, expected_clipped
 
 SEASONS = np.repeat([2020, 2021], 5)
 TRAINING = np.arange(10) < 8
@@ -65,7 +66,7 @@ def test_without_samples_there_is_nothing_to_fit() -> None:
 
 def test_a_corrected_forecast_stays_within_bounds() -> None:
     features = np.array([[[1.0, -1.0, 0.1]]])
-    assert corrected(np.array([[0.8, 0.2, 0.5]]), features, np.array([0.5])).tolist() == [[1.0, 0.0, 0.55]]
+    assert corrected(np.array([[0.8, 0.2, 0.5]]), 0.5 * features[0]).tolist() == [[1.0, 0.0, 0.55]]
 
 
 @given(st.floats(-2, 3), st.floats(0.05, 3))

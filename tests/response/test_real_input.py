@@ -71,7 +71,7 @@ def test_labels_as_a_function_of_dates_are_the_retrievals(input_name: str, reque
         assert np.array_equal(np.isfinite(made.level), usable)
         assert (made.span[usable] >= config.min_sensitivity_db).all()
     assert source.cross is not None
-    assert np.isnan(source.retrievals()[0](training).relative[1, 0, 0])
+    assert np.isnan(source.retrievals()[0](training).of(np.array([1]))[0, 0, 0])
 
 
 def test_level_spread_and_ratio_are_those_of_the_training_dates(santa_barbara: Any) -> None:

@@ -114,6 +114,13 @@ def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
         read_points(tmp_path, "linear", BadFiles("error"))
 
 
+def test_tables_may_lie_in_folders_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "a.csv").write_text("\n".join([HEADER, row()]) + "\n", encoding="utf-8")
+    (found,) = read_points(tmp_path, "linear", BadFiles("error"))
+    assert found.site == "115"
+
+
 def test_the_real_tables_are_read(shared: Path) -> None:
     folder = shared / "opera_points" / "tables"
     if not folder.is_dir():

@@ -11,7 +11,7 @@ from mlssm.config.layers import LayerSource, parse_layer
 from mlssm.config.models import Channels, ModelSettings, WindowConfig
 from mlssm.config.of_run import OfRun
 from mlssm.config.patches import PatchesConfig, SplitConfig
-from mlssm.config.predict import PredictConfig
+from mlssm.config.predict import PredictConfig, StateOfMaps
 from mlssm.config.retrieval import ImagesConfig, RetrievalConfig
 from mlssm.config.tracking import TrackingConfig
 from mlssm.config.tracks import TracksConfig
@@ -42,6 +42,7 @@ __all__ = [
     "SamplerConfig",
     "SimulationConfig",
     "SplitConfig",
+    "StateOfMaps",
     "Strict",
     "SweepConfig",
     "TrackingConfig",

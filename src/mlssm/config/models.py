@@ -93,10 +93,15 @@ class ModelSettings(Strict, ABC):
         """Pixels along a cell of the weather that its networks are fed with; 1: that of each pixel."""
         return 1
 
+    @property
+    def coarsest_cell(self) -> int:
+        """Pixels along the coarsest cells that its networks make of a map, counted from the map's corner."""
+        return self.weather_ratio
+
     def reach(self, steps: int) -> int | None:
         """How far from a pixel an input can lie that its value depends on at all, pixels.
 
-        Tiles that see so much around them, and whose cells of `weather_ratio` pixels lie alike, give the very map that
+        Tiles that see so much around them, and whose cells of `coarsest_cell` pixels lie alike, give the very map that
         the whole area gives at once. None: it is not bounded or not known, and tiles are blended.
 
         Args:

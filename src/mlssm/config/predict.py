@@ -38,10 +38,14 @@ class ProductsConfig(Strict):
     warning: WarningConfig | None = None
 
 
+StateOfMaps = Literal["window", "carried"]
+"""Whether a network's state is begun anew with each map's window, or carried from day to day."""
+
+
 class PredictConfig(OfRun):
     """Everything that `predict.py` is told.
 
-    `dates` that are null are the last day that the weather reaches.
+    `dates` that are null are the last day that the weather reaches; a `state` that is null is carried if it can be.
     """
 
     dates: tuple[str, ...] | str | None
@@ -50,6 +54,7 @@ class PredictConfig(OfRun):
     level: float = Field(default=0.9, gt=0, lt=1)
     thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     intervals: Literal["calibrated", "conservative", "none"] = "calibrated"
+    state: StateOfMaps | None = None
     tile: int = Field(ge=16)
     overlap: int = Field(ge=0)
     overwrite: bool = False

@@ -26,7 +26,8 @@ from mlssm.patches.dates import seasons, split_dates
 from mlssm.patches.inclusion import lattice_pixels
 from mlssm.patches.index import LabelMap, build_index
 from mlssm.patches.membership import Membership
-from mlssm.response.extents import Backscatter, Drivers
+from mlssm.response.driver_maps import Drivers
+from mlssm.response.extents import Backscatter
 from mlssm.retrieval.bands import bands
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy
@@ -98,7 +99,7 @@ def _assembled(cube: Cube, config: TrainConfig, workers: Workers) -> Experiment:
     date_split[usable] = split_dates(cube.local_days[usable], config.split)
     training = (date_split == "train") | (date_split == "any")
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
-    retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks, workers)
+    retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks, workers, config.tracks)
     membership = Membership.of(stack.working, date_split, config.patches, config.split)
     layers = extent_layers(cube, stack.working, config.features.static)
     known, prefit = Known(cube, stack, field, membership, retrieval), None

@@ -52,13 +52,13 @@ class PatchDataset(Dataset[Batch]):
         self.patches, self.size = patches.reset_index(drop=True), size
         self.retrieval, self.features, self.moments = retrieval, features, moments
         self.control, self.plan, self.targets, self.margin = control, plan, targets or {}, margin
-        self._places = self.patches[["extent", "time", "row", "col"]].to_numpy(np.int64)
-        self.times = np.unique(self._places[:, 1])
+        self._places = tuple(self.patches[name].to_numpy() for name in ("extent", "time", "row", "col"))
+        self.times = np.unique(self._places[1]).astype(np.int64)
         self._whole = slice(0, size)
 
     def __len__(self) -> int:
         """Number of patches."""
-        return len(self._places)
+        return len(self.patches)
 
     def __getitem__(self, position: int) -> Batch:
         """One patch; beyond its extent the inputs are the outermost ones, and nothing is valid."""
@@ -90,7 +90,7 @@ class PatchDataset(Dataset[Batch]):
 
     def place(self, position: int) -> PatchPlace:
         """Where and when a patch lies."""
-        extent, time, row, col = (int(value) for value in self._places[position])
+        extent, time, row, col = (int(column[position]) for column in self._places)
         return PatchPlace(extent, time, slice(row, row + self.size), slice(col, col + self.size))
 
     def _around(self, part: slice) -> slice:

@@ -6,7 +6,7 @@ any later day are made without that day's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,14 @@ from mlssm.grid import Floats
 from mlssm.response.backscatter import backscatter_response
 from mlssm.response.base import Booleans, Seasons
 from mlssm.response.closed_form import ClosedForm
-from mlssm.response.extents import Backscatter, Drivers, closed_form_extents
+from mlssm.response.driver_maps import Drivers
+from mlssm.response.extents import Backscatter, closed_form_extents
 from mlssm.response.fitted import Dates, Settings
 from mlssm.response.forecaster import Forecaster
 from mlssm.response.memory import MEMORY
 from mlssm.response.nowcast import Carried
-from mlssm.scratch import in_scratch, scratch
+from mlssm.response.rows import EVERY, MadeOfRows, few_rows, rows_of
+from mlssm.scratch import scratch
 
 Array = npt.NDArray[np.float32]
 BASE, FORECAST, RETRIEVED, LEVERAGE = "base", "forecast", "retrieved", "leverage"
@@ -82,9 +84,9 @@ def fit_prefit(source: Backscatter, drivers: Drivers, told: Told) -> Prefit:
     cube, working, seasons, nowcast = source.cube, source.stack.working, told.seasons, told.nowcast
     extents = closed_form_extents(source, drivers, told.training, seasons, ends=told.ends)
     form = ClosedForm.fit(extents, Dates(cube.local_days, seasons), told.training, Settings())
-    made = [_ExtentMaps.of(form, extent, nowcast=nowcast) for extent in range(len(extents))]
-    times = range(len(cube.times))
-    targets = {int(time): tuple(each.labels[time] for each in made) for time in np.flatnonzero(told.training)}
+    made = [_ExtentMaps.of(form, extent, told.training, nowcast=nowcast) for extent in range(len(extents))]
+    times, trained = range(len(cube.times)), np.flatnonzero(told.training).tolist()
+    targets = {time: tuple(each.labels[number] for each in made) for number, time in enumerate(trained)}
     maps = {time: tuple(each.at(time, int(seasons[time])) for each in made) for time in times}
     forecaster = Forecaster.of(form, working.grid, working.extents, told.start_month)
     return Prefit(forecaster, maps, targets, nowcast, float(np.mean([each.without_previous for each in made])))
@@ -92,60 +94,88 @@ def fit_prefit(source: Backscatter, drivers: Drivers, told: Told) -> Prefit:
 
 @dataclass(frozen=True)
 class _ExtentMaps:
-    """An extent's maps at all times."""
+    """An extent's maps.
 
-    forecasts: Array
+    Attributes:
+        dated: By name, at all times [T, h, w].
+        memory: By season, those of the pixel memory; of other seasons under None.
+        labels: Of training times, in their order [time, h, w].
+        without_previous: Share of the pixels and dates without an earlier image.
+    """
+
+    dated: Mapping[str, Array]
+    memory: Mapping[int | None, PrefitMaps]
     labels: Array
-    memory: Callable[[int], PrefitMaps]
-    retrieved: Array
-    leverage: Array
-    nowcast: Mapping[str, Array]
     without_previous: float
 
     @classmethod
-    def of(cls, form: ClosedForm, extent: int, *, nowcast: bool) -> _ExtentMaps:
-        forecasts, memory = form.forecasts(extent), form.memory(extent)
-        whole = memory_maps(memory.whole)
-        named = {season: memory_maps(maps) for season, maps in memory.by_season.items()}
-        labels = _as_float32(form.labels(extent))
-        fitted = form.fitted[extent]
-        peer = backscatter_response(fitted, form.inner.own_share.value, form.dates.seasons)
-        plain, retrieved = _as_float32(forecasts), scratch(forecasts.shape, np.float32)
-        for time, driver in enumerate(fitted.driver):
-            retrieved[time] = peer.ssm(driver)
-        leverage = np.broadcast_to(form.leverages(extent).astype(np.float32), plain.shape)
-        carried, without = _nowcasts(form, extent, forecasts) if nowcast else ({}, 1.0)
-        return cls(plain, labels, lambda season: named.get(season, whole), retrieved, leverage, carried, without)
+    def of(cls, form: ClosedForm, extent: int, training: Booleans, *, nowcast: bool) -> _ExtentMaps:
+        memory = form.memory(extent)
+        named: dict[int | None, PrefitMaps] = {None: memory_maps(memory.whole)}
+        named.update({season: memory_maps(maps) for season, maps in memory.by_season.items()})
+        dated, without = _dated(form, extent, nowcast=nowcast)
+        labels = _labels(form, extent, np.flatnonzero(training))
+        return cls(dated, named, labels, without)
 
     def at(self, time: int, season: int) -> PrefitMaps:
-        plain = prefit_maps(self.forecasts[time], self.memory(season), None, 0.0)
-        now = {name: maps[time] for name, maps in self.nowcast.items()}
-        return {**plain, **now, RETRIEVED: self.retrieved[time], LEVERAGE: self.leverage[time]}
+        own = {name: maps[time] for name, maps in self.dated.items()}
+        # without earlier images the nowcast is the forecast
+        return {BASE: own[FORECAST], **own, **self.memory[season if season in self.memory else None]}
 
 
-def _as_float32(maps: Floats) -> Array:
-    found: Array = scratch(maps.shape, np.float32)
-    for kept, each in zip(found, maps, strict=True):
-        kept[...] = each
+def _labels(form: ClosedForm, extent: int, times: npt.NDArray[np.int64]) -> Array:
+    maps, shape = form.label_maps(extent), form.fitted[extent].shape
+    found: Array = scratch((len(times), *shape), np.float32)
+    for rows in few_rows(shape, len(times)):
+        found[:, rows] = maps.rows(times, rows)
     return found
 
 
-def _nowcasts(form: ClosedForm, extent: int, forecasts: Floats) -> tuple[dict[str, Array], float]:
-    """Maps of all times that know earlier images, by name; share of pixels and dates without one."""
-    earlier, known = form.earlier(extent, forecasts), []
-    found = {name: scratch(forecasts.shape, np.float32) for name in (BASE, *PREVIOUS)}
-    for time, moment in enumerate(earlier.moments):
-        carried = earlier.carry(moment)
-        maps = prefit_maps(forecasts[time], {}, carried, form.inner.phi)
-        for name, kept in found.items():
-            kept[time] = maps[name]
-        known.append(carried.known)
-    return found, 1 - float(np.mean(known))
+def _dated(form: ClosedForm, extent: int, *, nowcast: bool) -> tuple[dict[str, Array], float]:
+    """Maps at all times by name, made band by band; share of pixels and dates without an earlier image."""
+    fitted, count = form.fitted[extent], len(form.dates.days)
+    peer = backscatter_response(fitted, form.inner.own_share.value, form.dates.seasons)
+    leverage, forecasts = form.leverage_maps(extent), form.forecast_maps(extent)
+    names = (FORECAST, RETRIEVED, *((BASE, *PREVIOUS) if nowcast else ()))
+    found = {name: scratch((count, *fitted.shape), np.float32) for name in names}
+    found[LEVERAGE] = _leverages(leverage, count, fitted.shape)
+    for rows in few_rows(fitted.shape, count):
+        found[RETRIEVED][:, rows] = peer.rows(rows).ssm(rows_of(fitted.driver, EVERY, rows))
+        if not nowcast:
+            found[FORECAST][:, rows] = forecasts.rows(EVERY, rows)
+    return found, _add_nowcasts(form, extent, forecasts, found) if nowcast else 1.0
+
+
+def _leverages(maps: MadeOfRows, count: int, shape: tuple[int, int]) -> Array:
+    """At all times [T, h, w]; kept once where all pixels have one value."""
+    parts = few_rows(shape, count)
+    first = maps.rows(EVERY, parts[0])
+    if first.shape[1:] == (1, 1):
+        return np.broadcast_to(first.astype(np.float32), (count, *shape))
+    found: Array = scratch((count, *shape), np.float32)
+    for rows in parts:
+        found[:, rows] = maps.rows(EVERY, rows)
+    return found
+
+
+def _add_nowcasts(form: ClosedForm, extent: int, forecasts: MadeOfRows, found: Mapping[str, Array]) -> float:
+    """Put in the maps that know earlier images; share of pixels and dates without one."""
+    known = 0
+    for rows, of_rows, earlier in form.earlier(extent, forecasts):
+        for time, moment in enumerate(earlier.moments):
+            carried = earlier.carry(moment)
+            for name, values in prefit_maps(of_rows[time], {}, carried, form.inner.phi).items():
+                found[name][time, rows] = values
+            known += int(np.isfinite(carried.age).sum())
+    return 1 - known / found[FORECAST].size
 
 
 def memory_maps(memory: Floats) -> PrefitMaps:
     """Maps by name of a pixel memory [channel, h, w]."""
-    return dict(zip(MEMORY, in_scratch(memory.astype(np.float32)), strict=True))
+    kept: Array = scratch(memory.shape, np.float32)
+    for target, channel in zip(kept, memory, strict=True):
+        target[...] = channel
+    return dict(zip(MEMORY, kept, strict=True))
 
 
 def prefit_maps(forecast: Floats | Array, memory: PrefitMaps, carried: Carried | None, phi: float) -> PrefitMaps:

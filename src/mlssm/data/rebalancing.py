@@ -23,8 +23,8 @@ MOST_DRAWS = 20_000
 
 def training_pool(index: pd.DataFrame, sampler: SamplerConfig) -> pd.DataFrame:
     """The rows that training draws from: the regular grid, and under `two_pass` the second pass too."""
-    rows = index[index["split"] == "train"]
-    return rows if sampler.name == "two_pass" else rows[rows["pass"] == 1]
+    train = index["split"] == "train"
+    return index[train if sampler.name == "two_pass" else train & (index["pass"] == 1)]
 
 
 def plan_training(

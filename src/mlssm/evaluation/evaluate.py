@@ -18,12 +18,14 @@ from mlssm.data.prefit import BASE, FORECAST, RETRIEVED
 from mlssm.evaluation.baselines import BASELINE_NAMES, fit_baselines
 from mlssm.evaluation.baselines.base import Baseline
 from mlssm.evaluation.baselines.prefit_map import PrefitMap
+from mlssm.evaluation.parts import Crew, Patches, look_at, open_crew
 from mlssm.evaluation.rows import score_rows
-from mlssm.evaluation.stream import Network, batches
+from mlssm.evaluation.stream import Network, Predicted, Predictors
 from mlssm.evaluation.table import Kind, ScoreRow
 from mlssm.evaluation.verdict import Verdict, verdict
+from mlssm.retrieval.track_variance import UNKNOWN, TrackVariance
 from mlssm.scores.bootstrap import Resampling
-from mlssm.scores.cells import LabelledPixels, Layout
+from mlssm.scores.cells import Layout
 from mlssm.scores.detection import WetTally
 from mlssm.scores.histogram import DensityHistogram
 from mlssm.scores.sums import DISTRIBUTIONS
@@ -85,6 +87,7 @@ class Evaluation:
         config: Thresholds, and how the bootstrap draws.
         seed: Of the bootstrap.
         intervals: How the calibrated intervals fare on the test split; None where nothing was calibrated.
+        track: How much of the labels' variance is a track's own.
     """
 
     splits: Mapping[str, SplitEvaluation]
@@ -92,6 +95,7 @@ class Evaluation:
     config: EvaluationConfig
     seed: int
     intervals: IntervalTally | None = None
+    track: TrackVariance = UNKNOWN
 
     @property
     def network(self) -> str:
@@ -109,8 +113,9 @@ class Evaluation:
         found: list[ScoreRow] = []
         for split in (name for name in ORDER if name in self.splits):
             part = self.splits[split]
-            found += score_rows(split, part.sums, DISTRIBUTIONS, self.kinds, self.resampling)
-            found += score_rows(split, part.two_pass, ("two_pass",), self.kinds, self.resampling)
+            how = self.kinds, self.resampling, self.track.value
+            found += score_rows(split, part.sums, DISTRIBUTIONS, *how)
+            found += score_rows(split, part.two_pass, ("two_pass",), *how)
         return found
 
     @cached_property
@@ -173,20 +178,21 @@ def evaluate(
     controls += [] if bare else response_rows(experiment, config)
     start_month = config.split.start_month if config.split.by_inner_seasons else None
     told = config.seed, start_month, config.datamodule.root
-    baselines = () if bare else fit_baselines(experiment, regular["train"], *told)
     settings = replace(split_settings(experiment, config), poolable=poolable)
     splits = {}
-    for split, dataset in ((split, regular[split]) for split in wanted):
-        models = (trained, *(controls if split in CONTROLLED else ()), *baselines)
-        splits[split] = evaluate_split(models, dataset, settings)
-        if config.evaluation.two_pass:
-            both = two_pass_grid(experiment, split)
-            found = evaluate_split((trained, *baselines), uncontrolled(both, both.patches), settings)
-            splits[split] = replace(splits[split], two_pass=found.sums)
+    with open_crew(config.dask, experiment.cube.path) as crew:
+        baselines = () if bare else fit_baselines(experiment, regular["train"], *told, crew)
+        for split in wanted:
+            models = (trained, *(controls if split in CONTROLLED else ()), *baselines)
+            splits[split] = evaluate_split(models, regular[split], settings, crew)
+            if config.evaluation.two_pass:
+                both = two_pass_grid(experiment, split)
+                found = evaluate_split((trained, *baselines), uncontrolled(both, both.patches), settings, crew)
+                splits[split] = replace(splits[split], two_pass=found.sums)
     kinds: dict[str, Kind] = {title: "network"}
     kinds.update({model.name: "control" for model in controls})
     kinds.update({model.name: "baseline" if model.name in BASELINE_NAMES else "truth" for model in baselines})
-    return Evaluation(splits, kinds, config.evaluation, config.seed)
+    return Evaluation(splits, kinds, config.evaluation, config.seed, track=experiment.retrieval.track)
 
 
 def network_name(config: TrainConfig) -> str:
@@ -217,30 +223,34 @@ def uncontrolled(dataset: PatchDataset, patches: pd.DataFrame) -> PatchDataset:
     return PatchDataset(patches, *parts, margin=dataset.margin)
 
 
-def evaluate_split(models: Sequence[Baseline], dataset: PatchDataset, settings: Settings) -> SplitEvaluation:
-    """Predict a split once by each model, and sum up, a batch at a time.
+def evaluate_split(
+    models: Sequence[Baseline], dataset: PatchDataset, settings: Settings, crew: Crew | None = None
+) -> SplitEvaluation:
+    """Predict a split once by each model, and sum up, a batch at a time; whoever predicts.
 
     Args:
         models: The network first.
         dataset: The split's patches; the temporal correlation counts a pixel of overlapping ones twice.
         settings: How it is summed up.
+        crew: Who predicts; None: here, one batch after the other.
     """
     layout, dates, names = settings.layout, len(dataset.times), tuple(model.name for model in models)
     tally = ScoreTally(names, dates, layout, settings.bins)
     wet = WetTally(names, dates, settings.thresholds)
     temporal, histogram = TemporalSums(layout.pixels, names), DensityHistogram(HISTOGRAM_BINS)
-    for batch, places in batches(dataset, settings.batch_size):
-        pixels = LabelledPixels.of(batch, places, layout)
+
+    def add(found: Predicted) -> None:
+        pixels = found.pixels
         cell, row = tally.cell(pixels), wet.row(pixels)
         tally.add_labels(pixels)
         temporal.add_labels(pixels)
-        for model in models:
-            prediction = pixels.select(model.predict(places, batch))
-            tally.add(model.name, pixels, cell, prediction)
-            wet.add(model.name, row, prediction)
-            temporal.add(model.name, pixels, prediction)
-            if model is models[0]:
-                histogram.add(prediction.numpy(), pixels.target.numpy())
+        histogram.add(found.ssm[names[0]].numpy(), pixels.target.numpy())
+        for name, prediction in found.ssm.items():
+            tally.add(name, pixels, cell, prediction)
+            wet.add(name, row, prediction)
+            temporal.add(name, pixels, prediction)
+
+    look_at(Patches(dataset, settings.batch_size), Predictors(models, layout), add, crew, "scores")
     over_time, map_of_first = correlations(temporal, names)
     return SplitEvaluation(
         times=tuple(int(time) for time in dataset.times),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -17,6 +18,7 @@ from mlssm.config import EvaluationConfig
 from mlssm.errors import RunError
 from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation
 from mlssm.evaluation.pooling import pool_splits
+from mlssm.retrieval.track_variance import TrackVariance
 from mlssm.scores.cells import Layout
 from mlssm.scores.histogram import DensityHistogram
 from mlssm.scores.temporal import TemporalSums
@@ -44,6 +46,7 @@ def save_evaluation(evaluation: Evaluation, path: Path) -> None:
     if evaluation.intervals is not None:
         arrays |= {f"{INTERVALS}/{name}": array for name, array in evaluation.intervals.arrays().items()}
     about = {"kinds": dict(evaluation.kinds), "seed": evaluation.seed, "config": evaluation.config.model_dump()}
+    about["track"] = asdict(evaluation.track)
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:  # by name, numpy would add an ending
         np.savez_compressed(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
@@ -65,8 +68,9 @@ def load_evaluation(path: Path) -> Evaluation:
         splits = {split: _split(_below(arrays, split), list(about["kinds"])) for split in names}
         config = EvaluationConfig.model_validate(about["config"])
         intervals = IntervalTally.of_arrays(tally) if tally else None
-        return Evaluation(splits, about["kinds"], config, int(about["seed"]), intervals)
-    except (OSError, KeyError, ValueError, BadZipFile) as error:
+        track = TrackVariance(**about.get("track", {}))
+        return Evaluation(splits, about["kinds"], config, int(about["seed"]), intervals, track)
+    except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:
         raise RunError(f"{path} does not hold the scores of a fold ({error}); train it again") from None
 
 

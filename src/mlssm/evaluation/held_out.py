@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,14 @@ from torch import nn
 
 from mlssm.config import TrainConfig
 from mlssm.data.assemble import Experiment
+from mlssm.data.batch import Batch
 from mlssm.data.controls import apply_control
 from mlssm.data.moment import PrefitMaps
 from mlssm.data.place import PatchPlace
 from mlssm.data.prefit import BASE, LEVERAGE
+from mlssm.data.spec import FeatureSpec
 from mlssm.evaluation.evaluate import regular_grid
-from mlssm.evaluation.stream import batches
+from mlssm.evaluation.parts import Patches, look_at, open_crew
 from mlssm.inference.prefit import span_map
 from mlssm.models.prediction import predict
 from mlssm.uncertainty.held_out import HeldOutMap
@@ -45,13 +48,14 @@ def predicted_maps(experiment: Experiment, network: nn.Module, split: str, confi
     if not len(dataset):
         return []
     canvas = _Canvas.of(experiment, len(dataset.times))
-    for batch, places in batches(dataset, config.optimiser.batch_size):
-        inputs = apply_control(config.control, batch, places, experiment.spec)
-        said = predict(network, inputs.dynamic, inputs.static).middle(batch.target)
-        labels = np.where(batch.valid.numpy(), batch.target.numpy(), np.nan)[:, 0]
-        spreads = np.full_like(labels, np.nan) if said.spread is None else said.spread.numpy()[:, 0]
-        for place, *values in zip(places, said.ssm.numpy()[:, 0], labels, spreads, strict=True):
+
+    def put(found: _Said) -> None:
+        for place, *values in zip(found.places, found.ssm, found.labels, found.spreads, strict=True):
             canvas.put(place, values)
+
+    ask = _Ask(network, config.control, experiment.spec)
+    with open_crew(config.dask, experiment.cube.path) as crew:
+        look_at(Patches(dataset, config.optimiser.batch_size), ask, put, crew, f"maps of {split}")
     found = []
     for (time, extent), (mean, label, spread) in sorted(canvas.maps.items()):
         known = covariates(experiment, time, extent, canvas.parts[extent])
@@ -70,6 +74,31 @@ def covariates(experiment: Experiment, time: int, extent: int, part: Part) -> tu
     span = maps[SPAN] if SPAN in maps else span_map(experiment.retrieval.extents[extent])
     leverage = maps.get(LEVERAGE, np.broadcast_to(np.float32(np.nan), experiment.field.places[extent].shape))
     return span[part], leverage[part]
+
+
+class _Said(NamedTuple):
+    """Predictions of patches, their labels and spreads, each [patch, h, w]; NaN where there is none."""
+
+    places: Sequence[PatchPlace]
+    ssm: Array
+    labels: Array
+    spreads: Array
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """Asks a network; see `mlssm.evaluation.parts.Look`."""
+
+    network: nn.Module
+    control: str
+    spec: FeatureSpec
+
+    def __call__(self, batch: Batch, places: Sequence[PatchPlace]) -> _Said:
+        inputs = apply_control(self.control, batch, places, self.spec)
+        said = predict(self.network, inputs.dynamic, inputs.static).middle(batch.target)
+        labels = np.where(batch.valid.numpy(), batch.target.numpy(), np.nan)[:, 0]
+        spreads = np.full_like(labels, np.nan) if said.spread is None else said.spread.numpy()[:, 0]
+        return _Said(places, said.ssm.numpy()[:, 0], labels, spreads)
 
 
 @dataclass(frozen=True)

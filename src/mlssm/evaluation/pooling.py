@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation, correlations
+from mlssm.retrieval.track_variance import TrackVariance
 from mlssm.scores.histogram import DensityHistogram
 from mlssm.scores.temporal import TemporalSums
 from mlssm.scratch import scratch
@@ -24,7 +25,8 @@ def pool_evaluations(evaluations: Sequence[Evaluation]) -> Evaluation:
     tallies = [found.intervals for found in evaluations if found.intervals is not None]
     # of folds that could not all be calibrated, coverage would be that of some seasons alone
     intervals = IntervalTally.joined(tallies) if len(tallies) == len(evaluations) else None
-    return replace(evaluations[0], splits=splits, intervals=intervals)
+    track = TrackVariance.pooled([found.track for found in evaluations])
+    return replace(evaluations[0], splits=splits, intervals=intervals, track=track)
 
 
 def pool_splits(parts: Sequence[SplitEvaluation]) -> SplitEvaluation:

@@ -19,6 +19,7 @@ def score_rows(
     distributions: Sequence[RowDistribution],
     kinds: Mapping[str, Kind],
     resampling: Resampling,
+    track_variance: float = math.nan,
 ) -> list[ScoreRow]:
     """The rows of one split.
 
@@ -28,12 +29,14 @@ def score_rows(
         distributions: Which; `two_pass` weighs the pixels of the sums alike, as `natural` does.
         kinds: What each model is.
         resampling: How the intervals are drawn.
+        track_variance: Of labels, that is their track's own, see `mlssm.scores.sums.scores`.
     """
     rows, draws = [], resample_all(sums, resampling)
     for model, drawn in draws.items():
         for name in distributions:
-            found = scores(sums[model], weighing(name)), intervals(drawn, weighing(name))
-            rows.append(ScoreRow(model, kinds[model], split, name, *found))
+            found = scores(sums[model], weighing(name), track_variance), intervals(drawn, weighing(name))
+            by_speckle = scores(sums[model], weighing(name)).r2_cap
+            rows.append(ScoreRow(model, kinds[model], split, name, *found, r2_cap_speckle=by_speckle))
     return _with_skill(rows, draws)
 
 

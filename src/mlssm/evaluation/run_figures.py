@@ -188,7 +188,9 @@ def _maps(experiment: Experiment, network: nn.Module, evaluation: Evaluation) ->
 def _density(evaluation: Evaluation, split: str) -> Figure:
     found = evaluation.splits[split]
     network = evaluation.network
-    return density(found.histogram, f"{network}, {split}, natural", scores(found.sums[network]))
+    return density(
+        found.histogram, f"{network}, {split}, natural", scores(found.sums[network], "natural", evaluation.track.value)
+    )
 
 
 def _over_time(evaluation: Evaluation, pixel: float) -> Figure:

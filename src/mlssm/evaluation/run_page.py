@@ -30,6 +30,7 @@ SHOWN = (
     "r2_low",
     "r2_high",
     "r2_cap",
+    "r2_cap_speckle",
     "skill",
     "skill_low",
     "skill_high",
@@ -40,9 +41,9 @@ SHOWN = (
 )
 READ_SCORES = (
     "Natural: every pixel weighs the same; balanced: every bin of moisture does. r2_low and r2_high are the ends of "
-    "the interval that a bootstrap of dates and spatial blocks gives, r2_cap the R2 of the best prediction that knows "
-    "the noise-free backscatter and the fitted references, and skill is 1 - MSE / MSE of the best baseline, its ends "
-    "those of the same draws for both."
+    "the interval that a bootstrap of dates and spatial blocks gives, r2_cap_speckle the R2 of the best prediction "
+    "that knows the noise-free backscatter and the fitted references, r2_cap of one that does not know what a track "
+    "sees alone either, and skill is 1 - MSE / MSE of the best baseline, its ends those of the same draws for both."
 )
 READ_SQUARE = (
     "Along a row the model stays and the test set changes. R2 depends on the spread of the labels that are scored "
@@ -125,7 +126,7 @@ def _outcome(evaluation: Evaluation, days: npt.NDArray[np.datetime64]) -> tuple[
         TableBlock(f"Scores on {name}", frame.loc[frame["split"] == split, columns].fillna({"reason": ""}), READ_SCORES)
         for split, name in (("test", "the test split"), ("val", "the validation split"))
     )
-    return (Text(f"Dates: {dates}."), *tables)
+    return (Text(f"Dates: {dates}. {capitalised(str(evaluation.track))}."), *tables)
 
 
 def _dates(days: npt.NDArray[np.datetime64]) -> str:

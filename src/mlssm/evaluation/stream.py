@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -13,7 +13,9 @@ from mlssm.data.controls import apply_control
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
 from mlssm.data.spec import FeatureSpec
+from mlssm.evaluation.baselines.base import Baseline
 from mlssm.models.prediction import predict
+from mlssm.scores.cells import LabelledPixels, Layout
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,37 @@ class Network:
         """SSM 0..1, float32 [B, 1, H, W] on the CPU; see `Baseline.predict`."""
         inputs = apply_control(self.control, batch, places, self.spec)
         return predict(self.network, inputs.dynamic, inputs.static).middle(inputs.target).ssm
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Labelled pixels, and what models say of them.
+
+    Attributes:
+        pixels: One after the other.
+        ssm: By model, float64 [pixels].
+    """
+
+    pixels: LabelledPixels
+    ssm: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Predictors:
+    """Models that predict batches.
+
+    Attributes:
+        models: They.
+        layout: Blocks and pixels of the extents.
+    """
+
+    models: Sequence[Baseline]
+    layout: Layout
+
+    def __call__(self, batch: Batch, places: Sequence[PatchPlace]) -> Predicted:
+        """See `mlssm.evaluation.parts.Look`."""
+        pixels = LabelledPixels.of(batch, places, self.layout)
+        return Predicted(pixels, {model.name: pixels.select(model.predict(places, batch)) for model in self.models})
 
 
 def batches(dataset: PatchDataset, batch_size: int) -> Iterator[tuple[Batch, list[PatchPlace]]]:

@@ -24,7 +24,7 @@ RowDistribution: TypeAlias = Literal["natural", "balanced", "two_pass"]
 LABELS = ("model", "split", "distribution")
 BOUNDED = ("r2", "rmse", "mae", "corr", "bias")  # have an interval
 CSV_HEADER = (
-    *("model", "kind", "split", "distribution", "n", "r2", "r2_cap", "rmse", "mae", "corr", "bias"),
+    *("model", "kind", "split", "distribution", "n", "r2", "r2_cap", "r2_cap_speckle", "rmse", "mae", "corr", "bias"),
     *("skill", "skill_low", "skill_high", "best_baseline"),
     *(f"{name}_{end}" for name in BOUNDED for end in ("low", "high")),
     "reason",
@@ -48,6 +48,7 @@ class ScoreRow:
         skill: 1 - MSE / MSE of the best baseline; NaN where there is none.
         best: The best baseline there, which has the lowest RMSE; empty where there is none.
         skill_interval: Of the skill, both drawn on the same dates and blocks; None where there is no skill.
+        r2_cap_speckle: The cap by speckle alone; that of the scores counts what is a track's own too, where known.
     """
 
     model: str
@@ -59,6 +60,7 @@ class ScoreRow:
     skill: float = math.nan
     best: str = ""
     skill_interval: Interval | None = None
+    r2_cap_speckle: float = math.nan
 
     @property
     def labels(self) -> tuple[str, str, str]:
@@ -128,7 +130,8 @@ def as_csv(rows: Sequence[ScoreRow]) -> str:
     for group in _groups(rows):
         for row in group:
             scores, ends = row.scores, [getattr(row.intervals, name) for name in BOUNDED]
-            values = (scores.r2, scores.r2_cap, scores.rmse, scores.mae, scores.corr, scores.bias, row.skill)
+            caps = scores.r2_cap, row.r2_cap_speckle
+            values = (scores.r2, *caps, scores.rmse, scores.mae, scores.corr, scores.bias, row.skill)
             gained = [] if row.skill_interval is None else [row.skill_interval.low, row.skill_interval.high]
             bounds = [value for end in ends for value in (end.low, end.high)]
             names = (row.model, row.kind, row.split, row.distribution, scores.n)

@@ -18,7 +18,7 @@ from mlssm.data.features import FeatureSource
 from mlssm.data.layers import ExtentLayers
 from mlssm.data.moment import Moment
 from mlssm.data.spec import FeatureSpec
-from mlssm.errors import ConfigError, RunError
+from mlssm.errors import ConfigError, DataError, RunError
 from mlssm.inference.certainty import ExtentCertainty
 from mlssm.inference.day_maps import DayMaps
 from mlssm.retrieval.labels import ExtentRetrieval
@@ -69,6 +69,23 @@ class Mapper:
         # the closed form needs the rain of the very last day
         return replace(moment, maps=self.prefit.on(day, end)) if end <= self.prefit.last_day else None
 
+    def known(self, day: np.datetime64) -> Moment:
+        """The same of a day that is known to be one that can be mapped.
+
+        Raises:
+            DataError: It cannot be any more.
+        """
+        moment = self.moment(day)
+        if moment is None:
+            raise DataError(f"{day} cannot be mapped any more: the area's files changed; start the same command again")
+        return moment
+
+    def step(self, end: np.datetime64) -> Moment:
+        """What a step of a carried state needs of a day: its weather alone, and what is known of the map after it."""
+        day = day_of(self.bundle, end)
+        (window,) = self.features.field.windows(np.array([end], "datetime64[D]"), 1, "sequence")
+        return Moment(window, day, () if self.prefit is None else self.prefit.on(day, end))
+
     def water(self) -> list[Booleans]:
         """Open water of each extent, [height, width]."""
         below = self.bundle.images.water_below_db
@@ -85,6 +102,11 @@ class Mapper:
 def window_end(bundle: Bundle, day: np.datetime64) -> np.datetime64:
     """Last day of the window of weather of the map of a day."""
     return day if bundle.knows_the_day else day - np.timedelta64(1, "D")
+
+
+def day_of(bundle: Bundle, end: np.datetime64) -> np.datetime64:
+    """The day whose map has a window of weather that ends on a day."""
+    return end if bundle.knows_the_day else end + np.timedelta64(1, "D")
 
 
 def weather_of(bundle: Bundle, features: FeatureSource, day: np.datetime64) -> Moment | None:

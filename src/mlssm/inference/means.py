@@ -20,7 +20,7 @@ from mlssm.inference.day_maps import (
 )
 from mlssm.inference.mapper import Days, window_end
 from mlssm.inference.opened import Opened, Place
-from mlssm.response.parts import FeatureSums
+from mlssm.response.traits import FeatureSums
 from mlssm.workers import Workers
 
 Found = TypeVar("Found")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -12,25 +12,43 @@ import numpy as np
 from torch import nn
 
 from mlssm.bundle import Bundle
+from mlssm.config import StateOfMaps
 from mlssm.cube import Cube
 from mlssm.data.assemble import window_ends
 from mlssm.data.features import FeatureSource
 from mlssm.data.layers import ExtentLayers, extent_places, known_classes, part_layers, part_place
 from mlssm.data.moment import Moment
+from mlssm.errors import ConfigError
 from mlssm.grid import Window
 from mlssm.inference.certainty import ExtentCertainty
+from mlssm.inference.chains import Chain, first_day, plan_chains, steps
 from mlssm.inference.day_maps import DayMaps, ExtentMeans, FittedForm, Images, Part
-from mlssm.inference.mapper import Booleans, Days, Mapper, choose_device, fitting_layers, weather_of, window_end
+from mlssm.inference.mapper import (
+    Booleans,
+    Days,
+    Mapper,
+    choose_device,
+    day_of,
+    fitting_layers,
+    missing_everywhere,
+    weather_of,
+    window_end,
+)
 from mlssm.inference.prefit import labelled_pixels
 from mlssm.inference.restore import restore
 from mlssm.inference.retrieved import known_retrievals
-from mlssm.response.extents import Drivers
+from mlssm.models.carried import carries
+from mlssm.response.driver_maps import Drivers
 from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.weather.bridging import bridge, bridged_days
 from mlssm.weather.field import ExtentPixels, WeatherField
 from mlssm.weather.stations import StationWeather
+from mlssm.weather.weight_cache import WeightCache
+
+# of the weights of a part's weather, bytes: 12 stations take some 30 MB a tile for each set of those that have values
+KEPT_WEIGHTS = 192 * 2**20
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,7 @@ class Place:
         cube: The area's.
         accelerator: That the network runs on.
         certain: Whether it is asked how sure maps are.
+        state: `window`, each map from a window of its own; `carried` from day to day; None: carried if the network can.
     """
 
     run_id: str
@@ -50,12 +69,13 @@ class Place:
     cube: Path
     accelerator: str = "cpu"
     certain: bool = True
+    state: StateOfMaps | None = "window"
 
     def opened(self) -> Opened:
         """Open them; a process does it once.
 
         Raises:
-            ConfigError: There is no such accelerator.
+            ConfigError: There is no such accelerator, or the network carries no state and is asked to.
             RunError: The model is damaged, or does not fit the area.
             DataError: The area's files are missing or bad.
         """
@@ -68,7 +88,23 @@ def _open(place: Place) -> Opened:
     stack = load_stack(cube, restored.bundle.images)
     network = restored.network.to(choose_device(place.accelerator)).eval()
     certainty = ExtentCertainty.restored(restored.fitted, stack.working) if place.certain else None
-    return Opened(place.run_id, restored.bundle, cube, stack, network, restored.fitted, certainty)
+    found = Opened(place.run_id, restored.bundle, cube, stack, network, restored.fitted, certainty)
+    return replace(found, carried=is_carried(place.state, restored.bundle, network))
+
+
+def is_carried(state: StateOfMaps | None, bundle: Bundle, network: nn.Module) -> bool:
+    """Whether maps go on from the state of the day before.
+
+    Raises:
+        ConfigError: They are to, and the network cannot.
+    """
+    able = carries(network) and bundle.window.steps > 1
+    if state == "carried" and not able:
+        raise ConfigError(
+            f"state=carried: a {bundle.model.title} of {bundle.window.steps} steps goes on from no state "
+            "(docs/maps.md names those that do); set state=window"
+        )
+    return able and state != "window"
 
 
 @dataclass(frozen=True)
@@ -83,6 +119,7 @@ class Opened:
         network: The trained network, on its device, in evaluation mode.
         fitted: What was fitted beside it, see `mlssm.inference.prefit`; None where the bundle keeps nothing.
         certainty: How sure its maps are; None where that is not asked.
+        carried: Whether maps go on from the state of the day before; else each is made from a window of its own.
     """
 
     run_id: str
@@ -92,6 +129,7 @@ class Opened:
     network: nn.Module
     fitted: Any
     certainty: ExtentCertainty | None
+    carried: bool = False
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
@@ -143,6 +181,30 @@ class Opened:
         if self.form is not None and window_end(self.bundle, day) > self.cube.weather.days[-1]:
             return None  # the closed form needs the rain of the very last day
         return moment
+
+    def chains(self, days: Iterable[np.datetime64]) -> list[Chain]:
+        """What a carried state runs through for the maps of some days."""
+        return plan_chains([window_end(self.bundle, day) for day in days], self.bundle.window.lag, self._passes)
+
+    def step_days(self, days: Days) -> Days:
+        """Days whose closed form the maps of some days need: themselves, and all steps of a carried state, sorted."""
+        if not self.carried:
+            return np.unique(days)
+        return np.array([day_of(self.bundle, end) for end in steps(self.chains(days))], "datetime64[D]")
+
+    def first_day(self, day: np.datetime64) -> np.datetime64:
+        """First day of the weather that the network has seen for the map of a day."""
+        end, lag = window_end(self.bundle, day), self.bundle.window.lag
+        return first_day(end, lag, self._passes) if self.carried else end - np.timedelta64(lag - 1, "D")
+
+    def _passes(self, end: np.datetime64) -> bool:
+        """Whether a day has what a step needs: weather, and images of what changes with the date."""
+        known = self.cube.weather.days
+        if not known[0] <= end <= known[-1]:
+            return False
+        (window,) = self.features.field.windows(np.array([end], "datetime64[D]"), 1, "sequence")
+        moment = Moment(window, day_of(self.bundle, end))
+        return not missing_everywhere(self.features.spec, moment, self.features.layers)
 
     def part(self, extent: int, window: Window, days: Days, means: ExtentMeans | None = None) -> Mapper:
         """The model on a window of one extent.
@@ -201,7 +263,8 @@ class Opened:
         return known_classes(self.cube, self.bundle.features.static)
 
     def _field(self, places: tuple[ExtentPixels, ...]) -> WeatherField:
-        return WeatherField(self.weather, self.cube.station_xy, places, self.bundle.weather, self.bridged)
+        cache = WeightCache(KEPT_WEIGHTS, 0.5)
+        return WeatherField(self.weather, self.cube.station_xy, places, self.bundle.weather, self.bridged, cache)
 
     @cached_property
     def weather(self) -> StationWeather:

@@ -9,15 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mlssm.data.features import FeatureSource, Inputs
 from mlssm.data.moment import Moment
-from mlssm.grid import Window
 from mlssm.inference.extent import ExtentMap
-from mlssm.inference.likeness import vectors
 from mlssm.inference.mapper import Mapper
+from mlssm.inference.square import PartPlace, Square
 from mlssm.inference.surround import Shape, Surround, side_by_side
 from mlssm.inference.tiles import Blend
-from mlssm.models.prediction import Prediction
 from mlssm.models.series import Series, plain, series
 from mlssm.uncertainty.applicability import Applicability
 
@@ -25,31 +22,6 @@ Array = npt.NDArray[np.float32]
 # pixels along what a network makes at once: its tensors stay in the processor's caches, and kept days in memory
 SIDE, WIDE_SIDE = 128, 192
 FAR = 16  # reach from which on a wider square costs less than what is seen twice around it
-
-
-@dataclass(frozen=True)
-class PartPlace:
-    """Where a part lies.
-
-    Attributes:
-        inner: The part, counted from the extent's corner.
-        around: What was opened, likewise; it holds what the network sees of the extent.
-        shape: Rows and columns of the extent.
-    """
-
-    inner: Window
-    around: Window
-    shape: Shape
-
-    @property
-    def within(self) -> tuple[slice, slice]:
-        """The part's rows and columns of what was opened."""
-        return self.inner.within(self.around).slices
-
-    def local(self, rows: slice, cols: slice) -> tuple[slice, slice]:
-        """Rows and columns of the extent, counted from the corner of what was opened."""
-        top, left = self.around.row, self.around.col
-        return slice(rows.start - top, rows.stop - top), slice(cols.start - left, cols.stop - left)
 
 
 def part_maps(
@@ -70,10 +42,10 @@ def part_maps(
             _blend(mapper, place, moment, surround, applicability, maps, date)
         return maps.each()
     for window in side_by_side(place.inner, square_side(surround.reach)):
-        square = _Square(mapper, place, surround, window)
+        windows = _Windows(mapper, Square(mapper, place, surround, window), bounded=True)
         here = window.within(place.inner).slices
         for date, moment in enumerate(moments):
-            maps.put(date, here, *square.map(moment, applicability))
+            maps.put(date, here, *windows.map(moment, applicability))
     return maps.each()
 
 
@@ -109,66 +81,41 @@ class _Maps:
         return [ExtentMap(ssm, spread if states else None, index) for ssm, spread, index in pairs]
 
 
-class _Square:
-    """A network on a few pixels and what it sees around them."""
+class _Windows:
+    """The maps of a square on dates one after the other: a day is made once while a window holds it."""
 
-    def __init__(self, mapper: Mapper, place: PartPlace, surround: Surround, inner: Window) -> None:
-        rows, cols = surround.seen(inner, place.shape)
-        self._features, self._network = mapper.features, mapper.network
-        self._rows, self._cols = place.local(rows, cols)
-        self._offset, self._shape = (inner.row - rows.start, inner.col - cols.start), inner.shape
-        self._bounded = surround.reach is not None
-        self._device = next((each.device for each in mapper.network.parameters()), torch.device("cpu"))
+    def __init__(self, mapper: Mapper, square: Square, *, bounded: bool) -> None:
+        self._features, self._network, self._square = mapper.features, mapper.network, square
+        self._bounded = bounded
         self._series: Series | None = None
         self._days: dict[bytes, tuple[Array, torch.Tensor]] = {}
 
     def map(self, moment: Moment, applicability: Applicability | None) -> tuple[Array, Array | None, Array | None]:
         """SSM, the network's spread and the dissimilarity of the inner pixels; NaN where an input is missing."""
-        features = self._features
-        static, usable = features.static(0, moment, self._rows, self._cols)
+        square = self._square
+        static, known = square.static(moment)
         with torch.inference_mode():
-            given = torch.from_numpy(static).to(self._device)
+            given = square.given(static)
             if self._series is None:
-                shared = series(self._network, given, features.changing) if self._bounded else plain(self._network)
-                self._series = shared
+                network, changing = self._network, self._features.changing
+                self._series = series(network, given, changing) if self._bounded else plain(network)
             days = self._window(moment, self._series)
             found = self._series.map([prepared for _, prepared in days], given)
-        inner = tuple(slice(start, start + size) for start, size in zip(self._offset, self._shape, strict=True))
-        known, unlike = usable[inner], None
+        unlike = None
         if applicability is not None:
-            inputs = Inputs(np.stack([frame for frame, _ in days]), static, usable)
-            unlike = np.where(known, _index(features, inputs, inner, applicability), np.float32(np.nan))
-        return *self._inner(found, known), unlike
+            mean = np.stack([square.compared(frame) for frame, _ in days]).mean(axis=0)
+            unlike = square.unlike(mean, static, known, applicability)
+        return *square.said(found, known), unlike
 
     def _window(self, moment: Moment, network: Series) -> list[tuple[Array, torch.Tensor]]:
-        """The window's days, each made once while a window holds it; what stations said of a day tells it."""
+        """The window's days; what stations said of a day tells it."""
         keys = [step.tobytes() for step in moment.window]
         self._days = {key: self._days[key] for key in keys if key in self._days}
         for key, step in zip(keys, moment.window, strict=True):
             if key not in self._days:
-                frame = self._features.day(0, step, self._rows, self._cols)
-                self._days[key] = frame, network.day(torch.from_numpy(frame).to(self._device))
+                frame = self._square.weather(step)
+                self._days[key] = frame, network.day(self._square.given(frame))
         return [self._days[key] for key in keys]
-
-    def _inner(self, found: Prediction, known: npt.NDArray[np.bool_]) -> tuple[Array, Array | None]:
-        """The inner pixels of a prediction, which may have lost as much at each side as the network reaches."""
-        seen = self._rows.stop - self._rows.start, self._cols.stop - self._cols.start
-        lost = [(whole - left) // 2 for whole, left in zip(seen, found.mean.shape[-2:], strict=True)]
-        starts = [offset - each for offset, each in zip(self._offset, lost, strict=True)]
-        inner = tuple(slice(start, start + size) for start, size in zip(starts, self._shape, strict=True))
-        ssm, spread = (
-            None if each is None else each[0, 0].float().cpu().numpy()[inner] for each in (found.ssm, found.spread)
-        )
-        nothing = np.float32(np.nan)
-        assert ssm is not None
-        return np.where(known, ssm, nothing), None if spread is None else np.where(known, spread, nothing)
-
-
-def _index(features: FeatureSource, inputs: Inputs, inner: tuple[slice, ...], applicability: Applicability) -> Array:
-    values = vectors(features.spec, inputs).reshape(*inputs.static.shape[1:], -1)[inner]
-    return (
-        applicability.bounded_index(values.reshape(-1, values.shape[-1])).reshape(values.shape[:2]).astype(np.float32)
-    )
 
 
 def _blend(
@@ -188,8 +135,8 @@ def _blend(
     ssm, spread = Blend(whole.shape), Blend(whole.shape)
     usable, unlike = np.zeros(whole.shape, bool), np.full(whole.shape, np.nan, np.float32)
     for window in tiles:
-        square = _Square(mapper, place, surround, window)
-        own, stated, index = square.map(moment, applicability)
+        windows = _Windows(mapper, Square(mapper, place, surround, window), bounded=False)
+        own, stated, index = windows.map(moment, applicability)
         here = window.within(whole)
         ssm.add(here, own)
         usable[here.slices] |= np.isfinite(own)

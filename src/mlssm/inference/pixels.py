@@ -55,11 +55,12 @@ def pixel_series(
         opened: The trained run and the area.
         pixels: Which.
         days: Local days.
-        most: Pixels on each side that the network is shown at most; where it looks no further, that is what maps show.
+        most: Pixels on each side that the network is shown at most; where it looks no further, that is what maps show
+            whose state is not carried.
         level: Of the intervals.
     """
     reach = opened.bundle.model.reach(opened.bundle.window.steps)
-    around = Surround(most if reach is None else min(reach, most), opened.bundle.model.weather_ratio, 0, 1, 0)
+    around = Surround(most if reach is None else min(reach, most), opened.bundle.model.coarsest_cell, 0, 1, 0)
     if opened.form is not None and any(extent.bank is not None for extent in opened.form.extents):
         opened.drivers.many  # noqa: B018 - made once here, and shared by all pixels
     with_means = [

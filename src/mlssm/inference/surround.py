@@ -1,8 +1,8 @@
 """What a network has to see around a part of an extent so that the part's map is the whole extent's.
 
 Where the network's reach is known, a part sees so much around it, and at the extent's edge as much of its outermost
-values: then parts side by side are the map of the whole, to rounding. Cells of the weather lie as they would in the
-whole. Where the reach is not bounded, overlapping tiles are blended, and a part needs the tiles that touch it.
+values: then parts side by side are the map of the whole, to rounding. Coarser cells lie as they would in the whole.
+Where the reach is not bounded, overlapping tiles are blended, and a part needs the tiles that touch it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Surround:
 
     Attributes:
         reach: Pixels, see `ModelSettings.reach`; None where it is not bounded.
-        cell: Pixels along a cell of the weather.
+        cell: Pixels along the coarsest cell, of the weather or within the network.
         margin: That blended tiles see beside them, see `ModelSettings.margin`.
         tile: Pixels along a blended tile.
         overlap: That blended tiles share.
@@ -38,7 +38,7 @@ class Surround:
     @classmethod
     def of(cls, model: ModelSettings, steps: int, tile: int, overlap: int) -> Surround:
         """Of a family on a window of so many steps."""
-        return cls(model.reach(steps), model.weather_ratio, model.margin, tile, overlap)
+        return cls(model.reach(steps), model.coarsest_cell, model.margin, tile, overlap)
 
     def tiles(self, shape: Shape, part: Window) -> tuple[Window, ...]:
         """The blended tiles of an extent that touch a part of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,13 @@ from mlssm.jobs.calibrate import Certainty
 from mlssm.jobs.continuation import TrainingJob
 from mlssm.jobs.gone import KEY, trained_on
 from mlssm.patches.index import save_index
+from mlssm.retrieval.reasons_file import write_reasons
 from mlssm.tracking.model_files import write_model_files
 from mlssm.tracking.run import TrackedRun
 from mlssm.training.train_network import Trained
+from mlssm.workers import open_workers
+
+log = logging.getLogger(__name__)
 
 
 def keep_index(run: TrackedRun, experiment: Experiment, folder: Path) -> None:
@@ -26,6 +31,13 @@ def keep_index(run: TrackedRun, experiment: Experiment, folder: Path) -> None:
     path = folder / "patches.parquet"
     save_index(experiment.index, path)
     run.log_file(path)
+
+
+def keep_reasons(experiment: Experiment, config: TrainConfig) -> None:
+    """Why each pixel and image has no label, beside the cube: once for all runs of the same labels."""
+    with open_workers(config.dask.threads) as workers:
+        path = write_reasons(experiment.cube, experiment.retrieval, workers)
+    log.info("why each pixel and image has no label: %s", path)
 
 
 def keep_checkpoints(run: TrackedRun, checkpoints: Path, place: str = CHECKPOINTS) -> None:

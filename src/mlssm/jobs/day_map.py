@@ -62,13 +62,20 @@ def band_names(opened: Opened, config: PredictConfig) -> tuple[str, ...]:
 
 
 def day_map(
-    mapper: Mapper, config: PredictConfig, moment: Moment, found: ExtentMap, water: Booleans, inner: tuple[slice, slice]
+    mapper: Mapper,
+    config: PredictConfig,
+    of_day: DayFlags,
+    moment: Moment,
+    found: ExtentMap,
+    water: Booleans,
+    inner: tuple[slice, slice],
 ) -> DayMap:
     """The bands of a day on a part of an extent.
 
     Args:
         mapper: The model, opened on the part and what is around it.
         config: Which intervals.
+        of_day: What is flagged of all its pixels.
         moment: What is known of the day there.
         found: What was predicted of the part.
         water: Open water of the part.
@@ -85,8 +92,6 @@ def day_map(
         _add_sure(bands, sure, config.thresholds, masked)
     if AGE in maps:
         bands.add("image_age", _masked(maps[AGE], masked))
-    gap = _has_gap(mapper, moment) or bool(bridged_in(mapper, day))
-    of_day = DayFlags(is_forecast(mapper, day), gap, days_ahead(mapper, day) > 0)
     # of masked pixels it would say nothing, and with all other bits the sum would be a byte's nodata
     filled = _filled(mapper, inner) & np.isfinite(bands.values["ssm"])
     said = {**_said(mapper, maps, found), MISSING: filled}
@@ -192,25 +197,37 @@ def _masked(values: Array, masked: Mapping[int, Booleans]) -> Array:
     return np.where(np.logical_or.reduce([*masked.values()]), np.float32(np.nan), values)
 
 
-def is_forecast(mapper: Mapper | Opened, day: np.datetime64) -> bool:
+def day_flags(opened: Opened, day: np.datetime64) -> DayFlags:
+    """What is flagged of all pixels of a day."""
+    gap = _has_gap(opened, day) or bool(bridged_in(opened, day))
+    return DayFlags(is_forecast(opened, day), gap, days_ahead(opened, day) > 0)
+
+
+def is_forecast(opened: Opened, day: np.datetime64) -> bool:
     """Whether a day is later than the last image."""
-    return bool(day > mapper.cube.local_days[-1])
+    return bool(day > opened.cube.local_days[-1])
 
 
-def days_ahead(mapper: Mapper | Opened, day: np.datetime64) -> int:
-    """How many days of a day's window have forecast weather."""
-    cube, bundle = mapper.cube, mapper.bundle
-    end = window_end(bundle, day)
-    return forecast_days(cube.weather.days, cube.forecast_days, end, bundle.window.lag)
+def days_seen(opened: Opened, day: np.datetime64) -> int:
+    """Days of weather that the network has seen for the map of a day."""
+    return int((window_end(opened.bundle, day) - opened.first_day(day)) / np.timedelta64(1, "D")) + 1
 
 
-def bridged_in(opened: Mapper | Opened, day: np.datetime64) -> dict[str, Days]:
-    """Days of a day's window whose weather was drawn from those around, by quantity that the model sees."""
-    end, lag = window_end(opened.bundle, day), opened.bundle.window.lag
-    found = within(opened.features.field.bridged, end - np.timedelta64(lag - 1, "D"), end)
+def days_ahead(opened: Opened, day: np.datetime64) -> int:
+    """How many of these days have forecast weather."""
+    weather, end = opened.cube.weather, window_end(opened.bundle, day)
+    return forecast_days(weather.days, opened.cube.forecast_days, end, days_seen(opened, day))
+
+
+def bridged_in(opened: Opened, day: np.datetime64) -> dict[str, Days]:
+    """Which of these days have weather that was drawn from those around, by quantity that the model sees."""
+    found = within(opened.features.field.bridged, opened.first_day(day), window_end(opened.bundle, day))
     return {name: days for name, days in found.items() if name in opened.features.spec.dynamic}
 
 
-def _has_gap(mapper: Mapper, moment: Moment) -> bool:
-    used = [VARIABLES.index(name) for name in mapper.features.spec.dynamic if name in VARIABLES]
-    return bool(~np.isfinite(moment.window[:, :, used]).any(axis=1).all())
+def _has_gap(opened: Opened, day: np.datetime64) -> bool:
+    """Whether a quantity lacks on one of these days at every station."""
+    features, end = opened.features, np.array([window_end(opened.bundle, day)], "datetime64[D]")
+    (seen,) = features.field.windows(end, days_seen(opened, day), "sequence")
+    used = [VARIABLES.index(name) for name in features.spec.dynamic if name in VARIABLES]
+    return bool(~np.isfinite(seen[:, :, used]).any(axis=1).all())

@@ -27,6 +27,8 @@ def day_tags(opened: Opened, config: PredictConfig, day: np.datetime64, totals: 
         "run_id": opened.run_id,
         "model": model.model.title,
         "lag_days": str(model.window.lag),
+        "state": "carried" if opened.carried else "window",
+        "weather_since": str(opened.first_day(day)),
         "support_m": f"{working.window_pixels * opened.cube.grid.pixel:g} ({model.images.multilook})",
         **_ages(opened, day),
         **_bridged(opened, day),

@@ -114,7 +114,7 @@ def season_table(evaluation: Evaluation, cube: Cube, config: TrainConfig, folds:
 
 
 def _row(evaluation: Evaluation, sums: Mapping[str, Tensor]) -> dict[str, Any]:
-    rows = score_rows("test", sums, ("natural",), evaluation.kinds, evaluation.resampling)
+    rows = score_rows("test", sums, ("natural",), evaluation.kinds, evaluation.resampling, evaluation.track.value)
     (network,) = (row for row in rows if row.kind == "network")
     ends = {"r2_low": network.intervals.r2.low, "r2_high": network.intervals.r2.high}
     compared = {"skill": network.skill, "best_baseline": network.best, "reason": network.reason}

@@ -71,7 +71,7 @@ def _fitted(cube: Cube, config: TrainConfig, training: npt.NDArray[np.bool_], wo
     stack = load_stack(cube, config.retrieval, config.dask)
     field = weather_field(cube, stack, config.weather)
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
-    return fit_retrieval(cube, stack, config.retrieval, training, masks, workers)
+    return fit_retrieval(cube, stack, config.retrieval, training, masks, workers, config.tracks)
 
 
 def _keep_reasons(run: TrackedRun, retrieval: Retrieval, folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlssm.bundle import load
-from mlssm.config import DatamoduleConfig, OfRun
+from mlssm.config import DatamoduleConfig, OfRun, StateOfMaps
 from mlssm.config.retrieval import channel_title
 from mlssm.config.sources import AUTO
 from mlssm.errors import ConfigError, DataError, RunError
@@ -28,13 +28,16 @@ log = logging.getLogger(__name__)
 FETCHED: dict[str, Any] = {"origin": None, "area": None, "dates": None}
 
 
-def find_place(config: OfRun, folder: Path | None, *, certain: bool = True) -> Place:
+def find_place(
+    config: OfRun, folder: Path | None, *, certain: bool = True, state: StateOfMaps | None = "window"
+) -> Place:
     """Fetch a run's model and prepare the area to map.
 
     Args:
         config: Which run and extent.
         folder: Where the model goes; None: it stays where it is, if the store is on this machine.
         certain: Whether it is asked how sure maps are.
+        state: See `Place`.
 
     Raises:
         ConfigError: There is no such accelerator.
@@ -63,7 +66,7 @@ def find_place(config: OfRun, folder: Path | None, *, certain: bool = True) -> P
         check_pixel(open_area(area, config.on_bad_file, model.weather), model)
         raise
     check_pixel(cube, model)
-    return Place(run.run_id, bundle, cube.path, config.accelerator, certain)
+    return Place(run.run_id, bundle, cube.path, config.accelerator, certain, state)
 
 
 def check_fit(opened: Opened) -> None:

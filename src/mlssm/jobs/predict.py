@@ -38,7 +38,7 @@ def predict(config: PredictConfig) -> list[Path]:
     asked = None if config.dates is None else parse_days(config.dates)
     plan_tiles(config.tile, config.tile, config.tile, config.overlap)  # refuses what does not fit before any work
     with tempfile.TemporaryDirectory() as folder:
-        place = find_place(config, Path(folder), certain=config.intervals != "none")
+        place = find_place(config, Path(folder), certain=config.intervals != "none", state=config.state)
         opened = place.opened()
         check_fit(opened)
         tell_gone(opened)

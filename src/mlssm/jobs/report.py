@@ -160,9 +160,9 @@ def log_sums(run: TrackedRun, found: SplitEvaluation, days: npt.NDArray[np.datet
 def final_metrics(evaluation: Evaluation) -> dict[str, float]:
     """What runs are compared by: the trained model's scores on validation and test; all else is in the tables.
 
-    `{split}/n`, `{split}/{distribution}/{score}`, `{split}/natural/r2_low`, `r2_high`, `skill` (over the best
-    baseline), `skill_low` and `skill_high`, `{split}/detection/{pod,far,csi}_{threshold}`, and the medians
-    `{split}/temporal_corr` and `{split}/spatial_corr`.
+    `{split}/n`, `{split}/{distribution}/{score}`, `{split}/natural/r2_low`, `r2_high`, `r2_cap_speckle` (see
+    `ScoreRow`), `skill` (over the best baseline), `skill_low` and `skill_high`,
+    `{split}/detection/{pod,far,csi}_{threshold}`, and the medians `{split}/temporal_corr` and `{split}/spatial_corr`.
     """
     metrics: dict[str, float] = {}
     for row in evaluation.rows:
@@ -181,7 +181,7 @@ def _row_metrics(row: ScoreRow) -> dict[str, float]:
     metrics = {f"{place}/{name}": value for name, value in found.items()}
     if row.distribution == "natural":
         ends = row.intervals.r2
-        more = {"r2_low": ends.low, "r2_high": ends.high, "skill": row.skill}
+        more = {"r2_low": ends.low, "r2_high": ends.high, "skill": row.skill, "r2_cap_speckle": row.r2_cap_speckle}
         if row.skill_interval is not None:
             more |= {"skill_low": row.skill_interval.low, "skill_high": row.skill_interval.high}
         metrics |= {f"{place}/{name}": value for name, value in more.items()} | {f"{row.split}/n": n}

@@ -32,6 +32,7 @@ def settings_digest(opened: Opened, config: PredictConfig) -> str:
             "run": opened.run_id,
             "labels": model.label_digest,
             "asked": [config.level, config.intervals, config.thresholds, config.products.uint8],
+            "state": "carried" if opened.carried else "window",
             "tiles": [config.tile, config.overlap] if blended else None,
             "grid": [cube.grid.crs, cube.grid.origin, cube.grid.pixel, cube.grid.shape, cube.manifest.extents],
             "fixed": fixed,

@@ -22,7 +22,7 @@ from mlssm.cube import Cube
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation, evaluate
 from mlssm.evaluation.evaluation_file import FILE, save_evaluation
-from mlssm.jobs.artifacts import keep_bundle, keep_checkpoints, keep_index
+from mlssm.jobs.artifacts import keep_bundle, keep_checkpoints, keep_index, keep_reasons
 from mlssm.jobs.calibrate import Certainty, calibrate, tally
 from mlssm.jobs.continuation import FOLDS, TrainingJob
 from mlssm.jobs.fit import fit
@@ -72,6 +72,8 @@ def train_one(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) 
     started = time.monotonic()
     if run is not None:
         keep_index(run, experiment, job.folder)
+        if job.config.trial is None:
+            keep_reasons(experiment, job.config)
         root = job.config.datamodule.root
         run.log_inputs(dataset_inputs(experiment.cube, experiment.index, experiment.spec, root))
     choice = choose(experiment, job, run) if job.config.split.by_inner_seasons else None

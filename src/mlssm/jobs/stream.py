@@ -20,7 +20,8 @@ from mlssm.config import PredictConfig
 from mlssm.errors import DataError
 from mlssm.files import disk_fault
 from mlssm.grid import Window
-from mlssm.inference.mapper import Days
+from mlssm.inference.chains import together
+from mlssm.inference.mapper import Days, day_of
 from mlssm.inference.means import ExtentPart, extent_means
 from mlssm.inference.opened import Opened, Place
 from mlssm.inference.surround import side_by_side
@@ -31,7 +32,7 @@ from mlssm.workers import Workers
 
 log = logging.getLogger(__name__)
 TILE = 512  # pixels along a tile
-BLOCK = 16  # days
+BLOCK, CARRIED_BLOCK = 16, 32  # days
 UNFINISHED, RECORD = "unfinished-", "record.json"
 # what this command writes into a folder of maps
 OWN = re.compile(
@@ -140,10 +141,17 @@ def _blocks(opened: Opened, folder: Path, days: Days) -> list[Block]:
             shutil.rmtree(record.parent)
     if found:
         log.info("going on with %d days whose tiles are there in part", sum(len(block.wanted) for block in found))
-    for start in range(0, len(days), BLOCK):
-        block = days[start : start + BLOCK]
+    for block in days_together(opened, days):
         found.append(Block(folder / f"{block[0]}-{len(block)}", block, block))
     return found
+
+
+def days_together(opened: Opened, days: Days) -> list[Days]:
+    """Days in blocks: where a state is carried, those of whole chains, so that few steps are made twice."""
+    if not opened.carried:
+        return [days[start : start + BLOCK] for start in range(0, len(days), BLOCK)]
+    blocks = together(opened.chains(days), CARRIED_BLOCK)
+    return [np.array([day_of(opened.bundle, end) for end in ends], "datetime64[D]") for ends in blocks]
 
 
 def _map_block(place: Place, config: PredictConfig, block: Block, workers: Workers, which: str) -> None:
@@ -153,7 +161,8 @@ def _map_block(place: Place, config: PredictConfig, block: Block, workers: Worke
     block.folder.mkdir(parents=True, exist_ok=True)
     of_tiles = {str(day): input_digest(opened, day) for day in days}
     (block.folder / RECORD).write_text(json.dumps(of_tiles), encoding="utf-8")
-    job = TileJob(place, config, days, extent_means(place, parts, days, workers), block.folder)
+    means = extent_means(place, parts, opened.step_days(days), workers)
+    job = TileJob(place, config, days, means, block.folder)
     workers.run(partial(write_tile, job), parts, f"tiles of {len(days)} days{which}")
     numbers = [int(number) for number in np.flatnonzero(np.isin(days, block.wanted))]
     valued = workers.run(partial(write_day, job, parts), numbers, f"maps{which}")

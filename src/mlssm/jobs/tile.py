@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +12,17 @@ import torch
 
 from mlssm.config import PredictConfig
 from mlssm.data.moment import Moment
-from mlssm.errors import DataError
 from mlssm.files import naming
+from mlssm.inference.carried_maps import carried_maps
 from mlssm.inference.day_maps import ExtentMeans
-from mlssm.inference.mapper import Days, Mapper
+from mlssm.inference.extent import ExtentMap
+from mlssm.inference.mapper import Booleans, Days, Mapper
 from mlssm.inference.means import ExtentPart
 from mlssm.inference.opened import Opened, Place
-from mlssm.inference.part_maps import PartPlace, part_maps
+from mlssm.inference.part_maps import part_maps
+from mlssm.inference.square import PartPlace
 from mlssm.inference.surround import Surround
-from mlssm.jobs.day_map import band_names, day_map
+from mlssm.jobs.day_map import band_names, day_flags, day_map
 
 Array = npt.NDArray[np.float32]
 
@@ -74,21 +76,29 @@ def write_tile(job: TileJob, part: ExtentPart) -> None:
 
 def tile_bands(opened: Opened, job: TileJob, part: ExtentPart) -> Iterator[dict[str, Array]]:
     """The bands of each day by name [height, width]."""
-    shape, window = opened.shapes[part.extent], part.window
-    model, config = opened.bundle, job.config
-    surround = Surround.of(model.model, model.window.steps, config.tile, config.overlap)
-    around = surround.needed(window, shape)
-    mapper, place = opened.part(part.extent, around, job.days, job.means[part.extent]), PartPlace(window, around, shape)
-    moments = [_known(mapper, day) for day in job.days]
+    water: Booleans | None = None
+    for mapper, inner, moment, found in _maps(opened, job, part):
+        water = mapper.water()[0][inner] if water is None else water
+        of_day = day_flags(opened, moment.day)
+        yield day_map(mapper, job.config, of_day, moment, found, water, inner).values
+
+
+def _maps(
+    opened: Opened, job: TileJob, part: ExtentPart
+) -> Iterator[tuple[Mapper, tuple[slice, slice], Moment, ExtentMap]]:
+    """What was opened, the tile's rows and columns in it, and what is known and predicted of each day."""
+    shape, model, config = opened.shapes[part.extent], opened.bundle, job.config
+    chains = opened.chains(job.days) if opened.carried else []
+    steps = max((chain.days for chain in chains), default=model.window.steps)
+    surround = Surround.of(model.model, steps, config.tile, config.overlap)
+    around, days = surround.needed(part.window, shape), opened.step_days(job.days)
+    mapper = opened.part(part.extent, around, days, job.means[part.extent])
+    place = PartPlace(part.window, around, shape)
     applicability = None if opened.certainty is None else opened.certainty.applicability
-    found, inner = part_maps(mapper, place, moments, surround, applicability), place.within
-    water = mapper.water()[0][inner]
-    for moment, maps in zip(moments, found, strict=True):
-        yield day_map(mapper, config, moment, maps, water, inner).values
-
-
-def _known(mapper: Mapper, day: np.datetime64) -> Moment:
-    moment = mapper.moment(day)
-    if moment is None:
-        raise DataError(f"{day} cannot be mapped any more: the area's files changed; start the same command again")
-    return moment
+    found: Iterable[tuple[Moment, ExtentMap]]
+    if chains:
+        found = carried_maps(mapper, place, chains, surround, applicability)
+    else:
+        moments = [mapper.known(day) for day in job.days]
+        found = zip(moments, part_maps(mapper, place, moments, surround, applicability), strict=True)
+    return ((mapper, place.within, moment, maps) for moment, maps in found)

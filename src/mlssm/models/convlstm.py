@@ -252,10 +252,13 @@ class ConvLSTM(nn.Module):
         Returns:
             SSM in (0, 1), unless it is not bounded, and with the second head its spread, between `DEVIATIONS`.
         """
-        last = self.dropout(self._unroll(dynamic, static)[-1])
-        state = self.head(last)
+        return self.read(self.dropout(self._unroll(dynamic, static)[-1]))
+
+    def read(self, hidden: Tensor) -> Prediction:
+        """What both heads make of the last layer's hidden state, [B, hidden[-1], H, W]."""
+        state = self.head(hidden)
         mean = torch.sigmoid(state) if self.bounded else state
-        return Prediction(mean, None if self.variance_head is None else bounded_spread(self.variance_head(last)))
+        return Prediction(mean, None if self.variance_head is None else bounded_spread(self.variance_head(hidden)))
 
     def states(self, dynamic: Tensor, static: Tensor) -> Tensor:
         """The last layer's hidden state after each step, [B, T, hidden[-1], H, W]; arguments as in `forward`."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+_ACCELERATOR = Lock()
 
 
 class Prediction(NamedTuple):
@@ -52,7 +56,12 @@ def predict(network: nn.Module, dynamic: Tensor, static: Tensor) -> Prediction:
     """
     held = next(itertools.chain(network.parameters(), network.buffers()), dynamic)
     network.eval()
-    with torch.inference_mode():
+    with in_turn(held.device), torch.inference_mode():
         found: Prediction = network(dynamic.to(held.device), static.to(held.device))
-    spread = None if found.spread is None else found.spread.float().cpu()
-    return Prediction(found.mean.float().cpu(), spread)
+        spread = None if found.spread is None else found.spread.float().cpu()
+        return Prediction(found.mean.float().cpu(), spread)
+
+
+def in_turn(device: torch.device) -> AbstractContextManager[Any]:
+    """What threads wait for before they use a device: a GPU has memory for one batch, a CPU for one a thread."""
+    return nullcontext() if device.type == "cpu" else _ACCELERATOR

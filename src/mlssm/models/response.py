@@ -110,7 +110,12 @@ class ResponseNetwork(nn.Module):
         if self.residual is None:
             return Prediction(self.base(static))
         found: Prediction = self.residual(dynamic, static)
-        return Prediction(self.base(static) + found.mean, found.spread)
+        return self.onto_base(found, static)
+
+    def onto_base(self, residual: Prediction, static: Tensor) -> Prediction:
+        """The residual on top of the base, of whose pixels it may have the middle alone."""
+        base = Prediction(self.base(static)).middle(residual.mean)
+        return Prediction(base.mean + residual.mean, residual.spread)
 
     def base(self, static: Tensor) -> Tensor:
         """The base in SSM units, [B, 1, H, W], of the scaled static features."""

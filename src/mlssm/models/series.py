@@ -8,14 +8,15 @@ so that nothing is made up beyond the pixels that are given, and what comes out 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mlssm.models.convlstm import ConvLSTM, ConvLSTMCell, bounded_spread
-from mlssm.models.multirate import MultirateConvLSTM, averaged
+from mlssm.models.convlstm import ConvLSTM, ConvLSTMCell
+from mlssm.models.gates import Gates, doubled, middle, step
+from mlssm.models.multirate import MultirateConvLSTM, State, averaged
 from mlssm.models.prediction import Prediction
 from mlssm.models.response import ResponseNetwork
 
@@ -51,10 +52,10 @@ def series(network: nn.Module, static: Tensor, changing: Sequence[int]) -> Serie
         if network.residual is None:
             return _Base(network)
         return _Response(network, series(network.residual, static, changing))
-    if type(network) is ConvLSTM and all(_is_plain(cell) for cell in network.cells):
+    if is_plain(network):
         return _ConvLSTM(network, static, changing)
-    if type(network) is MultirateConvLSTM and network.recurrence.num_layers == 1:
-        return _Multirate(network, static, changing)
+    if is_of_two_rates(network):
+        return Multirate(network, static, changing)
     return plain(network)
 
 
@@ -63,8 +64,16 @@ def plain(network: nn.Module) -> Series:
     return _Any(network)
 
 
-def _is_plain(cell: nn.Module) -> bool:
-    return isinstance(cell, ConvLSTMCell) and cell.peepholes is None
+def is_plain(network: nn.Module | None) -> TypeGuard[ConvLSTM]:
+    """Whether it is a ConvLSTM without peepholes; of a class that is derived from it nothing is known."""
+    return type(network) is ConvLSTM and all(
+        isinstance(cell, ConvLSTMCell) and cell.peepholes is None for cell in network.cells
+    )
+
+
+def is_of_two_rates(network: nn.Module | None) -> TypeGuard[MultirateConvLSTM]:
+    """Whether it is a multirate ConvLSTM of one layer."""
+    return type(network) is MultirateConvLSTM and network.recurrence.num_layers == 1
 
 
 class _Any:
@@ -105,21 +114,17 @@ class _Response:
 
     def map(self, days: Sequence[Tensor], static: Tensor) -> Prediction:
         found = self._residual.map(days, static)
-        return Prediction(_middle(self._network.base(static[None]), found.mean) + found.mean, found.spread)
+        return self._network.onto_base(found, static[None])
 
 
 class _ConvLSTM:
-    """Gates of a day are made once; the recurrence runs on a shrinking square.
-
-    tanh(x) = 2 sigmoid(2 x) - 1, and the factor 2 is put into the weights of the gate g: one sigmoid then serves all
-    gates, which on a CPU is several times as fast as tanh and differs by less than 1e-6.
-    """
+    """Gates of a day are made once; the recurrence runs on a shrinking square. See `mlssm.models.gates`."""
 
     def __init__(self, network: ConvLSTM, static: Tensor, changing: Sequence[int]) -> None:
         self._network = network
-        self._cells = [_Gates(cell) for cell in network.cells if isinstance(cell, ConvLSTMCell)]
+        self._layers = layers(network)
         self._changing = torch.tensor(list(changing), dtype=torch.long, device=static.device)
-        first = self._cells[0]
+        first = self._layers[0]
         self._fixed: Tensor | None = None
         self._weight: Tensor | None = None
         if network.static_convolution is not None:
@@ -130,112 +135,90 @@ class _ConvLSTM:
             self._weight = whole[:, self._changing] if len(changing) else None
 
     def day(self, frame: Tensor) -> Tensor:
-        gates = self._cells[0].of_input(frame[None])
+        gates = self._layers[0].of_input(frame[None])
         return gates if self._fixed is None else gates.add_(self._fixed)
 
     def map(self, days: Sequence[Tensor], static: Tensor) -> Prediction:
         own = None if self._weight is None else functional.conv2d(static[self._changing][None], self._weight)
-        states = self._cells[0].unroll(days, own)
-        for cell in self._cells[1:]:
-            states = cell.unroll([cell.of_input(state) for state in states], None)
-        network, last = self._network, states[-1]
-        found = network.head(last)
-        mean = torch.sigmoid(found) if network.bounded else found
-        return Prediction(mean, None if network.variance_head is None else bounded_spread(network.variance_head(last)))
+        states = _unrolled(self._layers[0], days, own)
+        for layer in self._layers[1:]:
+            states = _unrolled(layer, [layer.of_input(state) for state in states], None)
+        return self._network.read(states[-1])
 
 
-class _Gates:
-    """One layer's weights, those of the gate g doubled."""
-
-    def __init__(self, cell: ConvLSTMCell) -> None:
-        self._hidden = cell.hidden_channels
-        self._input = self.scaled(cell.input_convolution.weight)
-        assert cell.input_convolution.bias is not None
-        self._bias = self.scaled(cell.input_convolution.bias)
-        self._state = self.scaled(cell.hidden_convolution.weight)
-
-    def scaled(self, weight: Tensor) -> Tensor:
-        return _doubled(weight, self._hidden)
-
-    def of_input(self, values: Tensor) -> Tensor:
-        return functional.conv2d(values, self._input, self._bias)
-
-    def unroll(self, inputs: Sequence[Tensor], more: Tensor | None) -> list[Tensor]:
-        """The hidden state after each step; `inputs` are the gates of each, and `more` is added to all of them."""
-        hidden: list[Tensor] = []
-        cell: Tensor | None = None
-        for gates in inputs:
-            if hidden:
-                total = functional.conv2d(hidden[-1], self._state)
-                total += _middle(gates, total)
-            else:
-                total = gates.clone()
-            if more is not None:
-                total += _middle(more, total)
-            state, cell = _step(total.sigmoid_(), cell)
-            hidden.append(state)
-        return hidden
+def layers(network: ConvLSTM) -> list[Gates]:
+    """The weights of each layer, first layer first."""
+    return [Gates(cell) for cell in network.cells if isinstance(cell, ConvLSTMCell)]
 
 
-class _Multirate:
+def _unrolled(layer: Gates, inputs: Sequence[Tensor], more: Tensor | None) -> list[Tensor]:
+    """The hidden state after each step; `inputs` are the gates of each, and `more` is added to all of them."""
+    hidden: list[Tensor] = []
+    cell: Tensor | None = None
+    for gates in inputs:
+        if hidden:
+            total = layer.of_state(hidden[-1])
+            total += middle(gates, total)
+        else:
+            total = gates.clone()
+        if more is not None:
+            total += middle(more, total)
+        state, cell = step(total.sigmoid_(), None if cell is None else middle(cell, total))
+        hidden.append(state)
+    return hidden
+
+
+class Multirate:
     """What a day's weather adds to the recurrence is made once, and so is what static features that stay add to fusion.
 
-    The recurrence is `torch.nn.LSTM` of one layer; as in `_ConvLSTM` one sigmoid serves all gates.
+    The recurrence is `torch.nn.LSTM` of one layer; as in `mlssm.models.gates` one sigmoid serves all gates.
     """
 
     def __init__(self, network: MultirateConvLSTM, static: Tensor, changing: Sequence[int]) -> None:
+        """Take a network's weights; arguments as of `series`."""
         self._network = network
         self._changing = torch.tensor(list(changing), dtype=torch.long, device=static.device)
         hidden, own = network.recurrence.hidden_size, dict(network.recurrence.named_parameters())
-        self._input = _doubled(own["weight_ih_l0"], hidden).T
-        self._hidden = _doubled(own["weight_hh_l0"], hidden).T
-        self._bias = _doubled(own["bias_ih_l0"] + own["bias_hh_l0"], hidden)
+        self._input = doubled(own["weight_ih_l0"], hidden).T
+        self._hidden = doubled(own["weight_hh_l0"], hidden).T
+        self._bias = doubled(own["bias_ih_l0"] + own["bias_hh_l0"], hidden)
         self._state, fusion = network.fusion.weight[:, :hidden], network.fusion.weight[:, hidden:]
         self._own = fusion[:, self._changing] if len(changing) else None
         fixed = static.clone()
         fixed[self._changing] = 0
         self._fixed = functional.conv2d(fixed[None], fusion, network.fusion.bias)
+        self._of_fixed = averaged(fixed[None], network.ratio)[0].flatten(1).T @ self._input[-len(static) :]
+        self._of_changing = self._input[-len(static) :][self._changing]
 
     def day(self, frame: Tensor) -> Tensor:
+        """What a day's weather adds to the gates, [cells, 4 hidden]."""
         return torch.addmm(self._bias, frame.flatten(1).T, self._input[: len(frame)])
 
     def map(self, days: Sequence[Tensor], static: Tensor) -> Prediction:
+        """See `Series`."""
+        cells, state = self.cells(static), None
+        for day in days:
+            state = self.after(day, cells, state)
+        assert state is not None
+        return self.read(state, static)
+
+    def cells(self, static: Tensor) -> Tensor:
+        """What static features [static, H, W] add to the gates, [cells, 4 hidden]."""
+        changing = static[self._changing][None]
+        return torch.addmm(self._of_fixed, averaged(changing, self._network.ratio)[0].flatten(1).T, self._of_changing)
+
+    def after(self, day: Tensor, cells: Tensor, state: State | None) -> State:
+        """Hidden and cell state [cells, hidden] after a day; None before the first."""
+        if state is None:
+            return step((day + cells).sigmoid_(), None)
+        gates = torch.addmm(day, state[0], self._hidden)
+        return step(gates.add_(cells).sigmoid_(), state[1])
+
+    def read(self, state: State, static: Tensor) -> Prediction:
+        """The map after the last day, see `MultirateConvLSTM.predict`."""
         network, given = self._network, static[None]
-        cells = averaged(given, network.ratio)[0].flatten(1).T @ self._input[-len(static) :]
-        state, cell = _step(torch.sigmoid(days[0] + cells), None)
-        for day in days[1:]:
-            gates = torch.addmm(day, state, self._hidden)
-            state, cell = _step(gates.add_(cells).sigmoid_(), cell)
-        fused = functional.conv2d(network.at_pixels((state[None], cell[None]), given), self._state)
+        fused = functional.conv2d(network.at_pixels((state[0][None], state[1][None]), given), self._state)
         fused += self._fixed
         if self._own is not None:
             fused += functional.conv2d(given[:, self._changing], self._own)
         return network.read(fused.relu_())
-
-
-def _step(gates: Tensor, cell: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Hidden and cell state after a step.
-
-    Args:
-        gates: sigmoid of i, f, 2 g and o along the second axis.
-        cell: State before, or a larger map of it; None: 0.
-    """
-    i, f, g, o = gates.chunk(4, dim=1)
-    new = torch.addcmul(-i, i, g, value=2)  # i tanh
-    if cell is not None:
-        new.addcmul_(f, cell if cell.ndim == 2 else _middle(cell, new))
-    return torch.addcmul(-o, o, (2 * new).sigmoid_(), value=2), new
-
-
-def _doubled(weight: Tensor, hidden: int) -> Tensor:
-    """Weights of the gates i, f, g, o along the first axis, those of g doubled."""
-    factors = weight.new_ones(len(weight))
-    factors[2 * hidden : 3 * hidden] = 2
-    return weight * factors.reshape(-1, *(1,) * (weight.ndim - 1))
-
-
-def _middle(values: Tensor, like: Tensor) -> Tensor:
-    """The middle of a map, of as many rows and columns as another."""
-    (height, width), (rows, cols) = values.shape[-2:], like.shape[-2:]
-    top, left = (height - rows) // 2, (width - cols) // 2
-    return values[..., top : top + rows, left : left + cols]

@@ -29,6 +29,10 @@ class TorchgeoConvLSTMSettings(ModelSettings):
         """As the ConvLSTM's."""
         return margin_of(self.kernel)
 
+    def reach(self, steps: int) -> int | None:
+        """One kernel a layer for its input, and one a step after the first for its state."""
+        return (len(self.hidden) + steps - 1) * (self.kernel // 2)
+
     def build(self, channels: Channels, *, spread: bool) -> TorchgeoConvLSTM:
         """The network for these channels."""
         from torchgeo.models import ConvLSTM  # seconds: not where another model is trained

@@ -5,6 +5,7 @@ Ronneberger, O. et al. (2015), arXiv:1505.04597; https://github.com/qubvel-org/s
 
 from __future__ import annotations
 
+from functools import cache
 from typing import ClassVar
 
 import torch
@@ -16,6 +17,7 @@ from mlssm.config import Channels, ModelSettings
 from mlssm.errors import ConfigError
 from mlssm.models.frames import InputDropout, check_steps
 from mlssm.models.prediction import Prediction
+from mlssm.models.reach import probed_reach
 
 
 class UNetSettings(ModelSettings):
@@ -33,28 +35,43 @@ class UNetSettings(ModelSettings):
         """As much as its coarsest pixels cover; what is further it sees a little of."""
         return int(2 ** len(self.decoder))
 
+    @property
+    def coarsest_cell(self) -> int:
+        """Each stage halves the map."""
+        return int(2 ** len(self.decoder))
+
+    def reach(self, steps: int) -> int | None:
+        """What encoder and decoder see; None for an encoder that looks at the whole map, as one with attention does."""
+        return _reach(self.encoder, len(self.decoder))
+
     def build(self, channels: Channels, *, spread: bool) -> UNet:
         """The network for these channels, with random weights.
 
         Raises:
             ConfigError: segmentation-models-pytorch is not installed, or has no such encoder.
         """
-        try:
-            from segmentation_models_pytorch import Unet
-        except ImportError:
-            raise ConfigError("model=unet needs segmentation-models-pytorch: pip install 'mlssm[peers]'") from None
-        try:
-            layers = Unet(
-                self.encoder,
-                encoder_depth=len(self.decoder),
-                encoder_weights=None,
-                decoder_channels=self.decoder,
-                in_channels=self.steps * len(channels.dynamic) + len(channels.static),
-                classes=1,
-            )
-        except KeyError:
-            raise ConfigError(f"model.encoder={self.encoder} is not one of segmentation-models-pytorch's") from None
-        return UNet(layers, self)
+        inputs = self.steps * len(channels.dynamic) + len(channels.static)
+        return UNet(_layers(self.encoder, self.decoder, inputs), self)
+
+
+def _layers(encoder: str, decoder: tuple[int, ...], inputs: int) -> nn.Module:
+    try:
+        from segmentation_models_pytorch import Unet
+    except ImportError:
+        raise ConfigError("model=unet needs segmentation-models-pytorch: pip install 'mlssm[peers]'") from None
+    channels = {"encoder_depth": len(decoder), "decoder_channels": decoder, "in_channels": inputs, "classes": 1}
+    try:
+        layers: nn.Module = Unet(encoder, encoder_weights=None, **channels)
+    except KeyError:
+        raise ConfigError(f"model.encoder={encoder} is not one of segmentation-models-pytorch's") from None
+    return layers
+
+
+@cache
+def _reach(encoder: str, stages: int) -> int | None:
+    with torch.random.fork_rng(devices=()):
+        layers = _layers(encoder, (1,) * stages, 1)  # how many channels there are changes nothing
+    return probed_reach(layers, int(2**stages))
 
 
 class UNet(nn.Module):
@@ -63,7 +80,7 @@ class UNet(nn.Module):
     def __init__(self, layers: nn.Module, settings: UNetSettings) -> None:
         """Keep layers and settings."""
         super().__init__()
-        self.layers, self.steps, self.whole = layers, settings.steps, 2 ** len(settings.decoder)
+        self.layers, self.steps, self.whole = layers, settings.steps, settings.coarsest_cell
         self.input_dropout = InputDropout(settings.input_dropout)
 
     def forward(self, dynamic: Tensor, static: Tensor) -> Prediction:

@@ -9,7 +9,6 @@ extent), mean_ssm, high_fraction (share of the labelled pixels above `patches.hi
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,10 +27,10 @@ from mlssm.retrieval.bands import over
 from mlssm.retrieval.working_grid import WorkingGrid
 from mlssm.workers import Workers
 
-log = logging.getLogger(__name__)
-
 LabelMap = Callable[[int, int], npt.NDArray[np.float32]]
 SPLITS = ("train", "val", "test")
+# a county has millions of patches: what is counted takes no more bytes than it needs
+NARROW = {"row": np.int32, "col": np.int32, "pixels": np.int32, "pass": np.int8, "extent": np.int16, "time": np.int32}
 
 
 def build_index(
@@ -68,20 +67,14 @@ def build_index(
         return _patches_of(labels(extent, time), grids[extent], patches).assign(extent=extent, time=time)
 
     places = [(extent, time) for extent in range(len(grids)) for time in times.tolist()]
-    near = workers if workers is not None and workers.here else None
-    parts = list(over(near, found, places, "patch index"))
-    index = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    if index.empty:
+    if not places:
         raise SplitError("no date is left to take patches from; check the weather's days and the images' dates")
-    index["split"] = membership.splits(index)
-    placed = index["split"].isin(SPLITS)
-    if not two_pass_everywhere:
-        placed &= (index["pass"] == 1) | (index["split"] == "train")
-    kept = index["valid_fraction"] >= patches.min_valid_fraction
-    _check(index[placed], index[placed & kept], patches, membership.names)
-    index = index[placed & kept].reset_index(drop=True)
+    near = workers if workers is not None and workers.here else None
     second_pass = SPLITS if two_pass_everywhere else ("train",)
-    return index.assign(inclusion=_inclusion(index, working, membership, patches, second_pass))
+    choosing = Choosing(working, membership, patches, second_pass)
+    parts = [choosing.chosen(part) for part in over(near, found, places, "patch index")]
+    choosing.check()
+    return _joined(parts)
 
 
 def save_index(index: pd.DataFrame, path: Path) -> None:
@@ -100,36 +93,82 @@ def _patches_of(ssm: npt.NDArray[np.float32], grids: Grids, patches: PatchesConf
     tables = patch_tables(ssm, (grids.regular(), dense), patches.size, patches.high_ssm)
     first, second = (table.assign(**{"pass": number}) for number, table in enumerate(tables, 1))
     wet = second["high_fraction"] >= patches.min_high_fraction
-    return pd.concat([first, second[wet & ~grids.on_regular(dense)]])
+    return pd.concat([first, second[wet & ~grids.on_regular(dense)]], ignore_index=True)
 
 
-def _inclusion(
-    index: pd.DataFrame,
-    working: WorkingGrid,
-    membership: Membership,
-    patches: PatchesConfig,
-    second_pass: tuple[str, ...],
-) -> npt.NDArray[np.float64]:
-    heights, widths = np.array([window.shape for window in working.extents]).T
-    extent, row, col = (index[name].to_numpy() for name in ("extent", "row", "col"))
-    inside = (row + patches.size <= heights[extent]) & (col + patches.size <= widths[extent]) & (row >= 0) & (col >= 0)
-    second = (index["high_fraction"] >= patches.min_high_fraction).to_numpy() & inside
-    found = np.empty(len(index))
-    for split in membership.names:
-        rows = (index["split"] == split).to_numpy()
-        found[rows] = shares(patches, working, membership, split).inclusion(second[rows] & (split in second_pass))
-    return found
+class Choosing:
+    """Chooses the patches of one date after the other: those of a split that have labels enough."""
+
+    def __init__(
+        self, working: WorkingGrid, membership: Membership, patches: PatchesConfig, second_pass: Sequence[str]
+    ) -> None:
+        """Begin with the first date.
+
+        Args:
+            working: The extents.
+            membership: The splits.
+            patches: Thresholds.
+            second_pass: Splits in which the second pass is kept.
+        """
+        self._heights, self._widths = np.array([window.shape for window in working.extents]).T
+        self._patches, self._second_pass, self._names = patches, second_pass, membership.names
+        self._split_of = membership.splitter()
+        self._shares = {split: shares(patches, working, membership, split) for split in membership.names}
+        self._before, self._after = dict.fromkeys(SPLITS, 0), dict.fromkeys(SPLITS, 0)
+        self._best = dict.fromkeys(SPLITS, 0.0)
+
+    def chosen(self, found: pd.DataFrame) -> pd.DataFrame:
+        """The patches of a date that are in the index, with their split and inclusion, in as few bytes as they need."""
+        found = found.assign(split=self._split_of(found))
+        placed = found["split"].isin(SPLITS)
+        placed &= (found["pass"] == 1) | found["split"].isin(self._second_pass)
+        enough = found["valid_fraction"] >= self._patches.min_valid_fraction
+        self._count(found[placed], enough)
+        kept = found[placed & enough]
+        codes = pd.Categorical(kept["split"], categories=list(SPLITS)).codes
+        return kept.assign(split=codes, inclusion=self._inclusion(kept)).astype(NARROW)
+
+    def _count(self, placed: pd.DataFrame, enough: pd.Series[bool]) -> None:
+        for name in self._names:
+            of_split = placed[placed["split"] == name]
+            self._before[name] += len(of_split)
+            self._after[name] += int(enough[of_split.index].sum())
+            self._best[name] = max(self._best[name], of_split["valid_fraction"].max() if len(of_split) else 0.0)
+
+    def _inclusion(self, kept: pd.DataFrame) -> npt.NDArray[np.float64]:
+        extent, row, col = (kept[name].to_numpy() for name in ("extent", "row", "col"))
+        size = self._patches.size
+        inside = (row >= 0) & (row + size <= self._heights[extent])
+        inside &= (col >= 0) & (col + size <= self._widths[extent])
+        second = (kept["high_fraction"] >= self._patches.min_high_fraction).to_numpy() & inside
+        found = np.empty(len(kept))
+        for split, of_split in self._shares.items():
+            rows = (kept["split"] == split).to_numpy()
+            found[rows] = of_split.inclusion(second[rows] & (split in self._second_pass))
+        return found
+
+    def check(self) -> None:
+        """See that every split has patches.
+
+        Raises:
+            SplitError: One has none; the message names the threshold that removed them.
+        """
+        for name in self._names:
+            was = self._before[name]
+            if self._after[name]:
+                continue
+            if was == 0:
+                raise SplitError(f"no {name} patch is left by the split; change split or make patches.size smaller")
+            raise SplitError(
+                f"no {name} patch is left: all {was} have less labelled pixels than patches.min_valid_fraction="
+                f"{self._patches.min_valid_fraction:g} (the best has {self._best[name]:.3f}); lower it, or "
+                "retrieval.min_sensitivity_db"
+            )
 
 
-def _check(before: pd.DataFrame, after: pd.DataFrame, patches: PatchesConfig, names: Sequence[str]) -> None:
-    for name in names:
-        was, is_left = int((before["split"] == name).sum()), int((after["split"] == name).sum())
-        if is_left:
-            continue
-        if was == 0:
-            raise SplitError(f"no {name} patch is left by the split; change split or make patches.size smaller")
-        most = before.loc[before["split"] == name, "valid_fraction"].max()
-        raise SplitError(
-            f"no {name} patch is left: all {was} have less labelled pixels than patches.min_valid_fraction="
-            f"{patches.min_valid_fraction:g} (the best has {most:.3f}); lower it, or retrieval.min_sensitivity_db"
-        )
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """One table of many, column by column: each is let go as it is copied."""
+    names = list(parts[0].columns)
+    columns = {name: np.concatenate([part.pop(name).to_numpy() for part in parts]) for name in names}
+    split = pd.Categorical.from_codes(columns["split"].astype(np.int8), categories=pd.Index(SPLITS))
+    return pd.DataFrame({**columns, "split": split}, copy=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,10 +45,18 @@ class Membership:
         by_block = config.name in ("by_block", "by_season_and_block")
         return cls(config, date_split, _places(working, patches, config) if by_block else None)
 
+    def splitter(self) -> Callable[[pd.DataFrame], Names]:
+        """Gives the rows of one part of an index after the other their splits; see `splits`."""
+        if self.config.name != "random_patch":
+            return self.splits
+        check_fractions(self.config)
+        generator = np.random.default_rng(self.config.seed)
+        return lambda part: _random(len(part), self.config, generator)
+
     def splits(self, index: pd.DataFrame) -> Names:
         """The split of each row, by its extent, time, row and col; "none" where it is in none."""
         if self.config.name == "random_patch":
-            return _random(len(index), self.config)
+            return self.splitter()(index)
         by_date = self.date_split[index["time"].to_numpy()]
         if self.places is None:
             return np.asarray(by_date)
@@ -92,8 +100,6 @@ def _windows(extent: Window, origins: Origins, size: int) -> Iterable[Window]:
         yield Window(extent.row + top, extent.col + left, height, width)
 
 
-def _random(count: int, split: SplitConfig) -> Names:
-    check_fractions(split)
+def _random(count: int, split: SplitConfig, generator: np.random.Generator) -> Names:
     shares = [split.test_fraction, split.val_fraction]
-    generator = np.random.default_rng(split.seed)
     return generator.choice(np.array(["test", "val", "train"]), count, p=[*shares, 1 - sum(shares)])

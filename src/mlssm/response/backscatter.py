@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlssm.response.base import SEASON_CORRELATION, Population, Response, Seasons, fit_pixels
+from mlssm.grid import Floats
+from mlssm.response.base import SEASON_CORRELATION, Population, Response, Seasons, fit_rows
 from mlssm.response.fitted import Fitted
+from mlssm.response.rows import few_rows
 
 
 def backscatter_response(fitted: Fitted, own_share: float, seasons: Seasons) -> Response:
@@ -20,8 +22,14 @@ def backscatter_response(fitted: Fitted, own_share: float, seasons: Seasons) -> 
         seasons: Of each time [T].
     """
     training, span = fitted.training, fitted.found.span
-    decibels = fitted.found.of(training) * span
-    fits = fit_pixels(decibels, fitted.driver[training], seasons[training], SEASON_CORRELATION)
+
+    def decibels(rows: slice) -> Floats:
+        return fitted.found.of(training, rows) * span[rows]
+
+    (fits,) = fit_rows(decibels, [fitted.driver], training, fitted.shape, seasons[training], SEASON_CORRELATION)
     found = fits.pooled(own_share, Population.of([fits]))
-    known = np.where(span > 0, span, np.nan)
-    return Response(found.mean / known, found.slope / known, found.centre)
+    for rows in few_rows(fitted.shape, 1):
+        known = np.where(span[rows] > 0, span[rows], np.nan)
+        found.mean[rows] /= known
+        found.slope[rows] /= known
+    return found

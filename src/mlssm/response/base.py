@@ -9,14 +9,15 @@ go together: V = I + rho [same season]. The inverse of such a matrix is known (S
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from mlssm.grid import Floats
-from mlssm.retrieval.bands import bands
+from mlssm.response.rows import WHOLE, Maps, Times, few_rows, known_mean, rows_of
 from mlssm.scratch import scratch
 
 Seasons = npt.NDArray[np.int64]
@@ -39,10 +40,10 @@ class Population:
     @classmethod
     def of(cls, fits: Sequence[PixelFits]) -> Population:
         """The mean extent."""
-        known = [fit for fit in fits if fit.known.any()]
+        known = [fit for fit in fits if fit.any_known]
         if not known:
             return cls(float("nan"), 0.0, 0.0)
-        rows = [(fit.plain, fit.extent_slope, float(fit.centre[fit.known].mean())) for fit in known]
+        rows = [(fit.plain, fit.extent_slope, fit.extent_centre) for fit in known]
         return cls(*(float(part) for part in np.mean(rows, axis=0)))
 
 
@@ -95,10 +96,24 @@ class PixelFits:
         return np.isfinite(self.mean)
 
     @property
+    def any_known(self) -> bool:
+        """Whether some pixel has values."""
+        return not np.isnan(self.plain)
+
+    @cached_property
     def extent_slope(self) -> float:
         """Mean slope of the pixels that have one; 0 where none has."""
-        known = np.isfinite(self.slope)
-        return float(self.slope[known].mean()) if known.any() else 0.0
+        return float(np.nan_to_num(known_mean(self.slope)))
+
+    @cached_property
+    def extent_mean(self) -> float:
+        """Mean of the pixels' means."""
+        return known_mean(self.mean)
+
+    @cached_property
+    def extent_centre(self) -> float:
+        """Mean of the pixels' centres."""
+        return known_mean(self.centre)
 
     def pooled(self, own_share: float, population: Population) -> Response:
         """Give each pixel a share of its own slope and the rest of its extent's.
@@ -111,13 +126,23 @@ class PixelFits:
             own_share: 0..1.
             population: The mean extent.
         """
-        shape, known = self.mean.shape, self.known
-        if not known.any():
-            return Response(*(np.full(shape, part) for part in (population.mean, population.slope, population.centre)))
-        extent = self.extent_slope
-        slope = extent + own_share * (np.where(np.isfinite(self.slope), self.slope, extent) - extent)
-        mean = np.where(known, self.plain + self.mean - self.mean[known].mean(), self.plain)
-        return Response(mean, slope, np.where(known, self.centre, self.centre[known].mean()))
+        shape = self.mean.shape
+        found = Response(*scratch((3, *shape), np.float64))
+        for rows in few_rows(shape, 1):
+            part = self.pooled_rows(own_share, population, rows)
+            found.mean[rows], found.slope[rows], found.centre[rows] = part.mean, part.slope, part.centre
+        return found
+
+    def pooled_rows(self, own_share: float, population: Population, rows: slice) -> Response:
+        """The same of some rows."""
+        mean, slope, centre = self.mean[rows], self.slope[rows], self.centre[rows]
+        if not self.any_known:
+            parts = (population.mean, population.slope, population.centre)
+            return Response(*(np.full(mean.shape, part) for part in parts))
+        known, extent = np.isfinite(mean), self.extent_slope
+        pooled = extent + own_share * (np.where(np.isfinite(slope), slope, extent) - extent)
+        around = np.where(known, self.plain + mean - self.extent_mean, self.plain)
+        return Response(around, pooled, np.where(known, centre, self.extent_centre))
 
 
 def fit_pixels(values: Floats, driver: Floats, seasons: Seasons, correlation: float = SEASON_CORRELATION) -> PixelFits:
@@ -134,46 +159,107 @@ def fit_pixels(values: Floats, driver: Floats, seasons: Seasons, correlation: fl
     """
     if correlation < 0 or not len(values):
         raise ValueError(f"season correlation {correlation} is negative, or there is no date to fit")
-    shape = values.shape[1:]
-    mean, slope, centre = (scratch(shape, np.float64) for _ in range(3))
-    spread_out = np.broadcast_to(driver, values.shape)
-    total, number = 0.0, 0
-    for rows in bands((shape[0], shape[1]), len(values)):
-        fitted, of_rows, known = _fit_rows(values[:, rows], spread_out[:, rows], seasons, correlation)
-        mean[rows], slope[rows], centre[rows] = fitted
-        total, number = total + of_rows, number + known
-    return PixelFits(mean, slope, centre, total / number if number else float("nan"))
+
+    def of_rows(rows: slice) -> Floats:
+        return values[:, rows]
+
+    return fit_rows(of_rows, [driver], WHOLE, values.shape[1:], seasons, correlation)[0]
 
 
-def _fit_rows(
-    values: Floats, driver: Floats, seasons: Seasons, correlation: float
-) -> tuple[tuple[Floats, Floats, Floats], float, int]:
-    """Mean, slope and centre of some rows' pixels [rows, w]; the sum of their values, and how many there are."""
-    valid = np.isfinite(values)
+def fit_rows(
+    values: Callable[[slice], Floats],
+    drivers: Sequence[Maps],
+    times: Times,
+    shape: tuple[int, ...],
+    seasons: Seasons,
+    correlation: float = SEASON_CORRELATION,
+) -> list[PixelFits]:
+    """Fit the same values on several drivers, one after the other; both are made band by band.
+
+    Args:
+        values: Of some rows, as of `fit_pixels`, of the times below.
+        drivers: At all times.
+        times: Those that are fitted on.
+        shape: Of the extent [h, w].
+        seasons: Of these times.
+        correlation: As of `fit_pixels`.
+    """
+    maps = scratch((len(drivers), 3, *shape), np.float64)
+    fitting = [Fitting(each, seasons, correlation) for each in maps]
+    for rows in few_rows(shape, len(seasons)):
+        of_rows = values(rows)
+        for each, driver in zip(fitting, drivers, strict=True):
+            each.add(rows, of_rows, rows_of(driver, times, rows))
+    return [each.fits for each in fitting]
+
+
+@dataclass
+class Fitting:
+    """Fits of an extent's pixels while they are made, band by band.
+
+    Attributes:
+        maps: Mean, slope and centre [3, h, w].
+        seasons: Of the dates that are fitted on [T].
+        correlation: As of `fit_pixels`.
+    """
+
+    maps: Floats
+    seasons: Seasons
+    correlation: float
+    _total: float = 0.0
+    _number: int = 0
+
+    def add(self, rows: slice, values: Floats, driver: npt.NDArray[np.floating]) -> None:
+        """Fit the pixels of some rows; both [T, rows, w], the driver broadcastable to it."""
+        valid = np.isfinite(values)
+        self._number += int(valid.sum())
+        self._total += float(values.sum(where=valid))
+        self.maps[:, rows] = _fit(values, valid, driver, self.seasons, self.correlation)
+
+    @property
+    def fits(self) -> PixelFits:
+        """What was fitted."""
+        plain = self._total / self._number if self._number else float("nan")
+        mean, slope, centre = self.maps
+        return PixelFits(mean, slope, centre, plain)
+
+
+def _fit(
+    values: Floats, valid: Booleans, driver: npt.NDArray[np.floating], seasons: Seasons, correlation: float
+) -> tuple[Floats, Floats, Floats]:
+    """Mean, slope and centre of some rows' pixels [rows, w]."""
     count = valid.sum(axis=0)
-    x, y = np.where(valid, driver, 0.0), np.where(valid, values, 0.0)
-    centre = np.divide(x.sum(axis=0), count, out=np.full(count.shape, np.nan), where=count > 0)
+    y = np.where(valid, values, 0.0)
+    some = count > 0
+    total = np.broadcast_to(driver, values.shape).sum(axis=0, where=valid)
+    centre = np.divide(total, count, out=np.full(count.shape, np.nan), where=some)
     x = np.where(valid, driver - np.nan_to_num(centre), 0.0)  # differences keep their digits
     one, sx, sy, sxx, sxy = _whitened(valid, x, y, seasons, correlation)
-    some = count > 0
     spread = sxx - np.divide(sx**2, one, out=np.zeros_like(one), where=some)
     tells = (spread > LEAST_SPREAD) & (count >= LEAST_DATES)
     slope = np.full(count.shape, np.nan)
     np.divide(sxy - sx * np.divide(sy, one, out=np.zeros_like(one), where=some), spread, out=slope, where=tells)
     mean = np.divide(sy - np.nan_to_num(slope) * sx, one, out=np.full(count.shape, np.nan), where=some)
-    return (mean, slope, centre), float(y.sum()), int(count.sum())
+    return mean, slope, centre
 
 
 def _whitened(valid: Booleans, x: Floats, y: Floats, seasons: Seasons, correlation: float) -> list[Floats]:
-    """1'V^-1 1, 1'V^-1 x, 1'V^-1 y, x'V^-1 x and x'V^-1 y of each pixel, each [h, w]."""
-    pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2))
-    columns = valid.astype(float), x, y
-    total = [np.zeros(valid.shape[1:]) for _ in pairs]
+    """1'V^-1 1, 1'V^-1 x, 1'V^-1 y, x'V^-1 x and x'V^-1 y of each pixel, each [h, w]; x and y are 0 where not valid."""
+    total = [np.zeros(valid.shape[1:]) for _ in range(5)]
     for season in np.unique(seasons):
-        of_season = seasons == season
-        parts = [column[of_season] for column in columns]
-        sums = [part.sum(axis=0) for part in parts]
-        together = correlation / (1 + correlation * sums[0])
-        for found, (left, right) in zip(total, pairs, strict=True):
-            found += np.einsum("tij,tij->ij", parts[left], parts[right]) - together * sums[left] * sums[right]
+        of_season = _times(seasons == season)
+        known, x_here, y_here = valid[of_season], x[of_season], y[of_season]
+        n, sx, sy = known.sum(axis=0).astype(float), x_here.sum(axis=0), y_here.sum(axis=0)
+        together = correlation / (1 + correlation * n)
+        sums = n, sx, sy, np.einsum("tij,tij->ij", x_here, x_here), np.einsum("tij,tij->ij", x_here, y_here)
+        for found, whole, (left, right) in zip(
+            total, sums, ((n, n), (n, sx), (n, sy), (sx, sx), (sx, sy)), strict=True
+        ):
+            found += whole - together * left * right
     return total
+
+
+def _times(chosen: Booleans) -> slice | Booleans:
+    """The same times, as a slice where they follow each other: it copies nothing."""
+    first, last = np.flatnonzero(chosen)[[0, -1]].tolist()
+    return slice(first, last + 1) if chosen[first : last + 1].all() else chosen

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from mlssm.errors import DataError
-from mlssm.grid import Floats
 
 
 @dataclass(frozen=True)
@@ -30,16 +27,15 @@ class Choice:
 
 @dataclass
 class Squares:
-    """Mean squared error of candidates, summed date by date."""
+    """Mean squared error of candidates, summed part by part."""
 
     total: dict[float, float] = field(default_factory=dict)
     count: dict[float, int] = field(default_factory=dict)
 
-    def add(self, value: float, error: Floats) -> None:
-        """Count what a candidate leaves of some labels; NaN where there is none."""
-        known = error[np.isfinite(error)]
-        self.total[value] = self.total.get(value, 0.0) + float(known @ known)
-        self.count[value] = self.count.get(value, 0) + known.size
+    def add(self, value: float, squares: float, count: int) -> None:
+        """Count the sum of a candidate's squared errors on so many labels."""
+        self.total[value] = self.total.get(value, 0.0) + squares
+        self.count[value] = self.count.get(value, 0) + count
 
     def chosen(self) -> Choice:
         """The candidate that leaves least.

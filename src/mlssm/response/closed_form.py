@@ -3,61 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from mlssm.grid import Floats
-from mlssm.response.base import Booleans, Population, Response
+from mlssm.response.base import Booleans, Population
+from mlssm.response.extent_form import ExtentForm, FormRows
 from mlssm.response.fitted import Dates, Extent, Fitted, Settings, responses, traits_of
+from mlssm.response.folds import Labels
 from mlssm.response.inner import Inner, choose
-from mlssm.response.leverage import Leverage
+from mlssm.response.leverage import Leverage, LeverageRows
 from mlssm.response.memory import Memory, remembered
-from mlssm.response.nowcast import Earlier, Moment
-from mlssm.response.traits import Traits
+from mlssm.response.nowcast import Earlier, Moment, date_means
+from mlssm.response.rows import EVERY, MadeOfRows, Maps, Mixed, OfTimes, few_rows, kept, rows_of
 from mlssm.scratch import scratch
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ExtentForm:
-    """The closed form of one extent.
-
-    Attributes:
-        response: Base.
-        traits: What the correction is told from; None without one.
-        weights: Of the correction's features [K]; empty without one.
-    """
-
-    response: Response
-    traits: Traits | None
-    weights: Floats
-
-    def state(self) -> dict[str, Any]:
-        """Arrays, strings and dictionaries of these: what a bundle keeps."""
-        return asdict(self)
-
-    @classmethod
-    def restored(cls, state: dict[str, Any]) -> ExtentForm:
-        """From its state."""
-        response, traits = Response(**state["response"]), state["traits"]
-        if traits is not None:
-            relative, names = Response(**traits["relative"]), tuple(traits["names"])
-            traits = Traits(relative, traits["noise"], traits["fixed"], names)
-        return cls(response, traits, state["weights"])
-
-    def base(self, driver: Floats) -> Floats:
-        """Forecast without correction, 0..1 [h, w], at a driver [h, w] or broadcastable to it."""
-        return np.array(np.broadcast_to(self.response.ssm(driver), self.response.mean.shape))
-
-    def forecast(self, driver: Floats) -> Floats:
-        """Forecast, 0..1 [h, w], at a driver [h, w] or broadcastable to it."""
-        if self.traits is None:
-            return self.base(driver)
-        return self.traits.corrected(self.base(driver), driver, self.weights)
 
 
 @dataclass(frozen=True)
@@ -102,15 +65,31 @@ class ClosedForm:
         log.info("held-out training seasons chose own share %g, penalty %s, phi %.2f", *chosen)
         return cls(tuple(forms), tuple(fitted), inner, dates, settings.alike)
 
+    def forecast_maps(self, extent: int) -> MadeOfRows:
+        """Forecasts of an extent at all times, 0..1; of training dates out of fold."""
+        held = {season: each[extent].times for season, each in self.inner.held.items()}
+        others = np.setdiff1d(np.arange(len(self.dates.days)), np.concatenate(list(held.values())))
+        whole = FormRows(self.extents[extent], self.fitted[extent].driver, others)
+        known = [OfTimes(self.inner.forecasts[season][extent], times) for season, times in held.items()]
+        return self._mixed(extent, whole, known)
+
     def forecasts(self, extent: int) -> Floats:
-        """Forecasts of an extent at all times, 0..1 [T, h, w]; of training dates out of fold."""
-        form, drivers = self.extents[extent], self.fitted[extent].driver
-        found = scratch((len(drivers), *form.response.mean.shape), np.float64)
-        for time, driver in enumerate(drivers):
-            found[time] = form.forecast(driver)
-        for season, held in self.inner.held.items():
-            found[held[extent].times] = self.inner.forecasts[season][extent]
-        return found
+        """The same as an array [T, h, w]."""
+        return self._kept(extent, self.forecast_maps(extent))
+
+    def label_maps(self, extent: int) -> MadeOfRows:
+        """Labels to compare forecasts with: those of a training season by references of the others."""
+        held = [Labels(each[extent].fitted.found) for each in self.inner.held.values()]
+        return self._mixed(extent, Labels(self.fitted[extent].found), held)
+
+    def labels(self, extent: int) -> Floats:
+        """The same as an array [T, h, w]."""
+        return self._kept(extent, self.label_maps(extent))
+
+    def driver_maps(self, extent: int) -> MadeOfRows:
+        """An extent's driver at all times: that of a training season without its errors."""
+        held = [each[extent].fitted.driver for each in self.inner.held.values()]
+        return self._mixed(extent, self.fitted[extent].driver, held)
 
     def nowcasts(self, extent: int, forecasts: Floats, phi: float | None = None) -> Floats:
         """Forecasts with what earlier images of the same season add, 0..1 [T, h, w]; training dates as in `forecasts`.
@@ -120,44 +99,45 @@ class ClosedForm:
             forecasts: Its forecasts at all times [T, h, w].
             phi: Share of a carried residual that lasts; by default that which held-out training seasons show.
         """
-        share, earlier = self.inner.phi if phi is None else phi, self.earlier(extent, forecasts)
-        pairs = zip(forecasts, earlier.moments, strict=True)
-        return np.stack([np.clip(each + share * earlier.carry(moment).mean, 0, 1) for each, moment in pairs])
+        share, found = self.inner.phi if phi is None else phi, scratch(forecasts.shape, np.float64)
+        for rows, of_rows, earlier in self.earlier(extent, forecasts):
+            for time, moment in enumerate(earlier.moments):
+                found[time, rows] = np.clip(of_rows[time] + share * earlier.carry(moment).mean, 0, 1)
+        return found
 
-    def earlier(self, extent: int, forecasts: Floats) -> Earlier:
-        """An extent's images, to carry what they left of `forecasts` [T, h, w] to later days."""
-        drivers = np.array(np.broadcast_to(self.fitted[extent].driver, forecasts.shape))
-        for held in self.inner.held.values():
-            drivers[held[extent].times] = held[extent].fitted.driver[held[extent].times]
-        moments = Moment.all(self.dates.days, self.dates.seasons, drivers)
-        return Earlier.of(self.labels(extent), forecasts, moments, self.alike * self.fitted[extent].scale)
+    def earlier(self, extent: int, forecasts: Maps) -> Iterator[tuple[slice, Floats, Earlier]]:
+        """An extent's images, to carry what they left of forecasts to later days: rows, their forecasts, and images."""
+        labels, drivers, count = self.label_maps(extent), self.driver_maps(extent), len(self.dates.days)
+        parts = few_rows(self.fitted[extent].shape, count)
+        scale = self.alike * self.fitted[extent].scale
+        means = date_means((rows_of(labels, EVERY, rows) - rows_of(forecasts, EVERY, rows) for rows in parts), count)
+        for rows in parts:
+            moments = Moment.all(self.dates.days, self.dates.seasons, rows_of(drivers, EVERY, rows))
+            forecast = rows_of(forecasts, EVERY, rows)
+            yield rows, forecast, Earlier.of(rows_of(labels, EVERY, rows), forecast, moments, scale, means)
 
     @property
     def population(self) -> Population:
         """How the mean extent responds: the forecast of an extent without labels, see `Response`."""
         return Population.of([each.fits for each in self.fitted])
 
-    def labels(self, extent: int) -> Floats:
-        """Labels to compare `forecasts` with [T, h, w]: those of a training season by references of the others."""
-        relative = self.fitted[extent].found.relative
-        found = scratch(relative.shape, np.float64)
-        for time, of_time in enumerate(relative):
-            found[time] = np.clip(of_time, 0, 1)
-        for held in self.inner.held.values():
-            found[held[extent].times] = held[extent].labels
-        return found
-
     def leverage(self, extent: int) -> Leverage:
         """How far drivers lie from those of an extent's training dates."""
-        return Leverage.of(self.fitted[extent].driver, self.fitted[extent].training)
+        fitted = self.fitted[extent]
+        return Leverage.of(fitted.driver, fitted.training, fitted.shape)
+
+    def leverage_maps(self, extent: int) -> MadeOfRows:
+        """Leverage of an extent's driver at all times; training dates' among other seasons'."""
+        held = [each[extent].fitted for each in self.inner.held.values()]
+        parts = [
+            LeverageRows(Leverage.of(each.driver, each.training, each.shape), each.driver)
+            for each in (self.fitted[extent], *held)
+        ]
+        return self._mixed(extent, parts[0], parts[1:])
 
     def leverages(self, extent: int) -> Floats:
-        """Leverage of an extent's driver at all times [T, h, w] or [T, 1, 1]; training dates' among other seasons'."""
-        found = self.leverage(extent).at(self.fitted[extent].driver)
-        for held in self.inner.held.values():
-            each, times = held[extent].fitted, held[extent].times
-            found[times] = Leverage.of(each.driver, each.training).at(each.driver[times])
-        return found
+        """The same as an array [T, h, w]."""
+        return self._kept(extent, self.leverage_maps(extent))
 
     def memory(self, extent: int) -> Memory:
         """What training dates say of an extent's pixels, without the season that it is used for."""
@@ -165,5 +145,19 @@ class ClosedForm:
             season: remembered(held[extent].fitted.found, held[extent].response, held[extent].fitted.training)
             for season, held in self.inner.held.items()
         }
+        return Memory(without, self.whole_memory(extent))
+
+    def whole_memory(self, extent: int) -> Floats:
+        """What all training dates say of an extent's pixels [channel, h, w]."""
         whole = self.fitted[extent]
-        return Memory(without, remembered(whole.found, self.extents[extent].response, whole.training))
+        return remembered(whole.found, self.extents[extent].response, whole.training)
+
+    def _mixed(self, extent: int, whole: Maps, held: Sequence[Maps]) -> Mixed:
+        """Maps of which those of a held-out season are its own."""
+        source = np.zeros(len(self.dates.days), np.int64)
+        for number, each in enumerate(self.inner.held.values(), 1):
+            source[each[extent].times] = number
+        return Mixed((whole, *held), source)
+
+    def _kept(self, extent: int, maps: Maps) -> Floats:
+        return kept(maps, len(self.dates.days), self.fitted[extent].shape)

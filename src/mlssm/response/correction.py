@@ -42,7 +42,7 @@ class Moments:
             residual: Label less base [h, w]; NaN where there is no label.
         """
         known = np.isfinite(residual)
-        x, r = features[:, known], residual[known]
+        x, r = np.compress(known.ravel(), features.reshape(len(features), -1), axis=1), residual[known]
         return cls(r.size, x.sum(axis=1), float(r.sum()), float(r @ r), x @ x.T, x @ r)
 
     @classmethod
@@ -77,6 +77,6 @@ def ridge(moments: Moments, penalty: float) -> Floats:
     return np.asarray(np.linalg.solve(correlation + penalty * np.eye(len(mean)), with_residual) / scale)
 
 
-def corrected(base: Floats, features: Floats, weights: Floats) -> Floats:
-    """clip(base + weights . features, 0, 1) [h, w]; features [K, h, w]."""
-    return np.clip(base + np.tensordot(weights, features, 1), 0, 1)
+def corrected(base: Floats, told: Floats) -> Floats:
+    """clip(base + told, 0, 1), both [h, w]: what the features tell is weights . features."""
+    return np.clip(base + told, 0, 1)

@@ -1,46 +1,41 @@
 """The extents of a cube as the closed form sees them: labels refitted on any training dates, and drivers at pixels.
 
-Labels are made band by band, and are files where they are large; what a season or a date needs is held as a whole.
+Both are made when they are asked for, band by band: maps of all dates would grow with their number.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from mlssm.config import RetrievalConfig
 from mlssm.cube import Cube
-from mlssm.errors import RunError
 from mlssm.grid import Floats
-from mlssm.response.bank import MANY_DATES, Bank, DriverMaps, drive, weighs_bank
+from mlssm.response.bank import MANY_DATES, weighs_bank
 from mlssm.response.base import Booleans, Seasons
-from mlssm.response.driver import Driver, Forcing, bank, index_driver, shaped
+from mlssm.response.driver import Driver
+from mlssm.response.driver_maps import Drivers
 from mlssm.response.fitted import Extent
 from mlssm.response.folds import Retrieve, Retrieved
+from mlssm.response.rows import WHOLE, Maps, Times, few_rows, positions
 from mlssm.response.stations import choose_station
-from mlssm.retrieval.bands import bands
+from mlssm.response.weighing import drive
 from mlssm.retrieval.fit import fit_extents, reference_keys
 from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.noise import Speckle
-from mlssm.retrieval.stack import Stack, load_stack, row_bands
+from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.scratch import scratch
-from mlssm.weather.field import WeatherField
-from mlssm.weather.interpolation import inverse_distance_weights
-from mlssm.weather.stations import VARIABLES, Days
+from mlssm.weather.stations import Days
 from mlssm.workers import Workers
 
 log = logging.getLogger(__name__)
 
-WHOLE = slice(None)
 LEAST_DATES = 2  # of references
 
 
@@ -112,35 +107,63 @@ class Backscatter:
 
     def _retrieved(self, number: int, extent: ExtentRetrieval, training: Booleans) -> Retrieved:
         shape = self.stack.working.extents[number].shape
-        relative = scratch((len(training), *shape), np.float32)
-        maps = [scratch(shape, np.float64) for _ in range(3 if self.cross is None else 4)]
-        for rows in bands(shape, len(training)):
-            relative[:, rows], *of_rows = self._of_rows(number, extent, training, rows)
-            for found, values in zip(maps, of_rows, strict=True):
+        maps = scratch((3 if self.cross is None else 4, *shape), np.float64)
+        for rows in few_rows(shape, int(training.sum())):
+            for found, values in zip(maps, self._of_rows(number, extent, training, rows), strict=True):
                 found[rows] = values
-        return Retrieved(relative, *maps)
+        return Retrieved(RelativeRows(self, number, extent), *maps)
 
-    def _of_rows(
-        self, number: int, extent: ExtentRetrieval, training: Booleans, rows: slice
-    ) -> list[npt.NDArray[np.floating]]:
-        """What `Retrieved` has of some rows: relative, span, level, spread, and where there is a cross ratio that."""
-        times, orbits = np.arange(len(training)), self.cube.orbits
+    def _of_rows(self, number: int, extent: ExtentRetrieval, training: Booleans, rows: slice) -> list[Floats]:
+        """Maps of `Retrieved` of some rows: span, level, spread, and where there is a cross ratio that."""
+        times = np.flatnonzero(training)
+        orbits, sigma = self.cube.orbits[times], self.sigma(number, times, rows)
+        relative, sensitivity = self.relative(number, extent, times, rows)
+        for orbit in np.unique(orbits):
+            sigma[orbits == orbit] = extent.normalised(sigma[orbits == orbit], int(orbit), rows, WHOLE)
+        labelled = np.isfinite(relative)
+        known = np.where(labelled, sigma, np.nan).astype(float)
+        keys = np.array([extent.key(int(orbit)) for orbit in orbits])
+        span = _mean(np.where(labelled, sensitivity, np.nan).astype(float))
+        found: list[Floats] = [span, *_level_and_spread(known, keys)]
+        if self.cross is not None:
+            found.append(_mean(self.cross.extents[number].backscatter(times, rows, WHOLE) - known))
+        return found
+
+    def sigma(self, number: int, times: npt.NDArray[np.int64], rows: slice) -> npt.NDArray[np.float32]:
+        """Backscatter of some rows, dB [time, rows, w]; NaN where frozen or snowy too."""
         sigma = self.stack.extents[number].backscatter(times, rows, WHOLE)
         if self.masks.any_of(number, times):
             sigma[self.masks.of(number, times, rows, WHOLE)] = np.nan
-        relative, sensitivity = extent.relative(sigma, orbits, rows, WHOLE)
+        return sigma
+
+    def relative(
+        self, number: int, extent: ExtentRetrieval, times: npt.NDArray[np.int64], rows: slice
+    ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+        """Of some rows, between an extent's references, not clipped [time, rows, w]; and wet - dry, dB."""
+        found, sensitivity = extent.relative(self.sigma(number, times, rows), self.cube.orbits[times], rows, WHOLE)
         if self.pixels is not None:
-            relative[:, ~self.pixels[number][rows]] = np.nan
-        for orbit in np.unique(orbits):
-            sigma[orbits == orbit] = extent.normalised(sigma[orbits == orbit], int(orbit), rows, WHOLE)
-        known = np.where(np.isfinite(relative), sigma, np.nan)[training].astype(float)
-        keys = np.array([extent.key(int(orbit)) for orbit in orbits[training]])
-        span = _mean(np.where(np.isfinite(relative), sensitivity, np.nan)[training].astype(float))
-        found: list[npt.NDArray[np.floating]] = [relative, span, *_level_and_spread(known, keys)]
-        if self.cross is not None:
-            crossed = self.cross.extents[number].backscatter(np.flatnonzero(training), rows, WHOLE)
-            found.append(_mean(crossed - known))
-        return found
+            found[:, ~self.pixels[number][rows]] = np.nan
+        return found, sensitivity
+
+
+@dataclass(frozen=True)
+class RelativeRows:
+    """Backscatter between an extent's references at all times, made some rows at a time.
+
+    Attributes:
+        source: The backscatter.
+        number: Of the extent.
+        extent: Its references.
+    """
+
+    source: Backscatter
+    number: int
+    extent: ExtentRetrieval
+
+    def rows(self, times: Times, rows: slice) -> npt.NDArray[np.floating]:
+        """At some times [time, rows, w]."""
+        chosen = positions(times, len(self.source.cube.orbits))
+        return self.source.relative(self.number, self.extent, chosen, rows)[0]
 
 
 def _mean(values: Floats) -> Floats:
@@ -157,114 +180,6 @@ def _level_and_spread(sigma: Floats, keys: npt.NDArray[np.int64]) -> tuple[Float
     for key in np.unique(keys):
         around[keys == key] -= _mean(sigma[keys == key])
     return _mean(sigma), np.sqrt(_mean(around**2))
-
-
-class Drivers:
-    """The drivers of a weather record, at the pixels of a field's extents.
-
-    Attributes:
-        field: The weather at pixels.
-        forcing: Rain and demand at its stations.
-        fixed: What drives where the training dates are few.
-    """
-
-    def __init__(self, field: WeatherField) -> None:
-        """Close the record's gaps."""
-        self.field = field
-        self.forcing = Forcing.of(field.weather, field.station_xy, field.config.neighbours, field.config.power)
-        self.fixed = index_driver(self.forcing)
-        self._weights_of: dict[int, Floats] = {}
-        self._many: list[Driver] = []
-
-    def on(self, field: WeatherField) -> Drivers:
-        """The same drivers at the pixels of another field of the same record."""
-        found = copy(self)
-        found.field, found._weights_of = field, {}  # the bank is shared
-        return found
-
-    @property
-    def many(self) -> list[Driver]:
-        """The bank, made once for this record."""
-        if not self._many:
-            self._many[:] = bank(self.forcing)
-        return self._many
-
-    @property
-    def stations(self) -> list[str]:
-        """Names of the stations with rain, the nearest to the extents' middle first."""
-        places = self.field.places
-        middle = np.mean([[place.x.mean(), place.y.mean()] for place in places], axis=0)
-        rain = self.field.weather.values[:, :, VARIABLES.index("precipitation")]
-        near = np.argsort(np.linalg.norm(self.field.station_xy - middle, axis=1), kind="stable")
-        return [self.field.weather.ids[i] for i in near if np.isfinite(rain[:, i]).any()]
-
-    def at(self, driver: Driver, extent: int, ends: Days) -> Floats:
-        """A driver at an extent's pixels on days [T, h, w]; see `Driver.at`."""
-        positions, shape = self.forcing.positions(ends), self.field.places[extent].shape
-        return driver.at(positions, self._weights(extent)).reshape(len(positions), *shape)
-
-    def of_station(self, station: str | None, extent: int, ends: Days) -> Floats:
-        """The fixed driver by the rain of one station [T, 1, 1], or of the interpolated [T, h, w].
-
-        Raises:
-            RunError: The record has no such station.
-        """
-        if station is None:
-            return self.at(self.fixed, extent, ends)
-        ids = self.field.weather.ids
-        if station not in ids:
-            raise RunError(
-                f"the response is driven by the rain of station {station}, and the weather has {', '.join(ids)}; add "
-                "its file, or train anew"
-            )
-        weights = (np.arange(len(ids)) == ids.index(station)).astype(float)[None]
-        return self.fixed.at(self.forcing.positions(ends), weights)[:, :, None]
-
-    def driving(self, weighed: Bank | None, station: str | None, extent: int, ends: Days) -> Floats:
-        """What drives an extent on days [T, h, w] or broadcastable to it: its bank, or the fixed driver of a station.
-
-        Raises:
-            RunError: The bank names a driver, or the record lacks a station, that cannot be made.
-        """
-        if weighed is None:
-            return self.of_station(station, extent, ends)
-        return np.stack([weighed.driver(self._bank_on(weighed, extent, position)) for position in self._checked(ends)])
-
-    def _checked(self, ends: Days) -> npt.NDArray[np.int64]:
-        """Positions of days.
-
-        Raises:
-            ValueError: One lies behind the record.
-        """
-        positions = self.forcing.positions(ends)
-        if len(positions) and positions.max() >= len(self.forcing.days):
-            raise ValueError(f"day {positions.max()} lies behind a record of {len(self.forcing.days)} days")
-        return positions
-
-    def _bank_on(self, weighed: Bank, extent: int, position: np.int64) -> dict[str, DriverMaps]:
-        """The bank's drivers on a day [h, w], by name: the water of all is interpolated at once."""
-        used, shape = [each for each in self.many if each.name in weighed.names], self.field.places[extent].shape
-        stored = np.array([each.stored[position] if position >= 0 else 0 * each.stored[0] for each in used])
-        water = np.ascontiguousarray((self._weights(extent) @ stored.T).T)
-        return {
-            each.name: partial(shaped, values.reshape(shape), each.shape)
-            for each, values in zip(used, water, strict=True)
-        }
-
-    def _weights(self, extent: int) -> Floats:
-        """How the stations weigh at an extent's pixels [P, S], sparse; rows sum to 1."""
-        if extent not in self._weights_of:
-            self._weights_of[extent] = self._weigh(extent)
-        return self._weights_of[extent]
-
-    def _weigh(self, extent: int) -> Floats:
-        place, config = self.field.places[extent], self.field.config
-        bands = []
-        for rows in row_bands(place.shape[0]):
-            pixels = np.column_stack([axis.ravel() for axis in np.meshgrid(place.x, place.y[rows])])
-            dense = inverse_distance_weights(self.field.station_xy, pixels, config.neighbours, config.power)
-            bands.append(sparse.csr_array(dense))
-        return cast("Floats", sparse.vstack(bands, format="csr"))
 
 
 def closed_form_extents(
@@ -299,8 +214,8 @@ def closed_form_extents(
     station = None if many or not training.any() else _station(retrievals, drivers, training, seasons, ends)
     extents = []
     for number, retrieve in enumerate(retrievals):
-        maps = {each.name: partial(drivers.at, each, number, ends) for each in many}
-        fixed = drivers.of_station(station, number, ends)
+        maps = {each.name: partial(drivers.maps, each, number, ends) for each in many}
+        fixed = drivers.maps_of_station(station, number, ends)
         driven = replace(drive(retrieve, fixed, maps, training, seasons), station=station)
         extents.append(Extent(retrieve, driven, source.stack.working.grid.pixel))
     return extents
@@ -309,7 +224,7 @@ def closed_form_extents(
 def _station(
     retrievals: Sequence[Retrieve], drivers: Drivers, training: Booleans, seasons: Seasons, ends: Days
 ) -> str | None:
-    def drivers_of(station: str | None) -> list[Floats]:
-        return [drivers.of_station(station, number, ends) for number in range(len(retrievals))]
+    def drivers_of(station: str | None) -> list[Maps]:
+        return [drivers.maps_of_station(station, number, ends) for number in range(len(retrievals))]
 
     return choose_station(retrievals, drivers_of, drivers.stations, training, seasons)

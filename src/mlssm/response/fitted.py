@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from mlssm.grid import Floats
 from mlssm.response.bank import Driven
-from mlssm.response.base import SEASON_CORRELATION, Booleans, PixelFits, Population, Response, Seasons, fit_pixels
+from mlssm.response.base import SEASON_CORRELATION, Booleans, PixelFits, Population, Response, Seasons, fit_rows
 from mlssm.response.correction import PENALTIES
 from mlssm.response.folds import Retrieve, Retrieved
+from mlssm.response.rows import Maps, Spread
 from mlssm.response.traits import Traits
 from mlssm.weather.stations import Days
 
@@ -66,26 +68,42 @@ class Fitted:
         found: Labels by references of these dates.
         fits: Its pixels' own fits.
         training: The dates [T].
-        driver: Without the errors of what is held out [T, h, w], or broadcastable to it.
+        driver: Without the errors of what is held out: at all times, or what makes its rows.
     """
 
     extent: Extent
     found: Retrieved
     fits: PixelFits
     training: Booleans
-    driver: Floats
+    driver: Maps
 
     @classmethod
     def of(cls, extent: Extent, training: Booleans, held: int | None, seasons: Seasons, correlation: float) -> Fitted:
         """Retrieve and fit; `held` is the training season that is held out, if one is."""
         found, driver = extent.retrieve(training), extent.driven.of(held)
-        fits = fit_pixels(found.labels(training), driver[training], seasons[training], correlation)
+        (fits,) = fit_labels(found, [driver], training, seasons, correlation)
         return cls(extent, found, fits, training, driver)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.found.shape
+
+    @cached_property
     def scale(self) -> float:
         """Standard deviation of the driver over the dates, in which wetness is compared; 1 where it does not vary."""
-        return float(self.driver[self.training].std()) or 1.0
+        return Spread.of(self.driver, self.training, self.shape).deviation or 1.0
+
+
+def fit_labels(
+    found: Retrieved, drivers: Sequence[Maps], training: Booleans, seasons: Seasons, correlation: float
+) -> list[PixelFits]:
+    """The pixels' own fits to their labels on the training dates, of several drivers; see `fit_rows`."""
+
+    def labels(rows: slice) -> Floats:
+        return found.labels(training, rows)
+
+    return fit_rows(labels, drivers, training, found.shape, seasons[training], correlation)
 
 
 def responses(fitted: Sequence[Fitted], own_share: float) -> list[Response]:

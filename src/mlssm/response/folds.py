@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from mlssm.errors import SplitError
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Seasons
+from mlssm.response.rows import EVERY, WHOLE, Maps, Times, rows_of
 
 LEAST_SEASONS = 2
 
@@ -56,31 +56,57 @@ class Retrieved:
     """An extent's labels and what else its training dates say of its pixels; of all times.
 
     Attributes:
-        relative: (sigma - dry) / (wet - dry), not clipped, float32 or float64 [T, h, w]; NaN where masked.
+        relative: (sigma - dry) / (wet - dry), not clipped, float32 or float64 [T, h, w], or what makes its rows; NaN
+            where masked.
         span: wet - dry, dB, mean over the training dates with a label [h, w].
         level: Mean backscatter of the training dates, dB [h, w].
         spread: Standard deviation of the training dates' backscatter, dB [h, w].
         ratio: Mean of cross- less co-polarised backscatter of the training dates, dB [h, w]; None where there is none.
     """
 
-    relative: npt.NDArray[np.floating]
+    relative: Maps
     span: Floats
     level: Floats
     spread: Floats
     ratio: Floats | None = None
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        height, width = self.span.shape
+        return height, width
+
+    @property
     def ssm(self) -> Floats:
         """The labels, 0..1 [T, h, w]."""
-        return np.clip(self.relative, 0, 1)
+        return self.labels(EVERY)
 
-    def labels(self, times: Booleans | npt.NDArray[np.int64]) -> Floats:
-        """The labels of some times, 0..1, float64 [time, h, w]."""
-        return np.clip(self.of(times), 0, 1)
+    def labels(self, times: Times, rows: slice = WHOLE) -> Floats:
+        """The labels of some times and rows, 0..1, float64 [time, rows, w]."""
+        found = self.of(times, rows)
+        return np.clip(found, 0, 1, out=found)
 
-    def of(self, times: Booleans | npt.NDArray[np.int64]) -> Floats:
-        """The same before they are clipped."""
-        return np.asarray(self.relative[times], float)
+    def of(self, times: Times, rows: slice = WHOLE) -> Floats:
+        """The same before they are clipped; an array of its own."""
+        return np.array(rows_of(self.relative, times, rows))
+
+    def part(self, rows: slice) -> Retrieved:
+        """What does not depend on the time, of some rows."""
+        ratio = None if self.ratio is None else self.ratio[rows]
+        return Retrieved(
+            np.empty((0, *self.span[rows].shape)), self.span[rows], self.level[rows], self.spread[rows], ratio
+        )
+
+
+@dataclass(frozen=True)
+class Labels:
+    """An extent's labels at all times, made some rows at a time."""
+
+    found: Retrieved
+
+    def rows(self, times: Times, rows: slice) -> Floats:
+        """0..1 [time, rows, w]."""
+        return self.found.labels(times, rows)
 
 
 # retrieves labels of all times by references that are fitted on the given training dates [T] alone

@@ -10,10 +10,12 @@ import numpy as np
 from mlssm.grid import Floats
 from mlssm.response.base import Response, Seasons
 from mlssm.response.correction import Moments
+from mlssm.response.extent_form import ExtentForm, FormRows
 from mlssm.response.fitted import Fitted
 from mlssm.response.folds import Fold
-from mlssm.response.traits import Traits
-from mlssm.scratch import in_scratch, scratch
+from mlssm.response.rows import EVERY, few_rows, rows_of
+from mlssm.response.traits import TraitPixels, Traits
+from mlssm.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -22,41 +24,55 @@ class Held:
 
     Attributes:
         times: Its dates.
-        labels: By references of the other seasons [date, h, w].
-        base: Forecast [date, h, w].
         response: Of the other seasons.
         traits: Of the other seasons; None without a correction.
         fitted: The extent, fitted on the other seasons.
     """
 
     times: Seasons
-    labels: Floats
-    base: Floats
     response: Response
     traits: Traits | None
     fitted: Fitted
 
     @classmethod
     def of(cls, fold: Fold, fitted: Fitted, response: Response, traits: Traits | None) -> Held:
-        """Forecast the held-out season."""
-        labels = in_scratch(fitted.found.labels(fold.held))
-        base = np.broadcast_to(in_scratch(response.ssm(fitted.driver[fold.held])), labels.shape)
-        return cls(np.flatnonzero(fold.held), labels, base, response, traits, fitted)
+        """The dates that are held out."""
+        return cls(np.flatnonzero(fold.held), response, traits, fitted)
+
+    def labels(self, rows: slice) -> Floats:
+        """By references of the other seasons [date, rows, w]."""
+        return self.fitted.found.labels(self.times, rows)
+
+    def base(self, rows: slice) -> Floats:
+        """Forecast without correction [date, rows, w]."""
+        driver = rows_of(self.fitted.driver, self.times, rows)
+        shape = len(self.times), *self.fitted.found.span[rows].shape
+        return np.array(np.broadcast_to(self.response.rows(rows).ssm(driver), shape))
+
+    @cached_property
+    def means(self) -> Floats | None:
+        """Of the correction's features over the extent, by date [date, K]; None without a correction."""
+        return None if self.traits is None else self.traits.sums(self.fitted.driver, self.times).mean
 
     @cached_property
     def moments(self) -> Moments:
         """Of the correction's regression; there is a correction."""
         assert self.traits is not None
-        parts = []
-        for driver, residual in zip(self.fitted.driver[self.times], self.labels - self.base, strict=True):
-            parts += [Moments.of(features, residual[rows]) for rows, features in self.traits.in_bands(driver)]
-        return Moments.total(parts)
+        assert self.means is not None
+        total: list[Moments] = []
+        for rows in self.traits.bands(len(self.times)):
+            pixels = TraitPixels(self.traits.part(rows))
+            residual, driver = self.labels(rows) - self.base(rows), rows_of(self.fitted.driver, self.times, rows)
+            dates = zip(residual, driver, self.means, strict=True)
+            parts = [Moments.of(pixels.features(each, of_date), left) for left, each, of_date in dates]
+            total = [Moments.total([*total, *parts])]
+        return total[0]
 
     def forecast(self, weights: Floats) -> Floats:
-        """Base and correction [date, h, w]; without weights the base."""
-        if self.traits is None:
-            return self.base
-        found = scratch(self.base.shape, np.float64)
-        for kept, base, driver in zip(found, self.base, self.fitted.driver[self.times], strict=True):
-            kept[...] = self.traits.corrected(base, driver, weights)
+        """Base and correction [date, h, w]; without a correction the base."""
+        found: Floats = scratch((len(self.times), *self.fitted.shape), np.float64)
+        form = ExtentForm(self.response, self.traits, weights)
+        forecasts = FormRows(form, self.fitted.driver, self.times, self.means)
+        for rows in few_rows(self.fitted.shape, len(self.times)):
+            found[:, rows] = forecasts.rows(EVERY, rows)
         return found

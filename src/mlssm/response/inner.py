@@ -10,12 +10,14 @@ import numpy as np
 
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Seasons
-from mlssm.response.choice import Choice, Squares
+from mlssm.response.choice import Choice
 from mlssm.response.correction import Moments, ridge
 from mlssm.response.fitted import Dates, Extent, Fitted, Settings, responses, traits_of
 from mlssm.response.folds import Fold, season_folds
 from mlssm.response.held import Held
-from mlssm.response.nowcast import Earlier, Moment, Persistence
+from mlssm.response.nowcast import Earlier, Moment, Persistence, date_means
+from mlssm.response.own_share import choose_own_share
+from mlssm.response.rows import few_rows, rows_of
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ def choose(extents: Sequence[Extent], dates: Dates, training: Booleans, settings
     """
     folds = season_folds(training, dates.seasons)
     fitted = _fit_folds(folds, extents, dates.seasons, settings)
-    share = _own_share(folds, fitted, settings.own_shares)
+    share = choose_own_share(folds, fitted, settings.own_shares)
     held = {fold.season: _hold(fold, fitted[fold.season], dates, share.value, settings) for fold in folds}
     if settings.penalties and sum(any(extent.moments.count for extent in extents) for extents in held.values()) < 2:
         log.warning("one training season alone has labels when it is held out: no correction is learnt beside the base")
@@ -59,18 +61,10 @@ def choose(extents: Sequence[Extent], dates: Dates, training: Booleans, settings
     penalty = _penalty(held, settings.penalties) if settings.penalties else None
     forecasts = {season: _forecasts(held, season, penalty) for season in held}
     weights = ridge(_moments(held, None), penalty.value) if penalty else np.empty(0)
-    return Inner(share, penalty, weights, _persistence(held, forecasts, dates, settings.alike).phi, held, forecasts)
-
-
-def choose_own_share(extents: Sequence[Extent], seasons: Seasons, training: Booleans, settings: Settings) -> Choice:
-    """The share of a pixel's own slope alone, by training seasons held out in turn.
-
-    Raises:
-        DataError: Fewer than two training seasons have labels.
-        SplitError: The training dates are of fewer than two seasons.
-    """
-    folds = season_folds(training, seasons)
-    return _own_share(folds, _fit_folds(folds, extents, seasons, settings), settings.own_shares)
+    phi = _persistence(held, forecasts, dates, settings.alike).phi
+    # the traits have done their work, and take the most room
+    held = {season: [replace(each, traits=None) for each in extents] for season, extents in held.items()}
+    return Inner(share, penalty, weights, phi, held, forecasts)
 
 
 def _fit_folds(
@@ -80,15 +74,6 @@ def _fit_folds(
     return {
         fold.season: [Fitted.of(extent, fold.training, fold.season, *common) for extent in extents] for fold in folds
     }
-
-
-def _own_share(folds: Sequence[Fold], fitted: dict[int, list[Fitted]], candidates: Sequence[float]) -> Choice:
-    squares = Squares()
-    for fold in folds:
-        for share in candidates:
-            for each, response in zip(fitted[fold.season], responses(fitted[fold.season], share), strict=True):
-                squares.add(share, each.found.labels(fold.held) - response.ssm(each.driver[fold.held]))
-    return squares.chosen()
 
 
 def _hold(fold: Fold, fitted: list[Fitted], dates: Dates, own_share: float, settings: Settings) -> list[Held]:
@@ -127,9 +112,19 @@ def _persistence(
     total = Persistence()
     for season, extents in held.items():
         for extent, forecast in zip(extents, forecasts[season], strict=True):
-            drivers = extent.fitted.driver[extent.times]
-            moments = Moment.all(dates.days[extent.times], dates.seasons[extent.times], drivers)
-            earlier = Earlier.of(extent.labels, forecast, moments, alike * extent.fitted.scale)
-            for moment, left in zip(moments, extent.labels - forecast, strict=True):
-                total += Persistence.of(earlier.carry(moment).mean, left)
+            total += _of_season(extent, forecast, dates, alike)
+    return total
+
+
+def _of_season(held: Held, forecast: Floats, dates: Dates, alike: float) -> Persistence:
+    days, seasons = dates.days[held.times], dates.seasons[held.times]
+    parts = few_rows(held.fitted.shape, len(held.times))
+    left = (held.labels(rows) - forecast[:, rows] for rows in parts)
+    means, total = date_means(left, len(held.times)), Persistence()
+    for rows in parts:
+        moments = Moment.all(days, seasons, rows_of(held.fitted.driver, held.times, rows))
+        labels = held.labels(rows)
+        earlier = Earlier.of(labels, forecast[:, rows], moments, alike * held.fitted.scale, means)
+        for moment, of_date in zip(moments, labels - forecast[:, rows], strict=True):
+            total += Persistence.of(earlier.carry(moment).mean, of_date)
     return total

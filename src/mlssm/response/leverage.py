@@ -7,13 +7,15 @@ h = 1 / n + (g - mean g)^2 / sum (g_i - mean g)^2, the weight of an observation 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mlssm.grid import Floats
 from mlssm.response.base import LEAST_SPREAD, Booleans
+from mlssm.response.rows import Maps, Times, few_rows, fields_of, rows_of
+from mlssm.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,27 @@ class Leverage:
     spread: Floats
 
     @classmethod
-    def of(cls, driver: Floats, training: Booleans) -> Leverage:
-        """From a driver at all times [T, h, w] or [T, 1, 1], and which of them are training dates [T], one at least."""
-        known = driver[training]
-        centre = known.mean(axis=0)
-        return cls(len(known), centre, ((known - centre) ** 2).sum(axis=0))
+    def of(cls, driver: Maps, training: Booleans, shape: tuple[int, ...] = ()) -> Leverage:
+        """From a driver at all times, and which of them are training dates [T], one at least.
+
+        Args:
+            driver: [T, 1, 1], or maps of an extent.
+            training: Which times are training dates [T].
+            shape: Of the extent [h, w]; not asked for where the driver is an array.
+        """
+        shape = driver.shape[1:] if isinstance(driver, np.ndarray) else shape
+        centre, spread = scratch(shape, np.float64), scratch(shape, np.float64)
+        for rows in few_rows(shape, int(training.sum())):
+            known = rows_of(driver, training, rows)
+            centre[rows] = known.mean(axis=0)
+            spread[rows] = ((known - centre[rows]) ** 2).sum(axis=0)
+        return cls(int(training.sum()), centre, spread)
+
+    def part(self, rows: slice) -> Leverage:
+        """That of some rows."""
+        if self.centre.shape == (1, 1):
+            return self
+        return Leverage(self.count, self.centre[rows], self.spread[rows])
 
     @classmethod
     def usual(cls, parts: list[Leverage]) -> Leverage:
@@ -54,9 +72,26 @@ class Leverage:
 
     def state(self) -> dict[str, Any]:
         """Arrays and numbers."""
-        return asdict(self)
+        return fields_of(self)
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Leverage:
         """From its state."""
         return cls(int(state["count"]), state["centre"], state["spread"])
+
+
+@dataclass(frozen=True)
+class LeverageRows:
+    """Leverage of a driver at all times, made some rows at a time.
+
+    Attributes:
+        leverage: Of the dates that are known.
+        driver: At all times.
+    """
+
+    leverage: Leverage
+    driver: Maps
+
+    def rows(self, times: Times, rows: slice) -> Floats:
+        """[time, rows, w], or [time, 1, 1] where all pixels have one driver."""
+        return self.leverage.part(rows).at(rows_of(self.driver, times, rows))

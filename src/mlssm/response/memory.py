@@ -9,6 +9,8 @@ import numpy as np
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Response
 from mlssm.response.folds import Retrieved
+from mlssm.response.rows import few_rows
+from mlssm.scratch import scratch
 
 MEMORY = ("mean_ssm", "response", "span", "spread")
 
@@ -38,12 +40,17 @@ def remembered(found: Retrieved, response: Response, training: Booleans) -> Floa
         response: Fitted on the training dates.
         training: Which times are training dates [T].
     """
-    labels = found.labels(training)
+    memory: Floats = scratch((len(MEMORY), *found.shape), np.float64)
+    for rows in few_rows(found.shape, int(training.sum())):
+        memory[:, rows] = _of_rows(found.labels(training, rows), response.slope[rows], found.span[rows])
+    return memory
+
+
+def _of_rows(labels: Floats, slope: Floats, span: Floats) -> Floats:
     known = np.isfinite(labels)
     count = known.sum(axis=0)
     some = count > 0
     mean = np.divide(np.where(known, labels, 0).sum(axis=0), count, out=np.full(count.shape, np.nan), where=some)
     squares = np.where(known, (labels - mean) ** 2, 0).sum(axis=0)
     spread = np.sqrt(np.divide(squares, count, out=np.full(count.shape, np.nan), where=some))
-    maps = [mean, response.slope, found.span, spread]
-    return np.where(some, np.stack(maps), np.nan)
+    return np.where(some, np.stack([mean, slope, span, spread]), np.nan)

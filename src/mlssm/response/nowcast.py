@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,9 +64,23 @@ class Earlier:
     scale: float
 
     @classmethod
-    def of(cls, labels: Floats, forecast: Floats, moments: Sequence[Moment], scale: float) -> Earlier:
-        """From labels and forecasts of the images [T, h, w]."""
-        return cls(centred(labels - forecast), moments, scale)
+    def of(
+        cls, labels: Floats, forecast: Floats, moments: Sequence[Moment], scale: float, means: Floats | None = None
+    ) -> Earlier:
+        """From labels and forecasts of the images [T, h, w].
+
+        Args:
+            labels: NaN where there is none.
+            forecast: Likewise.
+            moments: Of each image.
+            scale: As above.
+            means: Of what is left over the whole extent on each date [T]; None: these pixels are the whole.
+        """
+        left = labels - forecast
+        if means is None:
+            return cls(centred(left), moments, scale)
+        left -= means[:, None, None]
+        return cls(left, moments, scale)
 
     def carry(self, to: Moment, decay_days: float = DECAY_DAYS) -> Carried:
         """Carry the residuals to a day: sum(w r) / (sum(w) + 0.5), w = exp(-age / decay - |g - g_i| / scale).
@@ -88,11 +102,19 @@ class Earlier:
         return Carried(mean / (total + PRIOR_WEIGHT), last, age)
 
 
+def date_means(residuals: Iterable[Floats], dates: int) -> Floats:
+    """Mean residual over the extent on each date [T], from bands of its rows [T, rows, w]; 0 where there is none."""
+    total, count = np.zeros((2, dates))
+    for residual in residuals:
+        known = np.isfinite(residual)
+        count += known.sum(axis=(1, 2))
+        total += residual.sum(axis=(1, 2), where=known)
+    return np.asarray(total / np.maximum(count, 1))
+
+
 def centred(residual: Floats) -> Floats:
     """Residuals less their mean over the extent on each date [T, h, w]; NaN stays."""
-    known = np.isfinite(residual)
-    count = np.maximum(known.sum(axis=(1, 2), keepdims=True), 1)
-    return np.asarray(residual - np.where(known, residual, 0).sum(axis=(1, 2), keepdims=True) / count)
+    return np.asarray(residual - date_means([residual], len(residual))[:, None, None])
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from mlssm.grid import Floats
-from mlssm.response.bank import Driven
 from mlssm.response.base import Booleans, Seasons
-from mlssm.response.fitted import Extent, Settings
-from mlssm.response.folds import Retrieve
-from mlssm.response.inner import choose_own_share
+from mlssm.response.fitted import Settings
+from mlssm.response.folds import Retrieve, season_folds
+from mlssm.response.own_share import least_errors
+from mlssm.response.rows import Maps
 
 log = logging.getLogger(__name__)
 MOST_STATIONS = 8  # that are tried one by one
@@ -22,7 +21,7 @@ MOST_STATIONS = 8  # that are tried one by one
 
 def choose_station(
     retrievals: Sequence[Retrieve],
-    drivers_of: Callable[[str | None], Sequence[Floats]],
+    drivers_of: Callable[[str | None], Sequence[Maps]],
     stations: Sequence[str],
     training: Booleans,
     seasons: Seasons,
@@ -42,12 +41,11 @@ def choose_station(
     """
     if len(stations) < 2:
         return None
-    errors = {}
-    for station in (None, *stations[:MOST_STATIONS]):
-        pairs = zip(retrievals, drivers_of(station), strict=True)
-        extents = [Extent(retrieve, Driven(driver), 1.0) for retrieve, driver in pairs]
-        choice = choose_own_share(extents, seasons, training, Settings())
-        errors[station] = choice.errors[choice.value]
+    tried = (None, *stations[:MOST_STATIONS])
+    by_station = [drivers_of(station) for station in tried]
+    drivers = [[of_station[number] for of_station in by_station] for number in range(len(retrievals))]
+    folds = season_folds(training, seasons)
+    errors = dict(zip(tried, least_errors(folds, retrievals, drivers, seasons, Settings()), strict=True))
     best = min(errors, key=lambda station: errors[station])
     text = "held-out training seasons chose the rain %s: mean squared error %.4f (interpolated %.4f)"
     log.info(text, f"of station {best}" if best else "interpolated between stations", errors[best], errors[None])

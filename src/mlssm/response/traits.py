@@ -1,23 +1,33 @@
-"""Traits of pixels: what a departure from the base can be told from, beside the driver."""
+"""Traits of pixels: what a departure from the base can be told from, beside the driver.
+
+Features are traits, and traits times the driver's anomaly, less their means over the extent on the date. Of the traits
+two depend on the date, E and C; all others are fixed. So with weights w of the traits and v of the products
+
+    weights . features = w0 E + w1 C + A + a (v0 E + v1 C + B)
+
+less the same of the means, where A and B are sums of fixed traits that are made once for all dates.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.ndimage import uniform_filter
+import numpy.typing as npt
+import pandas as pd
 from scipy.special import ndtr
 
 from mlssm.grid import Floats
-from mlssm.response.base import Booleans, Population, Response, Seasons, fit_pixels
-from mlssm.response.correction import corrected
+from mlssm.response.base import Booleans, Population, Response, Seasons, fit_rows
 from mlssm.response.folds import Retrieved
-from mlssm.retrieval.bands import bands
-from mlssm.scratch import in_scratch
+from mlssm.response.rows import Maps, few_rows, rows_of
+from mlssm.response.surroundings import fixed_traits
+from mlssm.retrieval.bands import Bands, bands
+from mlssm.scratch import scratch
 
-AROUND_M = (0.0, 90.0, 300.0, 1000.0)  # that means and slopes are averaged over; 0: the pixel itself
 LEAST_SPREAD = 1e-6
+OF_DATES = 2  # traits that depend on the date
 TEMPORARIES = 6  # arrays of all features while these are made
 
 
@@ -39,65 +49,194 @@ class Traits:
 
     @classmethod
     def of(
-        cls, found: Retrieved, base: Response, driver: Floats, training: Booleans, seasons: Seasons, pixel_m: float
+        cls, found: Retrieved, base: Response, driver: Maps, training: Booleans, seasons: Seasons, pixel_m: float
     ) -> Traits:
         """Fit them on training dates.
 
         Args:
             found: Labels by references fitted on the same dates.
             base: Fitted on the same dates.
-            driver: [T, h, w], or broadcastable to it.
+            driver: At all times.
             training: Which times are training dates [T].
             seasons: Of each time [T].
             pixel_m: Pixel size, metres.
         """
-        values, of_training = found.of(training), driver[training]
-        fits = fit_pixels(values, of_training, seasons[training])
+
+        def values(rows: slice) -> Floats:
+            return found.of(training, rows)
+
+        (fits,) = fit_rows(values, [driver], training, found.shape, seasons[training])
         relative = fits.pooled(1.0, Population.of([fits]))
-        left = values - relative.linear(of_training)
-        count = np.isfinite(left).sum(axis=0)
-        noise = np.sqrt(np.nansum(left**2, axis=0) / np.maximum(count - 2, 1))
-        names, maps = zip(*_fixed(found, base, relative, pixel_m).items(), strict=True)
-        return cls(relative, np.where(count > 0, noise, np.nan), in_scratch(np.stack(maps)), names)
+        noise: Floats = scratch(found.shape, np.float64)
+        for rows in few_rows(found.shape, int(training.sum())):
+            noise[rows] = _noise(values(rows) - relative.rows(rows).linear(rows_of(driver, training, rows)))
+        names, fixed = fixed_traits(found, base, relative, pixel_m)
+        return cls(relative, noise, fixed, names)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        height, width = self.noise.shape
+        return height, width
+
+    def part(self, rows: slice) -> Traits:
+        """Those of some rows."""
+        return Traits(self.relative.rows(rows), self.noise[rows], self.fixed[:, rows], self.names)
+
+    def bands(self, dates: int) -> Bands:
+        """Rows in bands whose features are worked on at once, for so many dates."""
+        return bands(self.shape, TEMPORARIES * (len(self.fixed) + OF_DATES) + 4 * dates)
+
+    def sums(self, driver: Maps, times: npt.NDArray[np.int64]) -> FeatureSums:
+        """Of the features of some times, over all pixels."""
+        found = None
+        for rows in self.bands(len(times)):
+            part = TraitPixels(self.part(rows)).sums(rows_of(driver, times, rows))
+            found = part if found is None else found + part
+        assert found is not None  # an extent has pixels
+        return found
 
     def features(self, driver: Floats) -> Floats:
-        """Features on one date: traits, and traits times the driver's anomaly, less the extent's means of the date.
+        """Features of one date [feature, h, w]; 0, the extent's mean, where a trait is unknown.
 
         Args:
             driver: [h, w], or broadcastable to it.
-
-        Returns:
-            [feature, h, w]; 0, the extent's mean, where a trait is unknown.
         """
-        return np.concatenate([found for _, found in self.in_bands(driver)], axis=1)
+        pixels = TraitPixels(self)
+        return pixels.features(driver, pixels.sums(driver[None]).mean[0])
 
-    def in_bands(self, driver: Floats) -> Iterator[tuple[slice, Floats]]:
-        """The features of one date [feature, rows, w], some rows at a time: all of them are too many to keep."""
-        shape = self.noise.shape
-        wide = np.broadcast_to(driver, shape)
-        parts = bands((shape[0], shape[1]), TEMPORARIES * (len(self.fixed) + 2))
-        total, count = np.zeros((2, 2 * (len(self.fixed) + 2)))
-        for rows in parts:
-            found = self._of_rows(wide[rows], rows)
-            known = np.isfinite(found)
-            count += known.sum(axis=(1, 2))
-            total += found.sum(axis=(1, 2), where=known)
-        mean = (total / np.maximum(count, 1))[:, None, None]
-        for rows in parts:
-            found = self._of_rows(wide[rows], rows)
-            yield rows, np.where(np.isfinite(found), found - mean, 0.0)
 
-    def corrected(self, base: Floats, driver: Floats, weights: Floats) -> Floats:
-        """The base of a date and its correction, 0..1 [h, w]; see `mlssm.response.correction.corrected`."""
-        parts = [corrected(base[rows], features, weights) for rows, features in self.in_bands(driver)]
-        return np.concatenate(parts)
+@dataclass(frozen=True)
+class FeatureSums:
+    """Sums of the correction's features over pixels that have them; sums of parts add up.
 
-    def _of_rows(self, driver: Floats, rows: slice) -> Floats:
-        """Of some rows, NaN where unknown and not less any mean."""
-        relative = self.relative.rows(rows)
-        mean = relative.linear(driver)
-        traits = np.concatenate([[expected_clipped(mean, self.noise[rows]), np.clip(mean, 0, 1)], self.fixed[:, rows]])
-        return np.concatenate([traits, traits * (driver - relative.centre)])
+    Attributes:
+        total: By day [D, K].
+        count: Number of pixels that have each [K].
+    """
+
+    total: Floats
+    count: Floats
+
+    def __add__(self, other: FeatureSums) -> FeatureSums:
+        """Of both parts."""
+        return FeatureSums(self.total + other.total, self.count + other.count)
+
+    @property
+    def mean(self) -> Floats:
+        """By day [D, K]; 0 where no pixel has a feature."""
+        return np.asarray(self.total / np.maximum(self.count, 1))
+
+
+class TraitPixels:
+    """The features of some of an extent's pixels."""
+
+    def __init__(self, traits: Traits) -> None:
+        """Add up what no day changes; `traits` has these pixels alone."""
+        self._traits = traits
+
+    def sums(self, driver: Floats) -> FeatureSums:
+        """Of the features on some days; `driver` [D, h, w], or broadcastable to it."""
+        total = np.empty((len(driver), len(self._known)))
+        fixed, half = self._fixed.sum(axis=1), len(self._known) // 2
+        for found, each in zip(total, driver, strict=True):
+            expected, clipped, anomaly = (part.ravel() for part in self._of_day(each))
+            found[:half] = np.array([expected.sum(), clipped.sum(), *fixed])
+            found[half:] = np.array([expected @ anomaly, clipped @ anomaly, *(self._fixed @ anomaly)])
+        return FeatureSums(total, self._count)
+
+    def features(self, driver: Floats, means: Floats) -> Floats:
+        """Features less their means over the extent [K, h, w]; 0 where a trait is unknown.
+
+        Args:
+            driver: Of a day [h, w], or broadcastable to it.
+            means: Of the features over the whole extent on that day [K].
+        """
+        expected, clipped, anomaly = self._of_day(driver)
+        found = np.empty(self._known.shape)
+        half = len(found) // 2
+        found[0], found[1] = expected, clipped
+        found[OF_DATES:half] = self._fixed.reshape(-1, *self._traits.shape)
+        np.multiply(found[:half], anomaly, out=found[half:])
+        found -= means[:, None, None]
+        np.copyto(found, 0.0, where=~self._known)
+        return found
+
+    def told(self, driver: Floats, weights: Floats, means: Floats) -> Floats:
+        """Weights . features [h, w]; arguments as of `features`, and the weights [K]."""
+        expected, clipped, anomaly = self._of_day(driver)
+        half = len(weights) // 2
+        w, v = weights[:half], weights[half:]
+        by_anomaly = v[0] * expected
+        by_anomaly += v[1] * clipped
+        by_anomaly += self._fixed_sums(v)
+        by_anomaly *= anomaly
+        by_anomaly += w[0] * expected
+        by_anomaly += w[1] * clipped
+        by_anomaly += self._fixed_sums(w)
+        patterns, number = self._patterns
+        by_anomaly -= (patterns @ (weights * means))[number]
+        return np.asarray(by_anomaly)
+
+    def _fixed_sums(self, weights: Floats) -> Floats:
+        """A or B [h, w], made once for the same weights."""
+        key = weights.tobytes()
+        if key not in self._sums_of:
+            self._sums_of[key] = (weights[OF_DATES:] @ self._fixed).reshape(self._traits.shape)
+        return self._sums_of[key]
+
+    @cached_property
+    def _sums_of(self) -> dict[bytes, Floats]:
+        return {}
+
+    @cached_property
+    def _fixed(self) -> Floats:
+        """Fixed traits, 0 where unknown [trait, P]."""
+        fixed = self._traits.fixed.reshape(len(self._traits.fixed), -1)
+        return np.where(np.isfinite(fixed), fixed, 0.0)
+
+    @cached_property
+    def _known(self) -> Booleans:
+        """Which of the traits, and of the traits times the anomaly, each pixel has [K, h, w]."""
+        traits, relative = self._traits, self._traits.relative
+        mean = np.isfinite(relative.mean) & np.isfinite(relative.slope) & np.isfinite(relative.centre)
+        plain = np.stack([mean & np.isfinite(traits.noise), mean, *np.isfinite(traits.fixed)])
+        return np.concatenate([plain, plain & np.isfinite(relative.centre)])
+
+    @cached_property
+    def _count(self) -> Floats:
+        return np.asarray(self._known.sum(axis=(1, 2)), float)
+
+    @cached_property
+    def _patterns(self) -> tuple[Booleans, npt.NDArray[np.intp]]:
+        """What kinds of pixels there are, by what they lack [kind, K], and the kind of each pixel [h, w]."""
+        flat = self._known.reshape(len(self._known), -1)
+        packed, code = np.packbits(flat, axis=0), np.zeros(flat.shape[1], np.uint64)
+        if len(packed) > code.itemsize:
+            raise ValueError(f"{len(flat)} features are more than the bits of a pixel's kind")
+        for part in packed:
+            code = (code << np.uint64(8)) | part
+        number, kinds = pd.factorize(code)
+        first = np.empty(len(kinds), np.intp)
+        first[number[::-1]] = np.arange(len(number))[::-1]
+        return flat[:, first].T, number.reshape(self._traits.shape)
+
+    def _of_day(self, driver: Floats) -> tuple[Floats, Floats, Floats]:
+        """E, C and the driver's anomaly, 0 where unknown, each [h, w]."""
+        traits, known = self._traits, self._known
+        mean = traits.relative.linear(driver)
+        expected = np.where(known[0], expected_clipped(mean, traits.noise), 0.0)
+        clipped = np.where(known[1], np.clip(mean, 0, 1), 0.0)
+        anomaly = np.where(np.isfinite(traits.relative.centre), driver - traits.relative.centre, 0.0)
+        return expected, clipped, anomaly
+
+
+def _noise(left: Floats) -> Floats:
+    """Standard deviation of what a line leaves over dates [h, w]; NaN where it leaves nothing."""
+    known = np.isfinite(left)
+    count = known.sum(axis=0)
+    squares = np.square(np.where(known, left, 0.0)).sum(axis=0)
+    return np.where(count > 0, np.sqrt(squares / np.maximum(count - 2, 1)), np.nan)
 
 
 def expected_clipped(mean: Floats, deviation: Floats) -> Floats:
@@ -113,27 +252,5 @@ def expected_clipped(mean: Floats, deviation: Floats) -> Floats:
     scatter = np.maximum(deviation, LEAST_SPREAD)
     low, high = -mean / scatter, (1 - mean) / scatter
     density = [np.exp(-(each**2) / 2) / np.sqrt(2 * np.pi) for each in (low, high)]
-    return np.asarray(mean * (ndtr(high) - ndtr(low)) + scatter * (density[0] - density[1]) + 1 - ndtr(high))
-
-
-def _fixed(found: Retrieved, base: Response, relative: Response, pixel_m: float) -> dict[str, Floats]:
-    """Span, spread and neighbours in units of the span; means and slopes of the surroundings, clipped and not."""
-    span = np.where(found.span > 0, found.span, np.nan)
-    around = (9 * smoothed(found.level, 3) - np.nan_to_num(found.level)) / 8
-    maps = {"1 / span": 1 / span, "spread": found.spread / span, "neighbours": (around - found.level) / span}
-    for kind, response, widths in (("ssm", base, AROUND_M), ("backscatter", relative, AROUND_M[:-1])):
-        for size in sorted({2 * int(metres / pixel_m / 2) + 1 for metres in widths}):  # odd: around its pixel
-            maps[f"{kind} mean of {size} pixels"] = smoothed(response.mean, size)
-            maps[f"{kind} slope of {size} pixels"] = smoothed(response.slope, size)
-    if found.ratio is not None:
-        maps["cross-polarised"] = found.ratio
-    return maps
-
-
-def smoothed(values: Floats, size: int) -> Floats:
-    """Mean of the known values in the `size` x `size` pixels around each [h, w]; NaN where there is none."""
-    known = np.isfinite(values)
-    total, share = (
-        uniform_filter(part.astype(float), size, mode="nearest") for part in (np.where(known, values, 0), known)
-    )
-    return np.asarray(np.divide(total, share, out=np.full(values.shape, np.nan), where=share > 0.5 / size**2))
+    below = ndtr(high)
+    return np.asarray(mean * (below - ndtr(low)) + scatter * (density[0] - density[1]) + 1 - below)

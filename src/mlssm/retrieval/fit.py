@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.config import RetrievalConfig
+from mlssm.config import RetrievalConfig, TracksConfig
 from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError, SplitError
 from mlssm.grid import Window
@@ -28,8 +28,9 @@ from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.noise import Speckle, speckle_variance_db
 from mlssm.retrieval.pixel_masks import LeastSpan
 from mlssm.retrieval.reasons import Flags
-from mlssm.retrieval.sample import Source, draw_sample
+from mlssm.retrieval.sample import Sample, Source, draw_sample
 from mlssm.retrieval.stack import Stack, load_stack
+from mlssm.retrieval.track_variance import UNKNOWN, TrackVariance, track_variance
 from mlssm.retrieval.working_grid import WorkingGrid
 from mlssm.workers import Workers
 
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.floating[Any]]
 Booleans = npt.NDArray[np.bool_]
+TRACKS = TracksConfig()
 LEAST_SHARE = 0.01  # of a block's pixels, that its incidence angle and elevation are taken from
 
 
@@ -51,6 +53,7 @@ class Retrieval:
         extents: The fitted extents, in the stack's order.
         masks: Frozen and snowy pixels by extent and time, where there are any.
         error: How far labels are off.
+        track: How much of their variance is a track's own.
     """
 
     stack: Stack
@@ -59,6 +62,7 @@ class Retrieval:
     extents: tuple[ExtentRetrieval, ...]
     masks: DateMasks
     error: LabelError
+    track: TrackVariance = UNKNOWN
 
     def ssm(self, extent: int, times: npt.NDArray[np.int64], rows: slice, cols: slice) -> npt.NDArray[np.float32]:
         """SSM alone, as `labels` has it."""
@@ -110,6 +114,7 @@ def fit_retrieval(
     training: npt.NDArray[np.bool_],
     masks: DateMasks,
     workers: Workers | None = None,
+    tracks: TracksConfig = TRACKS,
 ) -> Retrieval:
     """Fit references (and angle slopes) on training dates, and learn how far the labels are off.
 
@@ -120,6 +125,7 @@ def fit_retrieval(
         training: Which times are training dates, [time].
         masks: Frozen and snowy pixels, which are neither fitted on nor labelled.
         workers: Where bands of an extent are fitted; None: here, one after the other.
+        tracks: Which images of two tracks are compared, to tell what a track sees alone.
 
     Raises:
         ConfigError: An angle slope is wanted with references per orbit.
@@ -130,7 +136,20 @@ def fit_retrieval(
     extents = fit_extents(cube, stack, config, training, masks, speckle, workers)
     sample = draw_sample(Source(cube, stack, extents, masks, speckle, config, training))
     error = fit_label_error(sample, training)
-    return Retrieval(stack, cube.orbits, speckle, extents, masks, error)
+    own = _track_variance(sample, error, cube, training, tracks)
+    return Retrieval(stack, cube.orbits, speckle, extents, masks, error, own)
+
+
+def _track_variance(
+    sample: Sample, error: LabelError, cube: Cube, training: Booleans, tracks: TracksConfig
+) -> TrackVariance:
+    """By the sample's labels on training dates."""
+    times = np.flatnonzero(training)
+    ssm = np.clip(sample.relative[times], 0, 1)
+    _, off = error.of(times, ssm[:, None], sample.sensitivity[times][:, None])
+    found = track_variance(ssm, off[:, 0] ** 2, cube.orbits[times], cube.times[times], tracks.most_hours)
+    log.info("%s", found)
+    return found
 
 
 def known_speckle(cube: Cube, config: RetrievalConfig, training: npt.NDArray[np.bool_]) -> Speckle:

@@ -1,4 +1,4 @@
-"""Why each pixel and image has no label, kept beside the cube as a bit field that xarray reads.
+"""Why each pixel and image has no label, kept beside the cube as a bit field that xarray reads, by every training.
 
 A zarr group for each retrieval, as the reasons depend on it: `reasons[time, y, x]` on the working grid, uint16 with
 `flag_masks` and `flag_meanings` (CF conventions 1.11, section 3.5), with time, x, y and `spatial_ref`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self, cast, get_args
 
 import torch
@@ -45,6 +45,8 @@ class Scores:
             Cov(m, y)^2 / (Var(m) Var(y)), 0..1. m is what `mlssm.retrieval.label_error` says is attainable, of which
             mean and mean square are known for each label y, and Var(y) that of the noisy labels, which R2 is measured
             against as well. On the balanced distribution, where m itself hedges too much, that is its best affine map.
+            Where the variance of labels that is their track's own is known (`mlssm.retrieval.track_variance`), R2 of
+            the best prediction that does not know that either, less by that variance / Var(y).
     """
 
     n: int
@@ -206,19 +208,26 @@ class ScoreSums(Float64Sums):
         return self.sums.clone()
 
 
-def scores(sums: Tensor, distribution: Distribution = "natural") -> Scores:
+def scores(sums: Tensor, distribution: Distribution = "natural", track_variance: float = math.nan) -> Scores:
     """Scores over all dates and bins.
 
     Args:
         sums: [..., bins, len(SUMS)]; leading dimensions are summed.
         distribution: `natural`: every pixel weighs the same. `balanced`: every SSM bin that has pixels weighs the same,
             so each pixel weighs 1 / (pixels in its bin).
+        track_variance: Of labels, that is their track's own, SSM units squared; NaN: the cap is of speckle alone.
 
     Returns:
         The scores, NaN where not defined.
     """
     bins = sums.double().cpu().reshape(-1, *sums.shape[-2:]).sum(0)
-    return Scores(round(bins[:, 0].sum().item()), *score_values(bins, distribution).tolist())
+    found = Scores(round(bins[:, 0].sum().item()), *score_values(bins, distribution).tolist())
+    if math.isnan(track_variance):
+        return found
+    totals = _weighed(bins, distribution).sum(0)
+    variance = float(totals[3] / totals[0] - (totals[1] / totals[0]) ** 2)
+    cap = found.r2_cap  # NaN where labels do not vary
+    return replace(found, r2_cap=cap if math.isnan(cap) else max(cap - track_variance / variance, 0.0))
 
 
 def score_values(sums: Tensor, distribution: Distribution = "natural") -> Tensor:
@@ -231,9 +240,7 @@ def score_values(sums: Tensor, distribution: Distribution = "natural") -> Tensor
     Returns:
         [..., len(SCORES)], float64, columns as in `SCORES`.
     """
-    if distribution == "balanced":
-        sums = torch.where(sums[..., :1] > 0, sums / sums[..., :1], 0.0)
-    totals = sums.sum(-2)
+    totals = _weighed(sums, distribution).sum(-2)
     y, p, yy, pp, yp, absolute, squared, best, best2, best_y = (totals[..., 1:] / totals[..., :1]).unbind(-1)
     var_y = _spread(yy - y * y, yy)
     columns = (
@@ -245,6 +252,13 @@ def score_values(sums: Tensor, distribution: Distribution = "natural") -> Tensor
         _explained(best, y, best2, yy, best_y),
     )
     return torch.stack(columns, -1)
+
+
+def _weighed(sums: Tensor, distribution: Distribution) -> Tensor:
+    """Sums [..., bins, sum] as each bin weighs."""
+    if distribution == "natural":
+        return sums
+    return torch.where(sums[..., :1] > 0, sums / sums[..., :1], 0.0)
 
 
 def correlation(x: Tensor, y: Tensor, xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ class PointSeries:
 
 
 def read_points(root: Path, units: Units, bad: BadFiles) -> tuple[PointSeries, ...]:
-    """Read all tables of a folder.
+    """Read all tables of a folder and of the folders in it.
 
     A table has the columns datetime (ISO 8601; without a time zone it is UTC), burst_id, site_id, site_lon, site_lat,
     and a column for each polarisation with a list of as many pixels in each row; others are not read. Rows of another
@@ -75,9 +75,9 @@ def read_points(root: Path, units: Units, bad: BadFiles) -> tuple[PointSeries, .
     Raises:
         DataError: There is no table, or one is wrong.
     """
-    paths = sorted(path for path in root.iterdir() if path.name.lower().endswith((".csv", ".csv.gz")))
+    paths = sorted(path for path in root.rglob("*") if path.name.lower().endswith((".csv", ".csv.gz")))
     if not paths:
-        raise DataError(f"no CSV in {root}; set datamodule.root to the folder of the point tables")
+        raise DataError(f"no CSV in {root} or below it; set datamodule.root to the folder of the point tables")
     found: list[PointSeries] = []
     for path in paths:
         with bad.handled(path):

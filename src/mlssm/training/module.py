@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -40,6 +41,7 @@ class SoilMoistureModule(pl.LightningModule):
         val_dates: int,
         bins: int,
         plan: SamplingPlan | None = None,
+        track_variance: float = math.nan,
     ) -> None:
         """Join the parts.
 
@@ -50,6 +52,7 @@ class SoilMoistureModule(pl.LightningModule):
             val_dates: Number of dates of the validation split.
             bins: Number of SSM bins of the scores.
             plan: How the training patches are drawn and weighed; without one the loss is not reweighted.
+            track_variance: Of labels, that is their track's own, for the cap; see `mlssm.scores.sums.scores`.
 
         Raises:
             ConfigError: `loss.noise` is too small.
@@ -61,6 +64,7 @@ class SoilMoistureModule(pl.LightningModule):
         self.optimiser = optimiser
         self.sums = ScoreSums(val_dates, bins)
         self.mean_loss = MeanLoss()
+        self.track_variance = track_variance
 
     def forward(self, dynamic: Tensor, static: Tensor) -> Prediction:
         """What the network says."""
@@ -99,7 +103,7 @@ class SoilMoistureModule(pl.LightningModule):
         sums = self.sums.compute()
         self.sums.reset()
         for distribution in DISTRIBUTIONS:
-            values = asdict(scores(sums, distribution))
+            values = asdict(scores(sums, distribution, self.track_variance))
             self._log("val/n", values.pop("n"))  # the same in both
             for name, value in values.items():
                 self._log(f"val/{distribution}/{name}", value)

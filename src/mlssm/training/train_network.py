@@ -91,7 +91,8 @@ def train_network(
         callbacks.append(UntrainedCandidate(experiment.datasets["val"], config.optimiser.batch_size, history))
     trainer = build_trainer(config.trainer, config.optimiser, checkpoints, logger, callbacks, epochs)
     val_dates = len(experiment.datasets["val"].times)
-    module = SoilMoistureModule(network, config.loss, config.optimiser, val_dates, config.ssm_bins, experiment.plan)
+    told = config.ssm_bins, experiment.plan, experiment.retrieval.track.value
+    module = SoilMoistureModule(network, config.loss, config.optimiser, val_dates, *told)
     if start.checkpoint is not None:
         trainer.num_sanity_val_steps = 0  # it was sane when it began
         if trainer.is_global_zero:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from threading import Lock
 
 from mlssm.weather.interpolation import PixelWeights
 
@@ -14,24 +15,34 @@ LARGEST_SHARE = 1 / 16
 
 
 class WeightCache:
-    """The weights that were asked for last, in a bounded memory. Each process has its own."""
+    """The weights that were asked for last, in a bounded memory. Each process has its own, which its threads share."""
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
-        """Start empty; `capacity` is the memory of all weights, bytes; 0 keeps none."""
-        self.capacity, self.nbytes = capacity, 0
+    def __init__(self, capacity: int = CAPACITY, largest_share: float = LARGEST_SHARE) -> None:
+        """Start empty.
+
+        Args:
+            capacity: Memory of all weights, bytes; 0 keeps none.
+            largest_share: Of it, that a single entry takes at most, 0..1.
+        """
+        self.capacity, self.largest_share, self.nbytes = capacity, largest_share, 0
         self._found: OrderedDict[Hashable, PixelWeights] = OrderedDict()
+        self._lock = Lock()
 
     def find(self, key: Hashable, make: Callable[[], PixelWeights]) -> PixelWeights:
         """The weights of a key, made if they are not there."""
-        if key in self._found:
-            self._found.move_to_end(key)
-            return self._found[key]
+        with self._lock:
+            if key in self._found:
+                self._found.move_to_end(key)
+                return self._found[key]
         made = make()
-        if made.nbytes <= self.capacity * LARGEST_SHARE:
-            self._keep(key, made)
+        if made.nbytes <= self.capacity * self.largest_share:
+            with self._lock:
+                self._keep(key, made)
         return made
 
     def _keep(self, key: Hashable, made: PixelWeights) -> None:
+        if key in self._found:  # another thread was faster
+            return
         self._found[key] = made
         self.nbytes += made.nbytes
         while self.nbytes > self.capacity:
@@ -41,6 +52,6 @@ class WeightCache:
         """How many weights are kept."""
         return len(self._found)
 
-    def __reduce__(self) -> tuple[type[WeightCache], tuple[int]]:
+    def __reduce__(self) -> tuple[type[WeightCache], tuple[int, float]]:
         """A worker process starts with an empty one."""
-        return WeightCache, (self.capacity,)
+        return WeightCache, (self.capacity, self.largest_share)

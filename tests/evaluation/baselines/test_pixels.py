@@ -53,7 +53,7 @@ def test_a_batch_without_labels_asks_nothing() -> None:
 def drawn(train: PatchDataset, days: np.ndarray, seed: int) -> PixelSample:
     draw = PixelDraw(train, days, seed)
     for patch in training_patches(train):
-        draw.add(patch)
+        draw.add(draw.of(patch))
     return draw.sample
 
 

@@ -18,7 +18,7 @@ def moisture(experiment: Experiment, watershed: Any) -> TrueMoisture:
 
 def test_the_truth_is_that_of_the_simulation(moisture: TrueMoisture, watershed: Any) -> None:
     """Averaged over blocks; the images are in the order of time."""
-    factor = moisture.experiment.stack.working.factor
+    factor = moisture.retrieval.stack.working.factor
     whole = zarr.open_group(watershed.root / "truth.zarr", mode="r")["ssm"]
     for time in (0, 7, 11):
         height, width = (side // factor for side in whole.shape[1:])

@@ -7,7 +7,8 @@ import pytest
 
 from mlssm.config import TracksConfig
 from mlssm.evaluation.tracks.conditions import hours_apart, is_morning
-from mlssm.evaluation.tracks.pairs import agreement, anomalies, find_pairs, mean_interval, nearest, site_means
+from mlssm.evaluation.tracks.pairs import agreement, anomalies, find_pairs, mean_interval, site_means
+from mlssm.retrieval.track_variance import nearest
 from mlssm.sources.points import PointSeries
 
 HOURS = np.timedelta64(1, "h")

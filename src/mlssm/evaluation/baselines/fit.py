@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mlssm.data.assemble import Experiment
+from mlssm.data.batch import Batch
 from mlssm.data.dataset import PatchDataset
+from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines import boosting, ridge
 from mlssm.evaluation.baselines.antecedent_rain import AntecedentRain, precipitation_indices
 from mlssm.evaluation.baselines.base import Baseline
 from mlssm.evaluation.baselines.climatology import Climatology, DateLabels
 from mlssm.evaluation.baselines.persistence import Persistence
 from mlssm.evaluation.baselines.pixel_mean import PixelMean
-from mlssm.evaluation.baselines.pixels import PixelDraw
-from mlssm.evaluation.baselines.training import PixelLabels, regular_positions, training_patches, wetness
+from mlssm.evaluation.baselines.pixels import PixelDraw, PixelSample
+from mlssm.evaluation.baselines.training import PixelLabels, TrainingPatch, patches_of, regular_positions, wetness
 from mlssm.evaluation.baselines.truth import TruthFit
+from mlssm.evaluation.parts import Crew, Patches, look_at
+from mlssm.grid import Floats
 from mlssm.patches.dates import seasons
 
+TOGETHER = 16  # training patches that are read at once
 BASELINE_NAMES = (
     PixelMean.name,
     Climatology.name,
@@ -27,12 +35,49 @@ BASELINE_NAMES = (
 )
 
 
+class LabelsOfPatch(NamedTuple):
+    """What baselines are fitted on.
+
+    Attributes:
+        place: Where and when a patch lies.
+        labels: SSM 0..1 of the part that lies in the extent, float64 [h, w]; NaN where there is none.
+        drawn: Pixels that regressions are fitted on; None where there is none.
+    """
+
+    place: PatchPlace
+    labels: Floats
+    drawn: PixelSample | None
+
+
+@dataclass(frozen=True)
+class ReadLabels:
+    """Reads training patches; see `mlssm.evaluation.parts.Look`.
+
+    Attributes:
+        shapes: Rows and columns of each extent.
+        draw: Which pixels are drawn.
+    """
+
+    shapes: Sequence[tuple[int, int]]
+    draw: PixelDraw
+
+    def __call__(self, batch: Batch, places: Sequence[PatchPlace]) -> list[LabelsOfPatch]:
+        """What baselines need of each patch."""
+        return [self._of(patch) for patch in patches_of(batch, places)]
+
+    def _of(self, patch: TrainingPatch) -> LabelsOfPatch:
+        (height, width), (rows, cols) = self.shapes[patch.place.extent], patch.place[2:]
+        inside = min(rows.stop, height) - rows.start, min(cols.stop, width) - cols.start
+        return LabelsOfPatch(patch.place, patch.labels(inside), self.draw.of(patch))
+
+
 def fit_baselines(
     experiment: Experiment,
     train: PatchDataset,
     seed: int,
     start_month: int | None = None,
     truth_folder: Path | None = None,
+    crew: Crew | None = None,
 ) -> tuple[Baseline, ...]:
     """Fit all baselines, in the order of `BASELINE_NAMES`; and after them the truth, where there is one.
 
@@ -47,6 +92,7 @@ def fit_baselines(
         seed: Of the pixels that the regressions are fitted on, and of boosting.
         start_month: Month that a season begins with, where seasons are held out to choose by; None: days are.
         truth_folder: That of a simulated area's files, which may hold its true soil moisture.
+        crew: Who reads the patches; None: here, one batch after the other.
 
     Raises:
         SplitError: No training pixel has a label.
@@ -56,14 +102,18 @@ def fit_baselines(
     draw = PixelDraw(train, days, seed)
     dates = DateLabels(len(shapes), len(days), len(regular_positions(train)), train.size)
     sums, truth = [PixelLabels.empty(shape) for shape in shapes], TruthFit.of(experiment, truth_folder)
-    for patch in training_patches(train):
-        extent, time, rows, cols = patch.place
-        labels = patch.labels(sums[extent].n[rows, cols].shape)
-        sums[extent].add(labels, wetness(float(indices[extent, time])), rows, cols)
-        dates.add(patch.place, labels)
-        draw.add(patch)
-        if truth is not None:
-            truth.add(patch.place, labels)
+
+    def add(found: Sequence[LabelsOfPatch]) -> None:
+        for place, labels, drawn in found:
+            extent, time, rows, cols = place
+            sums[extent].add(labels, wetness(float(indices[extent, time])), rows, cols)
+            dates.add(place, labels)
+            draw.add(drawn)
+            if truth is not None:
+                truth.add(place, labels)
+
+    patches = Patches(train, TOGETHER, regular_positions(train))
+    look_at(patches, ReadLabels(shapes, draw), add, crew, "baselines")
     fallback = float(sum(part.y.sum() for part in sums) / sum(part.n.sum() for part in sums))
     mean, sample = PixelMean.fit(sums, fallback), draw.sample
     return (

@@ -118,33 +118,47 @@ class PixelDraw:
         counts = train.patches["pixels"].to_numpy(np.int64)[regular_positions(train)]
         if not counts.sum():
             raise SplitError("no training pixel has a label, so that no baseline can be fitted; hold out less")
-        self._days, self._counts = days, iter(counts)
-        self._static = own_static(train.features.spec)
-        self._chosen = _chosen(counts, _features(train, len(self._static)), seed)
+        self._days, self._static = days, own_static(train.features.spec)
+        chosen = _chosen(counts, _features(train, len(self._static)), seed)
+        places = (_key(train.place(int(position))) for position in regular_positions(train))
+        # of each patch, how many labels it has, and which of them are drawn
+        self._drawn = dict(zip(places, zip(counts.tolist(), chosen, strict=True), strict=True))
         self._inputs: list[npt.NDArray[np.float32]] = []
         self._ssm: list[npt.NDArray[np.float64]] = []
         self._day: list[npt.NDArray[np.datetime64]] = []
 
-    def add(self, patch: TrainingPatch) -> None:
-        """Take what was drawn of the next patch.
+    def of(self, patch: TrainingPatch) -> PixelSample | None:
+        """What was drawn of a patch; None where nothing was.
 
         Raises:
             ValueError: It has not as many labels as the index says.
         """
-        chosen, count, found = next(self._chosen), int(next(self._counts)), int(patch.batch.valid.sum())
+        (count, chosen), found = self._drawn[_key(patch.place)], int(patch.batch.valid.sum())
         if found != count:
             raise ValueError(f"the patch at {patch.place} has {found} labels, and {count} in the patch index")
-        if chosen.size:
-            batch = Batch(*(values.unsqueeze(0) for values in patch.batch))
-            self._inputs.append(pixel_inputs(batch, self._static)[chosen])
-            self._ssm.append(batch.target[batch.valid].double().numpy()[chosen])
-            self._day.append(np.full(chosen.size, self._days[patch.place.time]))
+        if not chosen.size:
+            return None
+        batch = Batch(*(values.unsqueeze(0) for values in patch.batch))
+        ssm = batch.target[batch.valid].double().numpy()[chosen]
+        day = np.full(chosen.size, self._days[patch.place.time])
+        return PixelSample(pixel_inputs(batch, self._static)[chosen], ssm, day)
+
+    def add(self, some: PixelSample | None) -> None:
+        """Take what was drawn of the next patch."""
+        if some is not None:
+            self._inputs.append(some.inputs)
+            self._ssm.append(some.ssm)
+            self._day.append(some.day)
 
     @property
     def sample(self) -> PixelSample:
         """What was drawn."""
         inputs, ssm = np.concatenate(self._inputs), np.concatenate(self._ssm)
         return PixelSample(inputs, ssm, np.concatenate(self._day), self._static)
+
+
+def _key(place: PatchPlace) -> tuple[int, int, int, int]:
+    return place.extent, place.time, place.rows.start, place.cols.start
 
 
 def _features(train: PatchDataset, static: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -41,6 +41,12 @@ class TrainingPatch(NamedTuple):
 def regular_positions(train: PatchDataset) -> npt.NDArray[np.int64]:
     """Positions in a dataset of the patches of the regular grid, which do not overlap."""
     return np.flatnonzero(train.patches["pass"].to_numpy() == 1)
+
+
+def patches_of(batch: Batch, places: Sequence[PatchPlace]) -> Iterator[TrainingPatch]:
+    """The patches of a batch, one by one."""
+    for number, place in enumerate(places):
+        yield TrainingPatch(place, Batch(*(values[number] for values in batch)))
 
 
 def training_patches(train: PatchDataset) -> Iterator[TrainingPatch]:

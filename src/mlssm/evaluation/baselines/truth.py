@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ from mlssm.data.place import PatchPlace
 from mlssm.evaluation.baselines.pixel_mean import PixelMean
 from mlssm.evaluation.baselines.placed import placed
 from mlssm.evaluation.baselines.training import PixelLabels
-from mlssm.grid import Floats
+from mlssm.grid import Floats, Window
+from mlssm.retrieval.fit import Retrieval
 from mlssm.retrieval.multilook import block_mean, moving_mean
 from mlssm.retrieval.stack import whole_blocks
 
@@ -34,12 +35,14 @@ class TrueMoisture:
     """The true soil moisture on the grid of the labels.
 
     Attributes:
-        experiment: The labels' extents and their grid.
+        retrieval: The labels.
+        extents: On the cube's grid.
         ssm: 0..1, [image, row, column] of the cube's grid; NaN where there is no soil.
         images: Number of the image of each acquisition, [time].
     """
 
-    experiment: Experiment
+    retrieval: Retrieval
+    extents: tuple[Window, ...]
     ssm: xr.DataArray
     images: npt.NDArray[np.intp]
 
@@ -55,11 +58,13 @@ class TrueMoisture:
         stamps = ssm["time"].to_numpy().astype("datetime64[s]")
         images = np.searchsorted(stamps, cube.times)
         known = np.array_equal(stamps[np.minimum(images, len(stamps) - 1)], cube.times)
-        return cls(experiment, ssm, images) if known and ssm.shape[1:] == cube.grid.shape else None
+        return (
+            cls(experiment.retrieval, cube.extents, ssm, images) if known and ssm.shape[1:] == cube.grid.shape else None
+        )
 
     def at(self, extent: int, time: int) -> Floats:
         """Mean over the multilook window, SSM 0..1 [h, w]; NaN where less than half of it is soil."""
-        working, window = self.experiment.stack.working, self.experiment.cube.extents[extent]
+        working, window = self.retrieval.stack.working, self.extents[extent]
         image = self.ssm[int(self.images[time])].to_numpy()[window.slices]
         whole = whole_blocks(image, window, working.extents[extent].refine(working.factor))
         mean = block_mean if working.factor > 1 else moving_mean
@@ -67,8 +72,7 @@ class TrueMoisture:
 
     def key(self, extent: int, time: int) -> tuple[int, int]:
         """Extent, and under which key the references of an acquisition are."""
-        retrieval = self.experiment.retrieval
-        return extent, retrieval.extents[extent].key(int(retrieval.orbits[time]))
+        return extent, self.retrieval.extents[extent].key(int(self.retrieval.orbits[time]))
 
 
 class TruthFit:
@@ -116,6 +120,10 @@ class Truth:
         self._moisture, self._mean, self._sums = moisture, mean, sums
         self._slopes = {key: part.slope(LEAST_SPREAD) for key, part in sums.items()}
         self._image = lru_cache(KEPT)(self._predicted)
+
+    def __reduce__(self) -> tuple[type[Truth], tuple[Any, ...]]:
+        """Another process keeps images of its own."""
+        return Truth, (self._moisture, self._mean, self._sums)
 
     def at(self, place: PatchPlace) -> Floats:
         """SSM of the part of a patch that lies in its extent, 0..1 [h, w]."""

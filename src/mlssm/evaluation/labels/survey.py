@@ -14,13 +14,13 @@ import pandas as pd
 
 from mlssm.config import RetrievalConfig, TracksConfig
 from mlssm.cube import Cube
-from mlssm.evaluation.labels.cap import LabelCap, PairAgreement, label_cap, left_by_speckle
-from mlssm.evaluation.tracks.pairs import nearest
+from mlssm.evaluation.labels.cap import LabelCap, left_by_speckle
 from mlssm.retrieval.fit import Retrieval
 from mlssm.retrieval.noise import speckle_variance_db
 from mlssm.retrieval.platforms import PlatformOffset, platform_offsets
 from mlssm.retrieval.reasons import TITLES, Reason
 from mlssm.retrieval.references import fit_references
+from mlssm.retrieval.track_variance import nearest
 
 Floats = npt.NDArray[np.floating[Any]]
 Flags = npt.NDArray[np.uint16]
@@ -130,12 +130,12 @@ class Surveyor:
             agreement=pd.DataFrame([*self._agreement(correlation, span)]),
             correlation=correlation,
             offsets=platform_offsets(level, self.cube.platforms, self.cube.orbits),
-            cap=self._cap(number, part, correlation, span),
+            cap=self._cap(number, part),
         )
 
-    def _cap(self, number: int, part: slice, correlation: dict[str, Floats], span: Floats) -> LabelCap:
+    def _cap(self, number: int, part: slice) -> LabelCap:
         labels = self.retrieval.labels(number, np.flatnonzero(self.training), part, part)
-        return label_cap(labels, [PairAgreement(r, self._left(title, span)) for title, r in correlation.items()])
+        return LabelCap.of(labels, self.retrieval.track)
 
     def _left(self, title: str, span: Floats) -> Floats:
         """The correlation of a pair of orbits that speckle alone would leave, [h, w]."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mlssm.config import TracksConfig
 from mlssm.retrieval.multilook import list_mean
+from mlssm.retrieval.track_variance import nearest
 from mlssm.sources.points import PointSeries
 
 log = logging.getLogger(__name__)
@@ -68,14 +69,6 @@ def find_pairs(many: Sequence[PointSeries], config: TracksConfig) -> list[Pair]:
             else:
                 log.info("site %s, tracks %s and %s: %d images are near in time", site, a.track, b.track, len(of_a))
     return found
-
-
-def nearest(a: Times, b: Times, most_hours: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Of times those that have another one within some hours, and which one that is."""
-    apart = np.abs(a[:, None] - b[None]) / np.timedelta64(1, "h")
-    near = apart.argmin(axis=1)
-    close = apart[np.arange(len(a)), near] <= most_hours
-    return np.flatnonzero(close), near[close]
 
 
 @dataclass(frozen=True)
