@@ -239,7 +239,7 @@ def show(name: str, job: Job, before: Callable[[Job], None], ways: dict[str, Cal
     print(f"  {name:10} before {speed['before']:,.0f}, {found} pixels/s of a core", flush=True)
 
 
-def show_memory(config: TrainConfig, days: int) -> None:
+def show_memory(config: TrainConfig, days: int, imported: int) -> None:
     """Map days of an area in a command's own way, and print its memory above the imports; nothing is fitted."""
     cube = open_area(config.datamodule, config.on_bad_file)
     stack, features = load_stack(cube, config.retrieval), config.features
@@ -259,7 +259,8 @@ def show_memory(config: TrainConfig, days: int) -> None:
         stream(Opening("run", *[cube.path] * 2, own=opened), asked, first + np.arange(days), workers)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     pixels = opened.shapes[0][0] * opened.shapes[0][1] / 1e6
-    print(f"{pixels:.1f} million pixels, {days} days: {peak / 1024:,.0f} MB, of which {before / 1024:,.0f} MB before")
+    shown = [f"{(each - imported) / 1024:,.0f} MB" for each in (peak, before)]
+    print(f"{pixels:.1f} million pixels, {days} days: {shown[0]} above the imports, {shown[1]} before the first map")
 
 
 def main() -> None:
@@ -275,7 +276,9 @@ def main() -> None:
         size = f"datamodule.simulation.size={options.size}"
         if options.memory:
             few = "datamodule.simulation.seasons=1", "datamodule.simulation.revisit_days=48"
-            show_memory(compose_config(*places, size, *SMALL[:2], *few, "model=convlstm", *overrides), options.days)
+            show_memory(
+                compose_config(*places, size, *SMALL[:2], *few, "model=convlstm", *overrides), options.days, imported
+            )
             return
         for residual in RESIDUALS:
             for lag in LAGS:
