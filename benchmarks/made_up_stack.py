@@ -15,6 +15,7 @@ from mlssm.grid import Window
 from mlssm.manifest import FORMAT, Manifest
 from mlssm.retrieval.stack import ExtentStack, Stack
 from mlssm.retrieval.working_grid import working_grid
+from mlssm.scratch import watched
 from mlssm.weather.stations import VARIABLES, StationWeather
 
 PIXEL, SEASONS, STATIONS = 30.0, 4, 6
@@ -104,7 +105,7 @@ def made_up_cube(folder: Path, megapixels: float, dates: int) -> MadeUpCube:
     paths = {name: folder / f"{name}-{side}-{dates}.npy" for name in LEVELS}
     if not all(path.is_file() for path in paths.values()):
         _write(paths, (dates, side, side))
-    images = {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
+    images = {name: watched(np.load(path, mmap_mode="r")) for name, path in paths.items()}
     return MadeUpCube(folder / f"{side}-{dates}.zarr", manifest, dates, images)
 
 

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -72,28 +73,28 @@ class Opening(Place):
         return self.own
 
 
-_OPENED: dict[tuple[int, bool], Opened] = {}
-
-
-def _opened(opened: Opened, carried: bool) -> Opened:
-    """It with or without a carried state; what it has made for earlier maps stays."""
-    if (id(opened), carried) not in _OPENED:
-        _OPENED[id(opened), carried] = replace(opened, carried=carried)
-    return _OPENED[id(opened), carried]
-
-
 @dataclass(frozen=True)
 class Job:
     """A model on an extent, and the days that are mapped."""
 
-    opened: Opened
+    ways: tuple[Opened, Opened]
     days: npt.NDArray[np.datetime64]
     predict: PredictConfig
+
+    @property
+    def opened(self) -> Opened:
+        """The model, by windows."""
+        return self.ways[False]
 
     @property
     def shape(self) -> tuple[int, int]:
         """Of the extent."""
         return self.opened.shapes[0]
+
+    @property
+    def place(self) -> PartPlace:
+        """All of it."""
+        return PartPlace(*[Window(0, 0, *self.shape)] * 2, self.shape)
 
     @property
     def steps(self) -> int:
@@ -102,7 +103,7 @@ class Job:
 
     def on(self, *, carried: bool) -> Opened:
         """The model, with or without a carried state."""
-        return _opened(self.opened, carried)
+        return self.ways[carried]
 
     @property
     def work(self) -> int:
@@ -123,7 +124,7 @@ def prepare(config: TrainConfig, days: int) -> Job:
     certainty = ExtentCertainty.restored(state, experiment.stack.working)
     opened = Opened("run", bundle, cube, experiment.stack, network, state, certainty)
     first = cube.local_days[-1] - np.timedelta64(days, "D")
-    return Job(opened, first + np.arange(days), _asked(config, "."))
+    return Job((opened, replace(opened, carried=True)), first + np.arange(days), _asked(config, "."))
 
 
 def _asked(config: TrainConfig, output: str) -> PredictConfig:
@@ -145,7 +146,7 @@ def network_before(job: Job) -> None:
 def network_window(job: Job) -> None:
     """Windows of their own that share what days have in common; the closed form is there."""
     mapper, moments = _whole(job)
-    part_maps(mapper, PartPlace(*[Window(0, 0, *job.shape)] * 2, job.shape), moments, _surround(job, job.steps), None)
+    part_maps(mapper, job.place, moments, _surround(job, job.steps), None)
 
 
 def network_carried(job: Job) -> None:
@@ -154,7 +155,7 @@ def network_carried(job: Job) -> None:
     for days in days_together(job.on(carried=True), job.days):
         chains = job.on(carried=True).chains(days)
         surround = _surround(job, max(chain.days for chain in chains))
-        for _ in carried_maps(mapper, PartPlace(*[Window(0, 0, *job.shape)] * 2, job.shape), chains, surround, None):
+        for _ in carried_maps(mapper, job.place, chains, surround, None):
             pass
 
 
@@ -169,7 +170,7 @@ def all_before(job: Job) -> None:
     for day in job.days:
         moment = opened.moment(day)
         assert moment is not None
-        (driver,) = mapper.prefit._drivers.driving(form.bank, form.station, 0, np.array([day]))  # type: ignore[union-attr]
+        (driver,) = mapper.prefit.drivers.driving(form.bank, form.station, 0, np.array([day]))  # type: ignore[union-attr]
         maps = dict(prefit_maps(form.form.forecast(driver), memory_maps(form.memory), None, opened.form.phi))
         assert form.leverage is not None
         maps[LEVERAGE] = np.broadcast_to(form.leverage.at(np.asarray(driver)).astype(np.float32), job.shape)
@@ -193,32 +194,23 @@ def all_now(job: Job, *, carried: bool) -> None:
                 pass
 
 
-@dataclass(frozen=True)
-class Made:
-    """Maps of the closed form that are there already."""
-
-    maps: dict[np.datetime64, Any]
-    last_day: np.datetime64
-
-    def on(self, day: np.datetime64, _: np.datetime64) -> Any:
-        """Of a day."""
-        return self.maps[day]
-
-
-_KEPT: dict[int, Any] = {}
+_KEPT: dict[tuple[int, int], Any] = {}
 
 
 def _whole(job: Job) -> Any:
     """The extent and its days, opened once: the ways before read it at the start of a command, too."""
-    if id(job) not in _KEPT:
-        _KEPT.clear()
+    key = id(job.ways), len(job.days)
+    if key not in _KEPT:
+        if any(own != key[0] for own, _ in _KEPT):
+            _KEPT.clear()
         days = np.unique(np.concatenate([job.on(carried=True).step_days(job.days), job.days]))
         mapper = job.opened.part(0, Window(0, 0, *job.shape), days)
         form, bundle = mapper.prefit, mapper.bundle
-        made = Made({day: form.on(day, window_end(bundle, day)) for day in days}, form.last_day)
+        maps = {day: form.on(day, window_end(bundle, day)) for day in days}
+        made: Any = SimpleNamespace(on=lambda day, _: maps[day], last_day=form.last_day, drivers=form._drivers)
         known = replace(mapper, prefit=made)
-        _KEPT[id(job)] = known, [known.moment(day) for day in job.days]
-    return _KEPT[id(job)]
+        _KEPT[key] = known, [known.moment(day) for day in job.days]
+    return _KEPT[key]
 
 
 def _surround(job: Job, steps: int) -> Surround:

@@ -45,3 +45,27 @@ def test_files_lie_where_tmpdir_says_and_else_not_in_memory(
     assert scratch_folder() == small_is_large
     monkeypatch.delenv("TMPDIR")
     assert scratch_folder() == Path("/var/tmp")
+
+
+@pytest.mark.skipif(not module.STATM.exists(), reason="this system does not tell what is mapped")
+def test_pages_that_are_let_go_leave_memory_and_lose_nothing(small_is_large: Path) -> None:
+    array, size = scratch((2**20,), np.float64), 8 * 2**20
+    array[:] = np.arange(array.size)
+    before = module._mapped()
+    module.let_go()
+    assert before - module._mapped() > 0.9 * size
+    assert np.array_equal(array, np.arange(array.size))
+
+
+def test_pages_are_let_go_after_a_part_once_they_are_many(
+    small_is_large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapped, gone = iter([5, 11, 3]), []
+    monkeypatch.setattr(module, "MOST_MAPPED", 10)
+    monkeypatch.setattr(module, "_mapped", lambda: next(mapped))
+    seen: list[str] = []
+    monkeypatch.setattr(module, "let_go", lambda: gone.append(seen[-1]))
+    for part in module.trimming("abc"):
+        seen.append(part)
+    assert seen == ["a", "b", "c"]
+    assert gone == ["b"]

@@ -1,12 +1,21 @@
-"""Arrays that would grow with the area: small ones in memory, large ones in files that vanish with the process."""
+"""Arrays that would grow with the area: small ones in memory, large ones in files that vanish with the process.
+
+Pages of files that were read or written stay mapped, and count as the process's memory (RSS), although the system
+drops them as it needs room. Where memory is limited by that count, as in a container, it would end the process: so
+`let_go` unmaps them, which loses nothing, and loops over bands of an area call it once they are many.
+"""
 
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import tempfile
+import threading
+import weakref
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +24,15 @@ from mlssm.errors import DataError
 
 LARGE = 32 * 2**20
 """Bytes from which an array is a file: few enough in memory, and few enough files open."""
+MOST_MAPPED = 384 * 2**20
+"""Bytes of files' pages that stay mapped from one part of an area to the next."""
+STATM = Path("/proc/self/statm")  # of Linux
 ON_DISK = Path("/var/tmp")
 """For large files (Filesystem Hierarchy Standard 3.0, 5.15); /tmp is often kept in memory."""
+
+_MAPPINGS: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+_LOCK = threading.Lock()
+Part = TypeVar("Part")
 
 
 def scratch(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -43,7 +59,41 @@ def scratch(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
                 f"{folder} has no room for {size / 1e9:.1f} GB of intermediate maps ({error.strerror}); free some "
                 "space there, or set TMPDIR to a folder on a larger disk"
             ) from error
-        return np.memmap(file, dtype, "r+", shape=shape)
+        return watched(np.memmap(file, dtype, "r+", shape=shape))
+
+
+def watched(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same array, whose pages are let go with all others if it is memory-mapped."""
+    mapping = getattr(array, "_mmap", None)
+    if mapping is not None:
+        with _LOCK:
+            _MAPPINGS.add(mapping)
+    return array
+
+
+def let_go() -> None:
+    """Unmap the pages of all mapped arrays: what was written stays, and is read again when it is asked for."""
+    if not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    with _LOCK:
+        mappings = list(_MAPPINGS)
+    for mapping in mappings:
+        mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def trimming(parts: Iterable[Part], every: int = 1) -> Iterator[Part]:
+    """The same parts of an area; after each, or every few, pages of mapped files are let go if they are many."""
+    for number, part in enumerate(parts, 1):
+        yield part
+        if number % every == 0 and _mapped() > MOST_MAPPED:
+            let_go()
+
+
+def _mapped() -> int:
+    """Bytes of files that are mapped and in memory; 0 where the system does not tell."""
+    if not STATM.exists():
+        return 0
+    return int(STATM.read_text(encoding="ascii").split()[2]) * mmap.PAGESIZE
 
 
 def _reserve(file: int, size: int) -> None:

@@ -180,7 +180,11 @@ def open_workers(config: DaskConfig) -> Iterator[Workers]:
         raise ConfigError(f"dask={config.name} needs the package 'distributed': pip install 'mlssm[dask]'") from None
     logging.getLogger("distributed").setLevel(logging.WARNING)  # it tells of every worker that comes and goes
     if config.address is None:
-        local = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None, protocol="tcp")
+        # a port of its own for what serves no page: the usual one is another command's
+        alone = {"dashboard_address": ":0"}
+        local = LocalCluster(
+            n_workers=count, threads_per_worker=1, dashboard_address=None, protocol="tcp", scheduler_kwargs=alone
+        )
         with local, Client(local) as client:
             yield Workers(count, client)
         return

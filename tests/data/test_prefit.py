@@ -14,6 +14,7 @@ from mlssm.errors import RunError, SplitError
 from mlssm.patches.dates import seasons
 from mlssm.response.driver_maps import Drivers
 from mlssm.response.memory import MEMORY
+from mlssm.retrieval import bands
 
 RESPONSE = ("model=response", "model.lag=2", "split.test=[2023]", "split.val=[2022]")
 
@@ -110,6 +111,22 @@ def test_a_nowcast_has_a_channel_for_where_there_is_no_earlier_image(nowcast: Ex
     last = next(i for i in range(len(data)) if data.place(i).time == data.times[-1])
     assert float(data[first].static[position].max()) == 0
     assert float(data[last].static[position].max()) == 1
+
+
+@pytest.mark.slow
+def test_bands_of_a_few_rows_make_the_same_maps(
+    watershed: Any, nowcast: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bands, "VALUES", 100_000)
+    found = watershed.experiment(*RESPONSE, "features.previous=nowcast").prefit
+    for time, (expected,) in nowcast.prefit.maps.items():
+        (maps,) = found.maps[time]
+        assert maps.keys() == expected.keys()
+        for name, values in expected.items():
+            np.testing.assert_allclose(maps[name], values, rtol=1e-6, atol=1e-6, err_msg=name)
+    for time, (labels,) in nowcast.prefit.targets.items():
+        assert np.array_equal(found.targets[time][0], labels, equal_nan=True)
+    assert found.without_previous == pytest.approx(nowcast.prefit.without_previous)
 
 
 def test_any_model_can_be_a_nowcast(watershed: Any) -> None:

@@ -13,13 +13,15 @@ import torch
 from torch import nn
 
 from mlssm.bundle import Bundle
+from mlssm.data.spec import FeatureSpec
+from mlssm.errors import ConfigError
 from mlssm.grid import Window
 from mlssm.inference.carried_maps import carried_maps
 from mlssm.inference.chains import DAY
 from mlssm.inference.day_maps import ExtentMeans
 from mlssm.inference.mapper import day_of, window_end
 from mlssm.inference.means import ExtentPart, extent_means
-from mlssm.inference.opened import Opened, Place
+from mlssm.inference.opened import Opened, Place, is_carried
 from mlssm.inference.prefit import fitted_state
 from mlssm.inference.square import PartPlace
 from mlssm.inference.surround import Surround, side_by_side
@@ -28,6 +30,7 @@ from mlssm.models.response import ResponseNetwork
 from mlssm.workers import Workers
 
 Array = npt.NDArray[np.float32]
+SPEC = FeatureSpec(("precipitation",), ("slope",), (0.0,) * 2, (1.0,) * 2)
 FAMILIES = {
     "convlstm": ("model=convlstm", "model.hidden=[4]", "model.lag=4"),
     "two layers": ("model=convlstm", "model.hidden=[3,4]", "model.lag=3"),
@@ -158,3 +161,23 @@ def test_a_chain_begins_with_the_record_at_the_earliest(opened: Opened) -> None:
     (chain,) = opened.chains([day])
     assert chain.first == opened.first_day(day)
     assert chain.days < 2 * lag
+
+
+NO_STATE = ("model=convlstm", "model.peepholes=true"), ("model=unet",), ("model=convlstm", "model.window=aggregate")
+
+
+@pytest.mark.parametrize("overrides", [*NO_STATE, FAMILIES["convlstm"]])
+def test_a_network_that_carries_no_state_maps_by_windows_and_is_refused_by_name(
+    overrides: tuple[str, ...], train_config: Any
+) -> None:
+    config, able = train_config(*overrides, "datamodule=simulated"), overrides not in NO_STATE
+    place = {"crs": "EPSG:32611", "pixel_m": 30.0, "pass_is_evening": True}
+    bundle = Bundle.of(config, SPEC, label_digest="1", cube_digest="2", **place)
+    network = config.model.build(SPEC, spread=False)
+    assert is_carried(None, bundle, network) == able
+    assert not is_carried("window", bundle, network)
+    if able:
+        assert is_carried("carried", bundle, network)
+        return
+    with pytest.raises(ConfigError, match=r"^state=carried: a .* goes on from no state .*; set state=window$"):
+        is_carried("carried", bundle, network)

@@ -92,6 +92,19 @@ def test_a_map_says_what_it_is(maps: Path, trained: Any) -> None:
     assert expected.items() <= tags.items()
 
 
+def test_a_state_is_carried_unless_a_window_is_asked_for(maps: Path, trained: Any, tmp_path: Path) -> None:
+    told = f"run={trained[1].run_id}", "dates=[2020-12-02]", f"output={tmp_path}", "products.viewer=false"
+    assert trained[0].run("predict", *told, "state=window").code == 0
+    seen = {}
+    for folder in (maps, tmp_path):
+        with rasterio.open(folder / "ssm_20201202.tif") as source:
+            tags = source.tags()
+        last = np.datetime64("2020-12-02") - (tags["state_at"] == "end of the day before")
+        seen[tags["state"]] = int((last - np.datetime64(tags["weather_since"])).astype(int)) + 1
+    assert seen["window"] == 2
+    assert seen["carried"] in {2, 3}
+
+
 def _bands(path: Path) -> dict[str, Array]:
     with rasterio.open(path) as source:
         return {source.tags(number)["name"]: source.read(number) for number in source.indexes}

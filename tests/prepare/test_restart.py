@@ -343,7 +343,10 @@ def test_a_cluster_of_which_a_worker_is_killed_writes_the_same_bytes(
 ) -> None:
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, protocol="tcp") as cluster:
+    alone = {"dashboard_address": ":0"}
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, protocol="tcp", scheduler_kwargs=alone
+    ) as cluster:
         first = next(iter(cluster.workers.values()))
         killer = threading.Thread(target=kill_once_begun, args=(tmp_path, first.pid))
         killer.start()

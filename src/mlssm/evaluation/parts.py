@@ -19,6 +19,7 @@ from mlssm.data.batch import Batch
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
 from mlssm.files import passing_folder
+from mlssm.scratch import trimming
 from mlssm.shipping import Shipment, opened
 from mlssm.workers import Workers, open_workers
 
@@ -134,7 +135,7 @@ def _take_all(take: Callable[[Found], None], found: Iterator[Found] | list[Found
 
 
 def _looked(patches: Patches, look: Look[Found], part: range) -> Iterator[Found]:
-    for batch, places in patches.batches(part):
+    for batch, places in trimming(patches.batches(part)):
         yield look(batch, places)
 
 

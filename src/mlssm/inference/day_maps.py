@@ -204,13 +204,17 @@ class DayMaps:
 
     def feature_sums(self, number: int, ends: Sequence[Day]) -> FeatureSums:
         """Sums of the correction's features over a part, for windows that end on these days."""
-        return self._forms[number].sums(np.stack([self._driver(number, end) for end in ends]))
+        parts = [self._forms[number].sums(self._driver(number, end)[None]) for end in ends]
+        return FeatureSums(np.concatenate([part.total for part in parts]), parts[0].count)
 
     def residual_sums(self, number: int, times: Times) -> ResidualSums:
         """What images left of the forecast, summed over a part."""
-        left = self._left(number, times)[0]
-        known = np.isfinite(left)
-        return ResidualSums(np.where(known, left, 0).sum(axis=(1, 2)), known.sum(axis=(1, 2)).astype(float))
+        total, count = np.zeros((2, len(times)))
+        for place, time in enumerate(times):  # one by one: a season's images would be large together
+            (left,) = self._left(number, np.array([time]))[0]
+            known = np.isfinite(left)
+            total[place], count[place] = left.sum(where=known), known.sum()
+        return ResidualSums(total, count)
 
     def earlier_times(self, number: int, season: int) -> Times:
         """The images of a season that an extent's nowcast sees."""

@@ -89,10 +89,10 @@ def _open(place: Place) -> Opened:
     network = restored.network.to(choose_device(place.accelerator)).eval()
     certainty = ExtentCertainty.restored(restored.fitted, stack.working) if place.certain else None
     found = Opened(place.run_id, restored.bundle, cube, stack, network, restored.fitted, certainty)
-    return replace(found, carried=_is_carried(place.state, restored.bundle, network))
+    return replace(found, carried=is_carried(place.state, restored.bundle, network))
 
 
-def _is_carried(state: StateOfMaps | None, bundle: Bundle, network: nn.Module) -> bool:
+def is_carried(state: StateOfMaps | None, bundle: Bundle, network: nn.Module) -> bool:
     """Whether maps go on from the state of the day before.
 
     Raises:

@@ -55,7 +55,8 @@ def pixel_series(
         opened: The trained run and the area.
         pixels: Which.
         days: Local days.
-        most: Pixels on each side that the network is shown at most; where it looks no further, that is what maps show.
+        most: Pixels on each side that the network is shown at most; where it looks no further, that is what maps show
+            whose state is not carried.
         level: Of the intervals.
     """
     reach = opened.bundle.model.reach(opened.bundle.window.steps)

@@ -12,7 +12,7 @@ from mlssm.cube import Cube
 from mlssm.response.forecaster import corner, same_place
 from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
-from mlssm.retrieval.stack import Stack
+from mlssm.retrieval.stack import ExtentStack, Stack
 from mlssm.retrieval.working_grid import WorkingGrid
 
 EVERYTHING = slice(None)
@@ -58,9 +58,40 @@ def retrieved_days(
         The local day, and for each extent SSM float32 [height, width] on the working grid, NaN where there is none; of
         two images of a day the later one.
     """
-    times = np.flatnonzero((cube.local_days >= first) & (cube.local_days <= last))
-    for time in (time for time in times if not (cube.local_days[times[times > time]] == cube.local_days[time]).any()):
+    for time in retrieved_times(cube, first, last):
         yield cube.local_days[time], [_of(cube, stack, each, masks, n, time) for n, each in enumerate(retrievals)]
+
+
+def retrieved_times(cube: Cube, first: Any, last: Any) -> npt.NDArray[np.int64]:
+    """The images of a span of days, its last one included; of two images of a day the later one."""
+    times = np.flatnonzero((cube.local_days >= first) & (cube.local_days <= last))
+    days = cube.local_days[times]
+    return times[np.append(days[1:] != days[:-1], True)] if len(times) else times
+
+
+def retrieved_rows(
+    cube: Cube,
+    stack: ExtentStack,
+    retrieval: ExtentRetrieval,
+    masks: DateMasks,
+    time: tuple[int, int],
+    rows: slice,
+) -> Floats:
+    """SSM retrieved from an image in some rows of an extent, float32 [rows, width], NaN where there is none.
+
+    Args:
+        cube: The area.
+        stack: The extent's multilooked backscatter.
+        retrieval: Its references.
+        masks: Frozen and snowy pixels of these rows alone.
+        time: Of the image: in the masks, and in the cube.
+        rows: Of the extent.
+    """
+    masked, only = np.array([time[0]]), np.array([time[1]])
+    sigma = stack.backscatter(only, rows, EVERYTHING)
+    if masks.any_of(0, masked):
+        sigma[masks.of(0, masked, EVERYTHING, EVERYTHING)] = np.nan
+    return np.asarray(retrieval.retrieve(sigma, cube.orbits[only], rows, EVERYTHING)[0][0], np.float32)
 
 
 def _of(
@@ -68,8 +99,5 @@ def _of(
 ) -> Floats:
     if retrieval is None:
         return np.full(stack.working.extents[extent].shape, np.nan, np.float32)
-    only = np.array([time])
-    sigma = stack.extents[extent].backscatter(only, EVERYTHING, EVERYTHING)
-    if masks.any_of(extent, only):
-        sigma[masks.of(extent, only, EVERYTHING, EVERYTHING)] = np.nan
-    return np.asarray(retrieval.retrieve(sigma, cube.orbits[only], EVERYTHING, EVERYTHING)[0][0], np.float32)
+    own = masks.cropped(extent, EVERYTHING)
+    return retrieved_rows(cube, stack.extents[extent], retrieval, own, (int(time), int(time)), EVERYTHING)

@@ -15,7 +15,7 @@ from mlssm import __version__
 from mlssm.builds import Build, one_build
 from mlssm.config import DaskConfig, DatamoduleConfig, WeatherConfig
 from mlssm.cube import Cube
-from mlssm.cube_writer import CubeWriter
+from mlssm.cube_writer import CubeWriter, in_batches
 from mlssm.errors import ConfigError, DataError
 from mlssm.files import placed
 from mlssm.grid import Grid
@@ -71,7 +71,7 @@ def prepare(
     if (found := wanted.found(interpolation)) is not None:
         return found
     # a folder of thousands of images is not to be listed anew for each
-    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", GDAL_CACHEMAX=CACHE):
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", GDAL_CACHEMAX=CACHE), in_batches():
         sources = read_sources(wanted, interpolation)
         tell_of_other_formats(wanted)
         name = wanted.build_name(sources.index, sources.land.plan())

@@ -14,7 +14,7 @@ import zarr
 
 from mlssm import cube
 from mlssm.builds import Build, are_whole
-from mlssm.cube_writer import CheckedStore, shard_windows
+from mlssm.cube_writer import CheckedStore, in_batches, shard_windows
 from mlssm.files import naming
 from mlssm.grid import Grid, Window
 from mlssm.prepare.passes import CACHE, CUBE
@@ -117,7 +117,8 @@ def prepare_land(task: LandTask, item: LandItem) -> None:
     """
     # bit by bit, as a file of a mosaic is left and come back to, row by row of shards
     bad, contents = BadFiles(task.policy, tells=False), Contents(item.states, largest=0)
-    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", GDAL_CACHEMAX=CACHE), naming(task.group / item.array):
+    alone = rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", GDAL_CACHEMAX=CACHE)
+    with alone, in_batches(), naming(task.group / item.array):
         with item.make(task.grid, bad, contents.lent) as reading:
             notes = _write(task, item, reading)
             while not reading.judged():

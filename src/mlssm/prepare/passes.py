@@ -15,7 +15,7 @@ import zarr
 
 from mlssm import cube
 from mlssm.builds import Build
-from mlssm.cube_writer import CheckedStore, shard_windows
+from mlssm.cube_writer import CheckedStore, in_batches, shard_windows
 from mlssm.files import naming
 from mlssm.grid import Grid, Window
 from mlssm.prepare.levels import Quartiles, quartiles
@@ -132,7 +132,7 @@ def prepare_pass(task: PassTask, item: PassItem) -> None:
     bad, contents = BadFiles(task.policy, tells=False), Contents(item.states)
     writing = PassWriting(task, item, bad)
     # a folder of thousands of images is not to be listed anew for each
-    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", GDAL_CACHEMAX=CACHE), naming(writing.folder):
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", GDAL_CACHEMAX=CACHE), in_batches(), naming(writing.folder):
         notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.lent)
         while writing.contradicts():
             notes = read_judged(item.overpass, task.places.grid, bad, writing.write, contents.lent)

@@ -6,21 +6,22 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from mlssm.errors import RunError
 from mlssm.grid import Floats
 from mlssm.response.bank import Bank
 from mlssm.response.driver import Driver, Forcing, bank, index_driver, shaped
 from mlssm.response.rows import Maps, Times
-from mlssm.retrieval.stack import row_bands
+from mlssm.response.station_weights import StationWeights
+from mlssm.retrieval.bands import bands
 from mlssm.weather.field import WeatherField
 from mlssm.weather.interpolation import inverse_distance_weights
 from mlssm.weather.stations import VARIABLES, Days
+
+TEMPORARIES = 8  # arrays of a pixel's stations while they are weighed
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,18 @@ class DriverRows:
     Attributes:
         driver: At the stations.
         positions: Of all times in the record [T].
-        weights: Of the stations at the pixels [P, S], sparse.
+        weights: Of the stations at the pixels.
         width: Pixels of a row.
     """
 
     driver: Driver
     positions: npt.NDArray[np.int64]
-    weights: Floats
+    weights: StationWeights
     width: int
 
     def rows(self, times: Times, rows: slice) -> Floats:
         """At some times [time, rows, w]."""
-        weights = self.weights[rows.start * self.width : rows.stop * self.width]
+        weights = self.weights.at(rows.start * self.width, rows.stop * self.width)
         chosen = self.positions[times]
         return self.driver.at(chosen, weights).reshape(len(chosen), -1, self.width)
 
@@ -60,7 +61,7 @@ class Drivers:
         self.field = field
         self.forcing = Forcing.of(field.weather, field.station_xy, field.config.neighbours, field.config.power)
         self.fixed = index_driver(self.forcing)
-        self._weights_of: dict[int, Floats] = {}
+        self._weights_of: dict[int, StationWeights] = {}
         self._many: list[Driver] = []
 
     def on(self, field: WeatherField) -> Drivers:
@@ -88,7 +89,7 @@ class Drivers:
     def at(self, driver: Driver, extent: int, ends: Days) -> Floats:
         """A driver at an extent's pixels on days [T, h, w]; see `Driver.at`."""
         positions, shape = self.forcing.positions(ends), self.field.places[extent].shape
-        return driver.at(positions, self._weights(extent)).reshape(len(positions), *shape)
+        return driver.at(positions, self._weights(extent).everywhere).reshape(len(positions), *shape)
 
     def maps(self, driver: Driver, extent: int, ends: Days) -> DriverRows:
         """The same, made some rows at a time."""
@@ -140,23 +141,25 @@ class Drivers:
         """The bank's drivers on a day [h, w], by name: the water of all is interpolated at once."""
         used, shape = [each for each in self.many if each.name in weighed.names], self.field.places[extent].shape
         stored = np.array([each.stored[position] if position >= 0 else 0 * each.stored[0] for each in used])
-        water = np.ascontiguousarray((self._weights(extent) @ stored.T).T)
+        water = np.ascontiguousarray((self._weights(extent).everywhere @ stored.T).T)
         return {
             each.name: partial(shaped, values.reshape(shape), each.shape)
             for each, values in zip(used, water, strict=True)
         }
 
-    def _weights(self, extent: int) -> Floats:
-        """How the stations weigh at an extent's pixels [P, S], sparse; rows sum to 1."""
+    def _weights(self, extent: int) -> StationWeights:
+        """How the stations weigh at an extent's pixels."""
         if extent not in self._weights_of:
             self._weights_of[extent] = self._weigh(extent)
         return self._weights_of[extent]
 
-    def _weigh(self, extent: int) -> Floats:
-        place, config = self.field.places[extent], self.field.config
-        bands = []
-        for rows in row_bands(place.shape[0]):
+    def _weigh(self, extent: int) -> StationWeights:
+        place, config, stations = self.field.places[extent], self.field.config, self.field.station_xy
+
+        def of_rows(rows: slice) -> Floats:
             pixels = np.column_stack([axis.ravel() for axis in np.meshgrid(place.x, place.y[rows])])
-            dense = inverse_distance_weights(self.field.station_xy, pixels, config.neighbours, config.power)
-            bands.append(sparse.csr_array(dense))
-        return cast("Floats", sparse.vstack(bands, format="csr"))
+            return inverse_distance_weights(stations, pixels, config.neighbours, config.power)
+
+        (height, width), count = place.shape, len(stations)
+        parts = map(of_rows, bands((height, width), TEMPORARIES * count))
+        return StationWeights.of(parts, height * width, min(config.neighbours, count), count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mlssm.grid import Floats
 from mlssm.response.base import Response
 from mlssm.response.correction import corrected
-from mlssm.response.rows import EVERY, WHOLE, Maps, Times, positions, rows_of
+from mlssm.response.rows import EVERY, WHOLE, Maps, Times, fields_of, positions, rows_of
 from mlssm.response.traits import TraitPixels, Traits
 
 
@@ -31,7 +31,10 @@ class ExtentForm:
 
     def state(self) -> dict[str, Any]:
         """Arrays, strings and dictionaries of these: what a bundle keeps."""
-        return asdict(self)
+        traits = None
+        if self.traits is not None:
+            traits = {**fields_of(self.traits), "relative": fields_of(self.traits.relative)}
+        return {"response": fields_of(self.response), "traits": traits, "weights": self.weights}
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> ExtentForm:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from mlssm.response.driver_maps import Drivers
 from mlssm.response.extent_form import ExtentForm
 from mlssm.response.leverage import Leverage
 from mlssm.response.memory import MEMORY
+from mlssm.response.rows import fields_of
 
 Corner = tuple[float, float]
 SAME_PLACE_M = 0.01
@@ -50,7 +51,7 @@ class ExtentForecaster:
 
     def state(self) -> dict[str, Any]:
         """Arrays, strings, numbers, and dictionaries and tuples of these."""
-        bank = None if self.bank is None else asdict(self.bank)
+        bank = None if self.bank is None else fields_of(self.bank)
         return {
             "form": self.form.state(),
             "bank": bank,
@@ -73,7 +74,7 @@ class ExtentForecaster:
 
     def spread_over(self, shape: tuple[int, int]) -> ExtentForecaster:
         """The mean extent, as large as an extent that it stands for."""
-        parts = (np.broadcast_to(part, shape) for part in asdict(self.form.response).values())
+        parts = (np.broadcast_to(part, shape) for part in fields_of(self.form.response).values())
         memory = np.broadcast_to(self.memory, (len(MEMORY), *shape))
         form = ExtentForm(Response(*parts), None, self.form.weights)
         return ExtentForecaster(form, self.bank, self.station, self.scale, memory, None, self.leverage)

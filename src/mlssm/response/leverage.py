@@ -7,14 +7,14 @@ h = 1 / n + (g - mean g)^2 / sum (g_i - mean g)^2, the weight of an observation 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mlssm.grid import Floats
 from mlssm.response.base import LEAST_SPREAD, Booleans
-from mlssm.response.rows import Maps, Times, few_rows, rows_of
+from mlssm.response.rows import Maps, Times, few_rows, fields_of, rows_of
 from mlssm.scratch import scratch
 
 
@@ -72,7 +72,7 @@ class Leverage:
 
     def state(self) -> dict[str, Any]:
         """Arrays and numbers."""
-        return asdict(self)
+        return fields_of(self)
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Leverage:

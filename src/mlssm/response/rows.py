@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from mlssm.grid import Floats
-from mlssm.retrieval.bands import bands
+from mlssm.retrieval.bands import Bands, bands
 from mlssm.scratch import scratch
 
 Times = npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice
@@ -84,7 +84,7 @@ class Mixed:
         return found
 
 
-def few_rows(shape: tuple[int, ...], dates: int) -> list[slice]:
+def few_rows(shape: tuple[int, ...], dates: int) -> Bands:
     """Rows in bands so narrow that a dozen arrays of all dates are small, and that the processor's cache holds one."""
     return bands((shape[0], shape[1]), TEMPORARIES * dates)
 
@@ -97,6 +97,11 @@ def kept(maps: Maps, times: int, shape: tuple[int, ...]) -> Floats:
     for rows in parts[: 1 if one else None]:
         found[:, rows] = rows_of(maps, EVERY, rows)
     return found
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """A dataclass's fields by name as they are: `dataclasses.asdict` would copy whole maps into memory."""
+    return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 @dataclass(frozen=True)

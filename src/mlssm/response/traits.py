@@ -23,7 +23,7 @@ from mlssm.response.base import Booleans, Population, Response, Seasons, fit_row
 from mlssm.response.folds import Retrieved
 from mlssm.response.rows import Maps, few_rows, rows_of
 from mlssm.response.surroundings import fixed_traits
-from mlssm.retrieval.bands import bands
+from mlssm.retrieval.bands import Bands, bands
 from mlssm.scratch import scratch
 
 LEAST_SPREAD = 1e-6
@@ -83,7 +83,7 @@ class Traits:
         """Those of some rows."""
         return Traits(self.relative.rows(rows), self.noise[rows], self.fixed[:, rows], self.names)
 
-    def bands(self, dates: int) -> list[slice]:
+    def bands(self, dates: int) -> Bands:
         """Rows in bands whose features are worked on at once, for so many dates."""
         return bands(self.shape, TEMPORARIES * (len(self.fixed) + OF_DATES) + 4 * dates)
 
@@ -252,4 +252,5 @@ def expected_clipped(mean: Floats, deviation: Floats) -> Floats:
     scatter = np.maximum(deviation, LEAST_SPREAD)
     low, high = -mean / scatter, (1 - mean) / scatter
     density = [np.exp(-(each**2) / 2) / np.sqrt(2 * np.pi) for each in (low, high)]
-    return np.asarray(mean * (ndtr(high) - ndtr(low)) + scatter * (density[0] - density[1]) + 1 - ndtr(high))
+    below = ndtr(high)
+    return np.asarray(mean * (below - ndtr(low)) + scatter * (density[0] - density[1]) + 1 - below)

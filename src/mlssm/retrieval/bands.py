@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.retrieval.stack import ExtentStack
+from mlssm.scratch import trimming, watched
 from mlssm.workers import Workers
 
 VALUES = 4_000_000  # pixels x dates at once
@@ -21,7 +22,15 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def bands(shape: tuple[int, int], dates: int = 1) -> list[slice]:
+class Bands(list[slice]):
+    """Bands of rows; while they are gone through, pages of mapped files are let go once they are many."""
+
+    def __iter__(self) -> Iterator[slice]:
+        """One after the other."""
+        return trimming(super().__iter__())
+
+
+def bands(shape: tuple[int, int], dates: int = 1) -> Bands:
     """Rows in bands of at most `ROWS`, and of at most `VALUES` values.
 
     Args:
@@ -30,7 +39,7 @@ def bands(shape: tuple[int, int], dates: int = 1) -> list[slice]:
     """
     height, width = shape
     rows = min(max(VALUES // max(width * dates, 1), 1), ROWS)
-    return [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
+    return Bands(slice(start, min(start + rows, height)) for start in range(0, height, rows))
 
 
 def over(
@@ -70,9 +79,9 @@ class StackFiles:
     @cache  # noqa: B019 - a worker process opens the few that it is given once
     def opened(self) -> ExtentStack:
         """The extent."""
-        others = tuple((weight, np.load(packed, mmap_mode="r")) for weight, packed in self.others)
+        others = tuple((weight, watched(np.load(packed, mmap_mode="r"))) for weight, packed in self.others)
         offset = None if self.offset is None else np.array(self.offset, np.float32)
-        packed, count = (np.load(path, mmap_mode="r") for path in (self.packed, self.count))
+        packed, count = (watched(np.load(path, mmap_mode="r")) for path in (self.packed, self.count))
         return ExtentStack(packed, count, self.weight, others, offset)
 
 

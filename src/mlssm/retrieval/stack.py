@@ -22,6 +22,7 @@ from mlssm.grid import Window
 from mlssm.retrieval.planes import damaged_dates, is_whole
 from mlssm.retrieval.stack_making import MEASURED, VERSION, backscatter_file, count_file, make_stack, stack_name
 from mlssm.retrieval.working_grid import WorkingGrid, working_grid
+from mlssm.scratch import watched
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,6 @@ Array = npt.NDArray[np.float32]
 Booleans = npt.NDArray[np.bool_]
 # rows or columns of an extent: a range, or those of single pixels
 Places = slice | npt.NDArray[np.int64]
-# rows that are worked on at once, so that memory stays bounded by the number of dates
-ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -188,11 +187,6 @@ def whole_blocks(values: Array, extent: Window, blocks: Window) -> Array:
     return whole
 
 
-def row_bands(height: int) -> list[slice]:
-    """Rows in bands of at most `ROWS`."""
-    return [slice(start, min(start + ROWS, height)) for start in range(0, height, ROWS)]
-
-
 def _offsets(cube: Cube, config: ImagesConfig) -> Array | None:
     """What each time's platform reads too high, dB, [time]; None where nothing is set.
 
@@ -212,8 +206,8 @@ def _offsets(cube: Cube, config: ImagesConfig) -> Array | None:
 
 
 def _open_extent(folders: Sequence[Path], weights: Sequence[float], number: int, offset: Array | None) -> ExtentStack:
-    first, *others = (np.load(_packed(folder, number), mmap_mode="r") for folder in folders)
-    count = np.load(_count(folders[0], number), mmap_mode="r")
+    first, *others = (watched(np.load(_packed(folder, number), mmap_mode="r")) for folder in folders)
+    count = watched(np.load(_count(folders[0], number), mmap_mode="r"))
     return ExtentStack(first, count, weights[0], tuple(zip(weights[1:], others, strict=True)), offset)
 
 
