@@ -51,7 +51,8 @@ class ExtentForm:
 
     def forecast(self, driver: Floats) -> Floats:
         """Forecast, 0..1 [h, w], at a driver [h, w] or broadcastable to it."""
-        (found,) = FormRows(self, driver[None], np.array([0])).rows(EVERY, WHOLE)
+        one = driver.reshape(1, 1) if driver.size == 1 else np.broadcast_to(driver, self.response.mean.shape)
+        (found,) = FormRows(self, one[None], np.array([0])).rows(EVERY, WHOLE)
         return np.asarray(found)
 
     def part(self, rows: slice) -> ExtentForm:
