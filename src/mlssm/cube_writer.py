@@ -32,7 +32,8 @@ CHECKED = Crc32cCodec()  # blosc keeps none
 
 def in_batches() -> AbstractContextManager[Any]:
     """Encode all chunks of a shard at once: zarr's default, one by one, waits more than it works. Same bytes."""
-    return zarr.config.set({"codec_pipeline.batch_size": (SHARD // CHUNK) ** 2})
+    batch: AbstractContextManager[Any] = zarr.config.set({"codec_pipeline.batch_size": (SHARD // CHUNK) ** 2})
+    return batch
 
 
 def shard_windows(grid: Grid) -> list[Window]:
@@ -68,7 +69,7 @@ class CheckedStore(LocalStore):
         """Write a file."""
         await super().set(key, value)
         content = value.as_numpy_array()
-        self.written[key] = content.nbytes, content_checksum(memoryview(content))
+        self.written[key] = content.nbytes, content_checksum(content.data)
 
     def flush(self) -> None:
         """Force what was written to the disk.

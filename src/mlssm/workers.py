@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -177,6 +178,7 @@ def open_workers(config: DaskConfig) -> Iterator[Workers]:
         from distributed import Client, LocalCluster
     except ImportError:
         raise ConfigError(f"dask={config.name} needs the package 'distributed': pip install 'mlssm[dask]'") from None
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # it tells of every worker that comes and goes
     if config.address is None:
         # a port of its own for what serves no page: the usual one is another command's
         alone = {"dashboard_address": ":0"}

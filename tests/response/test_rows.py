@@ -94,6 +94,8 @@ def test_maps_of_several_sources_are_asked_by_the_time() -> None:
     assert np.array_equal(kept(maps, 4, (3, 2)), expected)
     assert np.array_equal(maps.rows(np.array([3, 0]), slice(1, 3)), expected[[3, 0], 1:3])
     assert np.array_equal(rows_of(maps, np.array([False, True, True, False]), slice(0, 1)), expected[1:3, :1])
+    with pytest.raises(ValueError, match=r"kept of times \[1, 3\], and \[1, 2\] are asked for"):
+        maps.sources[1].rows(np.array([1, 2]), WHOLE)
     one = np.arange(4.0)[:, None, None]
     assert np.array_equal(rows_of(one, np.array([2]), slice(1, 3)), [[[2.0]]])
     assert kept(Mixed((one,), np.zeros(4, int)), 4, (3, 2)).shape == (4, 1, 1)

@@ -80,7 +80,7 @@ def report_seasons(
     together = pooled(evaluations) if several else evaluations[0]
     tables, table = Breakdown.of(together, cube, config.window), season_table(together, cube, config, folds)
     found = where_the_error_lies(together, tables, cube)
-    figures = score_figures(together, tables, load_stack(cube, config.retrieval).working.grid.pixel)
+    figures = score_figures(together, tables, load_stack(cube, config.retrieval, config.dask).working.grid.pixel)
     run.log_metrics(mean_metrics(evaluations) if several else final_metrics(together))
     log_scores(run, together)
     keep_verdict(run, together, cube)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mlssm.grid import Floats
 from mlssm.response.base import Response
 from mlssm.response.correction import corrected
-from mlssm.response.rows import EVERY, WHOLE, Maps, Times, fields_of, positions, rows_of
+from mlssm.response.rows import EVERY, WHOLE, Maps, Times, fields_of, place_of, rows_of
 from mlssm.response.traits import TraitPixels, Traits
 
 
@@ -81,13 +81,14 @@ class FormRows:
 
     def rows(self, times: Times, rows: slice) -> Floats:
         """Forecasts, 0..1 [time, rows, w]."""
-        chosen = self._times[times] if isinstance(times, slice) else positions(times)
+        place = place_of(self._times, times)
+        chosen = self._times[place]
         form, driver = self._form.part(rows), rows_of(self._driver, chosen, rows)
         found = np.empty((len(chosen), *form.response.mean.shape))
         if form.traits is None or self._means is None:
             found[:] = form.response.ssm(driver)
             return found
-        means = self._means[np.searchsorted(self._times, chosen)]
+        means = self._means[place]
         for inside in form.traits.bands(len(chosen)):
             forecast_dates(form.part(inside), rows_of(driver, EVERY, inside), means, found[:, inside])
         return found

@@ -37,11 +37,24 @@ def rows_of(maps: Maps, times: Times, rows: slice) -> Floats:
     return np.asarray(maps[times] if maps.shape[1:] == (1, 1) else maps[times, rows], float)
 
 
-def positions(times: Times, count: int = 0) -> npt.NDArray[np.int64]:
-    """Times as positions, of `count` in all where they are a slice."""
+def positions(times: Times, count: int) -> npt.NDArray[np.int64]:
+    """Times as positions, of `count` in all."""
     if isinstance(times, slice):
         return np.arange(count)[times]
     return np.flatnonzero(times) if times.dtype == bool else times.astype(np.int64)
+
+
+def place_of(known: npt.NDArray[np.int64], times: Times) -> npt.NDArray[np.int64]:
+    """Where times stand among those that are known, in ascending order.
+
+    Raises:
+        ValueError: One is not among them.
+    """
+    chosen = known[times] if isinstance(times, slice) else positions(times, 0)
+    place = np.searchsorted(known, chosen)
+    if not np.isin(chosen, known).all():
+        raise ValueError(f"maps are kept of times {known.tolist()}, and {chosen.tolist()} are asked for")
+    return np.asarray(place)
 
 
 @dataclass(frozen=True)
@@ -50,15 +63,19 @@ class OfTimes:
 
     Attributes:
         maps: In the order of `times`.
-        times: Their positions, in ascending order.
+        times: Their positions, in ascending order; a slice of times is of these.
     """
 
     maps: Floats
     times: npt.NDArray[np.int64]
 
     def rows(self, times: Times, rows: slice) -> Floats:
-        """Of some of the times."""
-        return np.asarray(self.maps[np.searchsorted(self.times, positions(times)), rows])
+        """Of some of the times.
+
+        Raises:
+            ValueError: One is not among them.
+        """
+        return np.asarray(self.maps[place_of(self.times, times), rows])
 
 
 @dataclass(frozen=True)

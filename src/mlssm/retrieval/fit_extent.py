@@ -167,7 +167,7 @@ class _Maps:
 
     @classmethod
     def empty(cls, shape: tuple[int, int]) -> _Maps:
-        return cls(References(*(scratch(shape, np.float32) for _ in range(3))), scratch(shape, np.uint16))
+        return cls(References(*scratch((3, *shape), np.float32)), scratch(shape, np.uint16))
 
 
 def _fill(found: Mapping[int, _Maps], band: _Band, fitted: Mapping[int, tuple[References, Flags]]) -> None:

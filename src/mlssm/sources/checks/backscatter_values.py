@@ -36,7 +36,7 @@ FILL_GAP, FILL_NEAR = 0.5, 0.1
 # a distribution that can be judged has this many values in a sample of so many
 DISTINCT, SAMPLED = 20, 5000
 # of larger blocks every so many rows make the histogram
-LARGE, EVERY = 1 << 20, 4
+LARGE, EVERY = 1 << 18, 4
 
 
 @dataclass
