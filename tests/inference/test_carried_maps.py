@@ -166,7 +166,7 @@ def test_a_chain_begins_with_the_record_at_the_earliest(opened: Opened) -> None:
 NO_STATE = ("model=convlstm", "model.peepholes=true"), ("model=unet",), ("model=convlstm", "model.window=aggregate")
 
 
-@pytest.mark.parametrize("overrides", [*NO_STATE, FAMILIES["convlstm"]])
+@pytest.mark.parametrize("overrides", [*NO_STATE, FAMILIES["convlstm"], FAMILIES["two rates"]])
 def test_a_network_that_carries_no_state_maps_by_windows_and_is_refused_by_name(
     overrides: tuple[str, ...], train_config: Any
 ) -> None:
@@ -174,7 +174,7 @@ def test_a_network_that_carries_no_state_maps_by_windows_and_is_refused_by_name(
     place = {"crs": "EPSG:32611", "pixel_m": 30.0, "pass_is_evening": True}
     bundle = Bundle.of(config, SPEC, label_digest="1", cube_digest="2", **place)
     network = config.model.build(SPEC, spread=False)
-    assert is_carried(None, bundle, network) == able
+    assert is_carried(None, bundle, network) == (able and overrides != FAMILIES["two rates"])
     assert not is_carried("window", bundle, network)
     if able:
         assert is_carried("carried", bundle, network)

@@ -45,7 +45,7 @@ StateOfMaps = Literal["window", "carried"]
 class PredictConfig(OfRun):
     """Everything that `predict.py` is told.
 
-    `dates` that are null are the last day that the weather reaches; a `state` that is null is carried if it can be.
+    `dates` that are null are the last day that the weather reaches; a `state` that is null is the faster one.
     """
 
     dates: tuple[str, ...] | str | None

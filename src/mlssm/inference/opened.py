@@ -37,7 +37,7 @@ from mlssm.inference.mapper import (
 from mlssm.inference.prefit import labelled_pixels
 from mlssm.inference.restore import restore
 from mlssm.inference.retrieved import known_retrievals
-from mlssm.models.carried import carries
+from mlssm.models.carried import carries, is_faster
 from mlssm.response.driver_maps import Drivers
 from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
@@ -61,7 +61,8 @@ class Place:
         cube: The area's.
         accelerator: That the network runs on.
         certain: Whether it is asked how sure maps are.
-        state: `window`, each map from a window of its own; `carried` from day to day; None: carried if the network can.
+        state: `window`, each map from a window of its own; `carried` from day to day; None: carried where that
+            is faster, see `mlssm.models.carried.is_faster`.
     """
 
     run_id: str
@@ -104,7 +105,7 @@ def is_carried(state: StateOfMaps | None, bundle: Bundle, network: nn.Module) ->
             f"state=carried: a {bundle.model.title} of {bundle.window.steps} steps goes on from no state "
             "(docs/maps.md names those that do); set state=window"
         )
-    return able and state != "window"
+    return able and (is_faster(network) if state is None else state == "carried")
 
 
 @dataclass(frozen=True)

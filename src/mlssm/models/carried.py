@@ -51,6 +51,13 @@ def carries(network: nn.Module) -> bool:
     return is_plain(network) or is_of_two_rates(network)
 
 
+def is_faster(network: nn.Module) -> bool:
+    """Whether carrying makes maps faster: a recurrence on cells costs next to nothing, and days before the first do."""
+    return carries(network) and not is_of_two_rates(
+        network.residual if isinstance(network, ResponseNetwork) else network
+    )
+
+
 def carrier(network: nn.Module, static: Tensor, changing: Sequence[int], most: int) -> Carrier:
     """A network on some pixels.
 
