@@ -17,7 +17,7 @@ from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid
 from mlssm.prepare import area as prepare_module
-from mlssm.prepare import land
+from mlssm.prepare import heights as heights_module
 from mlssm.prepare.area import prepare, time_zone
 
 CORNER = (240000, 3816000)
@@ -487,7 +487,7 @@ def test_a_dem_in_feet_is_told_by_the_stations(area: Any, monkeypatch: pytest.Mo
     for number, height in enumerate((45, 60)):
         path = area.root / "weather" / f"S{number}.csv"
         path.write_text(path.read_text().replace(f",{10 + 50 * number},", f",{height},"))
-    monkeypatch.setattr(land, "elevation_at", heights)
+    monkeypatch.setattr(heights_module, "elevation_at", heights)
     with pytest.raises(DataError, match=r"dem\.tif has 147\.636 where a weather station states 45 m: it is in feet"):
         prepare(area.config(dem="dem"), "error")
 

@@ -21,7 +21,8 @@ from mlssm.files import placed
 from mlssm.grid import Grid
 from mlssm.manifest import FORMAT, Manifest
 from mlssm.prepare.backscatter import create_backscatter, write_backscatter, write_times
-from mlssm.prepare.land import Land, check_heights, create_land, gap_days, plan_land, write_land
+from mlssm.prepare.heights import check_heights
+from mlssm.prepare.land import Land, create_land, gap_days, plan_land, write_land
 from mlssm.prepare.land_task import LandTask
 from mlssm.prepare.passes import CACHE, CUBE, Beside, PassTask, Places
 from mlssm.prepare.settle import settle

@@ -10,19 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mlssm import cube
 from mlssm.config import DatamoduleConfig
 from mlssm.cube_writer import CubeWriter
 from mlssm.errors import ChangedError, DataError
-from mlssm.grid import Grid
 from mlssm.prepare.land_task import LandItem, LandTask, files_of, is_done, prepare_land, states_of
 from mlssm.prepare.ranks import Ranks
 from mlssm.provenance import FileDigests
 from mlssm.sources.backscatter import BackscatterIndex
 from mlssm.sources.checks.soil import check_class_count
-from mlssm.sources.checks.terrain import check_stations, elevation_files
+from mlssm.sources.checks.terrain import elevation_files
 from mlssm.sources.classes import check_same_tables, classes_of
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.folder import raster_files
@@ -30,10 +27,8 @@ from mlssm.sources.images import DatedImage
 from mlssm.sources.layers import LayerFiles, layer_reading
 from mlssm.sources.ndvi import NdviImage, NdviReading
 from mlssm.sources.static import incidence_reading, soil_reading
-from mlssm.sources.terrain import WETNESS, TerrainReading, elevation_at, terrain_names
+from mlssm.sources.terrain import WETNESS, TerrainReading, terrain_names
 from mlssm.variables import of_kind, unit_of
-from mlssm.weather.agreement import height_warnings
-from mlssm.weather.stations import StationWeather
 from mlssm.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -281,16 +276,6 @@ def _checksums(items: Sequence[LandItem], notes: Notes, moved: bool = False) -> 
             for name, (_, checksum) in files_of(note, place).items():
                 found[f"{item.array}/c/{position if moved else place}/{name}"] = checksum
     return found
-
-
-def check_heights(files: Sequence[Path], weather: StationWeather, grid: Grid, bad: BadFiles) -> None:
-    """Hold the DEM against the heights that the stations state: another unit shows."""
-    x, y = grid.project(weather.longitude, weather.latitude)
-    terrain = elevation_at(files, grid, x, y, bad)
-    if warning := check_stations(files[0], terrain, np.asarray(weather.elevation_m)):
-        log.warning(warning)
-    for warning in height_warnings(weather, terrain):
-        log.warning(warning)
 
 
 def check_reached(source: Source, notes: Notes, bad: BadFiles) -> None:
