@@ -3,10 +3,13 @@
 import os
 import threading
 import time
+import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
+from rasterio.errors import NotGeoreferencedWarning
 
 from mlssm import workers
 from mlssm.config import DaskConfig, parse
@@ -131,3 +134,31 @@ def test_processes_fold_in_the_order_of_the_items(tmp_path: Path) -> None:
             pool.fold(bad, [7], taken.append, "bad")
         with pytest.raises(WorkerError, match="set fewer dask"):
             pool.fold(die, [1], taken.append, "dying")
+
+
+def test_threads_do_not_turn_on_a_warning_of_rasters_for_one_another() -> None:
+    """rasterio turns it off by the process's filters, which a thread that is done sets back."""
+
+    def tasks() -> Callable[[int], None]:
+        entered, both_inside, left = (threading.Event() for _ in range(3))
+
+        def first() -> None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                entered.set()
+                assert both_inside.wait(5)
+            left.set()
+
+        def second() -> None:
+            assert entered.wait(5)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                both_inside.set()
+                assert left.wait(5)
+                warnings.warn("no geotransform", NotGeoreferencedWarning, stacklevel=1)
+
+        return lambda number: (first, second)[number]()
+
+    with open_workers(DaskConfig(workers=2)) as two:
+        two.run(tasks(), [0, 1], "two at once")
+        two.fold(tasks(), [0, 1], lambda _: None, "two at once")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -101,7 +102,8 @@ class Workers:
         for number in range(len(items)):
             graph["done", number] = done, number
             graph["merged", number] = merged, ("done", number), ("merged", number - 1)
-        get(graph, ("merged", len(items) - 1), num_workers=self._threads)
+        with _raster_warnings_off():
+            get(graph, ("merged", len(items) - 1), num_workers=self._threads)
 
     def _fold_on_cluster(
         self, task: Callable[[Item], Result], items: Sequence[Item], merge: Callable[[Result], None]
@@ -137,7 +139,7 @@ class Workers:
         apply = delayed(task, pure=False, traverse=False)
         # dask's threads take the task whose name comes last: that of the first item
         tasks = [apply(item, dask_key_name=f"item-{len(items) - number:09d}") for number, item in enumerate(items)]
-        with Callback(posttask=lambda *_: tell()):
+        with _raster_warnings_off(), Callback(posttask=lambda *_: tell()):
             return list(compute(*tasks, scheduler="threads", num_workers=self._threads))
 
     def _on_cluster(
@@ -161,6 +163,20 @@ def _killed(task: Callable[..., Any], error: Exception) -> WorkerError:
         f"workers that ran '{getattr(task, '__name__', task)}' died, each time that it was begun anew ({error}); most "
         "often memory ran out: set fewer dask.workers, and start the same command again: it goes on from what is done"
     )
+
+
+@contextmanager
+def _raster_warnings_off() -> Iterator[None]:
+    """Images without a place are refused by an error, and arrays that are warped have none.
+
+    Who opens an image turns the warning off around that. Filters of warnings are the process's, however: a thread that
+    sets them back sets back what another has turned off. So it is off for as long as several threads run.
+    """
+    from rasterio.errors import NotGeoreferencedWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
 
 
 @contextmanager
