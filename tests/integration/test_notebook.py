@@ -31,6 +31,7 @@ def test_it_runs_and_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     source = str(REPOSITORY / "src")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([source, os.environ.get("PYTHONPATH", "")]))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # the notebook's own shows pictures
     done = NotebookClient(read(), timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [each for cell in done.cells if cell.cell_type == "code" for each in cell.outputs]
     pictures = [each for each in outputs if "image/png" in each.get("data", {})]
