@@ -69,3 +69,13 @@ def test_pages_are_let_go_after_a_part_once_they_are_many(
         seen.append(part)
     assert seen == ["a", "b", "c"]
     assert gone == ["b"]
+
+
+def test_a_worker_lets_pages_go_after_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    mapped, gone = iter([11, 3]), []
+    monkeypatch.setattr(module, "MOST_MAPPED", 10)
+    monkeypatch.setattr(module, "_mapped", lambda: next(mapped))
+    monkeypatch.setattr(module, "let_go", lambda: gone.append(True))
+    task = module.Trimmed(abs)
+    assert [task(-1), task(-2)] == [1, 2]
+    assert gone == [True]

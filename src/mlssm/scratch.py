@@ -13,9 +13,10 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,7 @@ ON_DISK = Path("/var/tmp")
 _MAPPINGS: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 _LOCK = threading.Lock()
 Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 
 def scratch(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -81,12 +83,35 @@ def let_go() -> None:
         mapping.madvise(mmap.MADV_DONTNEED)
 
 
+def trim() -> None:
+    """Let pages of mapped files go if they are many."""
+    if _mapped() > MOST_MAPPED:
+        let_go()
+
+
 def trimming(parts: Iterable[Part], every: int = 1) -> Iterator[Part]:
-    """The same parts of an area; after each, or every few, pages of mapped files are let go if they are many."""
+    """The same parts of an area; after each, or every few, memory is trimmed."""
     for number, part in enumerate(parts, 1):
         yield part
-        if number % every == 0 and _mapped() > MOST_MAPPED:
-            let_go()
+        if number % every == 0:
+            trim()
+
+
+@dataclass(frozen=True)
+class Trimmed(Generic[Part, Result]):
+    """A task, after which memory is trimmed: of one of several workers.
+
+    Attributes:
+        task: It.
+    """
+
+    task: Callable[[Part], Result]
+
+    def __call__(self, part: Part) -> Result:
+        """What it comes to; other threads go on with what they have mapped."""
+        found = self.task(part)
+        trim()
+        return found
 
 
 def _mapped() -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.retrieval.stack import ExtentStack
-from mlssm.scratch import trimming, watched
+from mlssm.scratch import Trimmed, trimming, watched
 from mlssm.workers import Workers
 
 VALUES = 4_000_000  # pixels x dates at once
@@ -46,9 +46,10 @@ def over(
     workers: Workers | None, task: Callable[[Item], Result], items: Sequence[Item], description: str
 ) -> Iterator[Result]:
     """The results of a task, in the order of the items; without workers, or of one item, one after the other."""
+    trimmed = Trimmed(task)
     if workers is None or len(items) < 2:
-        return map(task, items)
-    return iter(workers.run(task, items, description))
+        return map(trimmed, items)
+    return iter(workers.run(trimmed, items, description))
 
 
 @dataclass(frozen=True)
