@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.multilook import block_mean, moving_mean
 from mlssm.retrieval.noise import Speckle
-from mlssm.retrieval.stack import Stack
+from mlssm.retrieval.stack import ExtentStack, Stack
+from mlssm.scratch import trimming
 
 Floats = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.int64]
@@ -90,15 +91,21 @@ def _spread_over(usable: npt.NDArray[np.bool_], share: float) -> tuple[Indices, 
 
 def _of_extent(source: Source, number: int, rows: Indices, cols: Indices) -> tuple[Floats, Floats, Floats]:
     extent, stack = source.extents[number], source.stack.extents[number]
-    sigma = stack.backscatter(slice(None), rows, cols)
+    sigma = _date_by_date(stack, lambda times: stack.backscatter(times, rows, cols))
     times = np.arange(len(sigma))
     if source.masks.any_of(number, times):
         sigma[source.masks.of(number, times, rows, cols)] = np.nan
     relative, sensitivity = extent.relative(sigma, source.cube.orbits, rows, cols)
     window = source.stack.working.window_pixels
-    looks = source.speckle.sample_looks(window, stack.count[:, rows, cols])
+    count = _date_by_date(stack, lambda times: stack.count[times, rows, cols])
+    looks = source.speckle.sample_looks(window, count)
     even = looks if window == 1 else looks / _unevenness(source, number, rows, cols)
     return relative, sensitivity, even.astype(np.float32)
+
+
+def _date_by_date(stack: ExtentStack, read: Callable[[slice], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Pixels of all dates, [time, pixel]: each maps pages of its own, which are let go before they are many."""
+    return np.concatenate([read(slice(time, time + 1)) for time in trimming(range(len(stack.packed)))])
 
 
 def _unevenness(source: Source, number: int, rows: Indices, cols: Indices) -> Floats:
