@@ -235,6 +235,7 @@ def test_a_file_that_changes_while_days_move_up_is_said(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_processes_write_the_same_land(area: Any, undisturbed: Bytes, tmp_path: Path) -> None:
     run(area, tmp_path, DaskConfig(name="processes", workers=2))
     assert content(tmp_path) == undisturbed
