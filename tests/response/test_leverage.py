@@ -4,6 +4,7 @@ import pytest
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.fitted import Settings
 from mlssm.response.leverage import Leverage
+from mlssm.response.rows import kept
 
 
 def test_it_is_the_diagonal_of_the_hat_matrix() -> None:
@@ -29,7 +30,7 @@ def test_a_training_date_is_far_from_the_other_seasons_and_a_later_one_from_all(
     extent = made_up()
     training = extent.seasons < 2023
     form = ClosedForm.fit([extent.extent], extent.dates, training, Settings(penalties=()))
-    found = form.leverages(0)
+    found = kept(form.leverage_maps(0), len(extent.seasons), form.fitted[0].shape)
     for season, others in ((2020, extent.seasons > 2020), (2023, extent.seasons < 2023)):
         known = extent.driver[training & others]
         own = extent.driver[extent.seasons == season]

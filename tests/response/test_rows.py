@@ -41,7 +41,7 @@ def everything(form: ClosedForm) -> dict[str, Any]:
         "forecasts": forecasts,
         "labels": form.labels(0),
         "nowcasts": form.nowcasts(0, forecasts),
-        "leverages": form.leverages(0),
+        "leverages": kept(form.leverage_maps(0), len(form.dates.days), form.fitted[0].shape),
         "memory": np.stack([memory.whole, *memory.by_season.values()]),
         "traits": traits.fixed,
         "noise": traits.noise,

@@ -135,10 +135,6 @@ class ClosedForm:
         ]
         return self._mixed(extent, parts[0], parts[1:])
 
-    def leverages(self, extent: int) -> Floats:
-        """The same as an array [T, h, w]."""
-        return self._kept(extent, self.leverage_maps(extent))
-
     def memory(self, extent: int) -> Memory:
         """What training dates say of an extent's pixels, without the season that it is used for."""
         without = {

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from tests.training_patches import training_patches
 
 from mlssm.data.assemble import Experiment
 from mlssm.data.batch import Batch
@@ -9,7 +10,6 @@ from mlssm.data.spec import FeatureSpec
 from mlssm.errors import SplitError
 from mlssm.evaluation.baselines import pixels
 from mlssm.evaluation.baselines.pixels import PixelDraw, PixelRegression, PixelSample, own_static, pixel_inputs
-from mlssm.evaluation.baselines.training import training_patches
 
 
 def _batch() -> Batch:

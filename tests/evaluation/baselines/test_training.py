@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from tests.training_patches import training_patches
 
 from mlssm.data.assemble import Experiment
-from mlssm.evaluation.baselines.training import PixelLabels, pixel_means, regular_positions, training_patches, wetness
+from mlssm.evaluation.baselines.training import PixelLabels, pixel_means, regular_positions, wetness
 
 NAN = float("nan")
 NAMES = ("n", "x", "y", "xx", "xy")

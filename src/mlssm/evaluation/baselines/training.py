@@ -39,7 +39,7 @@ class TrainingPatch(NamedTuple):
 
 
 def regular_positions(train: PatchDataset) -> npt.NDArray[np.int64]:
-    """Positions in a dataset of the patches of the regular grid, which do not overlap."""
+    """Positions of the patches of the regular grid: those of the second pass would count the wet pixels twice."""
     return np.flatnonzero(train.patches["pass"].to_numpy() == 1)
 
 
@@ -47,12 +47,6 @@ def patches_of(batch: Batch, places: Sequence[PatchPlace]) -> Iterator[TrainingP
     """The patches of a batch, one by one."""
     for number, place in enumerate(places):
         yield TrainingPatch(place, Batch(*(values[number] for values in batch)))
-
-
-def training_patches(train: PatchDataset) -> Iterator[TrainingPatch]:
-    """The patches of the regular grid one by one: those of the second pass would count the wet pixels twice."""
-    for position in regular_positions(train):
-        yield TrainingPatch(train.place(int(position)), train[int(position)])
 
 
 @dataclass(frozen=True)
