@@ -29,6 +29,7 @@ ROOMS = (
     ("manifest",),
     ("cube",),
     ("cube_writer",),
+    ("shards",),
     ("prepare",),
     ("retrieval",),
     ("response",),

@@ -20,12 +20,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mlssm.files import naming, whole_or_nothing
+from mlssm.files import naming, placed, whole_or_nothing
 
 log = logging.getLogger(__name__)
 
 BUILD, LOCK = ".building", ".lock"
 MARKERS = "markers"
+RESULT = "result"  # names it, from when it is about to be moved there
 # a build that nobody went on with for so long is swept
 LEFT_FOR_S = 14 * 86400
 
@@ -72,6 +73,22 @@ class Build:
             return None
         return found if isinstance(found, dict) else None
 
+    def finish(self, made: Path, result: Path) -> None:
+        """Move what was made to its place, unless something is there, and remove the rest.
+
+        Args:
+            made: The file or folder, in the build.
+            result: Beside the build.
+
+        Raises:
+            OSError: The disk is full, or broken.
+        """
+        with naming(self.folder / RESULT):
+            (self.folder / RESULT).write_text(result.name, encoding="utf-8")
+        if not result.is_dir():
+            placed(made, result)
+        self.discard()
+
     def discard(self) -> None:
         """Remove all of it; what a kill leaves of it is swept."""
         shutil.rmtree(self.folder / MARKERS, ignore_errors=True)
@@ -105,16 +122,23 @@ def one_build(place: Path, identity: str, what: str) -> Iterator[Build]:
 
 
 def sweep_builds(place: Path) -> None:
-    """Remove builds that are no more, or that nobody went on with for two weeks."""
+    """Remove builds whose result is there, that are no more, or that nobody went on with for two weeks."""
     for folder in place.glob(f".*{BUILD}"):
-        markers = folder / MARKERS
-        if markers.is_dir() and time.time() - markers.stat().st_mtime < LEFT_FOR_S:
+        if not _is_left(folder):
             continue
         lock = FileLock(folder.with_name(folder.name.removesuffix(BUILD) + LOCK))
         with suppress(Timeout), lock.acquire(timeout=0):
             log.info("removing %s, with which nobody goes on", folder)
             shutil.rmtree(folder, ignore_errors=True)
             Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _is_left(build: Path) -> bool:
+    markers, result = build / MARKERS, build / RESULT
+    name = result.read_text(encoding="utf-8") if result.is_file() else ""
+    if name and (build.parent / name).is_dir():
+        return True
+    return not markers.is_dir() or time.time() - markers.stat().st_mtime >= LEFT_FOR_S
 
 
 def are_whole(folder: Path, files: Files) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,9 @@ import numpy.typing as npt
 import zarr
 from pyproj import CRS
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
-from zarr.core.buffer import Buffer
-from zarr.storage import LocalStore
 
 from mlssm import cube
-from mlssm.checksums import content_checksum, file_checksums
-from mlssm.files import flush
+from mlssm.checksums import file_checksums
 from mlssm.grid import Grid, Window
 from mlssm.manifest import Manifest, array_files
 
@@ -28,12 +24,6 @@ GRID_MAPPING = "spatial_ref"
 # zarr's default, but with a checksum in each chunk, without which a flipped bit is read as another value
 COMPRESSION = ZstdCodec(level=0, checksum=True)
 CHECKED = Crc32cCodec()  # blosc keeps none
-
-
-def in_batches() -> AbstractContextManager[Any]:
-    """Encode all chunks of a shard at once: zarr's default, one by one, waits more than it works. Same bytes."""
-    batch: AbstractContextManager[Any] = zarr.config.set({"codec_pipeline.batch_size": (SHARD // CHUNK) ** 2})
-    return batch
 
 
 def shard_windows(grid: Grid) -> list[Window]:
@@ -51,35 +41,6 @@ def _sides(size: int) -> tuple[int, int]:
 
 def _compression(scale: float | None) -> tuple[BloscCodec, Crc32cCodec]:
     return BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=2 if scale else 4), CHECKED
-
-
-class CheckedStore(LocalStore):
-    """A zarr store that notes what it writes, so that files need not be read again for their checksums.
-
-    Attributes:
-        written: Size and checksum of each file that was written, by its path below the store.
-    """
-
-    def __init__(self, root: Path) -> None:
-        """Open a folder."""
-        super().__init__(root)
-        self.written: dict[str, tuple[int, str]] = {}
-
-    async def set(self, key: str, value: Buffer) -> None:
-        """Write a file."""
-        await super().set(key, value)
-        content = value.as_numpy_array()
-        self.written[key] = content.nbytes, content_checksum(content.data)
-
-    def flush(self) -> None:
-        """Force what was written to the disk.
-
-        Raises:
-            OSError: The disk is full, or broken.
-        """
-        names = [key.split("/") for key in self.written]
-        folders = {"/".join(parts[:depth]) for parts in names for depth in range(len(parts))}
-        flush(*(self.root / name for name in (*self.written, *sorted(folders))))
 
 
 class CubeWriter:

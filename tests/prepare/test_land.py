@@ -17,12 +17,12 @@ from mlssm import cube_writer
 from mlssm.builds import Build
 from mlssm.config import DaskConfig
 from mlssm.cube import Cube
-from mlssm.cube_writer import CheckedStore
 from mlssm.errors import ChangedError, DataError
 from mlssm.grid import Grid, Window
 from mlssm.jobs.verify import verify
 from mlssm.prepare import land
 from mlssm.prepare.area import prepare
+from mlssm.shards import CheckedStore
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.mosaic import Reading
 from mlssm.sources.ndvi import NdviReading, index_ndvi

@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 from dask import threaded
 
-from mlssm.builds import one_build, sweep_builds
+from mlssm.builds import Build, one_build, sweep_builds
 from mlssm.config import DaskConfig
 from mlssm.cube import Cube
-from mlssm.cube_writer import CheckedStore
 from mlssm.errors import ChangedError, DataError
 from mlssm.files import disk_fault
 from mlssm.jobs.verify import verify
@@ -26,6 +25,7 @@ from mlssm.prepare import backscatter as prepare_backscatter
 from mlssm.prepare.area import prepare
 from mlssm.retrieval.stack import load_stack
 from mlssm.retrieval.stack_making import MultilookBeside
+from mlssm.shards import CheckedStore
 from mlssm.sources.contents import Contents
 
 PASSES = 5
@@ -152,6 +152,23 @@ def test_a_kill_at_each_stage_of_writing(
     again = passes_that_are_read(monkeypatch)
     run(area, images, tmp_path)
     assert not done & set(again)
+    assert content(tmp_path) == whole
+
+
+def test_a_kill_before_the_build_is_removed_leaves_nothing_behind(
+    area: Any, images: Any, whole: Bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cube is in its place by then, so that the next command finds it."""
+    with monkeypatch.context() as patched:
+        patched.setattr(Build, "discard", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+        process = begun(area, images, tmp_path)
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+    assert list(tmp_path.glob("*.zarr"))
+    assert list(tmp_path.glob(".*.building"))
+    again = passes_that_are_read(monkeypatch)
+    run(area, images, tmp_path)
+    assert not again
     assert content(tmp_path) == whole
 
 

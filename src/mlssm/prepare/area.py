@@ -12,12 +12,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import rasterio
 
 from mlssm import __version__
-from mlssm.builds import Build, one_build
+from mlssm.builds import Build, one_build, sweep_builds
 from mlssm.config import DaskConfig, DatamoduleConfig, WeatherConfig
 from mlssm.cube import Cube
-from mlssm.cube_writer import CubeWriter, in_batches
+from mlssm.cube_writer import CubeWriter
 from mlssm.errors import ConfigError, DataError
-from mlssm.files import placed
 from mlssm.grid import Grid
 from mlssm.manifest import FORMAT, Manifest
 from mlssm.prepare.backscatter import create_backscatter, write_backscatter, write_times
@@ -28,6 +27,7 @@ from mlssm.prepare.passes import CACHE, CUBE, Beside, PassTask, Places
 from mlssm.prepare.settle import settle
 from mlssm.prepare.wanted import Wanted, tell_of_other_formats
 from mlssm.prepare.weather import notes_on_weather, read_weather, write_weather
+from mlssm.shards import in_batches
 from mlssm.sources.backscatter import BackscatterIndex, index_backscatter
 from mlssm.sources.checks.terrain import elevation_files
 from mlssm.sources.faults import BadFiles, OnBadFile
@@ -70,6 +70,7 @@ def prepare(
     wanted = Wanted(config, BadFiles(on_bad_file), () if area is None else area.provenance)
     tell_left_out(config)
     if (found := wanted.found(interpolation)) is not None:
+        sweep_builds(config.cubes)
         return found
     # a folder of thousands of images is not to be listed anew for each
     with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE", GDAL_CACHEMAX=CACHE), in_batches():
@@ -111,9 +112,7 @@ def _write(build: Build, wanted: Wanted, sources: Sources, workers: Workers, bes
         log.warning(line)
     if beside is not None:
         beside.place(build.folder, path)
-    if not path.is_dir():
-        placed(build.folder / CUBE, path)
-    build.discard()
+    build.finish(build.folder / CUBE, path)
     return path
 
 

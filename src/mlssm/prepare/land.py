@@ -240,10 +240,9 @@ def write_land(
 
 def _run(task: LandTask, land: Land, workers: Workers) -> None:
     left = [item for item in land.items if not _is_done(task, item)]
-    here = [item for item in left if item.here]
-    workers.run(partial(prepare_land, task), [item for item in left if not item.here], "land onto the grid")
-    for item in here:
-        prepare_land(task, item)
+    for here, own in ((False, workers), (True, Workers(threads=1))):
+        items = [item for item in left if item.here == here]
+        own.run(partial(prepare_land, task), items, "land onto the grid")
 
 
 def _is_done(task: LandTask, item: LandItem) -> bool:

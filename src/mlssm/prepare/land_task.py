@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import rasterio
-import zarr
 
 from mlssm import cube
 from mlssm.builds import Build, are_whole
-from mlssm.cube_writer import CheckedStore, in_batches, shard_windows
+from mlssm.cube_writer import shard_windows
 from mlssm.files import naming
 from mlssm.grid import Grid, Window
 from mlssm.prepare.passes import CACHE, CUBE
 from mlssm.provenance import State, state_of
+from mlssm.shards import ShardWriter, in_batches
 from mlssm.sources.contents import Contents
 from mlssm.sources.faults import Array, BadFiles, OnBadFile
 from mlssm.sources.mosaic import Reading
@@ -129,16 +128,15 @@ def prepare_land(task: LandTask, item: LandItem) -> None:
 
 def _write(task: LandTask, item: LandItem, reading: Reading) -> dict[str, Any]:
     """Write the shards; what is to be noted of them."""
-    store = CheckedStore(task.group / item.array)
-    for place in item.places:
-        shutil.rmtree(store.root / "c" / str(place), ignore_errors=True)  # of one that was killed
-    array: Any = zarr.open_array(store, mode="r+")
     seen = LandSeen(item.is_classes)
-    for tile, layers in _tiles(task, item, reading, seen):
-        for place, layer in zip(item.places, layers, strict=True):
-            array[(place, *tile.slices)] = layer if item.scale is None else cube.pack(layer, item.scale)
-    store.flush()
-    return {"files": store.written, "known": seen.known, "total": seen.total, "codes": seen.codes}
+    with ShardWriter(task.group / item.array) as writer:
+        for place in item.places:
+            writer.remove(place)
+        for tile, layers in _tiles(task, item, reading, seen):
+            for place, layer in zip(item.places, layers, strict=True):
+                writer.write((place, *tile.slices), layer if item.scale is None else cube.pack(layer, item.scale))
+        written = writer.close()
+    return {"files": written, "known": seen.known, "total": seen.total, "codes": seen.codes}
 
 
 def _tiles(task: LandTask, item: LandItem, reading: Reading, seen: LandSeen) -> Iterator[tuple[Window, Array]]:

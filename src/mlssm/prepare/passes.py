@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,15 +10,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import rasterio
-import zarr
 
 from mlssm import cube
 from mlssm.builds import Build
-from mlssm.cube_writer import CheckedStore, in_batches, shard_windows
+from mlssm.cube_writer import shard_windows
 from mlssm.files import naming
 from mlssm.grid import Grid, Window
 from mlssm.prepare.levels import Quartiles, quartiles
 from mlssm.provenance import State
+from mlssm.shards import ShardWriter, in_batches
 from mlssm.sources.checks.backscatter import PAIRS, Differences
 from mlssm.sources.checks.backscatter_values import EVERY, LARGE
 from mlssm.sources.checks.decibels import Decibels
@@ -156,21 +155,20 @@ class PassWriting:
 
     def write(self, reader: PassReader) -> dict[str, Any]:
         """Write the shards, and what is made beside them; what is to be noted of the pass."""
-        shutil.rmtree(self.folder, ignore_errors=True)  # of one that was killed
         places, build = self._task.places, self._task.build.folder
-        store = CheckedStore(self._task.group / "backscatter")
-        array: Any = zarr.open_array(store, mode="r+")
         maker = self._task.beside
         beside = None if maker is None else maker.begin(build, places, self._item.number)
         self._seen = [ExtentSeen(extent, places.polarisations) for extent in places.extents]
-        for tile in shard_windows(places.grid):
-            reader.release(tile.row)
-            for band, values in enumerate(self._tile(reader, tile, beside)):
-                if values is not None:
-                    array[(self._item.number, band, *tile.slices)] = values
-        store.flush()
+        with ShardWriter(self._task.group / "backscatter") as writer:
+            writer.remove(self._item.number)
+            for tile in shard_windows(places.grid):
+                reader.release(tile.row)
+                for band, values in enumerate(self._tile(reader, tile, beside)):
+                    if values is not None:
+                        writer.write((self._item.number, band, *tile.slices), values)
+            written = writer.close()
         prefix = f"c/{self._item.number}/"
-        files = {name.removeprefix(prefix): found for name, found in store.written.items() if name.startswith(prefix)}
+        files = {name.removeprefix(prefix): found for name, found in written.items() if name.startswith(prefix)}
         levels = [seen.levels() for seen in self._seen]
         measured = any(seen.measured for seen in self._seen)
         return {

@@ -204,8 +204,7 @@ def make_stack(cube: Cube, config: ImagesConfig, folder: Path, working: WorkingG
             task = partial(_multilook_date, build, Cube(cube.path, cube.manifest), config)
             workers.run(task, left, f"multilook of {config.polarisation}")
         finish_stack(build.folder / STACKS, [(build.marked(name) or {})["extents"] for name in names])
-        placed(build.folder / STACKS, folder)
-        build.discard()
+        build.finish(build.folder / STACKS, folder)
 
 
 def _multilook_date(build: Build, cube: Cube, config: ImagesConfig, time: int) -> None:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,16 @@ def test_relief_grows_with_extent_to_its_limit() -> None:
     )
     assert middle / small == pytest.approx(3**0.8, rel=1e-3)
     assert large == pytest.approx(400, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", [0, 3, 5])
+def test_no_water_of_a_large_area_lies_below_the_sea(landscape_of: Callable[..., Landscape], seed: int) -> None:
+    """Its relief alone would take the lowest water of two of these 300 m below, where a DEM is refused."""
+    found = landscape_of(size=60, pixel_m=1000.0, seed=seed)
+    lowest = found.wide_elevation.min()
+    assert lowest >= 0
+    assert found.elevation[found.cover == Cover.WATER].max() == lowest
+    assert found.elevation.std() > 200
 
 
 def test_slope_of_a_plane_is_its_angle() -> None:

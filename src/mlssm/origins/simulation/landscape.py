@@ -98,6 +98,8 @@ def build_landscape(config: SimulationConfig) -> Landscape:
     wide, inner = widen(grid)
     dry = synthesise_elevation(stream(config.seed, Component.TERRAIN), wide.shape, grid.pixel)
     level = float(np.quantile(dry[inner.slices], WATER_SHARE))
+    if level < 0:  # the relief of a large area is: its lowest water is the sea
+        dry, level = dry - np.float32(level), 0.0
     wide_elevation = fill_lake(dry, level)
     elevation = wide_elevation[inner.slices]
     cover = classify(stream(config.seed, Component.LAND_COVER), elevation, level)
