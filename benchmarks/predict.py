@@ -1,11 +1,10 @@
 """Pixels a second of daily maps: each day in blended tiles, as it was; windows that share days; a carried state.
 
-    python benchmarks/predict.py [--size 256] [--days 30] [--memory] [Hydra overrides]
+    python benchmarks/predict.py [--size 256] [--days 30] [Hydra overrides]
 
 Simulates a watershed in a temporary folder unless `datamodule.root` is given, fits the closed form, and draws random
 weights: how fast a map is does not depend on what a network has learnt. All ways take turns in one process, on one
-core; its own processor time counts. What is mapped is a working pixel on a day. `--memory` maps an area of that size as
-a command does, and prints the memory that it takes: --size 3600 are 13 million pixels.
+core; its own processor time counts. What is mapped is a working pixel on a day.
 """
 
 from __future__ import annotations
@@ -28,9 +27,7 @@ from turns import fastest
 from mlssm.bundle import Bundle
 from mlssm.config import DaskConfig, PredictConfig, TrainConfig, parse
 from mlssm.data.assemble import assemble
-from mlssm.data.layers import known_classes, part_layers
 from mlssm.data.prefit import LEVERAGE, memory_maps, prefit_maps
-from mlssm.data.spec import FeatureSpec
 from mlssm.grid import Window
 from mlssm.inference.carried_maps import carried_maps
 from mlssm.inference.certainty import ExtentCertainty, Wanted
@@ -45,10 +42,8 @@ from mlssm.inference.square import PartPlace
 from mlssm.inference.surround import Surround
 from mlssm.jobs.area import open_area
 from mlssm.jobs.calibrate import calibrate
-from mlssm.jobs.stream import days_together, stream
+from mlssm.jobs.stream import days_together
 from mlssm.jobs.tile import TileJob, tile_bands
-from mlssm.models.carried import carries
-from mlssm.retrieval.stack import load_stack
 from mlssm.workers import open_workers
 from patches import compose_config
 
@@ -124,16 +119,16 @@ def prepare(config: TrainConfig, days: int) -> Job:
     certainty = ExtentCertainty.restored(state, experiment.stack.working)
     opened = Opened("run", bundle, cube, experiment.stack, network, state, certainty)
     first = cube.local_days[-1] - np.timedelta64(days, "D")
-    return Job((opened, replace(opened, carried=True)), first + np.arange(days), _asked(config, "."))
+    return Job((opened, replace(opened, carried=True)), first + np.arange(days), asked(config, "."))
 
 
-def _asked(config: TrainConfig, output: str) -> PredictConfig:
+def asked(config: TrainConfig, output: str) -> PredictConfig:
     """What a command is told."""
     told = {"run": "run", "output": output, "root": None, "tile": TILE, "overlap": OVERLAP, "accelerator": "cpu"}
     products = {"viewer": False, "stac": False, "zones": None, "road_width_m": 30, "netcdf": False, "lhasa": False}
-    asked = {**told, "dates": None, "thresholds": [0.6, 0.8], "products": {**products, "root_zone_days": None}}
-    asked |= {"tracking": config.tracking.model_dump(), "on_bad_file": "error"}
-    return parse(PredictConfig, asked)
+    values = {**told, "dates": None, "thresholds": [0.6, 0.8], "products": {**products, "root_zone_days": None}}
+    values |= {"tracking": config.tracking.model_dump(), "on_bad_file": "error"}
+    return parse(PredictConfig, values)
 
 
 def network_before(job: Job) -> None:
@@ -239,47 +234,16 @@ def show(name: str, job: Job, before: Callable[[Job], None], ways: dict[str, Cal
     print(f"  {name:10} before {speed['before']:,.0f}, {found} pixels/s of a core", flush=True)
 
 
-def show_memory(config: TrainConfig, days: int, imported: int) -> None:
-    """Map days of an area in a command's own way, and print its memory above the imports; nothing is fitted."""
-    cube = open_area(config.datamodule, config.on_bad_file)
-    stack, features = load_stack(cube, config.retrieval), config.features
-    window = Window(stack.working.extents[0].row, stack.working.extents[0].col, 1, 1)
-    classes = known_classes(cube, features.static)
-    static = part_layers(cube, stack.working, 0, window, features.static, classes).channels
-    count = len(features.dynamic) + len(static)
-    spec = FeatureSpec(features.dynamic, tuple(static), (0.0,) * count, (1.0,) * count)
-    place = {"crs": cube.grid.crs, "pixel_m": stack.working.grid.pixel, "pass_is_evening": True}
-    bundle = Bundle.of(config, spec, label_digest="", cube_digest="", **place)
-    network = config.model.build(spec, spread=False).eval()
-    opened = Opened("run", bundle, cube, stack, network, None, None, carried=carries(network))
-    first = cube.local_days[-1] - np.timedelta64(days, "D")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with tempfile.TemporaryDirectory() as folder, open_workers(config.dask) as workers:
-        asked = _asked(config, folder)
-        stream(Opening("run", *[cube.path] * 2, own=opened), asked, first + np.arange(days), workers)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    pixels = opened.shapes[0][0] * opened.shapes[0][1] / 1e6
-    shown = [f"{(each - imported) / 1024:,.0f} MB" for each in (peak, before)]
-    print(f"{pixels:.1f} million pixels, {days} days: {shown[0]} above the imports, {shown[1]} before the first map")
-
-
 def main() -> None:
     """Print all ways for each model and lag, and the memory that they took."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--size", type=int, default=256, help="pixels along the watershed")
     parser.add_argument("--days", type=int, default=30, help="days that are mapped")
-    parser.add_argument("--memory", action="store_true", help="map with a network that nothing was fitted for")
     options, overrides = parser.parse_known_args()
     imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
         places = f"datamodule.root={folder}/area", f"datamodule.cubes={folder}/cubes"
         size = f"datamodule.simulation.size={options.size}"
-        if options.memory:
-            few = "datamodule.simulation.seasons=1", "datamodule.simulation.revisit_days=48"
-            show_memory(
-                compose_config(*places, size, *SMALL[:2], *few, "model=convlstm", *overrides), options.days, imported
-            )
-            return
         for residual in RESIDUALS:
             for lag in LAGS:
                 model = "model=response", f"response.residual={residual}", f"model.lag={lag}"

@@ -1,0 +1,115 @@
+"""The memory that a command takes which maps many days of a large area, with all bands.
+
+    python benchmarks/predict_memory.py [--size 3600] [--days 30] [--in FOLDER] [Hydra overrides]
+
+Two processes, so that one that simulates and fits does not hide what the other takes: the first makes an area of
+--size x --size pixels and a model (the closed form is fitted there, a network has random weights, and intervals are
+calibrated on a small area); the second opens both from their files and maps, as predict.py does. 3600 x 3600 are 13
+million pixels. With --in the area is kept, for another lag or model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import multiprocessing
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from peak import Peak
+from predict import FEW, asked
+from torch import nn
+
+from mlssm import bundle
+from mlssm.bundle import Bundle
+from mlssm.config import TrainConfig
+from mlssm.data.assemble import assemble
+from mlssm.inference.opened import Place
+from mlssm.inference.prefit import fitted_state
+from mlssm.jobs.area import open_area
+from mlssm.jobs.calibrate import calibrate
+from mlssm.jobs.stream import stream
+from mlssm.scratch import scratch_folder
+from mlssm.workers import open_workers
+from patches import compose_config
+
+SMALL = 200  # pixels along the area that intervals are calibrated on
+DATES = "datamodule.simulation.seasons=4", "datamodule.simulation.revisit_days=48"
+MODEL = "model=response", "response.residual=convlstm", "model.lag=10"
+
+
+def configured(folder: Path, size: int, overrides: list[str]) -> TrainConfig:
+    """An area of so many pixels, in a folder of its own, and a model."""
+    places = f"datamodule.root={folder}/{size}", f"datamodule.cubes={folder}/cubes"
+    working = "retrieval.multilook=moving", "retrieval.multilook_m=90", f"datamodule.simulation.size={size}"
+    return compose_config(*places, *working, *FEW, *DATES, *MODEL, *overrides)
+
+
+def make(folder: Path, size: int, overrides: list[str]) -> None:
+    """Write the area and a model into a folder."""
+    logging.basicConfig(level=logging.ERROR)
+    certain = _made(configured(folder, SMALL, overrides), {}, None)
+    _made(configured(folder, size, overrides), certain, folder / "model")
+
+
+def _made(config: TrainConfig, sure: dict[str, object], place: Path | None) -> dict[str, object]:
+    """Fit on an area: what intervals are calibrated to there, or a bundle with what they were calibrated to before."""
+    cube = open_area(config.datamodule, config.on_bad_file, config.weather, config.retrieval, config.dask)
+    experiment = assemble(cube, config)
+    torch.manual_seed(0)
+    network = config.model.build(experiment.spec, spread=False).eval()
+    for values in network.parameters():
+        nn.init.normal_(values, std=0.1)
+    if place is None:
+        return calibrate(experiment, network, config, None).state()
+    fitted, tensors = bundle.pack({**fitted_state(experiment), **sure})
+    told = {"crs": cube.grid.crs, "pixel_m": experiment.stack.working.grid.pixel, "pass_is_evening": True}
+    described = Bundle.of(config, experiment.spec, label_digest="", cube_digest="", fitted=fitted, **told)
+    bundle.save(described, {**network.state_dict(), **tensors}, place)
+    (place / "cube").symlink_to(cube.path)
+    return {}
+
+
+def measure(folder: Path, days: int, config: TrainConfig) -> None:
+    """Map from the files, and print what that took."""
+    place = Place("run", folder / "model", (folder / "model" / "cube").resolve(), state=None)
+    shutil.rmtree(folder / "maps", ignore_errors=True)
+    start, cpu = time.monotonic(), time.process_time()
+    with Peak() as peak, open_workers(config.dask) as workers:
+        opened = place.opened()
+        first = opened.cube.local_days[-1] - np.timedelta64(days, "D")
+        stream(place, asked(config, str(folder / "maps")), first + np.arange(days), workers)
+    cpu, start = time.process_time() - cpu, time.monotonic() - start
+    height, width = opened.shapes[0]
+    work, way = height * width * days, "carried state" if opened.carried else "windows"
+    own, mapped = peak.own / 1e6, peak.mapped / 1e6
+    size = f"{height * width / 1e6:.1f} million pixels, {days} days, lag {opened.bundle.window.lag}, {way}"
+    print(f"{size}: {own:,.0f} MB above the imports, {mapped:,.0f} MB with pages of mapped files;", end=" ")
+    print(f"{start:,.0f} s, {work / cpu:,.0f} pixels a second of a core")
+
+
+def main() -> None:
+    """Make, and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=3600, help="pixels along the area")
+    parser.add_argument("--days", type=int, default=30, help="days that are mapped")
+    parser.add_argument("--in", dest="folder", type=Path, help="where the area is kept, or is from before")
+    options, overrides = parser.parse_known_args()
+    logging.basicConfig(level=logging.ERROR)
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as passing:
+        folder = Path(passing) if options.folder is None else options.folder.absolute()
+        shutil.rmtree(folder / "model", ignore_errors=True)
+        process = multiprocessing.get_context("spawn").Process(target=make, args=(folder, options.size, overrides))
+        process.start()
+        process.join()
+        if process.exitcode:
+            raise SystemExit(process.exitcode)
+        measure(folder, options.days, configured(folder, options.size, overrides))
+
+
+if __name__ == "__main__":
+    main()
