@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 
 import numpy as np
@@ -99,6 +100,19 @@ def test_stations_that_weigh_nothing_are_left_out(field: WeatherField) -> None:
     assert found.weights.sum() == pytest.approx(1)
     nearest = np.argsort(np.hypot(*(field.station_xy - [field.places[0].x[0], field.places[0].y[0]]).T))[:8]
     np.testing.assert_array_equal(found.stations, np.sort(nearest))
+
+
+def test_a_large_rectangle_has_the_weather_of_its_parts(field: WeatherField, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its stations are looked for once, whichever of them have a value."""
+    window = field.windows(DAYS[[20]], 20, "sequence")[0]
+    expected = field.at_pixels(window, 0, slice(0, 20), slice(0, 20))
+    made, plain = [], Rectangle.nearest
+    monkeypatch.setattr("mlssm.weather.field.SHARED", 400)
+    monkeypatch.setattr(Rectangle, "nearest", lambda self, most: made.append(1) or plain(self, most))
+    anew = dataclasses.replace(field, cache=WeightCache(2**24, 1))
+    np.testing.assert_array_equal(anew.at_pixels(window, 0, slice(0, 20), slice(0, 20)), expected)
+    assert len(made) == 1
+    assert len(anew.cache) > 2
 
 
 def test_memory_of_the_cache_is_bounded(field: WeatherField) -> None:

@@ -83,6 +83,23 @@ def test_weights_are_shares_of_the_nearest(
 
 
 @settings(deadline=None)
+@given(st.integers(0, 99), st.integers(1, 9), arrays(np.bool_, 9).filter(np.any), st.integers(1, 6))
+def test_stations_known_from_before_weigh_as_if_they_were_looked_for(
+    seed: int, known: int, present: np.ndarray, neighbours: int
+) -> None:
+    """To the bit; where too few of those that are known have a value, they are looked for."""
+    random = np.random.default_rng(seed)
+    stations = (*random.uniform(0, 9000, (2, 9)), random.uniform(0, 900, 9))
+    pixels = Rectangle(stations, X, Y, random.uniform(0, 900, (2, 3)), neighbours, 2.0)
+    nearest = pixels.nearest(known)
+    found, expected = pixels.weigh(present, nearest), pixels.weigh(present)
+    for name in ("stations", "weights", "lapse"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    enough = present[nearest.station].sum(axis=1) >= min(neighbours, present.sum())
+    assert (nearest.among(present, neighbours) is not None) == enough.all()
+
+
+@settings(deadline=None)
 @given(coordinates(5), coordinates(7), fields(5, 4))
 def test_values_lie_within_those_of_the_stations(stations: np.ndarray, targets: np.ndarray, values: np.ndarray) -> None:
     result = inverse_distance(values, stations, targets, neighbours=3)

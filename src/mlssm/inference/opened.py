@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +185,7 @@ class Opened:
 
     def chains(self, days: Iterable[np.datetime64]) -> list[Chain]:
         """What a carried state runs through for the maps of some days."""
-        return plan_chains([window_end(self.bundle, day) for day in days], self.bundle.window.lag, self._passes)
+        return plan_chains([window_end(self.bundle, day) for day in days], self.bundle.window.lag, self._passing)
 
     def step_days(self, days: Days) -> Days:
         """Days whose closed form the maps of some days need: themselves, and all steps of a carried state, sorted."""
@@ -196,7 +196,11 @@ class Opened:
     def first_day(self, day: np.datetime64) -> np.datetime64:
         """First day of the weather that the network has seen for the map of a day."""
         end, lag = window_end(self.bundle, day), self.bundle.window.lag
-        return first_day(end, lag, self._passes) if self.carried else end - np.timedelta64(lag - 1, "D")
+        return first_day(end, lag, self._passing) if self.carried else end - np.timedelta64(lag - 1, "D")
+
+    @cached_property
+    def _passing(self) -> Callable[[np.datetime64], bool]:
+        return cache(self._passes)  # chains ask for each day many times
 
     def _passes(self, end: np.datetime64) -> bool:
         """Whether a day has what a step needs: weather, and images of what changes with the date."""
@@ -264,8 +268,8 @@ class Opened:
         return known_classes(self.cube, self.bundle.features.static)
 
     def _field(self, places: tuple[ExtentPixels, ...]) -> WeatherField:
-        cache = WeightCache(KEPT_WEIGHTS, 0.5)
-        return WeatherField(self.weather, self.cube.station_xy, places, self.bundle.weather, self.bridged, cache)
+        weights = WeightCache(KEPT_WEIGHTS, 0.5)
+        return WeatherField(self.weather, self.cube.station_xy, places, self.bundle.weather, self.bridged, weights)
 
     @cached_property
     def weather(self) -> StationWeather:

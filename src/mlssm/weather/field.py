@@ -19,6 +19,10 @@ from mlssm.weather.windows import antecedent
 
 TEMPERATURE, SNOW = VARIABLES.index("temperature"), VARIABLES.index("snow_depth")
 MIN_TEMPERATURE = VARIABLES.index("min_temperature")
+# pixels of a rectangle from which on the stations around them are looked for once, for all sets that have values
+SHARED = 2**14
+# times the neighbours of a pixel: how many stations around it are known then
+KNOWN = 2
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,14 @@ class WeatherField:
         pixels = Rectangle(stations, *targets, config.neighbours, config.power)
         where = (extent, rows.start, rows.stop, rows.step, cols.start, cols.stop, cols.step, ratio)
 
+        def made(present: Booleans) -> PixelWeights:
+            if pixels.elevation.size < SHARED:
+                return pixels.weigh(present)
+            most = KNOWN * config.neighbours
+            return pixels.weigh(present, self.cache.find((*where, "nearest"), lambda: pixels.nearest(most)))
+
         def weigh(present: Booleans) -> PixelWeights:
-            return self.cache.find((*where, present.tobytes()), lambda: pixels.weigh(present))
+            return self.cache.find((*where, present.tobytes()), lambda: made(present))
 
         wanted = window if variables is VARIABLES else window[:, :, [VARIABLES.index(name) for name in variables]]
         return weigh_window(wanted, variables, weigh, pixels.elevation.shape)

@@ -58,12 +58,58 @@ def inverse_distance(
 
 def inverse_distance_weights(station_xy: Floats, target_xy: Floats, neighbours: int, power: float) -> Floats:
     """The weights of all stations at the targets [N, S], 0 beyond the nearest; rows sum to 1. Arguments as above."""
-    used = min(neighbours, len(station_xy))
-    distance, station = cKDTree(station_xy).query(target_xy, k=np.arange(1, used + 1))
+    near = Nearest.of(station_xy, target_xy, neighbours)
+    return _weights(near.distance, near.station, len(station_xy), power)
+
+
+def _weights(distance: Floats, station: npt.NDArray[np.integer], number: int, power: float) -> npt.NDArray[np.float64]:
+    """Weights of `number` stations [N, S] from the distances and positions of the nearest [N, K]."""
     nearest = relative_weights(distance, distance[:, :1], power)
-    weights = np.zeros((len(target_xy), len(station_xy)))
+    weights = np.zeros((len(distance), number))
     np.put_along_axis(weights, station, nearest / nearest.sum(axis=1, keepdims=True), axis=1)
     return weights
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The stations around targets, the nearest first.
+
+    Attributes:
+        distance: Metres [N, K].
+        station: Their positions [N, K].
+        number: Of all stations.
+    """
+
+    distance: Floats
+    station: npt.NDArray[np.integer]
+    number: int
+
+    @classmethod
+    def of(cls, station_xy: Floats, target_xy: Floats, most: int) -> Nearest:
+        """At most so many stations of each target; coordinates are metres [S, 2] and [N, 2]."""
+        number = len(station_xy)
+        distance, station = cKDTree(station_xy).query(target_xy, k=np.arange(1, min(most, number) + 1))
+        return cls(distance, station.astype(np.min_scalar_type(number)), number)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory, bytes."""
+        return self.distance.nbytes + self.station.nbytes
+
+    def among(self, present: Booleans, most: int) -> Nearest | None:
+        """Those of the stations that `present` [S] names; None where that takes stations further away than are known.
+
+        Positions count the present ones alone.
+        """
+        number = int(present.sum())
+        wanted = min(most, number)
+        has = present[self.station]
+        rank = has.cumsum(axis=1, dtype=np.int32)
+        if (rank[:, -1] < wanted).any():
+            return None
+        taken = has & (rank <= wanted)
+        position = (np.cumsum(present) - 1)[self.station[taken]]
+        return Nearest(self.distance[taken].reshape(-1, wanted), position.reshape(-1, wanted), number)
 
 
 def relative_weights(distance: Floats, nearest: Floats, power: float) -> Floats:
@@ -122,17 +168,32 @@ class Rectangle:
     neighbours: int
     power: float
 
-    def weigh(self, present: Booleans) -> PixelWeights:
-        """The weights of the stations that have a value; `present` [S] says which, one at least."""
+    def nearest(self, most: int) -> Nearest:
+        """The stations around the pixels, at most so many of each."""
+        east, north, _ = self.stations
+        return Nearest.of(np.column_stack([east, north]), self._targets(), most)
+
+    def weigh(self, present: Booleans, nearest: Nearest | None = None) -> PixelWeights:
+        """The weights of the stations that have a value.
+
+        Args:
+            present: Which those are [S], one at least.
+            nearest: The stations around the pixels, of which the present ones are taken; None: they are looked for.
+        """
         east, north, height = (values[present] for values in self.stations)
-        targets = np.column_stack([axis.ravel() for axis in np.meshgrid(self.x, self.y)])
-        weights = inverse_distance_weights(np.column_stack([east, north]), targets, self.neighbours, self.power)
+        near = None if nearest is None else nearest.among(present, self.neighbours)
+        if near is None:
+            near = Nearest.of(np.column_stack([east, north]), self._targets(), self.neighbours)
+        weights = _weights(near.distance, near.station, near.number, self.power)
         known = np.isfinite(height)
         station_height = weights @ np.where(known, height, 0.0)
         lapse = LAPSE_RATE * (station_height - (weights @ known) * self.elevation.ravel())
-        near = weights.any(axis=0)
-        kept = np.ascontiguousarray(weights.T[near])
-        return PixelWeights(np.flatnonzero(present)[near], kept, np.where(np.isfinite(lapse), lapse, 0.0))
+        weighing = weights.any(axis=0)
+        kept = np.ascontiguousarray(weights.T[weighing])
+        return PixelWeights(np.flatnonzero(present)[weighing], kept, np.where(np.isfinite(lapse), lapse, 0.0))
+
+    def _targets(self) -> Floats:
+        return np.column_stack([axis.ravel() for axis in np.meshgrid(self.x, self.y)])
 
 
 def weigh_window(

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock
-
-from mlssm.weather.interpolation import PixelWeights
+from typing import Any, Protocol, TypeVar
 
 # a 20 x 20 patch takes 20 kB for each set of stations that has values, so that some 6000 are kept
 CAPACITY = 128 * 2**20
 # no single entry takes more than this share of it: the weights of a whole extent are not kept
 LARGEST_SHARE = 1 / 16
+
+
+class Sized(Protocol):
+    """What is kept."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory, bytes."""
+
+
+Made = TypeVar("Made", bound=Sized)
 
 
 class WeightCache:
@@ -25,22 +35,23 @@ class WeightCache:
             largest_share: Of it, that a single entry takes at most, 0..1.
         """
         self.capacity, self.largest_share, self.nbytes = capacity, largest_share, 0
-        self._found: OrderedDict[Hashable, PixelWeights] = OrderedDict()
+        self._found: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = Lock()
 
-    def find(self, key: Hashable, make: Callable[[], PixelWeights]) -> PixelWeights:
-        """The weights of a key, made if they are not there."""
+    def find(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What a key stands for, made if it is not there."""
         with self._lock:
             if key in self._found:
                 self._found.move_to_end(key)
-                return self._found[key]
+                found: Made = self._found[key]
+                return found
         made = make()
         if made.nbytes <= self.capacity * self.largest_share:
             with self._lock:
                 self._keep(key, made)
         return made
 
-    def _keep(self, key: Hashable, made: PixelWeights) -> None:
+    def _keep(self, key: Hashable, made: Sized) -> None:
         if key in self._found:  # another thread was faster
             return
         self._found[key] = made
