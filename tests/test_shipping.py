@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mlssm import shipping
-from mlssm.scratch import scratch
+from mlssm.scratch import _MAPPINGS, scratch
 from mlssm.shipping import Shipment, opened
 
 
@@ -50,6 +50,7 @@ def test_arrays_are_files_that_come_out_as_they_went_in(maps: Maps, tmp_path: Pa
         assert found.arrays[name].dtype == array.dtype
     for name in ("large", "part", "memory", "stack", "rows", "column"):
         assert isinstance(found.arrays[name], np.memmap), name
+        assert found.arrays[name]._mmap in _MAPPINGS, "what is mapped is let go with all else"
     assert Path(found.arrays["stack"].filename) == tmp_path / "stack.npy", "what is a file is no second one"
     assert sum(path.stat().st_size for path in folder.glob("*.pickle")) < 20_000
     assert found.arrays["many"].strides == (8, 0, 0)

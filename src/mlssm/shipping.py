@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mlssm.scratch import watched
+
 LARGE = 2**20
 """Bytes from which an array is a file."""
 
@@ -55,6 +57,10 @@ def opened(path: Path) -> Any:
         return pickle.load(file)
 
 
+def _mapped(path: Path) -> Array:
+    return watched(np.load(path, mmap_mode="r"))
+
+
 class _Pickler(pickle.Pickler):
     def __init__(self, file: BytesIO, kept: Callable[[Array], Path]) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
@@ -68,8 +74,8 @@ class _Pickler(pickle.Pickler):
             few = what[tuple(slice(1) if step == 0 else slice(None) for step in what.strides)]
             return np.broadcast_to, (np.array(few), what.shape)
         if isinstance(what, np.memmap) and what.filename is not None and _is_whole_file(what):
-            return np.load, (Path(what.filename), "r")
-        return np.load, (self._kept(what), "r")
+            return _mapped, (Path(what.filename),)
+        return _mapped, (self._kept(what),)
 
 
 def _is_whole_file(array: np.memmap[Any, Any]) -> bool:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mlssm.config import DaskConfig, TrainConfig
+from mlssm.crew import open_crew
 from mlssm.data.assemble import Experiment
 from mlssm.data.batch import Batch
 from mlssm.data.place import PatchPlace
@@ -23,7 +24,7 @@ from mlssm.evaluation.evaluate import (
     response_rows,
     split_settings,
 )
-from mlssm.evaluation.parts import Patches, look_at, open_crew
+from mlssm.evaluation.parts import Patches, look_at
 from mlssm.evaluation.stream import Network
 
 

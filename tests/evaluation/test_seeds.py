@@ -1,17 +1,22 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.elsewhere import Elsewhere
 from torch import nn
 
+from mlssm.crew import Crew
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation, regular_grid
 from mlssm.evaluation.seeds import SeedSplit, seed_split, split_error, spread
 from mlssm.evaluation.stream import Network, batches
 from mlssm.scores.sums import pixel_sums, scores
+from mlssm.shipping import Shipment
+from mlssm.workers import Workers
 
 NETWORK = "ConvLSTM"
 
@@ -69,6 +74,22 @@ def test_networks_that_were_trained_without_weather_get_none(
     test = regular_grid(experiment.datasets["test"])
     without, with_weather = (seed_split(networks, test, 50, control) for control in ("no_weather", "none"))
     assert without.mse != pytest.approx(with_weather.mse, rel=1e-3)
+
+
+@pytest.mark.parametrize("threads", [1, 3, None])
+def test_whoever_predicts_the_error_is_split_alike(
+    found: SeedSplit,
+    networks: tuple[nn.Module, ...],
+    experiment: Experiment,
+    threads: int | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mlssm.evaluation.parts.PIXELS", 1)
+    crew = Crew(Elsewhere(), Shipment(tmp_path)) if threads is None else Crew(Workers(threads), None)
+    other = seed_split(networks, regular_grid(experiment.datasets["test"]), 7, crew=crew)
+    assert torch.equal(other.ensemble_sums, found.ensemble_sums)
+    assert (other.mse, other.bias_squared, other.variance) == (found.mse, found.bias_squared, found.variance)
 
 
 def _shifted(evaluation: Evaluation, by: float) -> Evaluation:

@@ -1,9 +1,8 @@
-import pickle
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.elsewhere import Elsewhere
 
 from mlssm.retrieval.bands import bands
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
@@ -11,17 +10,6 @@ from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.reasons import Reason
 from mlssm.retrieval.stack import load_stack
 from mlssm.workers import Workers
-
-
-class Elsewhere(Workers):
-    """Tasks that see nothing of this process but what is sent to them."""
-
-    @property
-    def here(self) -> bool:
-        return False
-
-    def run(self, task: Callable[[Any], Any], items: Sequence[Any], description: str) -> list[Any]:
-        return [pickle.loads(pickle.dumps(task))(pickle.loads(pickle.dumps(item))) for item in items]
 
 
 @pytest.mark.parametrize(("shape", "dates"), [((1000, 700), 1), ((1000, 700), 100), ((3, 5_000_000), 50), ((1, 1), 9)])
@@ -49,7 +37,7 @@ def test_references_are_the_same_in_any_bands_by_any_workers(
     whole = fit(None)
     monkeypatch.setattr("mlssm.retrieval.bands.VALUES", 4 * shape[1] * len(cube.times))
     assert len(bands((shape[0], shape[1]), len(cube.times))) > 2
-    for workers in (None, Workers(1), Workers(3), Elsewhere(1)):
+    for workers in (None, Workers(1), Workers(3), Elsewhere()):
         found = fit(workers)
         assert found.digest() == whole.digest()
         for key, flags in whole.extents[0].reasons.items():

@@ -1,10 +1,14 @@
 import dataclasses
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from tests.elsewhere import Elsewhere
 
+from mlssm.config import DaskConfig
+from mlssm.crew import Crew
 from mlssm.errors import ConfigError, DataError
 from mlssm.retrieval.fit import Retrieval, fit_extents, fit_retrieval, time_of_day
 from mlssm.retrieval.labels import ExtentRetrieval
@@ -13,6 +17,7 @@ from mlssm.retrieval.reasons import Reason
 from mlssm.retrieval.reasons_file import write_reasons
 from mlssm.retrieval.references import References
 from mlssm.retrieval.stack import load_stack
+from mlssm.shipping import Shipment
 from mlssm.workers import Workers
 
 WHOLE = slice(None), slice(None)
@@ -110,7 +115,7 @@ def test_reasons_beside_the_cube_are_read_by_xarray(
     monkeypatch.setattr("mlssm.retrieval.bands.VALUES", 100)  # several bands
     (tmp_path / "own.zarr").symlink_to(watershed.cube.path)
     cube, retrieval = dataclasses.replace(watershed.cube, path=tmp_path / "own.zarr"), fitted(frozen=3)
-    path = write_reasons(cube, retrieval, Workers(2))
+    path = write_reasons(cube, retrieval, DaskConfig(workers=2))
     found = xr.open_zarr(path, consolidated=False)["reasons"]
     assert (found["time"].to_numpy().astype("datetime64[s]") == cube.times).all()
     x, y = retrieval.stack.working.grid.centres(retrieval.stack.working.extents[0])
@@ -121,6 +126,24 @@ def test_reasons_beside_the_cube_are_read_by_xarray(
     np.testing.assert_array_equal((flags[3] & bit["frozen"]) != 0, True)
     assert bit == {reason.name.lower(): int(reason) for reason in Reason if reason.name}
     stamp = (path / "zarr.json").stat().st_mtime_ns
-    assert write_reasons(cube, fitted(frozen=3), Workers(1)) == path
+    assert write_reasons(cube, fitted(frozen=3), DaskConfig()) == path
     assert (path / "zarr.json").stat().st_mtime_ns == stamp
-    assert write_reasons(cube, fitted(frozen=4), Workers(1)) != path
+    assert write_reasons(cube, fitted(frozen=4), DaskConfig()) != path
+
+
+def test_reasons_are_written_alike_by_any_workers(
+    fitted: Any, watershed: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlssm.shipping.LARGE", 300)
+    retrieval, written = fitted("retrieval.edge_below_db=3", frozen=3), []
+    for crew in (Crew(Workers(1), None), Crew(Elsewhere(), Shipment(tmp_path))):
+        place = tmp_path / str(len(written))
+        place.mkdir()
+        (place / "own.zarr").symlink_to(watershed.cube.path)
+        cube = dataclasses.replace(watershed.cube, path=place / "own.zarr")
+        monkeypatch.setattr("mlssm.retrieval.reasons_file.open_crew", lambda *_, crew=crew: nullcontext(crew))
+        path = write_reasons(cube, retrieval, DaskConfig())
+        written.append({file.relative_to(path): file.read_bytes() for file in path.rglob("*") if file.is_file()})
+    assert len(written[0]) > len(watershed.cube.times)
+    assert written[0] == written[1]
+    assert [*tmp_path.glob("*.npy")]

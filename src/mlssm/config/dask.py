@@ -22,11 +22,6 @@ class DaskConfig(Strict):
     workers: int | None = Field(default=None, ge=1)
     address: str | None = None
 
-    @property
-    def threads(self) -> Self:
-        """Threads of this process alone, for what only its memory has."""
-        return type(self)(workers=self.workers if self.name == "threads" else None)
-
     @model_validator(mode="after")
     def _a_cluster_has_an_address(self) -> Self:
         if (self.name == "cluster") != (self.address is not None):

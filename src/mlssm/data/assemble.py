@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlssm.config import FeaturesConfig, TrainConfig, WeatherConfig, WindowConfig
+from mlssm.crew import Crew, open_crew
 from mlssm.cube import Cube
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.features import RAIN, FeatureSource
@@ -21,6 +22,7 @@ from mlssm.data.prefit import Prefit, Told, fit_prefit, wanted_maps
 from mlssm.data.rebalancing import plan_training, training_pool, with_inclusion
 from mlssm.data.scaling import fit_spec
 from mlssm.data.spec import FeatureSpec
+from mlssm.data.usable import UsableLabels
 from mlssm.errors import ConfigError, SplitError
 from mlssm.patches.dates import seasons, split_dates
 from mlssm.patches.inclusion import lattice_pixels
@@ -28,14 +30,13 @@ from mlssm.patches.index import LabelMap, build_index
 from mlssm.patches.membership import Membership
 from mlssm.response.driver_maps import Drivers
 from mlssm.response.extents import Backscatter
-from mlssm.retrieval.bands import bands
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy
 from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.weather.bridging import bridge, bridged_days, named_days
 from mlssm.weather.field import WeatherField
 from mlssm.weather.stations import VARIABLES
-from mlssm.workers import Workers, open_workers
+from mlssm.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -86,11 +87,11 @@ def assemble(cube: Cube, config: TrainConfig) -> Experiment:
         DataError: The cube lacks what is asked for.
         SplitError: Too little is left of a split.
     """
-    with open_workers(config.dask) as workers:
-        return _assembled(cube, config, workers)
+    with open_crew(config.dask, cube.path) as crew:
+        return _assembled(cube, config, crew)
 
 
-def _assembled(cube: Cube, config: TrainConfig, workers: Workers) -> Experiment:
+def _assembled(cube: Cube, config: TrainConfig, crew: Crew) -> Experiment:
     stack = load_stack(cube, config.retrieval, config.dask)
     field = weather_field(cube, stack, config.weather)
     moments = all_moments(field, window_ends(cube, config.window), cube.local_days, config.window)
@@ -99,12 +100,12 @@ def _assembled(cube: Cube, config: TrainConfig, workers: Workers) -> Experiment:
     date_split[usable] = split_dates(cube.local_days[usable], config.split)
     training = (date_split == "train") | (date_split == "any")
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
-    retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks, workers, config.tracks)
+    retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks, crew.workers, config.tracks)
     membership = Membership.of(stack.working, date_split, config.patches, config.split)
     layers = extent_layers(cube, stack.working, config.features.static)
     known, prefit = Known(cube, stack, field, membership, retrieval), None
     if names := prefit_names(config):
-        prefit = _fit_prefit(known, config, training & usable, workers)
+        prefit = _fit_prefit(known, config, training & usable, crew.workers)
         moments = [replace(each, maps=prefit.maps[time]) for time, each in enumerate(moments)]
     kept = [moments[time] for time in np.flatnonzero(usable)]
     spec = fit_spec(field, layers, kept, training[usable], config.features, names)
@@ -113,9 +114,9 @@ def _assembled(cube: Cube, config: TrainConfig, workers: Workers) -> Experiment:
     labels, times = label_map(retrieval, features, by_time), np.flatnonzero(usable)
     everywhere = config.evaluation.two_pass
     placed = stack.working, membership, config.patches
-    index = build_index(labels, times, *placed, two_pass_everywhere=everywhere, workers=workers)
+    index = build_index(labels, times, *placed, two_pass_everywhere=everywhere, crew=crew)
     pool = training_pool(index, config.sampler)
-    plan = plan_training(pool, config, labels, lambda: lattice_pixels(labels, times, *placed))
+    plan = plan_training(pool, config, labels, lambda: lattice_pixels(labels, times, *placed, crew), crew)
     parts = config.patches.size, retrieval, features, by_time, config.control
     margin = config.model.margin  # where it scores: in training it costs more than it gives
     datasets = {"train": PatchDataset(pool, *parts, plan, None if prefit is None else prefit.targets)}
@@ -204,16 +205,8 @@ def two_pass_grid(experiment: Experiment, split: str) -> PatchDataset:
 
 def label_map(retrieval: Retrieval, features: FeatureSource, moments: Mapping[int, Moment]) -> LabelMap:
     """SSM of an extent at a time where it has all inputs too, NaN elsewhere, [height, width]."""
-
-    def ssm(extent: int, time: int) -> npt.NDArray[np.float32]:
-        usable = features.usable(extent, moments[time])
-        found = np.empty(usable.shape, np.float32)
-        for rows in bands((len(usable), usable[0].size)):
-            found[rows] = retrieval.ssm(extent, np.array([time]), rows, slice(None))[0]
-        found[~usable] = np.nan
-        return found
-
-    return ssm
+    # the maps of a prefit are large, and say nothing of where inputs are
+    return UsableLabels(retrieval, features.pixels, {time: replace(each, maps=()) for time, each in moments.items()})
 
 
 def all_moments(

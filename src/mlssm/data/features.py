@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from mlssm.data.layers import ExtentLayers
 from mlssm.data.moment import Moment, PrefitMaps
 from mlssm.data.spec import FeatureSpec
+from mlssm.data.usable import UsablePixels
 from mlssm.grid import Floats, carried_on, cut_off, from_first, within
 from mlssm.response.memory import MEMORY
 from mlssm.retrieval.bands import bands
@@ -60,9 +61,8 @@ class FeatureSource:
         self._weather = [name for name in spec.dynamic if not name.endswith(AVAILABLE)]
         mean, std = np.array([self._scale[name] for name in self._weather]).reshape(-1, 2, 1, 1).swapaxes(0, 1)
         self._weather_mean, self._weather_std = mean, std
-        # positions of the channels that may be missing, and of the variables that have to be there
+        # positions of the channels that may be missing
         self._optional = [i for i, name in enumerate(self._weather) if name + AVAILABLE in spec.dynamic]
-        self._needed = [VARIABLES.index(name) for name in self._weather if name + AVAILABLE not in spec.dynamic]
         made = [*self._weather, *(self._weather[i] + AVAILABLE for i in self._optional)]
         self._order = [made.index(name) for name in spec.dynamic]
         self._prefit = [name for name in spec.static if is_of_kind(name, "prefit")]
@@ -70,6 +70,7 @@ class FeatureSource:
         self._fixed = [
             self._fixed_channels(extent, *place.shape) for extent, place in zip(layers, field.places, strict=True)
         ]
+        self.pixels = self._pixels()
 
     def patch(self, extent: int, moment: Moment, rows: slice, cols: slice) -> Inputs:
         """The inputs of rows and columns on a date; beyond the extent its outermost values, which are not usable."""
@@ -100,19 +101,18 @@ class FeatureSource:
         """The static channels, scaled [channel, rows, cols], and where all inputs are there, as `patch`."""
         static, usable = self._static(extent, moment, within(rows), within(cols))
         whole = from_first(rows), from_first(cols)
-        return carried_on(static, *whole), cut_off(usable, *whole) & self._has_weather(moment)
+        return carried_on(static, *whole), cut_off(usable, *whole) & self.pixels.has_weather(moment)
 
     def usable(self, extent: int, moment: Moment) -> npt.NDArray[np.bool_]:
         """Where no input of a date is missing that the model cannot do without, [height, width] of the extent."""
-        usable = self._fixed[extent][1] & self._has_weather(moment)
-        for name in self._dated:
-            if source_of(name) + AVAILABLE not in self.spec.static:
-                usable &= np.isfinite(self.layers[extent].on(name, moment.day))
-        return usable
+        return self.pixels.on(extent, moment)
 
-    def _has_weather(self, moment: Moment) -> bool:
-        """Whether some station has each variable that has to be there, at each step: then every pixel has it."""
-        return bool(np.isfinite(moment.window[:, :, self._needed]).any(axis=1).all())
+    def _pixels(self) -> UsablePixels:
+        needed = [VARIABLES.index(name) for name in self._weather if name + AVAILABLE not in self.spec.dynamic]
+        dated = [name for name in self._dated if source_of(name) + AVAILABLE not in self.spec.static]
+        # what is fixed is large, and told by where it is
+        layers = [replace(extent, fixed={}) for extent in self.layers]
+        return UsablePixels([usable for _, usable in self._fixed], layers, dated, needed)
 
     def _dynamic(self, extent: int, window: Floats, rows: slice, cols: slice) -> Array:
         fields = self.field.at_pixels(window, extent, rows, cols, self._weather, self.weather_ratio)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,25 +12,28 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 
 from mlssm.config import SamplerConfig
+from mlssm.crew import Crew, fold
 from mlssm.patches.index import LabelMap
 from mlssm.retrieval.bands import bands
 from mlssm.scratch import scratch
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.uint32]
+Ints = npt.NDArray[np.int64]
 
 BINS = 100  # of SSM over 0..1
 PATCHES = 100_000  # whose histograms are worked on at once
 LEAST = 1e-6  # weight of the commonest labels under dense_weight with alpha = 1
 
 
-def label_histograms(patches: pd.DataFrame, size: int, labels: LabelMap) -> Counts:
+def label_histograms(patches: pd.DataFrame, size: int, labels: LabelMap, crew: Crew | None = None) -> Counts:
     """Count each patch's labels in `BINS` equal bins of SSM over 0..1; 1 falls into the last.
 
     Args:
         patches: Rows of the patch index.
         size: Pixels along a patch.
         labels: SSM of an extent at a time, NaN where there is no label, [height, width]; read once each.
+        crew: Who counts; None: here, one after the other.
 
     Returns:
         Labelled pixels, [patch, bin].
@@ -38,12 +43,43 @@ def label_histograms(patches: pd.DataFrame, size: int, labels: LabelMap) -> Coun
     places, place = np.unique(patches[["extent", "time"]].to_numpy(np.int64), axis=0, return_inverse=True)
     ordered = np.argsort(place.ravel(), kind="stable")
     ends = np.searchsorted(place.ravel()[ordered], np.arange(1, len(places)))
-    for (extent, time), here in zip(places.tolist(), np.split(ordered, ends), strict=True):
-        bins = _bins(labels(extent, time))
-        for i in here.tolist():
-            patch = bins[rows[i] : rows[i] + size, cols[i] : cols[i] + size]
-            found[i] = np.bincount(patch.ravel(), minlength=BINS + 1)[:BINS]
+    of_place = iter(np.split(ordered, ends))
+
+    def put(counts: Counts) -> None:
+        found[next(of_place)] = counts
+
+    parts = [range(*each) for each in itertools.pairwise((0, *ends.tolist(), len(ordered)))]
+    counting = _Counting(labels, size, rows[ordered], cols[ordered])
+    items = [(*place, part) for place, part in zip(places.tolist(), parts, strict=True)]
+    fold(crew, counting, items, put, "labels of patches")
     return found
+
+
+@dataclass(frozen=True)
+class _Counting:
+    """Counts the labels of patches.
+
+    Attributes:
+        labels: See `label_histograms`.
+        size: Pixels along a patch.
+        rows: First row of each patch.
+        cols: First column.
+    """
+
+    labels: LabelMap
+    size: int
+    rows: Ints
+    cols: Ints
+
+    def __call__(self, item: tuple[int, int, range]) -> Counts:
+        """Of an extent and a time, and the patches that lie there."""
+        extent, time, patches = item
+        bins, found = _bins(self.labels(extent, time)), np.empty((len(patches), BINS), np.uint32)
+        for counts, i in zip(found, patches, strict=True):
+            row, col = self.rows[i], self.cols[i]
+            patch = bins[row : row + self.size, col : col + self.size]
+            counts[:] = np.bincount(patch.ravel(), minlength=BINS + 1)[:BINS]
+        return found
 
 
 def _bins(ssm: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlssm.config import SamplerConfig, TrainConfig
+from mlssm.crew import Crew
 from mlssm.data.label_density import PATCHES, Counts, Floats, label_histograms, of_patches, rarity_weights
 from mlssm.data.plan import Drawing, SamplingPlan, natural_risk_weights
 from mlssm.errors import SplitError
@@ -28,7 +29,11 @@ def training_pool(index: pd.DataFrame, sampler: SamplerConfig) -> pd.DataFrame:
 
 
 def plan_training(
-    pool: pd.DataFrame, config: TrainConfig, labels: LabelMap, dense_pixels: Callable[[], float]
+    pool: pd.DataFrame,
+    config: TrainConfig,
+    labels: LabelMap,
+    dense_pixels: Callable[[], float],
+    crew: Crew | None = None,
 ) -> SamplingPlan:
     """How an epoch draws from the pool, and what each patch weighs.
 
@@ -40,13 +45,14 @@ def plan_training(
         config: Sampler, loss and patch size.
         labels: The labels; not read unless sampler or loss needs their histogram.
         dense_pixels: Labelled pixels of all patches of the lattice; not called unless needed.
+        crew: Who counts labels; None: here, one date after the other.
 
     Raises:
         SplitError: More patches are to be drawn than there are.
     """
     sampler = config.sampler
     wanted = sampler.name == "density" or config.loss.name == "balanced_mse"
-    histograms = label_histograms(pool, config.patches.size, labels) if wanted else None
+    histograms = label_histograms(pool, config.patches.size, labels, crew) if wanted else None
     drawing = _drawing(pool, sampler, histograms)
     two_pass = sampler.name == "two_pass"
     inclusion = pool["inclusion"].to_numpy(float) * drawing.expected if two_pass else drawing.expected

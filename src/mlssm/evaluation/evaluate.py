@@ -12,13 +12,14 @@ import pandas as pd
 from torch import Tensor, nn
 
 from mlssm.config import EvaluationConfig, TrainConfig
+from mlssm.crew import Crew, open_crew
 from mlssm.data.assemble import Experiment, two_pass_grid
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.prefit import BASE, FORECAST, RETRIEVED
 from mlssm.evaluation.baselines import BASELINE_NAMES, fit_baselines
 from mlssm.evaluation.baselines.base import Baseline
 from mlssm.evaluation.baselines.prefit_map import PrefitMap
-from mlssm.evaluation.parts import Crew, Patches, look_at, open_crew
+from mlssm.evaluation.parts import Patches, look_at
 from mlssm.evaluation.rows import score_rows
 from mlssm.evaluation.stream import Network, Predicted, Predictors
 from mlssm.evaluation.table import Kind, ScoreRow

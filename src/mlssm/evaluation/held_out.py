@@ -13,6 +13,7 @@ import numpy.typing as npt
 from torch import nn
 
 from mlssm.config import TrainConfig
+from mlssm.crew import open_crew
 from mlssm.data.assemble import Experiment
 from mlssm.data.batch import Batch
 from mlssm.data.controls import apply_control
@@ -21,7 +22,7 @@ from mlssm.data.place import PatchPlace
 from mlssm.data.prefit import BASE, LEVERAGE
 from mlssm.data.spec import FeatureSpec
 from mlssm.evaluation.evaluate import regular_grid
-from mlssm.evaluation.parts import Patches, look_at, open_crew
+from mlssm.evaluation.parts import Patches, look_at
 from mlssm.inference.prefit import span_map
 from mlssm.models.prediction import predict
 from mlssm.uncertainty.held_out import HeldOutMap

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -14,14 +13,12 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import default_collate
 
-from mlssm.config import DaskConfig
+from mlssm.crew import Crew, fold
 from mlssm.data.batch import Batch
 from mlssm.data.dataset import PatchDataset
 from mlssm.data.place import PatchPlace
-from mlssm.files import passing_folder
 from mlssm.scratch import trimming
-from mlssm.shipping import Shipment, opened
-from mlssm.workers import Workers, open_workers
+from mlssm.workers import Workers
 
 PIXELS = 2**16  # of patches that are one task's: few enough that what waits to be put together is small
 Found = TypeVar("Found")
@@ -66,44 +63,6 @@ class Patches:
             yield batch, [self.dataset.place(position) for position in some]
 
 
-@dataclass(frozen=True)
-class Crew:
-    """Who looks at patches.
-
-    Attributes:
-        workers: Of dask.
-        shipment: What they are told by, where they are other processes; None where they see this one's memory.
-    """
-
-    workers: Workers
-    shipment: Shipment | None
-
-    def looked(self, patches: Patches, look: Look[Found], threads: int) -> Callable[[range], list[Found]]:
-        """What finds the answers of a part of the patches."""
-        if self.shipment is None:
-            return partial(_looked_on_threads, patches, look, threads)
-        return partial(_looked_elsewhere, self.shipment.send((patches, look)), threads)
-
-
-@contextmanager
-def open_crew(config: DaskConfig, beside: Path) -> Iterator[Crew]:
-    """The workers that a configuration names, for as long as they are needed.
-
-    Args:
-        config: Which.
-        beside: A path in a folder that all of them see, beside which the arrays of what they need are written.
-
-    Raises:
-        ConfigError: They need a package that is not installed, or no scheduler answers at the address.
-    """
-    with open_workers(config) as workers:
-        if workers.here:
-            yield Crew(workers, None)
-            return
-        with passing_folder(beside.with_suffix(".scores").absolute()) as folder:
-            yield Crew(workers, Shipment(folder))
-
-
 def look_at(
     patches: Patches,
     look: Look[Found],
@@ -125,8 +84,8 @@ def look_at(
             _take_all(take, _looked(patches, look, part))
         return
     with _threads_shared(crew.workers) as threads:
-        task = crew.looked(patches, look, threads)
-        crew.workers.fold(task, patches.parts, partial(_take_all, take), description)
+        task = partial(_looked_on_threads, patches, look, threads)
+        fold(crew, task, patches.parts, partial(_take_all, take), description)
 
 
 def _take_all(take: Callable[[Found], None], found: Iterator[Found] | list[Found]) -> None:
@@ -142,11 +101,6 @@ def _looked(patches: Patches, look: Look[Found], part: range) -> Iterator[Found]
 def _looked_on_threads(patches: Patches, look: Look[Found], threads: int, part: range) -> list[Found]:
     torch.set_num_threads(threads)  # torch counts those of each thread
     return list(_looked(patches, look, part))
-
-
-def _looked_elsewhere(sent: Path, threads: int, part: range) -> list[Any]:
-    patches, look = opened(sent)
-    return _looked_on_threads(patches, look, threads, part)
 
 
 @contextmanager

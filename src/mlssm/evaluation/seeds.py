@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from mlssm.crew import Crew
+from mlssm.data.batch import Batch
 from mlssm.data.dataset import PatchDataset
-from mlssm.evaluation.stream import Network, batches
+from mlssm.data.place import PatchPlace
+from mlssm.evaluation.parts import Patches, look_at
+from mlssm.evaluation.stream import Network
 from mlssm.scores.decomposition import decompose
 from mlssm.scores.sums import SCORES, SUMS, pixel_sums
 
@@ -49,7 +53,11 @@ class SeedSplit:
 
 
 def seed_split(
-    networks: Sequence[nn.Module], dataset: PatchDataset, batch_size: int, control: str = "none"
+    networks: Sequence[nn.Module],
+    dataset: PatchDataset,
+    batch_size: int,
+    control: str = "none",
+    crew: Crew | None = None,
 ) -> SeedSplit:
     """Predict a split by several networks at once, and split their error.
 
@@ -58,20 +66,42 @@ def seed_split(
         dataset: The split's patches.
         batch_size: Patches that are predicted at once.
         control: What they were trained without.
+        crew: Who predicts; None: here, one batch after the other.
     """
     spec = dataset.features.spec
     models = [Network(f"network {place}", network, spec, control) for place, network in enumerate(networks)]
     dates = len(dataset.times)
     sums = torch.zeros(dates, 1, len(SUMS), dtype=torch.float64)
-    variance = torch.zeros((), dtype=torch.float64)
-    for batch, places in batches(dataset, batch_size):
-        found = torch.stack([model.predict(places, batch)[batch.valid].double() for model in models])
+    squares = torch.zeros((), dtype=torch.float64)
+
+    def add(found: tuple[Tensor, Tensor]) -> None:
+        for total, part in zip((sums, squares), found, strict=True):
+            total.add_(part)
+
+    look_at(Patches(dataset, batch_size), _Together(models, dates), add, crew, "seeds")
+    return split_error(len(models), sums, squares / (len(models) - 1))
+
+
+@dataclass(frozen=True)
+class _Together:
+    """Networks that predict a batch; see `mlssm.evaluation.parts.Look`.
+
+    Attributes:
+        models: They.
+        dates: Of the split.
+    """
+
+    models: Sequence[Network]
+    dates: int
+
+    def __call__(self, batch: Batch, places: Sequence[PatchPlace]) -> tuple[Tensor, Tensor]:
+        """Sums of the mean of their predictions [dates, 1, len(SUMS)], and of the squared distances from it."""
+        found = torch.stack([model.predict(places, batch)[batch.valid].double() for model in self.models])
         mean = torch.zeros(batch.valid.shape, dtype=torch.float64).masked_scatter(batch.valid, found.mean(0))
         labels = (batch.target, batch.valid, batch.standard_error, batch.attainable, batch.date)
-        sums += pixel_sums(mean, *labels, groups=dates, bins=1)
         # by hand, for var() warns of a single network, whose variance is 0 / 0
-        variance += ((found - found.mean(0)) ** 2).sum()
-    return split_error(len(models), sums, variance / (len(models) - 1))
+        squares = ((found - found.mean(0)) ** 2).sum()
+        return pixel_sums(mean, *labels, groups=self.dates, bins=1), squares
 
 
 def split_error(networks: int, sums: Tensor, variance: Tensor) -> SeedSplit:

@@ -20,7 +20,6 @@ from mlssm.retrieval.reasons_file import write_reasons
 from mlssm.tracking.model_files import write_model_files
 from mlssm.tracking.run import TrackedRun
 from mlssm.training.train_network import Trained
-from mlssm.workers import open_workers
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +34,7 @@ def keep_index(run: TrackedRun, experiment: Experiment, folder: Path) -> None:
 
 def keep_reasons(experiment: Experiment, config: TrainConfig) -> None:
     """Why each pixel and image has no label, beside the cube: once for all runs of the same labels."""
-    with open_workers(config.dask.threads) as workers:
-        path = write_reasons(experiment.cube, experiment.retrieval, workers)
+    path = write_reasons(experiment.cube, experiment.retrieval, config.dask)
     log.info("why each pixel and image has no label: %s", path)
 
 

@@ -51,7 +51,7 @@ def report_labels(
         training = training_dates(cube, config)
         with open_workers(config.dask) as workers:
             retrieval = _fitted(cube, config, training, workers)
-            log.info("why each pixel and image has no label: %s", write_reasons(cube, retrieval, workers))
+        log.info("why each pixel and image has no label: %s", write_reasons(cube, retrieval, config.dask))
         surveyor = Surveyor(cube, retrieval, config.retrieval, config.tracks, training, config.seed)
         surveys = [surveyor.survey(number) for number in range(len(cube.extents))]
         _keep(run, config.datamodule.root.name, surveys)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mlssm.config import TrainConfig
+from mlssm.crew import open_crew
 from mlssm.data.assemble import Experiment
 from mlssm.evaluation.evaluate import Evaluation, SplitEvaluation, regular_grid
 from mlssm.evaluation.figures import seeds as seeds_figure
@@ -99,11 +100,11 @@ def _mean(sums: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 def _seed_splits(experiment: Experiment, config: TrainConfig, networks: Sequence[nn.Module]) -> pd.DataFrame:
     data = {split: regular_grid(experiment.datasets[split]) for split in SCORED}
-    size = config.optimiser.batch_size
+    told = config.optimiser.batch_size, config.control
     # where training seasons are held out in turn, each fold has networks of its own, and there is no validation split
-    found = {
-        split: seed_split(networks, dataset, size, config.control) for split, dataset in data.items() if len(dataset)
-    }
+    scored = {split: dataset for split, dataset in data.items() if len(dataset)}
+    with open_crew(config.dask, experiment.cube.path) as crew:
+        found = {split: seed_split(networks, dataset, *told, crew) for split, dataset in scored.items()}
     names = ("networks", "mse", "bias_squared", "variance", "noise", "reason")
     rows = [{"split": split, **{name: getattr(part, name) for name in names}} for split, part in found.items()]
     return pd.DataFrame(rows)

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlssm.config import PatchesConfig
+from mlssm.crew import Crew, fold
 from mlssm.patches.membership import Membership
 from mlssm.patches.positions import Grids, Origins
 from mlssm.patches.sums import patch_tables
@@ -71,6 +72,7 @@ def lattice_pixels(
     working: WorkingGrid,
     membership: Membership,
     patches: PatchesConfig,
+    crew: Crew | None = None,
 ) -> float:
     """Labelled pixels of all patches of the lattice that are for training, each as often as patches hold it.
 
@@ -80,13 +82,26 @@ def lattice_pixels(
         working: The extents.
         membership: The splits; of a split by random patches, their expected share.
         patches: Size, strides and thresholds.
+        crew: Who counts; None: here, one date after the other.
     """
-    total = 0.0
-    for extent, window in enumerate(working.extents):
-        grids = Grids.of(window, patches)
-        lattice = grids.lattice()
-        for time in times.tolist():
-            (table,) = patch_tables(labels(extent, time), (lattice,), patches.size, patches.high_ssm)
-            kept = table[table["valid_fraction"] >= patches.min_valid_fraction].assign(extent=extent, time=time)
-            total += float(kept["pixels"].to_numpy() @ membership.training_share(kept))
-    return total
+    counts: list[float] = []
+    places = [(extent, time) for extent in range(len(working.extents)) for time in times.tolist()]
+    fold(crew, _OnLattice(labels, working, membership, patches), places, counts.append, "patches of the lattice")
+    return sum(counts)
+
+
+@dataclass(frozen=True)
+class _OnLattice:
+    """Counts the labelled pixels of an extent at a time; see `lattice_pixels`."""
+
+    labels: Callable[[int, int], npt.NDArray[np.float32]]
+    working: WorkingGrid
+    membership: Membership
+    patches: PatchesConfig
+
+    def __call__(self, place: tuple[int, int]) -> float:
+        extent, time = place
+        lattice = Grids.of(self.working.extents[extent], self.patches).lattice()
+        (table,) = patch_tables(self.labels(extent, time), (lattice,), self.patches.size, self.patches.high_ssm)
+        kept = table[table["valid_fraction"] >= self.patches.min_valid_fraction].assign(extent=extent, time=time)
+        return float(kept["pixels"].to_numpy() @ self.membership.training_share(kept))

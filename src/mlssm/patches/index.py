@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlssm.config import PatchesConfig
+from mlssm.crew import Crew, fold
 from mlssm.errors import SplitError
 from mlssm.patches.inclusion import shares
 from mlssm.patches.membership import Membership
 from mlssm.patches.positions import CORNER, Grids, Offset
 from mlssm.patches.sums import patch_tables
-from mlssm.retrieval.bands import over
 from mlssm.retrieval.working_grid import WorkingGrid
-from mlssm.workers import Workers
 
 LabelMap = Callable[[int, int], npt.NDArray[np.float32]]
 SPLITS = ("train", "val", "test")
@@ -42,7 +42,7 @@ def build_index(
     *,
     two_pass_everywhere: bool = False,
     offset: Offset = CORNER,
-    workers: Workers | None = None,
+    crew: Crew | None = None,
 ) -> pd.DataFrame:
     """Find all patches that have labels enough, and the split of each.
 
@@ -55,24 +55,23 @@ def build_index(
         two_pass_everywhere: Whether the second pass is kept for validation and test too, to be scored on; only training
             is ever rebalanced.
         offset: A position of the regular grid, see `Grids`.
-        workers: Threads that look at several times at once; None, or others than threads: one after the other, here.
+        crew: Who looks at the dates; None: here, one after the other.
 
     Raises:
         SplitError: A split has no patch left; the message names the threshold that removed them.
     """
     grids = [Grids.of(window, patches, offset) for window in working.extents]
-
-    def found(place: tuple[int, int]) -> pd.DataFrame:
-        extent, time = place
-        return _patches_of(labels(extent, time), grids[extent], patches).assign(extent=extent, time=time)
-
     places = [(extent, time) for extent in range(len(grids)) for time in times.tolist()]
     if not places:
         raise SplitError("no date is left to take patches from; check the weather's days and the images' dates")
-    near = workers if workers is not None and workers.here else None
     second_pass = SPLITS if two_pass_everywhere else ("train",)
     choosing = Choosing(working, membership, patches, second_pass)
-    parts = [choosing.chosen(part) for part in over(near, found, places, "patch index")]
+    parts: list[pd.DataFrame] = []
+
+    def choose(found: pd.DataFrame) -> None:
+        parts.append(choosing.chosen(found))
+
+    fold(crew, _Finding(labels, grids, patches), places, choose, "patch index")
     choosing.check()
     return _joined(parts)
 
@@ -87,13 +86,23 @@ def save_index(index: pd.DataFrame, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _patches_of(ssm: npt.NDArray[np.float32], grids: Grids, patches: PatchesConfig) -> pd.DataFrame:
-    """The patches of both passes of an extent at a time."""
-    dense = grids.dense()
-    tables = patch_tables(ssm, (grids.regular(), dense), patches.size, patches.high_ssm)
-    first, second = (table.assign(**{"pass": number}) for number, table in enumerate(tables, 1))
-    wet = second["high_fraction"] >= patches.min_high_fraction
-    return pd.concat([first, second[wet & ~grids.on_regular(dense)]], ignore_index=True)
+@dataclass(frozen=True)
+class _Finding:
+    """Finds the patches of both passes of an extent at a time; see `build_index`."""
+
+    labels: LabelMap
+    grids: Sequence[Grids]
+    patches: PatchesConfig
+
+    def __call__(self, place: tuple[int, int]) -> pd.DataFrame:
+        extent, time = place
+        grids, patches = self.grids[extent], self.patches
+        dense = grids.dense()
+        tables = patch_tables(self.labels(extent, time), (grids.regular(), dense), patches.size, patches.high_ssm)
+        first, second = (table.assign(**{"pass": number}) for number, table in enumerate(tables, 1))
+        wet = second["high_fraction"] >= patches.min_high_fraction
+        kept = second[wet & ~grids.on_regular(dense)]
+        return pd.concat([first, kept], ignore_index=True).assign(extent=extent, time=time)
 
 
 class Choosing:

@@ -15,18 +15,19 @@ import numpy as np
 import zarr
 from pyproj import CRS
 
+from mlssm.config import DaskConfig
+from mlssm.crew import open_crew
 from mlssm.cube import Cube
 from mlssm.files import whole_or_nothing
 from mlssm.retrieval.bands import bands
 from mlssm.retrieval.fit import Retrieval
 from mlssm.retrieval.reasons import MEANINGS, TITLES, Reason
-from mlssm.workers import Workers
 
 CHUNK = 1024
 ARRAY, GRID_MAPPING = "reasons", "spatial_ref"
 
 
-def write_reasons(cube: Cube, retrieval: Retrieval, workers: Workers) -> Path:
+def write_reasons(cube: Cube, retrieval: Retrieval, dask: DaskConfig) -> Path:
     """Write the reasons of all images, unless those of the same retrieval are there.
 
     What no extent covers is not measured.
@@ -34,7 +35,7 @@ def write_reasons(cube: Cube, retrieval: Retrieval, workers: Workers) -> Path:
     Args:
         cube: Beside which they are kept.
         retrieval: Fitted, not restored: a restored one knows no reasons.
-        workers: Threads that write several images at once; others than threads: one after the other, here.
+        dask: Where images are worked on, unless they are there.
 
     Returns:
         The zarr group.
@@ -42,13 +43,10 @@ def write_reasons(cube: Cube, retrieval: Retrieval, workers: Workers) -> Path:
     path = cube.path.with_suffix(".reasons") / f"{_key(retrieval)}.zarr"
     if path.is_dir():
         return path
-    with whole_or_nothing(path) as partial_path:
-        array = _created(partial_path, cube, retrieval)
-        task, times = partial(_write, array, retrieval), list(range(len(cube.times)))
-        if workers.here:
-            workers.run(task, times, "reasons of masks")
-        else:
-            list(map(task, times))
+    with whole_or_nothing(path.absolute()) as partial_path, open_crew(dask, cube.path) as crew:
+        _create(partial_path, cube, retrieval)
+        task = crew.told(partial(_write, partial_path / ARRAY, retrieval))
+        crew.workers.run(task, range(len(cube.times)), "reasons of masks")
     return path
 
 
@@ -62,7 +60,7 @@ def _key(retrieval: Retrieval) -> str:
     return found.hexdigest()[:16]
 
 
-def _created(path: Path, cube: Cube, retrieval: Retrieval) -> Any:
+def _create(path: Path, cube: Cube, retrieval: Retrieval) -> None:
     """The group with its coordinates, and the array of reasons, still without values."""
     grid, group = retrieval.stack.working.grid, zarr.create_group(path, zarr_format=3)
     x, y = grid.centres(grid.full)
@@ -79,7 +77,7 @@ def _created(path: Path, cube: Cube, retrieval: Retrieval) -> Any:
         group.create_array(name, data=values, dimension_names=dims, attributes=dict(attributes))
     group.attrs["Conventions"] = "CF-1.11"
     group.attrs["retrieval_digest"] = retrieval.digest()
-    return group.create_array(
+    group.create_array(
         ARRAY,
         shape=(len(seconds), *grid.shape),
         chunks=(1, min(CHUNK, grid.height), min(CHUNK, grid.width)),
@@ -95,8 +93,9 @@ def _created(path: Path, cube: Cube, retrieval: Retrieval) -> Any:
     )
 
 
-def _write(array: Any, retrieval: Retrieval, time: int) -> None:
+def _write(path: Path, retrieval: Retrieval, time: int) -> None:
     """One image: its chunks are no other task's."""
+    array = zarr.open_array(path, mode="r+")
     for number, window in enumerate(retrieval.stack.working.extents):
         for rows in bands(window.shape):
             flags = retrieval.masked(number, np.array([time]), rows, slice(None))

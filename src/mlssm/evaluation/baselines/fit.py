@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from mlssm.crew import Crew
 from mlssm.data.assemble import Experiment
 from mlssm.data.batch import Batch
 from mlssm.data.dataset import PatchDataset
@@ -20,7 +21,7 @@ from mlssm.evaluation.baselines.pixel_mean import PixelMean
 from mlssm.evaluation.baselines.pixels import PixelDraw, PixelSample
 from mlssm.evaluation.baselines.training import PixelLabels, TrainingPatch, patches_of, regular_positions, wetness
 from mlssm.evaluation.baselines.truth import TruthFit
-from mlssm.evaluation.parts import Crew, Patches, look_at
+from mlssm.evaluation.parts import Patches, look_at
 from mlssm.grid import Floats
 from mlssm.patches.dates import seasons
 
