@@ -1,20 +1,22 @@
 """Pixels a second of daily maps: each day in blended tiles, as it was; windows that share days; a carried state.
 
-    python benchmarks/predict.py [--size 256] [--days 30] [Hydra overrides]
+    python benchmarks/predict.py [--size 512] [--days 30] [--lags 10 30] [--residuals convlstm multirate_convlstm]
+        [--ways windows carried] [Hydra overrides]
 
-Simulates a watershed in a temporary folder unless `datamodule.root` is given, fits the closed form, and draws random
-weights: how fast a map is does not depend on what a network has learnt. All ways take turns in one process, on one
-core; its own processor time counts. What is mapped is a working pixel on a day.
+Simulates a watershed of the size of a command's tiles in a temporary folder, fits the closed form there, draws random
+weights (how fast a map is does not depend on what a network has learnt), and calibrates intervals on a small one. All
+ways take turns in one process, on one core; its own processor time counts. What is mapped is a working pixel on a day.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import itertools
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,7 +28,7 @@ from turns import fastest
 
 from mlssm.bundle import Bundle
 from mlssm.config import DaskConfig, PredictConfig, TrainConfig, parse
-from mlssm.data.assemble import assemble
+from mlssm.data.assemble import Experiment, assemble
 from mlssm.data.prefit import LEVERAGE, memory_maps, prefit_maps
 from mlssm.grid import Window
 from mlssm.inference.carried_maps import carried_maps
@@ -52,8 +54,10 @@ LAGS = 10, 30
 RESIDUALS = "convlstm", "multirate_convlstm"
 TILE, OVERLAP = 128, 32  # of the way before
 LIMIT_GFLOPS = 84.0  # of a core: 2048 x 2048 matrices
-SMALL = ("retrieval.multilook=moving", "retrieval.multilook_m=90", "datamodule.simulation.seasons=4")
-FEW = ("datamodule.simulation.revisit_days=24", "datamodule.simulation.stations=12", "split=by_season")
+WAYS = "windows", "carried"
+SMALL = 200  # pixels along the watershed that intervals are calibrated on
+AREA = ("retrieval.multilook=moving", "retrieval.multilook_m=90", "datamodule.simulation.seasons=4")
+AREA += ("datamodule.simulation.revisit_days=24", "datamodule.simulation.stations=12", "split=by_season")
 
 
 @dataclass(frozen=True)
@@ -106,18 +110,34 @@ class Job:
         return self.shape[0] * self.shape[1] * len(self.days)
 
 
-def prepare(config: TrainConfig, days: int) -> Job:
-    """Fit all but the network, whose weights are random."""
-    cube = open_area(config.datamodule, config.on_bad_file)
+def fitted(config: TrainConfig) -> tuple[Experiment, nn.Module]:
+    """An area with all but the network fitted, and a network whose weights are random."""
+    cube = open_area(config.datamodule, config.on_bad_file, config.weather, config.retrieval, config.dask)
     experiment = assemble(cube, config)
+    torch.manual_seed(0)
     network = config.model.build(experiment.spec, spread=False).eval()
     for values in network.parameters():
         nn.init.normal_(values, std=0.1)
-    state = {**fitted_state(experiment), **calibrate(experiment, network, config, None).state()}
-    place = {"crs": cube.grid.crs, "pixel_m": experiment.stack.working.grid.pixel, "pass_is_evening": True}
-    bundle = Bundle.of(config, experiment.spec, label_digest="", cube_digest="", **place)
-    certainty = ExtentCertainty.restored(state, experiment.stack.working)
-    opened = Opened("run", bundle, cube, experiment.stack, network, state, certainty)
+    return experiment, network
+
+
+def certain(config: TrainConfig) -> dict[str, Any]:
+    """How sure maps are, calibrated on an area."""
+    return calibrate(*fitted(config), config, None).state()
+
+
+def described(config: TrainConfig, experiment: Experiment, kept: dict[str, Any] | None = None) -> Bundle:
+    """What a bundle says of a model."""
+    told = {"crs": experiment.cube.grid.crs, "pixel_m": experiment.stack.working.grid.pixel, "pass_is_evening": True}
+    return Bundle.of(config, experiment.spec, label_digest="", cube_digest="", fitted=kept, **told)
+
+
+def prepare(config: TrainConfig, small: TrainConfig, days: int) -> Job:
+    """Fit all but the network, and calibrate on a small area."""
+    experiment, network = fitted(config)
+    state, cube, stack = {**fitted_state(experiment), **certain(small)}, experiment.cube, experiment.stack
+    certainty = ExtentCertainty.restored(state, stack.working)
+    opened = Opened("run", described(config, experiment), cube, stack, network, state, certainty)
     first = cube.local_days[-1] - np.timedelta64(days, "D")
     return Job((opened, replace(opened, carried=True)), first + np.arange(days), asked(config, "."))
 
@@ -138,7 +158,7 @@ def network_before(job: Job) -> None:
         map_whole(mapper.network, mapper.features, 0, moment, TILE, OVERLAP, job.opened.bundle.model.margin)
 
 
-def network_window(job: Job) -> None:
+def network_windows(job: Job) -> None:
     """Windows of their own that share what days have in common; the closed form is there."""
     mapper, moments = _whole(job)
     part_maps(mapper, job.place, moments, _surround(job, job.steps), None)
@@ -237,27 +257,34 @@ def show(name: str, job: Job, before: Callable[[Job], None], ways: dict[str, Cal
 def main() -> None:
     """Print all ways for each model and lag, and the memory that they took."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--size", type=int, default=256, help="pixels along the watershed")
+    parser.add_argument("--size", type=int, default=512, help="pixels along the watershed")
     parser.add_argument("--days", type=int, default=30, help="days that are mapped")
+    parser.add_argument("--lags", type=int, nargs="+", default=LAGS, help="days of a window")
+    parser.add_argument("--residuals", nargs="+", choices=RESIDUALS, default=RESIDUALS, help="networks")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="that are compared with the one before")
     options, overrides = parser.parse_known_args()
-    imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
-        places = f"datamodule.root={folder}/area", f"datamodule.cubes={folder}/cubes"
-        size = f"datamodule.simulation.size={options.size}"
-        for residual in RESIDUALS:
-            for lag in LAGS:
-                model = "model=response", f"response.residual={residual}", f"model.lag={lag}"
-                config = compose_config(*places, size, *SMALL, *FEW, *model, *overrides)
-                job = prepare(config, options.days)
-                limit = LIMIT_GFLOPS / gflop(job)
-                shape = f"{job.shape[0]} x {job.shape[1]} x {len(job.days)} days"
-                print(f"response with {residual}, lag {lag}, {shape}; a window's limit is {limit:,.0f} pixels/s")
-                network = {"window": network_window, "carried": network_carried}
-                show("network", job, network_before, network)
-                bands = {name: partial(all_now, carried=name == "carried") for name in network}
-                show("all bands", job, all_before, bands)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"memory above the imports, with fitting and all ways: {(peak - imported) / 1024:,.0f} MB")
+        for residual, lag in itertools.product(options.residuals, options.lags):
+            model = f"response.residual={residual}", f"model.lag={lag}", *overrides
+            configs = (configured(Path(folder), size, *model) for size in (options.size, SMALL))
+            compare(prepare(*configs, options.days), options.ways, f"response with {residual}, lag {lag}")
+
+
+def configured(folder: Path, size: int, *overrides: str) -> TrainConfig:
+    """A response model on a watershed of so many pixels, in a folder of its own."""
+    places = f"datamodule.root={folder}/{size}", f"datamodule.cubes={folder}/cubes"
+    return compose_config(*places, f"datamodule.simulation.size={size}", *AREA, "model=response", *overrides)
+
+
+def compare(job: Job, ways: Sequence[str], title: str) -> None:
+    """Print the pixels a second of the network, and of all bands."""
+    limit = LIMIT_GFLOPS / gflop(job)
+    shape = f"{job.shape[0]} x {job.shape[1]} x {len(job.days)} days"
+    print(f"{title}, {shape}; a window's limit is {limit:,.0f} pixels/s", flush=True)
+    network = {"windows": network_windows, "carried": network_carried}
+    show("network", job, network_before, {name: network[name] for name in ways})
+    bands = {name: partial(all_now, carried=name == "carried") for name in ways}
+    show("all bands", job, all_before, bands)
 
 
 if __name__ == "__main__":

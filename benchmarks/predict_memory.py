@@ -19,59 +19,28 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from peak import Peak
-from predict import FEW, asked
-from torch import nn
+from predict import SMALL, asked, certain, configured, described, fitted
 
 from mlssm import bundle
-from mlssm.bundle import Bundle
 from mlssm.config import TrainConfig
-from mlssm.data.assemble import assemble
 from mlssm.inference.opened import Place
 from mlssm.inference.prefit import fitted_state
-from mlssm.jobs.area import open_area
-from mlssm.jobs.calibrate import calibrate
 from mlssm.jobs.stream import stream
 from mlssm.scratch import scratch_folder
 from mlssm.workers import open_workers
-from patches import compose_config
 
-SMALL = 200  # pixels along the area that intervals are calibrated on
-DATES = "datamodule.simulation.seasons=4", "datamodule.simulation.revisit_days=48"
-MODEL = "model=response", "response.residual=convlstm", "model.lag=10"
-
-
-def configured(folder: Path, size: int, overrides: list[str]) -> TrainConfig:
-    """An area of so many pixels, in a folder of its own, and a model."""
-    places = f"datamodule.root={folder}/{size}", f"datamodule.cubes={folder}/cubes"
-    working = "retrieval.multilook=moving", "retrieval.multilook_m=90", f"datamodule.simulation.size={size}"
-    return compose_config(*places, *working, *FEW, *DATES, *MODEL, *overrides)
+LARGE = "datamodule.simulation.revisit_days=48", "response.residual=convlstm"  # few dates: maps need no more
 
 
 def make(folder: Path, size: int, overrides: list[str]) -> None:
     """Write the area and a model into a folder."""
     logging.basicConfig(level=logging.ERROR)
-    certain = _made(configured(folder, SMALL, overrides), {}, None)
-    _made(configured(folder, size, overrides), certain, folder / "model")
-
-
-def _made(config: TrainConfig, sure: dict[str, object], place: Path | None) -> dict[str, object]:
-    """Fit on an area: what intervals are calibrated to there, or a bundle with what they were calibrated to before."""
-    cube = open_area(config.datamodule, config.on_bad_file, config.weather, config.retrieval, config.dask)
-    experiment = assemble(cube, config)
-    torch.manual_seed(0)
-    network = config.model.build(experiment.spec, spread=False).eval()
-    for values in network.parameters():
-        nn.init.normal_(values, std=0.1)
-    if place is None:
-        return calibrate(experiment, network, config, None).state()
-    fitted, tensors = bundle.pack({**fitted_state(experiment), **sure})
-    told = {"crs": cube.grid.crs, "pixel_m": experiment.stack.working.grid.pixel, "pass_is_evening": True}
-    described = Bundle.of(config, experiment.spec, label_digest="", cube_digest="", fitted=fitted, **told)
-    bundle.save(described, {**network.state_dict(), **tensors}, place)
-    (place / "cube").symlink_to(cube.path)
-    return {}
+    large, small = (configured(folder, each, *LARGE, *overrides) for each in (size, SMALL))
+    sure, (experiment, network) = certain(small), fitted(large)
+    kept, tensors = bundle.pack({**fitted_state(experiment), **sure})
+    bundle.save(described(large, experiment, kept), {**network.state_dict(), **tensors}, folder / "model")
+    (folder / "model" / "cube").symlink_to(experiment.cube.path)
 
 
 def measure(folder: Path, days: int, config: TrainConfig) -> None:
@@ -108,7 +77,7 @@ def main() -> None:
         process.join()
         if process.exitcode:
             raise SystemExit(process.exitcode)
-        measure(folder, options.days, configured(folder, options.size, overrides))
+        measure(folder, options.days, configured(folder, options.size, *LARGE, *overrides))
 
 
 if __name__ == "__main__":
