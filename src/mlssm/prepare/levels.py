@@ -22,7 +22,7 @@ Quartiles = Sequence[float]  # lower one, median, upper one, dB
 
 def quartiles(levels: Decibels) -> Quartiles:
     """Of levels that were seen."""
-    return [levels.quantile(share) for share in (0.25, 0.5, 0.75)]
+    return levels.quantiles(0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)

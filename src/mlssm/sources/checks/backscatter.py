@@ -111,6 +111,6 @@ class Differences:
             raise DataError(
                 f"{path}: {co} and {cross} of its pass hold the same values; give each its own file or band"
             )
-        above = self._levels.quantile(0.5)
+        (above,) = self._levels.quantiles(0.5)
         if above > CROSS_ABOVE:
             raise DataError(f"{path}: {cross} of its pass lies {above:.1f} dB above {co}; are their names exchanged?")

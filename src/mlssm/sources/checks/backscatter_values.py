@@ -162,7 +162,7 @@ class Seen:
                 f"{path} holds {worst:.4g} dB ({outside / known:.1%} of it is outside of {LOWEST:g}..{HIGHEST:g} dB), "
                 f"no backscatter; calibrate it, check {UNITS_KEY}{_or_declare(band)}"
             )
-        middle = self._levels.quantile(0.5)
+        (middle,) = self._levels.quantiles(0.5)
         if not MIDDLE[0] <= middle <= MIDDLE[1]:
             raise DataError(
                 f"{path} has a median of {middle:.4g} dB, but backscatter has one of {MIDDLE[0]:g}..{MIDDLE[1]:g} dB; "

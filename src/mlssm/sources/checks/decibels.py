@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -38,15 +40,16 @@ class Decibels:
         """Add levels in dB, float32, each `weight` times; all finite."""
         self.add(np.rint(np.clip(level, -327.67, 327.67) * np.float32(1 / STEP)).astype(np.int16), weight)
 
-    def quantile(self, share: float) -> float:
-        """The level below which this share of the pixels lies, dB, to a step; NaN where there are none."""
-        return _quantile(self.counts, share) - ZERO * STEP
+    def quantiles(self, *shares: float) -> list[float]:
+        """The levels below which these shares of the pixels lie, dB, to a step; NaN where there are none."""
+        return [found - ZERO * STEP for found in _quantiles(self.counts, shares)]
 
     def magnitude(self, share: float) -> float:
         """The same of the levels' absolute values, dB."""
         counts = self.counts
         above, below = counts[ZERO + 1 :], counts[1:ZERO][::-1]
-        return _quantile(np.concatenate([counts[ZERO : ZERO + 1], above + below]), share)
+        (found,) = _quantiles(np.concatenate([counts[ZERO : ZERO + 1], above + below]), (share,))
+        return found
 
     def between(self, low: float, high: float) -> int:
         """How many pixels lie between two levels, dB, the ends left out."""
@@ -56,12 +59,12 @@ class Decibels:
         return int(below.sum() + self._by_bits[max(first, 0) : max(last, 0)].sum())
 
 
-def _quantile(counts: npt.NDArray[np.int64], share: float) -> float:
-    """The middle of the bin that has it, in dB from the first one; halfway between two where it falls between them."""
+def _quantiles(counts: npt.NDArray[np.int64], shares: Sequence[float]) -> list[float]:
+    """The middle of the bin that has each, in dB from the first one; halfway between two where it falls between them."""
     above = np.cumsum(counts)
     if not above[-1]:
-        return float("nan")
-    wanted = max(share * float(above[-1]), 0.5)
+        return [float("nan") for _ in shares]
+    wanted = np.maximum(np.array(shares) * float(above[-1]), 0.5)
     first = np.searchsorted(above, wanted, "left")
-    second = np.searchsorted(above, wanted, "right") if wanted < above[-1] else first
-    return float(first + second) / 2 * STEP
+    second = np.where(wanted < above[-1], np.searchsorted(above, wanted, "right"), first)
+    return [float(step) for step in (first + second) / 2 * STEP]
