@@ -60,7 +60,7 @@ class Decibels:
 
 
 def _quantiles(counts: npt.NDArray[np.int64], shares: Sequence[float]) -> list[float]:
-    """The middle of the bin that has each, in dB from the first one; halfway between two where it falls between them."""
+    """The middle of the bin that has each, dB from the first one; halfway between two where it falls between them."""
     above = np.cumsum(counts)
     if not above[-1]:
         return [float("nan") for _ in shares]
