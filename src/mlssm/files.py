@@ -40,7 +40,7 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
         The partial folder, beside `path`; the block creates it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path.parent)
+    sweep(path.parent)
     partial = _partial(path)
     try:
         yield partial
@@ -96,13 +96,25 @@ def placed(made: Path, path: Path) -> None:
 def passing_folder(beside: Path) -> Iterator[Path]:
     """A folder beside a path that is there as long as the block; a killed process's is removed by the next one."""
     beside.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(beside.parent)
+    sweep(beside.parent)
     folder = _partial(beside)
     folder.mkdir()
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file to write that takes the place of `path` if the block ends well; what else is written beside it vanishes.
+
+    A killed writer leaves `path` as it was; the next writing beside it removes the rest.
+    """
+    with passing_folder(path) as folder:
+        made = folder / path.name
+        yield made
+        made.replace(path)
 
 
 def _partial(path: Path) -> Path:
@@ -138,8 +150,8 @@ def disk_fault(error: BaseException | None) -> str | None:
     return None
 
 
-def _sweep(folder: Path) -> None:
-    """Remove the partial folders of processes of this host that are gone."""
+def sweep(folder: Path) -> None:
+    """Remove the partial folders that processes of this host left in a folder when they were killed."""
     for entry in folder.iterdir():
         match = PARTIAL.fullmatch(entry.name)
         if match and match["host"] == _host() and not _is_running(int(match["pid"])):

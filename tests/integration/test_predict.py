@@ -17,6 +17,7 @@ from rio_cogeo.cogeo import cog_validate
 
 from mlssm.config import SimulationConfig
 from mlssm.cube import Cube
+from mlssm.files import _host
 from mlssm.mapping.geotiff import read_values
 from mlssm.origins.simulation.simulate import simulate
 
@@ -322,6 +323,29 @@ def test_a_killed_command_goes_on_with_what_is_there(
     assert {path.suffix for path in tmp_path.iterdir()} == {".tif", ".png", ".qml", ".json"}
 
 
+def test_what_a_kill_left_is_no_obstacle_and_vanishes(trained: Any, maps: Path, tmp_path: Path) -> None:
+    project, told = trained[0], (f"run={trained[1].run_id}", f"output={tmp_path}")
+    with rasterio.open(maps / "ssm_20201202.tif") as source:
+        tags = source.tags()
+    unfinished = tmp_path / f"unfinished-{tags['settings']}"
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+
+    def kill() -> None:
+        """Leave what a command left that was killed while it removed tiles, and wrote a map."""
+        (unfinished / "2020-12-02-1").mkdir(parents=True)
+        (unfinished / "2020-12-02-1" / "0-0-0.npy").write_bytes(b"made from input that may have changed")
+        (tmp_path / f".ssm_20201203.tif.{_host()}.{gone.pid}.0123abcd.partial").mkdir()
+
+    for _ in range(2):  # the second time all maps are there
+        kill()
+        done = project.run("predict", "dates=2020-12-02", *told)
+        assert done.code == 0, done.stderr
+        assert "holds other files" not in done.stderr
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in maps.iterdir())
+    np.testing.assert_array_equal(_read(tmp_path / "ssm_20201202.tif"), _read(maps / "ssm_20201202.tif"))
+
+
 def test_a_disk_that_is_full_leaves_the_finished_maps(
     trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,6 +356,7 @@ def test_a_disk_that_is_full_leaves_the_finished_maps(
     def full(self: MapWriter, folder: Path) -> None:
         if finished:
             raise OSError(28, "No space left on device")
+        assert self._path.with_suffix(".png").is_file(), "a map that is there is not made again, nor its preview"
         finish(self, folder)
         finished.append(self._path.name)
 

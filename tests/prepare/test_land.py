@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.forked import Bytes, begun, content
 from tests.one_window import whole
-from tests.prepare.test_restart import Bytes, begun_with, content
 
 from mlssm import cube_writer
 from mlssm.builds import Build
@@ -184,7 +184,7 @@ def test_a_kill_at_each_stage_of_the_land(
 
     with monkeypatch.context() as patched:
         patched.setattr(CheckedStore, "set", killed)
-        process = begun_with(run, area, tmp_path, DaskConfig(workers=1))
+        process = begun(run, area, tmp_path, DaskConfig(workers=1))
         process.join(60)
         assert process.exitcode == -signal.SIGKILL
     (build,) = tmp_path.glob(".*.building")

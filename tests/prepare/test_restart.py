@@ -1,19 +1,17 @@
 """A preparation that is killed, or runs out of disk, goes on from what is done and ends in the same bytes."""
 
 import errno
-import multiprocessing
 import os
 import random
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from dask import threaded
+from tests.forked import Bytes, begun, content
 
 from mlssm.builds import Build, one_build, sweep_builds
 from mlssm.config import DaskConfig
@@ -29,7 +27,6 @@ from mlssm.shards import CheckedStore
 from mlssm.sources.contents import Contents
 
 PASSES = 5
-Bytes = dict[str, bytes]
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +58,6 @@ def run(area: Any, images: Any, cubes: Path, dask: DaskConfig | None = None) -> 
     return prepare(config, "error", None, dask or DaskConfig(workers=2), MultilookBeside(images))
 
 
-def content(folder: Path) -> Bytes:
-    """All files below a folder, but what is remembered of digests."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "digests.json"]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
 @pytest.fixture(scope="module")
 def whole(area: Any, images: Any, tmp_path_factory: pytest.TempPathFactory) -> Bytes:
     """What a preparation that nothing disturbed leaves."""
@@ -79,29 +70,11 @@ def whole(area: Any, images: Any, tmp_path_factory: pytest.TempPathFactory) -> B
     return found
 
 
-def begun(area: Any, images: Any, cubes: Path) -> Any:
-    """Another process at it."""
-    return begun_with(run, area, images, cubes)
-
-
-def begun_with(target: Callable[..., Any], *arguments: Any) -> Any:
-    """Another process that runs a function."""
-    process = multiprocessing.get_context("fork").Process(target=run_alone, args=(target, *arguments))
-    process.start()
-    return process
-
-
-def run_alone(target: Callable[..., Any], *arguments: Any) -> None:
-    threaded.pools.clear()  # their threads are the parent's
-    threaded.default_pool = None
-    target(*arguments)
-
-
 def kill_at_random(area: Any, images: Any, cubes: Path, seed: int, kills: int) -> int:
     """How many of so many kills came before the end."""
     moments, hit = random.Random(seed), 0
     for _ in range(kills):
-        process = begun(area, images, cubes)
+        process = begun(run, area, images, cubes)
         process.join(moments.uniform(0, 1.2))
         if process.is_alive():
             os.kill(process.pid, signal.SIGKILL)
@@ -144,7 +117,7 @@ def test_a_kill_at_each_stage_of_writing(
 
     with monkeypatch.context() as patched:
         patched.setattr(CheckedStore, "set", killed)
-        process = begun(area, images, tmp_path)
+        process = begun(run, area, images, tmp_path)
         process.join(60)
         assert process.exitcode == -signal.SIGKILL
     (build,) = tmp_path.glob(".*.building")
@@ -257,7 +230,7 @@ def test_a_pass_whose_file_was_replaced_is_read_again_and_the_others_are_not(
 def test_a_second_preparation_waits_and_finds_the_cube(
     area: Any, images: Any, whole: Bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first, second = begun(area, images, tmp_path), begun(area, images, tmp_path)
+    first, second = begun(run, area, images, tmp_path), begun(run, area, images, tmp_path)
     for process in (first, second):
         process.join(60)
         assert process.exitcode == 0

@@ -30,7 +30,7 @@ def map_path(folder: Path, day: np.datetime64) -> Path:
 
 
 def write_day(job: TileJob, parts: Sequence[ExtentPart], number: int) -> bool:
-    """Write the map of one of the job's days and its preview.
+    """Write the map of one of the job's days and its preview, which is there where the map is.
 
     Returns:
         Whether the map has a value.
@@ -53,7 +53,7 @@ def write_day(job: TileJob, parts: Sequence[ExtentPart], number: int) -> bool:
                 target.write(band, *onto_grid(values, *_placed(opened, part)))
         made = {SETTINGS: settings_digest(opened, config), INPUT: input_digest(opened, day)}
         target.tag({**day_tags(opened, config, day, totals), **made})
-    _preview(opened, panels, unknown, path, day)
+        _preview(opened, panels, unknown, path, day)
     return bool(totals.counts["ssm"])
 
 

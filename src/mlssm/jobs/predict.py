@@ -19,7 +19,7 @@ from mlssm.jobs.gone import tell_gone
 from mlssm.jobs.lacking import last_possible, reasons, tell_bridged
 from mlssm.jobs.open_run import check_fit, find_place
 from mlssm.jobs.products import check_products, write_products
-from mlssm.jobs.stream import days_to_map, stream
+from mlssm.jobs.stream import days_to_map, discard_unfinished, stream
 from mlssm.mapping.days import parse_days
 from mlssm.workers import open_workers
 
@@ -49,6 +49,7 @@ def predict(config: PredictConfig) -> list[Path]:
         if len(left):
             with open_workers(config.dask) as workers:
                 stream(place, config, left, workers)
+        discard_unfinished(opened, config)
         paths = [map_path(config.output, day) for day in days]
         write_products(opened, paths, config)
     return paths

@@ -18,7 +18,7 @@ import numpy as np
 
 from mlssm.config import PredictConfig
 from mlssm.errors import DataError
-from mlssm.files import disk_fault
+from mlssm.files import disk_fault, sweep, whole_file
 from mlssm.grid import Window
 from mlssm.inference.chains import together
 from mlssm.inference.mapper import Days, day_of
@@ -33,7 +33,7 @@ from mlssm.workers import Workers
 log = logging.getLogger(__name__)
 TILE = 512  # pixels along a tile
 BLOCK, CARRIED_BLOCK = 16, 32  # days
-UNFINISHED, RECORD = "unfinished-", "record.json"
+UNFINISHED, BLOCKS, RECORD = "unfinished-", "*-*", "record.json"  # folder, folders in it, file in each of these
 # what this command writes into a folder of maps
 OWN = re.compile(
     r"(ssm|swi)_\d{8}\.(tif|png|json|qml|csv)|collection\.json|index\.html|zones\.\w+|ssm\.nc|lhasa|warning.*|unfinished-\w+"
@@ -73,7 +73,7 @@ def days_to_map(opened: Opened, config: PredictConfig, days: Days) -> Days:
 
 
 def _check_folder(folder: Path, first: Path) -> None:
-    """Say what is left alone in the folder.
+    """Say what is left alone in the folder; what a killed command was writing there vanishes.
 
     Raises:
         DataError: It is a file.
@@ -82,6 +82,7 @@ def _check_folder(folder: Path, first: Path) -> None:
         return
     if not folder.is_dir():
         raise DataError(f"{first} cannot be written, as {folder} is a file; choose another folder")
+    sweep(folder)
     foreign = sorted(each.name for each in folder.iterdir() if not OWN.fullmatch(each.name))
     if foreign:
         log.info("%s holds other files, which are left alone: %s", folder, shown(foreign))
@@ -100,7 +101,7 @@ def stream(place: Place, config: PredictConfig, days: Days, workers: Workers) ->
         DataError: A file of the extent is bad, or one cannot be written.
     """
     opened = place.opened()
-    folder = config.output / f"{UNFINISHED}{settings_digest(opened, config)}"
+    folder = _unfinished(opened, config)
     try:
         if not workers.here:
             place = _moved(place, folder / "model")
@@ -109,7 +110,15 @@ def stream(place: Place, config: PredictConfig, days: Days, workers: Workers) ->
             _map_block(place, config, block, workers, f" {number}/{len(blocks)}" if len(blocks) > 1 else "")
     except OSError as error:
         raise DataError(f"{config.output}: {disk_fault(error) or error}") from error
-    shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard_unfinished(opened: Opened, config: PredictConfig) -> None:
+    """Remove what is needed no more, once all maps are there."""
+    shutil.rmtree(_unfinished(opened, config), ignore_errors=True)
+
+
+def _unfinished(opened: Opened, config: PredictConfig) -> Path:
+    return config.output / f"{UNFINISHED}{settings_digest(opened, config)}"
 
 
 @dataclass(frozen=True)
@@ -130,20 +139,28 @@ class Block:
 def _blocks(opened: Opened, folder: Path, days: Days) -> list[Block]:
     """Those that an earlier command left unfinished, and then what is left of the days."""
     found = []
-    for record in sorted(folder.glob(f"*/{RECORD}")):
-        of_tiles = json.loads(record.read_text(encoding="utf-8"))
+    for block in sorted(folder.glob(BLOCKS)):
+        of_tiles = _recorded(block)
         known = np.array(list(of_tiles), "datetime64[D]")
         wanted = days[np.isin(days, known)]
         if len(wanted) and all(input_digest(opened, day) == of_tiles[str(day)] for day in known):
-            found.append(Block(record.parent, known, wanted))
+            found.append(Block(block, known, wanted))
             days = days[~np.isin(days, known)]
         else:
-            shutil.rmtree(record.parent)
+            shutil.rmtree(block)
     if found:
         log.info("going on with %d days whose tiles are there in part", sum(len(block.wanted) for block in found))
-    for block in days_together(opened, days):
-        found.append(Block(folder / f"{block[0]}-{len(block)}", block, block))
+    for several in days_together(opened, days):
+        found.append(Block(folder / f"{several[0]}-{len(several)}", several, several))
     return found
+
+
+def _recorded(block: Path) -> dict[str, str]:
+    """The digest of what the tiles of each day are made from; empty where a kill left tiles that are of no use."""
+    try:
+        return dict(json.loads((block / RECORD).read_bytes()))
+    except FileNotFoundError:
+        return {}
 
 
 def days_together(opened: Opened, days: Days) -> list[Days]:
@@ -158,9 +175,9 @@ def _map_block(place: Place, config: PredictConfig, block: Block, workers: Worke
     """The tiles of some days, and then their maps."""
     opened, days = place.opened(), block.days
     parts = all_parts(opened)
-    block.folder.mkdir(parents=True, exist_ok=True)
     of_tiles = {str(day): input_digest(opened, day) for day in days}
-    (block.folder / RECORD).write_text(json.dumps(of_tiles), encoding="utf-8")
+    with whole_file(block.folder / RECORD) as record:
+        record.write_text(json.dumps(of_tiles), encoding="utf-8")
     means = extent_means(place, parts, opened.step_days(days), workers)
     job = TileJob(place, config, days, means, block.folder)
     workers.run(partial(write_tile, job), parts, f"tiles of {len(days)} days{which}")

@@ -8,7 +8,6 @@ out.
 
 from __future__ import annotations
 
-import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -27,6 +26,7 @@ import rasterio.windows
 from rasterio._err import CPLE_BaseError  # what a failed copy raises; rasterio.errors has no name for it
 
 from mlssm.errors import DataError
+from mlssm.files import passing_folder
 from mlssm.grid import Grid, Window
 
 Block: TypeAlias = tuple[Window, npt.NDArray[np.float32]]
@@ -136,9 +136,7 @@ class MapWriter:
         """
         with ExitStack() as stack:
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                folder = tempfile.TemporaryDirectory(prefix=f".{self._path.name}.", dir=self._path.parent)
-                self._folder = Path(stack.enter_context(folder))
+                self._folder = stack.enter_context(passing_folder(self._path))
                 stack.enter_context(rasterio.Env(GDAL_CACHEMAX=CACHE_MB))
                 self._target = self._open(self._folder / "staged.tif")
             except (OSError, rasterio.errors.RasterioError, CPLE_BaseError) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from pyproj import CRS
 
 from mlssm.errors import DataError
 from mlssm.evaluation.cartography import INK, MASKED, SSM_COLOURS, SSM_LABEL, SSM_RANGE, draw_map, left_out
+from mlssm.files import whole_file
 from mlssm.grid import Grid
 from mlssm.scores import AnyFloats
 
@@ -88,11 +88,8 @@ def write_preview(path: Path, panels: Sequence[MapPanel], date: dt.date, title: 
     """
     figure = preview(panels, date, title)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            finished = Path(folder) / "preview.png"
+        with whole_file(path) as finished:
             figure.savefig(finished, dpi=DOTS_PER_INCH, facecolor="white")
-            finished.replace(path)
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error}); choose another folder or free some space") from error
 

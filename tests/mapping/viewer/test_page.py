@@ -135,5 +135,6 @@ def test_a_file_that_is_no_map_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_page_that_cannot_be_written_says_where(content: Content, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be written"):
-        write_page(tmp_path / "absent" / "index.html", content)
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"file/index\.html cannot be written"):
+        write_page(tmp_path / "file" / "index.html", content)

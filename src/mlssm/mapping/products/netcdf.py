@@ -12,6 +12,7 @@ import rasterio
 from pyproj import CRS
 
 from mlssm.errors import DataError
+from mlssm.files import whole_file
 from mlssm.mapping.geotiff import read_values
 from mlssm.mapping.list import DayMap
 from mlssm.progress import track
@@ -32,18 +33,14 @@ def write_netcdf(maps: Sequence[DayMap], path: Path) -> Path:
     """
     import netCDF4  # slow, and few ask for it
 
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        with netCDF4.Dataset(partial, "w") as file:
+        with whole_file(path) as finished, netCDF4.Dataset(finished, "w") as file:
             ssm = _layout(file, maps)
             for number, each in enumerate(track(maps, "maps into NetCDF")):
                 with rasterio.open(each.path) as source:
                     ssm[number] = read_values(source, 1)
-        partial.replace(path)
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error}); choose another folder or free some space") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

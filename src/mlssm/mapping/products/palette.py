@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,6 +15,7 @@ from rasterio._err import CPLE_BaseError  # what a failed copy raises; rasterio.
 from rasterio.errors import RasterioError
 
 from mlssm.errors import DataError
+from mlssm.files import whole_file
 from mlssm.grid import Grid, Window
 
 NODATA = 255
@@ -54,8 +54,8 @@ def write_classes(
     profile |= {"height": grid.height, "width": grid.width, "crs": grid.crs, "transform": grid.transform}
     count = dict.fromkeys(range(len(colours)), 0)
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            staged, finished = Path(folder) / "staged.tif", Path(folder) / "finished.tif"
+        with whole_file(path) as finished:
+            staged = finished.with_name("staged.tif")
             with rasterio.open(staged, "w", **profile, blockxsize=BLOCK, blockysize=BLOCK) as file:
                 for window, values in blocks:
                     file.write(
@@ -69,7 +69,6 @@ def write_classes(
                 file.set_band_description(1, description)
                 file.update_tags(**tags)
             rasterio.shutil.copy(staged, finished, driver="COG", **COG)
-            finished.replace(path)
     except (OSError, RasterioError, CPLE_BaseError) as error:
         raise DataError(f"{path} cannot be written ({error}); choose another folder or free some space") from error
     return count

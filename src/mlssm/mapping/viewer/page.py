@@ -6,7 +6,6 @@ import base64
 import gzip
 import json
 import re
-import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from matplotlib.colors import Colormap, ListedColormap
 
 from mlssm.errors import DataError
 from mlssm.evaluation.cartography import SSM_COLOURS
+from mlssm.files import whole_file
 from mlssm.mapping.products.levels import COLOURS, NAMES
 from mlssm.mapping.viewer.content import NODATA, STEP, WARNING, Bytes, Content, Pictures, Rain
 
@@ -50,10 +50,8 @@ def write_page(path: Path, content: Content) -> int:
     """
     text = render(content)
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            finished = Path(folder) / path.name
+        with whole_file(path) as finished:
             finished.write_text(text, encoding="utf-8")
-            finished.replace(path)
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error}); choose another folder or free some space") from error
     return len(text.encode())
