@@ -71,7 +71,7 @@ def _fitted(cube: Cube, config: TrainConfig, training: npt.NDArray[np.bool_], cr
     stack = load_stack(cube, config.retrieval, config.dask)
     field = weather_field(cube, stack, config.weather)
     masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning, crew)
-    return fit_retrieval(cube, stack, config.retrieval, training, masks, crew.workers, config.tracks)
+    return fit_retrieval(cube, stack, config.retrieval, training, masks, crew, config.tracks)
 
 
 def _keep_reasons(run: TrackedRun, retrieval: Retrieval, folder: Path) -> None:
