@@ -1,14 +1,17 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from tests.elsewhere import Elsewhere
 
+from mlssm.crew import Crew
 from mlssm.retrieval.bands import bands
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.reasons import Reason
 from mlssm.retrieval.stack import load_stack
+from mlssm.shipping import Shipment
 from mlssm.workers import Workers
 
 
@@ -21,7 +24,7 @@ def test_bands_cover_each_row_once_and_hold_few_values(shape: tuple[int, int], d
 
 @pytest.mark.parametrize("changes", [(), ("retrieval.polarisation=null", "retrieval.min_sensitivity_speckle=4.65")])
 def test_references_are_the_same_in_any_bands_by_any_workers(
-    watershed: Any, monkeypatch: pytest.MonkeyPatch, changes: tuple[str, ...]
+    watershed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: tuple[str, ...]
 ) -> None:
     cube, config = watershed.cube, watershed.config("retrieval.multilook_m=90", *changes).retrieval
     stack = load_stack(cube, config)
@@ -32,7 +35,8 @@ def test_references_are_the_same_in_any_bands_by_any_workers(
     training = np.arange(len(cube.times)) % 3 > 0
 
     def fit(workers: Workers | None) -> Retrieval:
-        return fit_retrieval(cube, stack, config, training, masks, workers)
+        crew = None if workers is None else Crew(workers, None if workers.here else Shipment(tmp_path))
+        return fit_retrieval(cube, stack, config, training, masks, crew)
 
     whole = fit(None)
     monkeypatch.setattr("mlssm.retrieval.bands.VALUES", 4 * shape[1] * len(cube.times))

@@ -3,11 +3,14 @@ import logging
 
 import numpy as np
 import pytest
+from tests.elsewhere import Elsewhere
 
+from mlssm.crew import Crew
 from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
 from mlssm.retrieval.reasons import Reason
 from mlssm.weather.field import ExtentPixels, WeatherField
 from mlssm.weather.stations import VARIABLES, StationWeather
+from mlssm.workers import Workers
 
 NAN = np.nan
 DAYS = np.arange("2023-01-01", "2023-01-05", dtype="datetime64[D]")
@@ -127,12 +130,15 @@ def test_days_without_temperature_are_left_and_told(field: WeatherField, train_c
     assert "1 acquisitions have no air temperature" in caplog.text
 
 
-def test_tall_extents_are_masked_in_bands_as_in_one(field: WeatherField, train_config) -> None:
+@pytest.mark.parametrize("crew", [None, Crew(Workers(3), None), Crew(Elsewhere(), None)])
+def test_tall_extents_are_masked_in_bands_as_in_one(field: WeatherField, train_config, crew: Crew | None) -> None:
     rng = np.random.default_rng(0)
     tall = ExtentPixels(np.arange(3) * 1000.0, np.arange(600) * -30.0, rng.uniform(0, 900, (600, 3)).astype(np.float32))
     config = train_config().retrieval
-    masks = frozen_or_snowy(dataclasses.replace(field, places=(tall,)), DAYS[:1], config)
-    found = masks.of(0, np.array([0]), EVERYTHING, EVERYTHING)[0]
+    field.weather.values[1, :, TEMPERATURE] = 3.0
+    masks = frozen_or_snowy(dataclasses.replace(field, places=(tall,)), DAYS[:2], config, crew=crew)
+    found, milder = masks.of(0, np.array([0, 1]), EVERYTHING, EVERYTHING)
+    assert 0 < milder.sum() < found.sum()
     temperature = field.weather.values[0, 0, TEMPERATURE] - 0.0065 * tall.elevation
     np.testing.assert_array_equal(found, temperature < 0)
 

@@ -2,13 +2,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.elsewhere import Elsewhere
 
+from mlssm.crew import Crew
 from mlssm.retrieval import sample as sample_module
 from mlssm.retrieval.fit import fit_retrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.noise import Speckle
 from mlssm.retrieval.sample import PIXELS, Source, draw_sample
 from mlssm.retrieval.stack import load_stack
+from mlssm.shipping import Shipment
+from mlssm.workers import Workers
 
 
 def source(area, training: np.ndarray, *changes: str, masked: bool = False) -> Source:
@@ -40,6 +44,18 @@ def test_sample_lies_between_its_references(watershed, training: np.ndarray, mod
     np.testing.assert_array_equal(sample.relative[clear], relative[:, usable][clear])
     np.testing.assert_array_equal(sample.sensitivity, sensitivity[:, usable])
     assert 0 < sample.looks.min() <= sample.looks.max() <= 90 + 1e-9
+
+
+@pytest.mark.parametrize("mode", ["block", "moving"])
+def test_whoever_reads_the_images_the_sample_is_the_same(
+    watershed, training: np.ndarray, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = source(watershed, training, "retrieval.multilook_m=90", f"retrieval.multilook={mode}")
+    whole = draw_sample(found).looks
+    monkeypatch.setattr("mlssm.retrieval.bands.ROWS", 3)
+    for crew in (None, Crew(Workers(3), None), Crew(Elsewhere(), Shipment(tmp_path))):
+        np.testing.assert_array_equal(draw_sample(found, crew).looks, whole, strict=True)
+    assert len(np.unique(whole)) > 100
 
 
 def test_a_large_extent_is_sampled_evenly(watershed, training: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,8 +99,8 @@ def _assembled(cube: Cube, config: TrainConfig, crew: Crew) -> Experiment:
     date_split = np.full(len(cube.times), "none", dtype="<U5")
     date_split[usable] = split_dates(cube.local_days[usable], config.split)
     training = (date_split == "train") | (date_split == "any")
-    masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
-    retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks, crew.workers, config.tracks)
+    masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning, crew)
+    retrieval = fit_retrieval(cube, stack, config.retrieval, training, masks, crew, config.tracks)
     membership = Membership.of(stack.working, date_split, config.patches, config.split)
     layers = extent_layers(cube, stack.working, config.features.static)
     known, prefit = Known(cube, stack, field, membership, retrieval), None

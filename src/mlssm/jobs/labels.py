@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import TrainConfig
+from mlssm.crew import Crew, open_crew
 from mlssm.cube import Cube
 from mlssm.data.assemble import weather_field
 from mlssm.evaluation.labels.page import labels_figures, labels_page, summary_table
@@ -31,7 +32,6 @@ from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.names import job_name
 from mlssm.tracking.run import TrackedRun
 from mlssm.tracking.store import Store
-from mlssm.workers import Workers, open_workers
 
 log = logging.getLogger(__name__)
 PAGE = "report.html"
@@ -49,8 +49,8 @@ def report_labels(
     digests = {"cube": cube.manifest.digest}
     with tracked_run(store, job_name(config), values, digests, parent, "labels", folder=folder) as run:
         training = training_dates(cube, config)
-        with open_workers(config.dask) as workers:
-            retrieval = _fitted(cube, config, training, workers)
+        with open_crew(config.dask, cube.path) as crew:
+            retrieval = _fitted(cube, config, training, crew)
         log.info("why each pixel and image has no label: %s", write_reasons(cube, retrieval, config.dask))
         surveyor = Surveyor(cube, retrieval, config.retrieval, config.tracks, training, config.seed)
         surveys = [surveyor.survey(number) for number in range(len(cube.extents))]
@@ -67,11 +67,11 @@ def training_dates(cube: Cube, config: TrainConfig) -> npt.NDArray[np.bool_]:
     return np.isin(split_dates(cube.local_days, config.split), ["train", "any"])
 
 
-def _fitted(cube: Cube, config: TrainConfig, training: npt.NDArray[np.bool_], workers: Workers) -> Retrieval:
+def _fitted(cube: Cube, config: TrainConfig, training: npt.NDArray[np.bool_], crew: Crew) -> Retrieval:
     stack = load_stack(cube, config.retrieval, config.dask)
     field = weather_field(cube, stack, config.weather)
-    masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning)
-    return fit_retrieval(cube, stack, config.retrieval, training, masks, workers, config.tracks)
+    masks = frozen_or_snowy(field, cube.local_days, config.retrieval, cube.morning, crew)
+    return fit_retrieval(cube, stack, config.retrieval, training, masks, crew, config.tracks)
 
 
 def _keep_reasons(run: TrackedRun, retrieval: Retrieval, folder: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import RetrievalConfig, TracksConfig
+from mlssm.crew import Crew
 from mlssm.cube import Cube
 from mlssm.errors import ConfigError, DataError, SplitError
 from mlssm.grid import Window
@@ -113,7 +114,7 @@ def fit_retrieval(
     config: RetrievalConfig,
     training: npt.NDArray[np.bool_],
     masks: DateMasks,
-    workers: Workers | None = None,
+    crew: Crew | None = None,
     tracks: TracksConfig = TRACKS,
 ) -> Retrieval:
     """Fit references (and angle slopes) on training dates, and learn how far the labels are off.
@@ -124,7 +125,7 @@ def fit_retrieval(
         config: Percentiles, masks and how angles are treated.
         training: Which times are training dates, [time].
         masks: Frozen and snowy pixels, which are neither fitted on nor labelled.
-        workers: Where bands of an extent are fitted; None: here, one after the other.
+        crew: Who fits bands of an extent; None: here, one after the other.
         tracks: Which images of two tracks are compared, to tell what a track sees alone.
 
     Raises:
@@ -133,8 +134,8 @@ def fit_retrieval(
         SplitError: Fewer training dates than references need.
     """
     speckle = known_speckle(cube, config, training)
-    extents = fit_extents(cube, stack, config, training, masks, speckle, workers)
-    sample = draw_sample(Source(cube, stack, extents, masks, speckle, config, training))
+    extents = fit_extents(cube, stack, config, training, masks, speckle, None if crew is None else crew.workers)
+    sample = draw_sample(Source(cube, stack, extents, masks, speckle, config, training), crew)
     error = fit_label_error(sample, training)
     own = _track_variance(sample, error, cube, training, tracks)
     return Retrieval(stack, cube.orbits, speckle, extents, masks, error, own)

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlssm.config import ImagesConfig
+from mlssm.crew import Crew, fold
 from mlssm.retrieval.bands import bands
 from mlssm.retrieval.reasons import Flags, Reason, mark
 from mlssm.retrieval.stack import Places
@@ -108,6 +109,7 @@ def frozen_or_snowy(
     days: npt.NDArray[np.datetime64],
     config: ImagesConfig,
     morning: Booleans | None = None,
+    crew: Crew | None = None,
 ) -> DateMasks:
     """Find frozen and snowy pixels from air temperature and snow depth of the acquisition's local day.
 
@@ -118,6 +120,7 @@ def frozen_or_snowy(
         days: Local day of each acquisition.
         config: The thresholds.
         morning: Which of them passed before noon; None: none did, as for the map of a whole day.
+        crew: Who looks at bands of rows; None: here, one after the other.
     """
     values = field.windows(days, lag=1, mode="aggregate")
     recent = antecedent(field.weather, days, SNOW_DAYS, "aggregate", min_coverage=1 / SNOW_DAYS)
@@ -129,19 +132,26 @@ def frozen_or_snowy(
     decisive = [Weather(*each) for each in zip(values, recent, strict=True)]
     masked: dict[tuple[int, int], Flags] = {}
     for extent in range(len(field.places)):
-        masked |= {(extent, time): mask for time, mask in _masks(field, decisive, extent, config).items()}
+        masked |= {(extent, time): mask for time, mask in _masks(field, decisive, extent, config, crew).items()}
     return DateMasks(masked, tuple(place.shape for place in field.places))
 
 
-def _masks(field: WeatherField, times: Sequence[Weather], extent: int, config: ImagesConfig) -> dict[int, Flags]:
+def _masks(
+    field: WeatherField, times: Sequence[Weather], extent: int, config: ImagesConfig, crew: Crew | None
+) -> dict[int, Flags]:
     """Of each time with a masked pixel, [height, width]; band by band, as a band's weights are the same for all."""
     shape, judged = field.places[extent].shape, [_Judged(weather, config) for weather in times]
     doubtful = [time for time, each in enumerate(judged) if each.may_mask(field, extent)]
-    found = dict(zip(doubtful, scratch((len(doubtful), *shape), np.uint16), strict=True))
-    for rows in bands(shape, WEIGHED_AT_ONCE):
-        for time in doubtful:
-            found[time][rows] = judged[time].of(field, extent, rows)
-    return {time: _plain(mask) for time, mask in found.items() if mask.any()}
+    if not doubtful:
+        return {}
+    found, parts = scratch((len(doubtful), *shape), np.uint16), bands(shape, WEIGHED_AT_ONCE)
+    places = iter(parts)
+
+    def put(masks: Flags) -> None:
+        found[:, next(places)] = masks
+
+    fold(crew, _Judging(field, extent, [judged[time] for time in doubtful]), parts, put, "frost and snow")
+    return {time: _plain(mask) for time, mask in zip(doubtful, found, strict=True) if mask.any()}
 
 
 def _plain(mask: Flags) -> Flags:
@@ -187,3 +197,16 @@ class _Judged:
             (rain,) = field.at_pixels(weather.day, extent, rows, slice(None), ("precipitation",))[0]
             mark(mask, rain > self.rain_above, Reason.WET_CANOPY)
         return mask
+
+
+@dataclass(frozen=True)
+class _Judging:
+    """Judges rows of an extent at some acquisitions."""
+
+    field: WeatherField
+    extent: int
+    times: Sequence[_Judged]
+
+    def __call__(self, rows: slice) -> Flags:
+        """Why pixels are masked, [time, rows, width]."""
+        return np.stack([each.of(self.field, self.extent, rows) for each in self.times])
