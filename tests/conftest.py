@@ -8,6 +8,7 @@ import functools
 import gc
 import hashlib
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # Hydra reads d
 # a busy machine is no fault of what is tested
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+os.fsync = lambda handle: None  # no test cuts the power, and to wait for the disk is a fifth of a preparation's time
 gc.disable()  # to look for garbage among what is being imported is a fifth of the imports' time
 
 TESTS = Path(__file__).parent
@@ -81,6 +83,19 @@ def without_garbage() -> Iterator[None]:
     yield
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sqlite_without_sync() -> None:
+    """Let commits not wait for the disk, either: MLflow makes dozens for each run."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def connected(connection: Any, _: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", connected)
 
 
 @pytest.fixture(scope="session")
