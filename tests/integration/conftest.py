@@ -23,8 +23,11 @@ import pytest
 import torch
 from filelock import FileLock
 from hydra.core.global_hydra import GlobalHydra
+from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Run
+
+from mlssm.evaluation.picture import NamedFigure
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OF_THE_MACHINE = ("system/", "seconds", "peak_memory_gb")
@@ -106,6 +109,9 @@ class Project:
                 stack.enter_context(mock.patch("mlssm.evaluation.picture.as_png", return_value=PIXEL))
             if figures == "none":
                 stack.enter_context(mock.patch("mlssm.jobs.report.run_figures", return_value=()))
+                empty = NamedFigure("calibration", Figure())
+                for place in ("mlssm.jobs.report", "mlssm.evaluation.run_intervals"):
+                    stack.enter_context(mock.patch(f"{place}.calibration_figure", return_value=empty))
             if not any(item.startswith("+") for item in overrides):
                 # else Hydra composes all of it once more, to learn what only an experiment or a search may say
                 stack.enter_context(mock.patch("hydra._internal.hydra.Hydra.get_mode", return_value=None))

@@ -1,11 +1,11 @@
 import math
-import multiprocessing
 import os
 import time
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.forked import begun
 
 from mlssm.errors import Pruned, RunError
 from mlssm.tracking.lifecycle import mark_dead, tracked_run
@@ -44,9 +44,9 @@ def train_until_killed(config, folder: Path) -> None:
         time.sleep(600)
 
 
-def test_a_killed_run_that_repeats_epochs_and_goes_on_is_as_one_never_killed(store, config, tmp_path):
-    process = multiprocessing.get_context("forkserver").Process(target=train_until_killed, args=(config, tmp_path))
-    process.start()
+def test_a_killed_run_that_repeats_epochs_and_goes_on_is_as_one_never_killed(config, tmp_path):
+    process = begun(train_until_killed, config, tmp_path)
+    store = open_store(config)  # each process has connections of its own
     deadline = time.monotonic() + 90
     while not (tmp_path / "run").exists() or not (run_id := (tmp_path / "run").read_text()):
         assert time.monotonic() < deadline

@@ -16,7 +16,7 @@ from mlssm.inference.mapper import window_end
 from mlssm.inference.opened import Opened
 from mlssm.jobs.day_map import threshold_name
 from mlssm.mapping.list import DayMap
-from mlssm.mapping.products.warning import write_warnings
+from mlssm.mapping.products.warning import WarningSource, write_warnings
 from mlssm.weather.windows import antecedent
 
 Array = npt.NDArray[np.float32]
@@ -43,15 +43,15 @@ def check_warning(opened: Opened, config: PredictConfig) -> None:
 def write_warning_layer(opened: Opened, maps: Sequence[DayMap], rules: WarningConfig) -> list[Path]:
     """Write the levels of each map beside it; returns their files."""
     cube, of_day = opened.cube, RainOfDay(opened, rules.rain_days)
-    return write_warnings(
-        maps,
+    source = WarningSource(
         cube.grid,
         cube.extents,
         rules,
         threshold_name(rules.ssm),
-        lambda window: cube.static(SLOPE, window),
-        of_day.on,
+        slope=lambda window: cube.static(SLOPE, window),
+        rain=of_day.on,
     )
+    return write_warnings(maps, source)
 
 
 class RainOfDay:

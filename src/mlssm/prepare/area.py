@@ -23,8 +23,9 @@ from mlssm.prepare.backscatter import create_backscatter, write_backscatter, wri
 from mlssm.prepare.heights import check_heights
 from mlssm.prepare.land import Land, create_land, gap_days, plan_land, write_land
 from mlssm.prepare.land_task import LandTask
-from mlssm.prepare.passes import CACHE, CUBE, Beside, PassTask, Places
+from mlssm.prepare.passes import Beside, PassTask, Places
 from mlssm.prepare.settle import settle
+from mlssm.prepare.task import CACHE, CUBE
 from mlssm.prepare.wanted import Wanted, tell_of_other_formats
 from mlssm.prepare.weather import notes_on_weather, read_weather, write_weather
 from mlssm.shards import in_batches
@@ -96,12 +97,12 @@ def _write(build: Build, wanted: Wanted, sources: Sources, workers: Workers, bes
         beside.start(build.folder, places)
     writer = CubeWriter(build.folder / CUBE, index.grid)
     digests = wanted.digests()
-    land = LandTask(build, index.grid, index.extents, bad.policy)
+    land = LandTask(build, bad.policy, index.grid, index.extents)
     checksums = write_land(land, sources.land, writer, workers, digests, bad)
     if config.dem is not None:
         heights = elevation_files(raster_files(config.root / config.dem.folder, bad), bad)
         check_heights(heights, sources.weather, index.grid, bad)
-    task = PassTask(build, places, bad.policy, beside)
+    task = PassTask(build, bad.policy, places, beside)
     written = write_backscatter(task, index, workers, config, digests, bad)
     write_times(writer, written.passes, sources.zone, sources.report.closing_hour)
     write_weather(writer, sources.weather, sources.report)

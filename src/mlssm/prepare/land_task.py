@@ -11,15 +11,15 @@ import numpy as np
 import rasterio
 
 from mlssm import cube
-from mlssm.builds import Build, are_whole
+from mlssm.builds import are_whole
 from mlssm.cube_writer import shard_windows
 from mlssm.files import naming
 from mlssm.grid import Grid, Window
-from mlssm.prepare.passes import CACHE, CUBE
+from mlssm.prepare.task import CACHE, Task
 from mlssm.provenance import State, state_of
 from mlssm.shards import ShardWriter, in_batches
 from mlssm.sources.contents import Contents
-from mlssm.sources.faults import Array, BadFiles, OnBadFile
+from mlssm.sources.faults import Array, BadFiles
 from mlssm.sources.mosaic import Reading
 from mlssm.sources.raster import Lend
 
@@ -28,25 +28,16 @@ MOST_CODES = 1000
 
 
 @dataclass(frozen=True)
-class LandTask:
+class LandTask(Task):
     """What the tasks of all sources share.
 
     Attributes:
-        build: Where they write.
         grid: The grid.
         extents: The parts of it that images cover.
-        policy: What happens to bad files.
     """
 
-    build: Build
     grid: Grid
     extents: tuple[Window, ...]
-    policy: OnBadFile
-
-    @property
-    def group(self) -> Path:
-        """The cube that is being made."""
-        return self.build.folder / CUBE
 
 
 @dataclass(frozen=True)

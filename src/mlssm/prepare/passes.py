@@ -12,25 +12,22 @@ import numpy as np
 import rasterio
 
 from mlssm import cube
-from mlssm.builds import Build
 from mlssm.cube_writer import shard_windows
 from mlssm.files import naming
 from mlssm.grid import Grid, Window
 from mlssm.prepare.levels import Quartiles, quartiles
+from mlssm.prepare.task import CACHE, Task
 from mlssm.provenance import State
 from mlssm.shards import ShardWriter, in_batches
 from mlssm.sources.checks.backscatter import PAIRS, Differences
 from mlssm.sources.checks.backscatter_values import EVERY, LARGE
 from mlssm.sources.checks.decibels import Decibels
 from mlssm.sources.contents import Contents
-from mlssm.sources.faults import BadFiles, OnBadFile
+from mlssm.sources.faults import BadFiles
 from mlssm.sources.pass_reader import PassReader, read_judged
 from mlssm.sources.passes import Pass
 
 Layers = Sequence[cube.Packed | None]  # of a window, in the order of the polarisations
-CUBE = "cube"  # the group's folder in a build
-# GDAL's cache of decoded blocks, bytes: tiles that meet within a block share it, and it must not grow with the machine
-CACHE = 64 << 20
 # of the pixels whose levels are noted
 STEP = 4
 
@@ -79,25 +76,16 @@ class Places:
 
 
 @dataclass(frozen=True)
-class PassTask:
+class PassTask(Task):
     """What the tasks of all passes share.
 
     Attributes:
-        build: Where they write.
         places: Where pixels lie.
-        policy: What happens to bad files.
         beside: What else is made of each pass.
     """
 
-    build: Build
     places: Places
-    policy: OnBadFile
     beside: Beside | None
-
-    @property
-    def group(self) -> Path:
-        """The cube that is being made."""
-        return self.build.folder / CUBE
 
 
 @dataclass(frozen=True)

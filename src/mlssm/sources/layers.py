@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from rasterio.enums import Resampling
@@ -191,7 +191,7 @@ def _values(path: Path, stored: Array, band: Band, layer: LayerFiles) -> Array:
     return checked
 
 
-class ComputedReading:
+class ComputedReading(Reading):
     """What a dataset of the user's own makes of its files; NaN where none of them has a value. See `Mosaic`."""
 
     def __init__(
@@ -216,13 +216,9 @@ class ComputedReading:
     def _begin(self) -> None:
         self._look = self._reader.look(self._image.paths[0], Band(1, "float32"))
 
-    def __enter__(self) -> Self:
-        """Open nothing yet."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Close the files."""
-        self._there.__exit__()
+        self._there.close()
 
     def window(self, window: Window) -> Array:
         """Values of a window, float32 [height, width].

@@ -33,8 +33,13 @@ class Reading(Protocol):
 
     def __enter__(self) -> Self:
         """Open nothing yet."""
+        return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the files."""
+        self.close()
+
+    def close(self) -> None:
         """Close the files."""
 
     def window(self, window: Window) -> Array:
@@ -60,7 +65,7 @@ class Shared:
         self.pairs.add(earlier[both], own[both])
 
 
-class Mosaic:
+class Mosaic(Reading):
     """Rasters of one quantity; of a pixel the first that has a value wins.
 
     All windows that are wanted are read, each once, and then it is `judged`: where that is False, all is to be read
@@ -104,11 +109,7 @@ class Mosaic:
         for file in self._files.values():
             file.begin()
 
-    def __enter__(self) -> Self:
-        """Nothing is opened yet."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Close the files."""
         for file in self._files.values():
             file.close()

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from rasterio.enums import Resampling
@@ -19,7 +18,7 @@ from mlssm.sources.checks.ndvi import disagree, ndvi_layer
 from mlssm.sources.faults import Array, BadFiles
 from mlssm.sources.folder import raster_files
 from mlssm.sources.images import DatedImage, index_images
-from mlssm.sources.mosaic import Mosaic
+from mlssm.sources.mosaic import Mosaic, Reading
 from mlssm.sources.ndvi_masks import CloudMask, clear_share, masks_of, own_mask, tell_masks, without_masks
 from mlssm.sources.ndvi_scale import Scale, recognised_scale
 from mlssm.sources.raster import Lend, from_disk
@@ -71,7 +70,7 @@ def index_ndvi(
     return [NdviImage(image.paths, image.day, scale, masks) for image in images]
 
 
-class NdviReading:
+class NdviReading(Reading):
     """NDVI of one day, -1..1, NaN where missing; of two tiles the first that has a value.
 
     Where a mask of clouds is there, a pixel that is made from any cloudy one is missing. See
@@ -97,14 +96,10 @@ class NdviReading:
             for path in image.paths
         ]
 
-    def __enter__(self) -> Self:
-        """Open nothing yet."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Close the files."""
         for mosaic in self._mosaics():
-            mosaic.__exit__()
+            mosaic.close()
 
     def window(self, window: Window) -> Array:
         """NDVI of a window, float32 [height, width].

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from mlssm.errors import ConfigError
 from mlssm.grid import Grid, Window
 from mlssm.sources.checks import terrain
 from mlssm.sources.faults import Array, BadFiles
-from mlssm.sources.mosaic import Mosaic
+from mlssm.sources.mosaic import Mosaic, Reading
 from mlssm.sources.opening import inspect, projected
 from mlssm.sources.raster import Lend, from_disk, read_onto
 from mlssm.sources.sample import Sample
@@ -43,7 +42,7 @@ def terrain_names(derived: Sequence[str]) -> tuple[str, ...]:
     return ("elevation", *(name for name in names if name != WETNESS), *last)
 
 
-class TerrainReading:
+class TerrainReading(Reading):
     """Elevation, its slope, and what else is to be derived from it; see `mlssm.sources.mosaic.Mosaic`."""
 
     def __init__(
@@ -75,13 +74,9 @@ class TerrainReading:
         self._elevation = Mosaic(paths, grid, Resampling.bilinear, bad, layer, terrain.disagree, True, lend)
         self._slopes = Sample()
 
-    def __enter__(self) -> Self:
-        """Open nothing yet."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Close the files."""
-        self._elevation.__exit__()
+        self._elevation.close()
 
     def window(self, window: Window) -> Array:
         """Layers of a window, float32 [layer, height, width], in the order of `terrain_names`; NaN without elevation.

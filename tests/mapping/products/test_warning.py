@@ -18,7 +18,7 @@ from mlssm.mapping.list import DayMap, list_maps
 from mlssm.mapping.products import warning
 from mlssm.mapping.products.levels import COLOURS, UNKNOWN, levels
 from mlssm.mapping.products.palette import write_classes
-from mlssm.mapping.products.warning import parts, write_warnings
+from mlssm.mapping.products.warning import WarningSource, parts, write_warnings
 from mlssm.mapping.viewer.page import _pictures
 from mlssm.mapping.viewer.reading import warnings_of
 from mlssm.mapping.viewer.warp import frames_of
@@ -110,9 +110,13 @@ def rained(day: str, extent: int, window: Window) -> np.ndarray:
     return np.full(window.shape, (60, 20)[extent], np.float32)
 
 
+def source(band: str = BAND, **changes: Any) -> WarningSource:
+    return WarningSource(GRID, EXTENTS, rules(**changes), band, steep, rained)
+
+
 def test_each_map_has_its_levels(maps: list[DayMap], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warning, "SIDE", 16)  # parts that end within the extents
-    (path,) = write_warnings(maps, GRID, EXTENTS, rules(), BAND, steep, rained)
+    (path,) = write_warnings(maps, source())
     assert path.name == "warning_20230102.tif"
     assert cog_validate(path, quiet=True)[0]
     with rasterio.open(path) as file:
@@ -135,7 +139,7 @@ def test_each_map_has_its_levels(maps: list[DayMap], monkeypatch: pytest.MonkeyP
 
 
 def test_the_style_names_the_levels(maps: list[DayMap]) -> None:
-    (path,) = write_warnings(maps, GRID, EXTENTS, rules(), BAND, steep, rained)
+    (path,) = write_warnings(maps, source())
     entries = ElementTree.parse(path.with_suffix(".qml")).findall(".//paletteEntry")
     assert [entry.get("label") for entry in entries] == ["0 none", "1 watch", "2 warning", "3 severe"]
     with rasterio.open(path) as file:
@@ -145,7 +149,7 @@ def test_the_style_names_the_levels(maps: list[DayMap]) -> None:
 
 
 def test_the_viewer_shows_the_highest_level_of_what_it_makes_coarser(maps: list[DayMap]) -> None:
-    (path,) = write_warnings(maps, GRID, EXTENTS, rules(), BAND, steep, rained)
+    (path,) = write_warnings(maps, source())
     with rasterio.open(path) as file:
         fine = [file.read(1)[window.slices] for window in EXTENTS]
     for coarser in (1, 6):
@@ -161,7 +165,7 @@ def test_the_viewer_shows_the_highest_level_of_what_it_makes_coarser(maps: list[
 
 def test_a_map_without_the_probability_is_refused(maps: list[DayMap]) -> None:
     with pytest.raises(DataError, match=r"ssm_20230102.tif has no band probability_above_0.7"):
-        write_warnings(maps, GRID, EXTENTS, rules(ssm=0.7), "probability_above_0.7", steep, rained)
+        write_warnings(maps, source(ssm=0.7, band="probability_above_0.7"))
 
 
 def test_parts_cover_each_extent_once() -> None:

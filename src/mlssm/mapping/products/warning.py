@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,26 +24,34 @@ SIDE = 1024  # pixels along a part that is worked on at once
 LIMITS = "relative wetness of the top centimetres, no pore pressure; no forecast of landslides"
 
 
-def write_warnings(
-    maps: Sequence[DayMap],
-    grid: Grid,
-    extents: Sequence[Window],
-    rules: WarningConfig,
-    band: str,
-    slope: Callable[[Window], Array],
-    rain: Callable[[str, int, Window], Array],
-) -> list[Path]:
-    """Write `warning_<day>.tif` and its style beside each map.
+@dataclass(frozen=True)
+class WarningSource:
+    """What levels of warning are told from.
 
-    Args:
-        maps: On one grid, in the order of days.
-        grid: Theirs.
+    Attributes:
+        grid: Of the maps.
         extents: Windows of it that have values.
         rules: Thresholds.
         band: Name of the maps' band of P(SSM > rules.ssm).
         slope: Degrees in a window of the grid, NaN where not known.
         rain: Of an ISO day, the number of an extent and a window in it: rain of the rules' days, mm, NaN where not
             known.
+    """
+
+    grid: Grid
+    extents: Sequence[Window]
+    rules: WarningConfig
+    band: str
+    slope: Callable[[Window], Array]
+    rain: Callable[[str, int, Window], Array]
+
+
+def write_warnings(maps: Sequence[DayMap], source: WarningSource) -> list[Path]:
+    """Write `warning_<day>.tif` and its style beside each map.
+
+    Args:
+        maps: In the order of days.
+        source: What their levels are told from.
 
     Returns:
         The maps of levels.
@@ -50,30 +59,22 @@ def write_warnings(
     Raises:
         DataError: A map has no such band, or a file cannot be written.
     """
-    return [_write(each, grid, extents, rules, band, slope, rain) for each in track(maps, "warnings")]
+    return [_write(each, source) for each in track(maps, "warnings")]
 
 
-def _write(
-    each: DayMap,
-    grid: Grid,
-    extents: Sequence[Window],
-    rules: WarningConfig,
-    band: str,
-    slope: Callable[[Window], Array],
-    rain: Callable[[str, int, Window], Array],
-) -> Path:
-    number = next((number for number, name, _ in each.bands if name == band), None)
+def _write(each: DayMap, told: WarningSource) -> Path:
+    number = next((number for number, name, _ in each.bands if name == told.band), None)
     if number is None:
-        raise DataError(f"{each.path} has no band {band}, which the warnings need; make the map again")
+        raise DataError(f"{each.path} has no band {told.band}, which the warnings need; make the map again")
     path = each.path.with_name(f"warning_{each.day.replace('-', '')}.tif")
 
     def blocks(source: rasterio.DatasetReader) -> Iterator[tuple[Window, Levels]]:
-        for extent, window in parts(extents):
+        for extent, window in parts(told.extents):
             probability = read_values(source, number, window)
-            yield window, levels(rules, probability, slope(window), rain(each.day, extent, window))
+            yield window, levels(told.rules, probability, told.slope(window), told.rain(each.day, extent, window))
 
     with rasterio.open(each.path) as source:
-        write_classes(path, grid, blocks(source), COLOURS, _tags(each, rules), f"warning level, {each.day}")
+        write_classes(path, told.grid, blocks(source), COLOURS, _tags(each, told.rules), f"warning level, {each.day}")
     write_classes_style(path, COLOURS, NAMES)
     return path
 
