@@ -134,7 +134,7 @@ def test_a_kill_before_the_build_is_removed_leaves_nothing_behind(
     """The cube is in its place by then, so that the next command finds it."""
     with monkeypatch.context() as patched:
         patched.setattr(Build, "discard", lambda _: os.kill(os.getpid(), signal.SIGKILL))
-        process = begun(area, images, tmp_path)
+        process = begun(run, area, images, tmp_path)
         process.join(60)
         assert process.exitcode == -signal.SIGKILL
     assert list(tmp_path.glob("*.zarr"))
