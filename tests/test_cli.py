@@ -1,12 +1,14 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
+from tests.forked import run_script
 
 from mlssm.cli import explain, with_own_names
 
@@ -42,8 +44,8 @@ def run(tmp_path: Path) -> Run:
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_a_wrong_command_line_is_told_in_two_lines(run: Run, tmp_path: Path, arguments: list[str], said: str) -> None:
-    ended = run("train", *arguments)
+def test_a_wrong_command_line_is_told_in_two_lines(tmp_path: Path, arguments: list[str], said: str) -> None:
+    ended = run_script(REPOSITORY / "train.py", *arguments, folder=tmp_path)
     lines = ended.stderr.strip().splitlines()
     assert ended.returncode == 1
     assert lines[-1].startswith(f"error: {said}")
@@ -59,8 +61,8 @@ def test_layers_have_names_of_the_users_own() -> None:
     assert with_own_names(told) == [f"++{told[0]}", f"++{told[1]}", *told[2:]]
 
 
-def test_predict_wants_a_training(run: Run) -> None:
-    ended = run("predict")
+def test_predict_wants_a_training(tmp_path: Path) -> None:
+    ended = run_script(REPOSITORY / "predict.py", folder=tmp_path)
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: no finished training with a model in experiment 'mlssm'")
     assert ended.stderr.endswith("train first with: python train.py\n")
@@ -72,8 +74,8 @@ def test_evaluate_wants_what_was_measured(run: Run) -> None:
     assert ended.stderr == "error: insitu is not set; give it on the command line: insitu=VALUE\n"
 
 
-def test_a_folder_that_is_not_there_is_named(run: Run, tmp_path: Path) -> None:
-    ended = run("train", "datamodule=opera_rtc", "datamodule.root=nowhere")
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ended = run_script(REPOSITORY / "train.py", "datamodule=opera_rtc", "datamodule.root=nowhere", folder=tmp_path)
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == (
         "error: datamodule.root=nowhere is not a folder; set it to the area's folder"
@@ -132,10 +134,7 @@ def test_the_programs_errors_are_told_without_traceback_and_bugs_with_one(tmp_pa
         "command(job, 'job', Path('conf'))\n"
     )
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "job.py", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-
+    run = partial(run_script, tmp_path / "job.py", folder=tmp_path)
     ended = run()
     # one line: Hydra's own list of overrides does not stand before it
     assert (ended.returncode, ended.stderr) == (1, "error: dem.tif is broken\n")
@@ -189,8 +188,8 @@ def test_hydras_own_files_and_logs_hold_no_secret_also_in_a_sweep(tmp_path: Path
         "command(job, 'job', Path('.'))\n"
     )
     for more in ((), ("-m", "seed=1,2")):
-        command = [sys.executable, "job.py", *more, "uri=http://who:hunter2@host", "token=hunter2"]
-        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        told = (*more, "uri=http://who:hunter2@host", "token=hunter2")
+        ended = run_script(tmp_path / "job.py", *told, folder=tmp_path)
         assert ended.returncode == 0, ended.stderr
         assert "hunter2" not in ended.stdout + ended.stderr
     written = [path for folder in ("outputs", "multirun") for path in (tmp_path / folder).rglob("*") if path.is_file()]

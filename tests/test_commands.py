@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
+from tests.forked import run_script
 from tests.markdown_blocks import blocks, write_named
 
 from mlssm.cli import with_own_names
@@ -140,9 +139,7 @@ def test_no_page_names_a_folder_that_a_clone_does_not_have() -> None:
 @pytest.mark.parametrize("told", [("--help",), ("--cfg", "job")], ids=" ".join)
 def test_what_costs_nothing_runs_as_it_is_written(told: tuple[str, ...], tmp_path: Path) -> None:
     assert Command("README.md" if told == ("--help",) else "configuration.md", "train", told) in commands()
-    done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "train.py"), *told], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = run_script(REPOSITORY / "train.py", *told, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "lag: 10" in done.stdout
     assert list(tmp_path.iterdir()) == []

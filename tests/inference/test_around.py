@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def make(watersheds: Callable[..., Any]) -> Callable[..., Trained]:
         state = unpack(json.loads(json.dumps(text)), tensors)
         return Trained(experiment, Opened("run", bundle, cube, experiment.stack, network.eval(), state, None))
 
-    return of
+    return cache(of)
 
 
 def test_the_closed_form_of_a_pixel_is_that_of_the_whole_extent_whatever_the_window(

@@ -1,5 +1,7 @@
 """What is scored is what is shipped: a patch's prediction is the map's at the same pixels."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -38,8 +40,14 @@ def _differences(network: torch.nn.Module, experiment: Experiment, dataset: Patc
     return np.concatenate(found)
 
 
-def test_a_patch_is_the_maps_own(watershed: Any) -> None:
-    experiment = watershed.experiment(*TINY, *CONVLSTM)
+@pytest.fixture(scope="module")
+def of_family(watershed: Any) -> Callable[..., Experiment]:
+    """Assembles for a family of models; each once."""
+    return cache(lambda *overrides: watershed.experiment(*TINY, *overrides))
+
+
+def test_a_patch_is_the_maps_own(watershed: Any, of_family: Callable[..., Experiment]) -> None:
+    experiment = of_family(*CONVLSTM)
     network, val = _network(watershed, experiment, *CONVLSTM), experiment.datasets["val"]
     assert val.margin == regular_grid(val).margin == two_pass_grid(experiment, "train").margin == 4
     assert (experiment.datasets["train"].margin, val[0].static.shape[-1]) == (0, 18)
@@ -50,9 +58,9 @@ def test_a_patch_is_the_maps_own(watershed: Any) -> None:
     assert np.abs(_differences(network, experiment, bare)).max() > 1e-4, "without the margin they would differ"
 
 
-def test_a_patch_on_cells_is_nearly_the_maps_own(watershed: Any) -> None:
+def test_a_patch_on_cells_is_nearly_the_maps_own(watershed: Any, of_family: Callable[..., Experiment]) -> None:
     # cells begin at the patch's corner, the map's at the tile's: the weather's smoothness is what is left
-    experiment = watershed.experiment(*TINY, *MULTIRATE)
+    experiment = of_family(*MULTIRATE)
     val = experiment.datasets["val"]
     assert val[0].dynamic.shape[-2:] == (2, 2)
     found = _differences(_network(watershed, experiment, *MULTIRATE), experiment, val)
@@ -60,8 +68,10 @@ def test_a_patch_on_cells_is_nearly_the_maps_own(watershed: Any) -> None:
 
 
 @pytest.mark.parametrize("overrides", [CONVLSTM, MULTIRATE])
-def test_controls_and_baselines_see_the_pixels(watershed: Any, overrides: tuple[str, ...]) -> None:
-    experiment = watershed.experiment(*TINY, *overrides)
+def test_controls_and_baselines_see_the_pixels(
+    watershed: Any, of_family: Callable[..., Experiment], overrides: tuple[str, ...]
+) -> None:
+    experiment = of_family(*overrides)
     network, val = _network(watershed, experiment, *overrides), experiment.datasets["val"]
     batch, places = next(batches(val, 8))
     for control in ("no_weather", "shuffle_space"):

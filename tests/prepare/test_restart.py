@@ -320,6 +320,7 @@ def test_a_cube_of_an_earlier_format_is_made_anew_with_a_line(
     assert any(message.startswith(f"{old} has cube format 3 of an earlier version") for message in caplog.messages)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_processes_write_the_same_bytes(area: Any, images: Any, whole: Bytes, tmp_path: Path) -> None:
     run(area, images, tmp_path, DaskConfig(name="processes", workers=2))

@@ -85,7 +85,7 @@ def comparison(store: Store, run_id: str) -> pd.DataFrame:
 
 def test_a_sweep_with_failing_jobs_goes_on_says_so_and_compares(app, config):
     # the last job leaves its folder: the end is written to the same store wherever the process then stands
-    done = run_script(app / "app.py", "-m", "model.lag=1,2,30,3,5")
+    done = run_script(app / "app.py", "-m", "model.lag=1,2,30,3,5", folder=app)
     store = open_store(config)
     parent = parent_of(store)
     runs = {run.name: run.status for run in children(store, parent.info.run_id)}
@@ -107,7 +107,7 @@ def test_a_sweep_with_failing_jobs_goes_on_says_so_and_compares(app, config):
 
 
 def test_a_sweep_that_cannot_be_composed_fails(app, config):
-    done = run_script(app / "app.py", "-m", "model.leg=1,2")
+    done = run_script(app / "app.py", "-m", "model.leg=1,2", folder=app)
     assert done.returncode == 1
     assert parent_of(open_store(config)).info.status == "FAILED"
 
@@ -123,7 +123,7 @@ def test_an_interrupted_sweep_is_killed(app, config):
 
 
 def test_a_store_that_cannot_be_reached_stops_the_sweep_before_its_first_job(app):
-    done = run_script(app / "app.py", "-m", "model.lag=1,2", "tracking.uri=http://127.0.0.1:9")
+    done = run_script(app / "app.py", "-m", "model.lag=1,2", "tracking.uri=http://127.0.0.1:9", folder=app)
     assert done.returncode == 1
     assert done.stderr.startswith("error: tracking store http://127.0.0.1:9 cannot be used")
     assert not (app / "ml runs" / "hydra").exists()
