@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import multiprocessing
 import runpy
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.forked import begun
 
 pytestmark = pytest.mark.slow
 
@@ -26,8 +26,12 @@ spec.loader.exec_module(joined)
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What each of 2 or 3 processes came to."""
     folder, world = tmp_path_factory.mktemp("ranks"), request.param
-    places = [{"PLACE": (folder, rank, world)} for rank in range(world)]
-    processes = [begun(runpy.run_path, str(SCRIPT), place, "__main__") for place in places]
+    context = multiprocessing.get_context("forkserver")  # imports once for all
+    context.set_forkserver_preload(["mlssm.training.losses", "mlssm.scores.sums", "mlssm.data.sampler"])
+    places = [{"init_globals": {"PLACE": (folder, rank, world)}, "run_name": "__main__"} for rank in range(world)]
+    processes = [context.Process(target=runpy.run_path, args=(str(SCRIPT),), kwargs=place) for place in places]
+    for process in processes:
+        process.start()
     for process in processes:
         process.join(120)
     assert [process.exitcode for process in processes] == [0] * world
