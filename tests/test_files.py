@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlssm import files
-from mlssm.files import disk_fault, naming, whole_or_nothing
+from mlssm.files import disk_fault, naming, whole_file, whole_or_nothing
 
 
 def partials(folder: Path) -> list[Path]:
@@ -92,6 +92,26 @@ def test_a_killed_writer_leaves_no_folder_and_the_next_writing_sweeps_its_remain
         assert partials(tmp_path) == []
         partial.mkdir()
     assert [path.name for path in tmp_path.iterdir()] == ["another"]
+
+
+def test_a_file_is_replaced_when_its_block_ends_well_and_stays_where_it_fails(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "map.tif"
+
+    def write(text: str, *, fails: bool = False) -> None:
+        with whole_file(path) as made:
+            made.write_text(text)
+            made.with_name("staged").write_text("a step on the way")
+            assert not path.exists() or path.read_text() == "one"
+            if fails:
+                raise KeyboardInterrupt
+
+    write("one")
+    with pytest.raises(KeyboardInterrupt):
+        write("broken", fails=True)
+    assert path.read_text() == "one"
+    write("two")
+    assert path.read_text() == "two"
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_what_may_still_be_written_is_not_swept(tmp_path: Path) -> None:

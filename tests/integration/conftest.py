@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import os
+import re
 import runpy
 import shutil
 import sys
@@ -75,6 +76,14 @@ class Outcome:
         _, mark, text = f"\n{self.stderr}".rpartition("\nerror: ")
         assert mark, f"no error was printed, but:\n{self.stderr[-3000:]}"
         return text.strip()
+
+    def check_told(self, message: str) -> None:
+        """It failed with an error of one or two lines that matches, and with nothing else."""
+        assert self.code == 1, self.stderr
+        assert self.stdout == ""
+        assert "Traceback" not in self.stderr
+        assert len(self.error.splitlines()) <= 2
+        assert re.search(message, self.error), self.error
 
     @property
     def run_id(self) -> str:

@@ -183,7 +183,7 @@ def sound_cubes(
     project = type(trained[0])(tmp_path_factory.mktemp("sound"))
     area_copied(project.folder)
     outcome = project.run("train", *real, "retrieval.min_dates=60")
-    _check_told(outcome, r"retrieval\.min_dates=60")
+    outcome.check_told(r"retrieval\.min_dates=60")
     return project.folder / "data" / "cubes"
 
 
@@ -196,17 +196,9 @@ def test_a_fault_is_named_with_its_cure(
     if case.change is unchanged and case.prepared:
         shutil.copytree(sound_cubes, project.folder / "data" / "cubes", copy_function=os.link)
     outcome = project.run("train", *real, *case.asked)
-    _check_told(outcome, case.message)
+    outcome.check_told(case.message)
     assert len(project.cubes) == case.prepared
     assert project.partial() == []
-
-
-def _check_told(outcome: Any, message: str) -> None:
-    assert outcome.code == 1
-    assert outcome.stdout == ""
-    assert "Traceback" not in outcome.stderr
-    assert len(outcome.error.splitlines()) <= 2
-    assert re.search(message, outcome.error), outcome.error
 
 
 WRONG = {
@@ -228,7 +220,7 @@ WRONG = {
 def test_a_wrong_word_is_named_before_any_work(name: str, project: Any) -> None:
     asked, message = WRONG[name]
     outcome = project.run("train", *asked)
-    _check_told(outcome, message)
+    outcome.check_told(message)
     assert not (project.folder / "data").exists()
 
 
@@ -265,5 +257,5 @@ def test_a_failed_training_is_marked_and_is_not_the_latest(
     outcome = project.run("train", *real, "retrieval.min_dates=60")
     assert outcome.code == 1
     outcome = project.run("predict", "dates=[2020-12-02]")
-    _check_told(outcome, r"no finished training with a model.*python train\.py")
+    outcome.check_told(r"no finished training with a model.*python train\.py")
     assert not (project.folder / "maps").exists()

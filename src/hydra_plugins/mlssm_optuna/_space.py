@@ -24,11 +24,10 @@ RESERVED = ("trial", "seeds")  # the search sets them itself
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One of some values; `texts` are the same as Hydra reads them."""
+class _Listed:
+    """What has its values one by one."""
 
-    values: tuple[Value, ...]
-    texts: tuple[str, ...]
+    values: Sequence[Any]
 
     @property
     def size(self) -> int:
@@ -39,6 +38,14 @@ class Choice:
     def first(self) -> Any:
         """A value of it."""
         return self.values[0]
+
+
+@dataclass(frozen=True)
+class Choice(_Listed):
+    """One of some values; `texts` are the same as Hydra reads them."""
+
+    values: tuple[Value, ...]
+    texts: tuple[str, ...]
 
     def distribution(self) -> BaseDistribution:
         """As Optuna knows it."""
@@ -60,21 +67,11 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Steps:
+class Steps(_Listed):
     """Equally spaced numbers, ascending; with `log` they are drawn evenly on a logarithmic axis."""
 
     values: Sequence[int] | Sequence[float]
     log: bool
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return len(self.values)
-
-    @property
-    def first(self) -> Any:
-        """A value of it."""
-        return self.values[0]
 
     def distribution(self) -> BaseDistribution:
         """As Optuna knows it; its own log axes have no steps, so there `snap` keeps them."""
