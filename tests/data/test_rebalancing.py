@@ -135,7 +135,7 @@ def test_batches_of_any_size_have_the_risk_of_their_epoch(
     assert found == pytest.approx(one[plan.drawing.positions(5, 0)].mean(), rel=1e-5)
 
 
-@pytest.mark.parametrize("stride", [3, 2, 4])
+@pytest.mark.parametrize("stride", [3, 2, pytest.param(4, marks=pytest.mark.exhaustive)])
 def test_two_pass_over_all_offsets_has_the_risk_of_the_dense_population(
     experiment: Experiment, labels: LabelMap, config: TrainConfig, stride: int
 ) -> None:

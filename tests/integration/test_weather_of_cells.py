@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import rasterio
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]  # its parts are tried with those of other families
 
 
 def test_the_multirate_network_trains_and_maps(trained: Any, tiny: tuple[str, ...]) -> None:

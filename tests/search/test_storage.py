@@ -81,6 +81,7 @@ def _when_up(address: str) -> str:
             time.sleep(0.2)
 
 
+@pytest.mark.exhaustive
 def test_a_search_in_postgresql_goes_on_and_hides_the_password(app, postgres: str) -> None:
     options = [f"hydra.sweeper.storage='{postgres}'", "hydra.output_subdir=told"]
     app.search("model.lag=range(1,9)", "hydra.sweeper.n_trials=2", *options)
