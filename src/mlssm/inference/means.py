@@ -21,6 +21,7 @@ from mlssm.inference.day_maps import (
 from mlssm.inference.mapper import Days, window_end
 from mlssm.inference.opened import Opened, Place
 from mlssm.response.traits import FeatureSums
+from mlssm.scratch import Trimmed
 from mlssm.workers import Workers
 
 Found = TypeVar("Found")
@@ -51,11 +52,11 @@ def extent_means(place: Place, parts: Sequence[ExtentPart], days: Days, workers:
     ends = _ends(opened, days, times)
     means = nothing
     if _corrects(opened):
-        sums = workers.run(partial(_feature_sums, place, days, ends), parts, "closed form")
+        sums = workers.run(Trimmed(partial(_feature_sums, place, days, ends)), parts, "closed form")
         means = [with_features(found, ends) for found in _by_extent(opened, parts, sums)]
     if not len(times):
         return means
-    left = workers.run(partial(_residual_sums, place, days, means, times), parts, "earlier images")
+    left = workers.run(Trimmed(partial(_residual_sums, place, days, means, times)), parts, "earlier images")
     pairs = zip(means, _by_extent(opened, parts, left), strict=True)
     return [with_residuals(mean, found, times) for mean, found in pairs]
 

@@ -28,6 +28,7 @@ from mlssm.inference.surround import side_by_side
 from mlssm.jobs.day_file import map_path, write_day
 from mlssm.jobs.settings_of_maps import INPUT, SETTINGS, input_digest, settings_digest, shown, tags_of
 from mlssm.jobs.tile import TileJob, write_tile
+from mlssm.scratch import Trimmed
 from mlssm.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -180,9 +181,9 @@ def _map_block(place: Place, config: PredictConfig, block: Block, workers: Worke
         record.write_text(json.dumps(of_tiles), encoding="utf-8")
     means = extent_means(place, parts, opened.step_days(days), workers)
     job = TileJob(place, config, days, means, block.folder)
-    workers.run(partial(write_tile, job), parts, f"tiles of {len(days)} days{which}")
+    workers.run(Trimmed(partial(write_tile, job)), parts, f"tiles of {len(days)} days{which}")
     numbers = [int(number) for number in np.flatnonzero(np.isin(days, block.wanted))]
-    valued = workers.run(partial(write_day, job, parts), numbers, f"maps{which}")
+    valued = workers.run(Trimmed(partial(write_day, job, parts)), numbers, f"maps{which}")
     for day, has_value in zip(block.wanted, valued, strict=True):
         if not has_value:
             log.warning("the map of %s has no value: all its pixels are water, frozen, snowy or lack an input", day)
