@@ -107,5 +107,18 @@ def test_what_training_never_knew_is_hatched_and_said(tmp_path: Path) -> None:
         MapPanel("odd", plain.values, plain.grid, half[1:])
 
 
+def test_a_large_map_is_hatched_in_cells_that_end_where_it_ends() -> None:
+    """Of 650 columns three are a cell; single pixels are no cell, and the last cell is two columns wide."""
+    hatched = np.zeros((40, 650), bool)
+    hatched[::7, ::7] = True
+    hatched[:, 600:] = True
+    grid = Grid(_panels(1)[0].grid.crs, (240000, 3816000), 10, *hatched.shape)
+    figure = preview([MapPanel("large", np.full(hatched.shape, 0.5, np.float32), grid, hatched)], DAY, "Soil moisture")
+    (lines,) = figure.findobj(ContourSet)
+    (path,) = lines.get_paths()
+    assert path.vertices.min(axis=0) == pytest.approx([6.0, 0])
+    assert path.vertices.max(axis=0) == pytest.approx([6.5, 0.4])
+
+
 def _legend(figure: Figure) -> str:
     return "\n".join(text.get_text() for legend in figure.legends for text in legend.get_texts())

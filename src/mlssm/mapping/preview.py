@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MOST_PANELS = 9
 DOTS_PER_INCH = 150
 HATCH = "////"
+MOST_HATCHED = 300  # cells along the longer side whose outlines are drawn
 UNKNOWN = "unknown to training: no label, an input filled, or inputs unlike its own"
 
 
@@ -142,10 +143,25 @@ def _draw_panel(axes: Axes, panel: MapPanel) -> AxesImage:
 def _hatch(axes: Axes, panel: MapPanel) -> None:
     """Lines over what training never knew, with which a bare number would look as good as any other."""
     assert panel.hatched is not None
-    # each pixel by its edges, so that no corner is cut
-    rows, cols = (np.repeat(np.arange(side + 1), 2)[1:-1] * panel.grid.pixel / 1000 for side in panel.values.shape)
-    edges = panel.hatched.repeat(2, axis=0).repeat(2, axis=1).astype(float)
-    axes.contourf(cols, rows[::-1], edges, levels=[0.5, 1.5], colors="none", hatches=[HATCH])
+    # outlines of single pixels of a large map would take a gigabyte, and be finer than the lines
+    factor = -(-max(panel.hatched.shape) // MOST_HATCHED)
+    mostly = _mostly(panel.hatched, factor)
+    # each cell by its edges, so that no corner is cut
+    rows, cols = (
+        np.minimum(np.repeat(np.arange(cells + 1), 2)[1:-1] * factor, side) * panel.grid.pixel / 1000
+        for cells, side in zip(mostly.shape, panel.hatched.shape, strict=True)
+    )
+    edges = mostly.repeat(2, axis=0).repeat(2, axis=1).astype(float)
+    axes.contourf(cols, rows[-1] - rows, edges, levels=[0.5, 1.5], colors="none", hatches=[HATCH])
+
+
+def _mostly(hatched: npt.NDArray[np.bool_], factor: int) -> npt.NDArray[np.bool_]:
+    """Cells of so many pixels a side, of which more than half are hatched."""
+    found, size = hatched.astype(np.int64), np.ones(hatched.shape, np.int64)
+    for axis, side in enumerate(hatched.shape):
+        starts = np.arange(0, side, factor)
+        found, size = (np.add.reduceat(each, starts, axis=axis) for each in (found, size))
+    return 2 * found > size
 
 
 def _place(grid: Grid) -> str:
