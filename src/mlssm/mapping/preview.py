@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,6 +94,9 @@ def write_preview(path: Path, panels: Sequence[MapPanel], date: dt.date, title: 
             figure.savefig(finished, dpi=DOTS_PER_INCH, facecolor="white")
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error}); choose another folder or free some space") from error
+    finally:
+        del figure
+        gc.collect()  # a figure refers to itself, so that those of many days would wait in memory, 50 MB each
 
 
 def preview(panels: Sequence[MapPanel], date: dt.date, title: str) -> Figure:
