@@ -19,7 +19,8 @@ from mlssm.weather.windows import antecedent
 
 TEMPERATURE, SNOW = VARIABLES.index("temperature"), VARIABLES.index("snow_depth")
 MIN_TEMPERATURE = VARIABLES.index("min_temperature")
-# pixels of a rectangle from which on the stations around them are looked for once, for all sets that have values
+# pixels of a rectangle from which on the stations around them are looked for once, for all sets that have values, and
+# weights are float32: a tile of maps has tens of sets, of which most must be kept
 SHARED = 2**14
 # times the neighbours of a pixel: how many stations around it are known then
 KNOWN = 2
@@ -121,7 +122,8 @@ class WeatherField:
             if pixels.elevation.size < SHARED:
                 return pixels.weigh(present)
             most = KNOWN * config.neighbours
-            return pixels.weigh(present, self.cache.find((*where, "nearest"), lambda: pixels.nearest(most)))
+            nearest = self.cache.find((*where, "nearest"), lambda: pixels.nearest(most))
+            return pixels.weigh(present, nearest).narrow()
 
         def weigh(present: Booleans) -> PixelWeights:
             return self.cache.find((*where, present.tobytes()), lambda: made(present))
