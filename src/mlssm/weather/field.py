@@ -21,7 +21,7 @@ TEMPERATURE, SNOW = VARIABLES.index("temperature"), VARIABLES.index("snow_depth"
 MIN_TEMPERATURE = VARIABLES.index("min_temperature")
 # pixels of a rectangle from which on the stations around them are looked for once, for all sets that have values, and
 # weights are float32: a tile of maps has tens of sets, of which most must be kept
-SHARED = 2**14
+SHARED = 2**15
 # times the neighbours of a pixel: how many stations around it are known then
 KNOWN = 2
 
