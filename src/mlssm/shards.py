@@ -33,7 +33,7 @@ class ShardWriter:
     """Writes shards of an array.
 
     zarr's own threads wait for one another more than they work on chunks of this size; here, none but the calling
-    thread works. The bytes are the same.
+    thread works, in which no event loop may run. The bytes are the same.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,7 +45,11 @@ class ShardWriter:
         self._store = CheckedStore(path)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(_Here())
-        self._array: Any = self._run(zarr.api.asynchronous.open_array(store=self._store, mode="r+"))
+        try:
+            self._array: Any = self._run(zarr.api.asynchronous.open_array(store=self._store, mode="r+"))
+        except BaseException:  # nobody could close it any more
+            self._loop.close()
+            raise
 
     def __enter__(self) -> Self:
         """It is open already."""

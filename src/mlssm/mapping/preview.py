@@ -62,9 +62,24 @@ class MapPanel:
             raise ValueError(f"panel {self.name}: values {self.values.shape} are not on a grid {self.grid.shape}")
 
     @property
+    def cell(self) -> int:
+        """Pixels along a cell of what is hatched: outlines of a large map's pixels take 0.3 GB, and are too fine."""
+        return -(-max(self.grid.shape) // MOST_HATCHED)
+
+    @property
+    def hatched_cells(self) -> npt.NDArray[np.bool_]:
+        """Cells of which more than half is hatched; the last ones may be smaller."""
+        assert self.hatched is not None
+        found, size = self.hatched.astype(np.int64), np.ones(self.grid.shape, np.int64)
+        for axis, side in enumerate(self.grid.shape):
+            starts = np.arange(0, side, self.cell)
+            found, size = (np.add.reduceat(each, starts, axis=axis) for each in (found, size))
+        return 2 * found > size
+
+    @property
     def is_hatched(self) -> bool:
         """Whether a part of it is."""
-        return self.hatched is not None and bool(self.hatched.any())
+        return self.hatched is not None and bool(self.hatched_cells.any())
 
     @property
     def aspect(self) -> float:
@@ -146,26 +161,14 @@ def _draw_panel(axes: Axes, panel: MapPanel) -> AxesImage:
 
 def _hatch(axes: Axes, panel: MapPanel) -> None:
     """Lines over what training never knew, with which a bare number would look as good as any other."""
-    assert panel.hatched is not None
-    # outlines of single pixels of a large map would take a gigabyte, and be finer than the lines
-    factor = -(-max(panel.hatched.shape) // MOST_HATCHED)
-    mostly = _mostly(panel.hatched, factor)
+    cells = panel.hatched_cells
     # each cell by its edges, so that no corner is cut
     rows, cols = (
-        np.minimum(np.repeat(np.arange(cells + 1), 2)[1:-1] * factor, side) * panel.grid.pixel / 1000
-        for cells, side in zip(mostly.shape, panel.hatched.shape, strict=True)
+        np.minimum(np.repeat(np.arange(count + 1), 2)[1:-1] * panel.cell, side) * panel.grid.pixel / 1000
+        for count, side in zip(cells.shape, panel.grid.shape, strict=True)
     )
-    edges = mostly.repeat(2, axis=0).repeat(2, axis=1).astype(float)
+    edges = cells.repeat(2, axis=0).repeat(2, axis=1).astype(float)
     axes.contourf(cols, rows[-1] - rows, edges, levels=[0.5, 1.5], colors="none", hatches=[HATCH])
-
-
-def _mostly(hatched: npt.NDArray[np.bool_], factor: int) -> npt.NDArray[np.bool_]:
-    """Cells of so many pixels a side, of which more than half are hatched."""
-    found, size = hatched.astype(np.int64), np.ones(hatched.shape, np.int64)
-    for axis, side in enumerate(hatched.shape):
-        starts = np.arange(0, side, factor)
-        found, size = (np.add.reduceat(each, starts, axis=axis) for each in (found, size))
-    return 2 * found > size
 
 
 def _place(grid: Grid) -> str:
