@@ -162,3 +162,16 @@ def test_threads_do_not_turn_on_a_warning_of_rasters_for_one_another() -> None:
     with open_workers(DaskConfig(workers=2)) as two:
         two.run(tasks(), [0, 1], "two at once")
         two.fold(tasks(), [0, 1], lambda _: None, "two at once")
+
+
+def test_workers_that_are_open_are_taken_by_the_steps_within() -> None:
+    config = DaskConfig(workers=2)
+    with open_workers(config) as outer:
+        with open_workers(DaskConfig(workers=2)) as inner:
+            assert inner is outer
+        with open_workers(DaskConfig(workers=1)) as other:
+            assert other.at_once == 1
+        with open_workers(config) as again:
+            assert again is outer
+    with open_workers(config) as later:
+        assert later is not outer

@@ -8,6 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlssm.config.dask import DaskConfig
@@ -21,6 +22,8 @@ PATIENCE = 10  # seconds for a scheduler to answer
 AHEAD = 2  # tasks a thread of a cluster that are given to it before the results of earlier ones are merged
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+# the workers of the step around, and by which configuration
+_AROUND: ContextVar[tuple[DaskConfig, Workers] | None] = ContextVar("workers", default=None)
 
 
 class Workers:
@@ -183,9 +186,25 @@ def _raster_warnings_off() -> Iterator[None]:
 def open_workers(config: DaskConfig) -> Iterator[Workers]:
     """The workers that a configuration names, for as long as they are needed.
 
+    Those that are open already around the call are taken: processes begin once for all steps within.
+
     Raises:
         ConfigError: They need a package that is not installed, or no scheduler answers at the address.
     """
+    around = _AROUND.get()
+    if around is not None and around[0] == config:
+        yield around[1]
+        return
+    with _opened(config) as workers:
+        before = _AROUND.set((config, workers))
+        try:
+            yield workers
+        finally:
+            _AROUND.reset(before)
+
+
+@contextmanager
+def _opened(config: DaskConfig) -> Iterator[Workers]:
     count = config.workers or len(os.sched_getaffinity(0))
     if config.name == "threads":
         yield Workers(count)

@@ -21,7 +21,7 @@ def _table(share: float = 1.0) -> pd.DataFrame:
     """Labels and predictions with an effect of each kind; a share of them is there."""
     rng = np.random.default_rng(0)
     date, pixel = (grid.ravel() for grid in np.indices((DATES, LAYOUT.pixels)))
-    extent = LAYOUT.extents[pixel]
+    extent = LAYOUT.extents(slice(0, LAYOUT.pixels))[pixel]
     effects = (
         rng.normal(0, 0.1, DATES)[date],
         rng.normal(0, 0.1, (DATES, 2))[date, extent],
@@ -44,7 +44,7 @@ def _summed(frame: pd.DataFrame) -> tuple[Tensor, dict[str, float]]:
     pixels = LabelledPixels(pixel, y, y, y, date, pixel, pixel)
     temporal.add_labels(pixels)
     temporal.add("net", pixels, p)
-    return sums.reshape(DATES, len(BLOCKS), 3, -1), temporal.between_pixels(LAYOUT.extents)
+    return sums.reshape(DATES, len(BLOCKS), 3, -1), temporal.between_pixels(LAYOUT)
 
 
 @pytest.mark.parametrize(("of", "name", "value"), [("labels", LABELS, "y"), ("error", "net", "e")])

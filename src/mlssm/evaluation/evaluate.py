@@ -259,7 +259,7 @@ def evaluate_split(
         sums=tally.sums,
         wet=wet.counts,
         temporal=over_time,
-        between_pixels=temporal.between_pixels(layout.extents),
+        between_pixels=temporal.between_pixels(layout),
         temporal_maps=layout.maps(map_of_first),
         histogram=histogram,
         digest=tally.digest,

@@ -54,7 +54,7 @@ def pool_splits(parts: Sequence[SplitEvaluation]) -> SplitEvaluation:
         sums=_by_time([part.sums for part in parts], place, len(times)),
         wet=_by_time([part.wet for part in parts], place, len(times)),
         temporal=temporal,
-        between_pixels=over_time.between_pixels(layout.extents),
+        between_pixels=over_time.between_pixels(layout),
         temporal_maps=layout.maps(map_of_first),
         histogram=DensityHistogram.joined([part.histogram for part in parts]),
         digest=_joined([part.digest for part in parts]),

@@ -34,6 +34,7 @@ from mlssm.tracking.opening import open_store
 from mlssm.tracking.run import TrackedRun
 from mlssm.training.history import History
 from mlssm.training.train_network import Trained
+from mlssm.workers import open_workers
 
 log = logging.getLogger(__name__)
 RMSE, COST = "val/natural/rmse", "model/flops_per_pixel"
@@ -87,9 +88,10 @@ def train_one(experiment: Experiment, job: TrainingJob, run: TrackedRun | None) 
         if job.pooled:
             _keep_scores(run, job, _validation(experiment, trained, job, choice))
         return Result(trained, rmse, None)
-    evaluation = _evaluate(experiment, trained, job, choice)
-    certainty = calibrate(experiment, trained.network, job.config, None if choice is None else choice.maps)
-    found = tally(experiment, trained.network, job.config, certainty.calibration)
+    with open_workers(job.config.dask):  # once for all that is predicted
+        evaluation = _evaluate(experiment, trained, job, choice)
+        certainty = calibrate(experiment, trained.network, job.config, None if choice is None else choice.maps)
+        found = tally(experiment, trained.network, job.config, certainty.calibration)
     evaluation = replace(evaluation, intervals=found)
     run.set_tags({CALIBRATED_ON: certainty.source})
     courses = None if choice is None else choice.courses

@@ -41,10 +41,10 @@ class Layout:
         counts = [math.prod(self._across(shape)) for shape in self.shapes]
         return np.repeat(np.arange(len(counts)), counts)
 
-    @property
-    def extents(self) -> npt.NDArray[np.int64]:
-        """Extent of each pixel [pixels]."""
-        return np.repeat(np.arange(len(self.shapes)), [height * width for height, width in self.shapes])
+    def extents(self, some: slice) -> npt.NDArray[np.int64]:
+        """Extent of each of some pixels that follow each other."""
+        ends = np.cumsum([height * width for height, width in self.shapes])
+        return np.searchsorted(ends, np.arange(some.start, some.stop), side="right")
 
     @property
     def pixels(self) -> int:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mlssm.scores.cells import LabelledPixels
+from mlssm.scores.cells import LabelledPixels, Layout
 from mlssm.scores.sums import correlation
-from mlssm.scratch import scratch
+from mlssm.scratch import scratch, trimming
 
 LEAST_DATES = 5
 LABELS = "labels"  # beside the names of models
@@ -40,11 +40,15 @@ class Quartiles:
     @classmethod
     def of(cls, values: npt.NDArray[np.float64], reason: str) -> Quartiles:
         """Of the values that are not NaN; `reason` says why there may be none."""
-        known = values[np.isfinite(values)]
-        if not known.size:
+        known, number = scratch(values.shape, np.float64), 0
+        for some in _parts(len(values)):
+            found = values[some][np.isfinite(values[some])]
+            known[number : number + len(found)] = found
+            number += len(found)
+        if not number:
             return cls(0, np.nan, np.nan, np.nan, reason)
-        low, middle, high = np.quantile(known, [0.25, 0.5, 0.75]).tolist()
-        return cls(int(known.size), low, middle, high, "")
+        low, middle, high = np.quantile(known[:number], [0.25, 0.5, 0.75], overwrite_input=True).tolist()
+        return cls(number, low, middle, high, "")
 
 
 class TemporalSums:
@@ -65,10 +69,11 @@ class TemporalSums:
         """The sums over the dates of all parts, which have the same pixels and models."""
         labels, models = parts[0].arrays
         whole = cls(labels.shape[1], tuple(models))
-        for part in parts:
-            whole._labels += part._labels
-            for name, sums in whole._models.items():
-                sums += part._models[name]
+        for some in trimming(_parts(labels.shape[1])):
+            for part in parts:
+                whole._labels[:, some] += part._labels[:, some]
+                for name, sums in whole._models.items():
+                    sums[:, some] += part._models[name][:, some]
         return whole
 
     @property
@@ -93,20 +98,16 @@ class TemporalSums:
         p, y = prediction, pixels.target
         self._models[model].index_add_(1, pixels.pixel, torch.stack((p, p * p, p * y)))
 
-    def between_pixels(self, extents: npt.NDArray[np.int64]) -> dict[str, float]:
-        """Sum of n (mean of a pixel - mean of its extent)^2: of the `LABELS`, and of each model's errors, p - y.
-
-        Args:
-            extents: Extent of each pixel, numbered from 0, [pixels].
-        """
+    def between_pixels(self, layout: Layout) -> dict[str, float]:
+        """Sum of n (mean of a pixel - mean of its extent)^2: of the `LABELS`, and of each model's errors, p - y."""
         n, y, _ = self._labels
-        errors = {name: _between(n, (sums[0], y), extents) for name, sums in self._models.items()}
-        return {LABELS: _between(n, (y,), extents), **errors}
+        errors = {name: _between(n, (sums[0], y), layout) for name, sums in self._models.items()}
+        return {LABELS: _between(n, (y,), layout), **errors}
 
     def correlation(self, model: str) -> npt.NDArray[np.float64]:
         """Pearson's correlation over the dates of each pixel; NaN below 5 dates, or where either is constant."""
         kept: npt.NDArray[np.float64] = scratch((self._labels.shape[1],), np.float64)
-        for some in _parts(len(kept)):
+        for some in trimming(_parts(len(kept))):
             n, y, yy = self._labels[:, some]
             p, pp, py = self._models[model][:, some] / n
             found = correlation(y / n, p, yy / n, pp, py)
@@ -122,21 +123,22 @@ def _parts(pixels: int) -> list[slice]:
     return [slice(start, min(start + PIXELS, pixels)) for start in range(0, pixels, PIXELS)]
 
 
-def _between(n: Tensor, terms: tuple[Tensor, ...], extents: npt.NDArray[np.int64]) -> float:
+def _between(n: Tensor, terms: tuple[Tensor, ...], layout: Layout) -> float:
     """Sum of n (mean of a pixel - mean of its extent)^2, of totals that are the first term, or it less the second."""
     parts = _parts(len(n))
 
     def total(some: slice) -> Tensor:
         return terms[0][some] if len(terms) == 1 else terms[0][some] - terms[1][some]
 
-    number, sums = n.new_zeros(2, int(extents.max()) + 1)
-    for some in parts:
-        place = torch.from_numpy(extents[some])
+    number, sums = n.new_zeros(2, len(layout.shapes))
+    for some in trimming(parts):
+        place = torch.from_numpy(layout.extents(some))
         number.index_add_(0, place, n[some])
         sums.index_add_(0, place, total(some))
     found = 0.0
-    for some in parts:
+    for some in trimming(parts):
         here = n[some] > 0
-        means = total(some)[here] / n[some][here] - (sums / number)[torch.from_numpy(extents[some])[here]]
+        extents = torch.from_numpy(layout.extents(some))[here]
+        means = total(some)[here] / n[some][here] - (sums / number)[extents]
         found += float((n[some][here] * means**2).sum())
     return found
