@@ -12,6 +12,8 @@ import pytest
 from mlssm.data.assemble import Experiment, assemble
 from mlssm.errors import RunError, SplitError
 from mlssm.patches.dates import seasons
+from mlssm.response import driver_maps
+from mlssm.response.bank import Bank
 from mlssm.response.driver_maps import Drivers
 from mlssm.response.memory import MEMORY
 from mlssm.retrieval import bands
@@ -143,6 +145,23 @@ def test_a_gauge_that_the_record_lacks_is_named(watershed: Any, experiment: Expe
     assert np.allclose(found[:, 0, 0], np.log1p(drivers.fixed.stored[days, position]))
     with pytest.raises(RunError, match="driven by the rain of station ELSEWHERE, and the weather has"):
         drivers.of_station("ELSEWHERE", 0, ends)
+
+
+def test_a_days_bank_is_made_band_by_band(
+    watershed: Any, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drivers, ends = Drivers(experiment.field), watershed.cube.window_ends[:3]
+    used = drivers.many[3], drivers.many[40], drivers.many[-1]
+    shape, random = experiment.field.places[0].shape, np.random.default_rng(0)
+    weighed = Bank(tuple(each.name for each in used), np.arange(3.0), np.arange(2.0, 5), random.random((3, *shape)))
+    maps = [drivers.at(each, 0, ends) for each in used]
+    parts = zip(maps, weighed.centre, weighed.scale, weighed.weights, strict=True)
+    expected = sum(weight * (values - centre) / scale for values, centre, scale, weight in parts)
+    for cached in (driver_maps.CACHED, 1):
+        monkeypatch.setattr(driver_maps, "CACHED", cached)
+        np.testing.assert_allclose(drivers.driving(weighed, None, 0, ends), expected, rtol=1e-12, atol=1e-12)
+    with pytest.raises(RunError, match="driven by bucket of old, which cannot be made"):
+        drivers.driving(dataclasses.replace(weighed, names=("bucket of old",)), None, 0, ends)
 
 
 def test_too_few_seasons_are_counted_and_the_cure_is_said(watershed: Any) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from mlssm.errors import RunError
 from mlssm.response.bank import MANY_DATES, Bank, mean_bank, weighs_bank
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.fitted import Extent, Settings
@@ -105,7 +104,4 @@ def test_the_mean_bank_drives_an_extent_without_labels() -> None:
     assert found.weights.ravel() == pytest.approx([0.15, 0.85])
     assert found.centre == pytest.approx([1.0, (0.35 * 3 + 0.5 * 5) / 0.85])
     alone = mean_bank([dataclasses.replace(first, weights=first.weights[:, :, :1])])
-    maps = {"api": lambda: np.ones((2, 1, 1)), "bucket": lambda: np.full((2, 1, 1), 7.0)}
-    assert alone.driver(maps).ravel() == pytest.approx([0.8 * 2.0] * 2)
-    with pytest.raises(RunError, match="driven by bucket, which cannot be made"):
-        alone.driver({"api": maps["api"]})
+    assert alone.driver(np.array([[[1.0]], [[7.0]]])).ravel() == pytest.approx([0.8 * 2.0])

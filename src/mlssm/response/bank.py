@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.errors import RunError
 from mlssm.grid import Floats
 from mlssm.response.rows import WHOLE, Maps
 
@@ -44,18 +43,17 @@ class Bank:
     scale: Floats
     weights: Floats
 
-    def driver(self, maps: Mapping[str, Callable[[], Floats]]) -> Floats:
-        """The weighted mean of the standardised drivers [T, h, w]; `maps` are those of the whole bank, by name.
+    def driver(self, drivers: Floats, rows: slice = WHOLE) -> Floats:
+        """The weighted mean of the standardised drivers of some rows [rows, w].
 
-        Raises:
-            RunError: A driver is not there.
+        Args:
+            drivers: Those of `names` [D, rows, w]; they are overwritten.
+            rows: Which.
         """
-        if missing := [name for name in self.names if name not in maps]:
-            raise RunError(
-                f"the response is driven by {', '.join(missing)}, which cannot be made of these stations' record: a "
-                "bucket needs evapotranspiration, or the temperatures that it is calculated from"
-            )
-        return np.asarray(sum(self.weighted(name, maps[name]()) for name in self.names))
+        drivers -= self.centre[:, None, None]
+        drivers /= self.scale[:, None, None]
+        drivers *= self.weights if self.weights.shape[1:] == (1, 1) else self.weights[:, rows]
+        return np.asarray(drivers.sum(axis=0))
 
     def weighted(self, name: str, driver: npt.NDArray[np.floating], rows: slice = WHOLE) -> Floats:
         """What one of its drivers gives to some rows: its weight times the standardised driver [..., rows, w]."""

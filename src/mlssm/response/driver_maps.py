@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from mlssm.weather.field import WeatherField
 from mlssm.weather.interpolation import inverse_distance_weights
 from mlssm.weather.stations import VARIABLES, Days
 
+CACHED = 2**18  # values of all drivers of a band, 8 bytes each
 TEMPORARIES = 8  # arrays of a pixel's stations while they are weighed
 
 
@@ -124,7 +124,7 @@ class Drivers:
         """
         if weighed is None:
             return self.of_station(station, extent, ends)
-        return np.stack([weighed.driver(self._bank_on(weighed, extent, position)) for position in self._checked(ends)])
+        return np.stack([self._weighed(weighed, extent, position) for position in self._checked(ends)])
 
     def _checked(self, ends: Days) -> npt.NDArray[np.int64]:
         """Positions of days.
@@ -137,15 +137,33 @@ class Drivers:
             raise ValueError(f"day {positions.max()} lies behind a record of {len(self.forcing.days)} days")
         return positions
 
-    def _bank_on(self, weighed: Bank, extent: int, position: np.int64) -> dict[str, Callable[[], Floats]]:
-        """The bank's drivers on a day [h, w], by name: the water of all is interpolated at once."""
-        used, shape = [each for each in self.many if each.name in weighed.names], self.field.places[extent].shape
-        stored = np.array([each.stored[position] if position >= 0 else 0 * each.stored[0] for each in used])
-        water = np.ascontiguousarray((self._weights(extent).everywhere @ stored.T).T)
-        return {
-            each.name: partial(shaped, values.reshape(shape), each.shape)
-            for each, values in zip(used, water, strict=True)
-        }
+    def _weighed(self, weighed: Bank, extent: int, position: np.int64) -> Floats:
+        """The driver of a bank on a day [h, w], in bands whose values of all drivers stay in the processor's cache."""
+        used = self._named(weighed.names)
+        stored = np.stack([each.stored[position] if position >= 0 else 0 * each.stored[0] for each in used], axis=1)
+        weights, (height, width) = self._weights(extent), self.field.places[extent].shape
+        found, step = np.empty((height, width)), max(CACHED // (len(used) * width), 1)
+        for start in range(0, height, step):
+            rows = slice(start, min(start + step, height))
+            water = np.ascontiguousarray((weights.at(rows.start * width, rows.stop * width) @ stored).T)
+            for driver, values in zip(used, water, strict=True):
+                values[:] = shaped(values, driver.shape)
+            found[rows] = weighed.driver(water.reshape(len(used), -1, width), rows)
+        return found
+
+    def _named(self, names: Sequence[str]) -> list[Driver]:
+        """Drivers of the bank.
+
+        Raises:
+            RunError: One is not there.
+        """
+        known = {each.name: each for each in self.many}
+        if missing := [name for name in names if name not in known]:
+            raise RunError(
+                f"the response is driven by {', '.join(missing)}, which cannot be made of these stations' record: a "
+                "bucket needs evapotranspiration, or the temperatures that it is calculated from"
+            )
+        return [known[name] for name in names]
 
     def _weights(self, extent: int) -> StationWeights:
         """How the stations weigh at an extent's pixels."""
