@@ -21,6 +21,7 @@ from rasterio.transform import Affine
 from mlssm.config import TrainConfig, parse
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
+PLAIN = "plain.zarr"
 FIRST, REVISIT = dt.date(2019, 1, 1), 6
 
 
@@ -82,11 +83,17 @@ def _weather(root: Path, days: int) -> None:
     (root / "weather" / "S0.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def remove_made(area: Area) -> None:
+    """Remove what was made of an area before, by either way."""
+    for folder in (area.config.datamodule.cubes, area.folder / PLAIN):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def plain_loop(area: Area) -> None:
     """What anybody would write: each image read whole, taken to dB, packed, and put into a zarr array."""
     with rasterio.open(area.images[0]) as first:
         shape = (len(area.images), *first.shape)
-    path = area.folder / "plain.zarr"
+    path = area.folder / PLAIN
     array = zarr.create_array(path, shape=shape, chunks=(1, 1024, 1024), dtype="int16", fill_value=-32768)
     for number, image in enumerate(area.images):
         with rasterio.open(image) as file:
@@ -94,4 +101,3 @@ def plain_loop(area: Area) -> None:
         with np.errstate(divide="ignore", invalid="ignore"):
             steps = np.clip(np.round(1000 * np.log10(power)), -32767, 32767)
         array[number] = np.where(np.isfinite(steps), steps, -32768).astype(np.int16)
-    shutil.rmtree(path)

@@ -46,7 +46,7 @@ class ShardWriter:
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(_Here())
         try:
-            self._array: Any = self._run(zarr.api.asynchronous.open_array(store=self._store, mode="r+"))
+            self._array: Any = self._run(zarr.api.asynchronous.open_array(store=self._store, mode="r+", zarr_format=3))
         except BaseException:  # nobody could close it any more
             self._loop.close()
             raise
