@@ -36,6 +36,7 @@ from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import DateMasks, frozen_or_snowy
 from mlssm.retrieval.stack import Stack
 from mlssm.weather.field import WeatherField
+from mlssm.workers import open_workers
 
 # working pixels are the cube's; a network that costs little, as what is measured lies around it
 TOLD = ("retrieval.multilook=moving", "datamodule.root=.", "model=reservoir", "model.lag=1", "evaluation.controls=[]")
@@ -159,7 +160,12 @@ def _closed_form(bench: Bench, training: npt.NDArray[np.bool_], *, nowcast: bool
     source = Backscatter(cube, bench.stack, None, bench.clear, bench.config.retrieval)
     told = Told(training, bench.seasons, cube.window_ends, MONTH, nowcast=nowcast)
     drivers = Drivers(bench.field)
-    return lambda: fit_prefit(source, drivers, told)
+
+    def fit() -> Any:
+        with open_workers(bench.config.dask):
+            return fit_prefit(source, drivers, told)
+
+    return fit
 
 
 def features(bench: Bench) -> Callable[[], Any]:

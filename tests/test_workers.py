@@ -14,7 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from mlssm import workers
 from mlssm.config import DaskConfig, parse
 from mlssm.errors import ConfigError, DataError, WorkerError
-from mlssm.workers import open_workers
+from mlssm.workers import in_threads, open_workers
 
 
 def squared(add: int, number: int) -> int:
@@ -175,3 +175,21 @@ def test_workers_that_are_open_are_taken_by_the_steps_within() -> None:
             assert again is outer
     with open_workers(config) as later:
         assert later is not outer
+
+
+def test_short_steps_are_done_on_as_many_threads_as_the_workers_around_have() -> None:
+    both = threading.Barrier(2, timeout=2)
+
+    def meet(number: int) -> int:
+        both.wait()  # breaks unless another item is worked on
+        return number
+
+    assert in_threads(partial(squared, 1), [3, 1]) == [10, 2]
+    with pytest.raises(threading.BrokenBarrierError):
+        in_threads(meet, [1, 2])
+    both.reset()
+    with open_workers(DaskConfig(workers=2)) as pool:
+        assert in_threads(meet, [4, 3]) == [4, 3]
+        assert pool.run(lambda item: in_threads(partial(squared, 0), [item, 2]), [3], "within") == [[9, 4]]
+        with pytest.raises(DataError, match="item 7"):
+            in_threads(bad, [7, 7])

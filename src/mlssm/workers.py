@@ -182,6 +182,21 @@ def _raster_warnings_off() -> Iterator[None]:
         yield
 
 
+def in_threads(task: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """The results of a task, in the order of the items, on as many threads of this process as the workers around have.
+
+    For steps of seconds, of which no bar tells, and whose inputs are too many to be sent anywhere. Without workers
+    around, and within a task of theirs, one item is done after the other.
+
+    Raises:
+        Exception: What the first task that failed raised.
+    """
+    around = _AROUND.get()
+    if around is None or around[1].at_once < 2 or len(items) < 2:
+        return [task(item) for item in items]
+    return Workers(around[1].at_once)._on_threads(task, items, lambda: None)
+
+
 @contextmanager
 def open_workers(config: DaskConfig) -> Iterator[Workers]:
     """The workers that a configuration names, for as long as they are needed.

@@ -10,10 +10,15 @@ import pytest
 import torch
 import torch.utils._pytree
 
+from mlssm.config import DaskConfig
 from mlssm.errors import DataError, SplitError
+from mlssm.response.bank import Driven
 from mlssm.response.closed_form import ClosedForm
 from mlssm.response.extent_form import ExtentForm
 from mlssm.response.fitted import Extent, Settings
+from mlssm.response.weighing import Weighing
+from mlssm.retrieval import bands
+from mlssm.workers import open_workers
 
 
 def numbers(value: Any) -> Iterator[np.ndarray]:
@@ -185,3 +190,28 @@ def test_a_form_is_restored_from_what_a_bundle_keeps(made_up: Any, penalties: tu
     again = ExtentForm.restored(arrays)
     assert same(found, again)
     assert np.array_equal(found.forecast(extent.driver[-1]), again.forecast(extent.driver[-1]))
+
+
+def test_bands_that_are_fitted_side_by_side_come_to_the_same(made_up: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bands, "VALUES", 1)
+    extent = made_up(12)
+    training, random = extent.seasons < 2023, np.random.default_rng(1)
+    maps = {name: random.gamma(1, 1, (len(training), 6, 5)) for name in ("first", "second")}
+    several = dataclasses.replace(extent.extent, driven=Driven(maps["first"]))
+
+    def fitted() -> tuple[ClosedForm, Any]:
+        form = ClosedForm.fit([several], extent.dates, training, Settings())
+        weighing = Weighing.of(
+            extent.retrieve, {name: lambda own=own: own for name, own in maps.items()}, training, extent.seasons
+        )
+        return form, weighing.bank(2021)
+
+    alone, its_bank = fitted()
+    with open_workers(DaskConfig(workers=3)):
+        form, bank = fitted()
+        memory = form.memory(0)
+    assert same(alone.extents, form.extents)
+    assert same(alone.inner.own_share, form.inner.own_share)
+    assert same(alone.memory(0), memory)
+    assert np.array_equal(alone.forecasts(0), form.forecasts(0))
+    assert np.array_equal(its_bank.weights, bank.weights)

@@ -23,7 +23,7 @@ from mlssm.response.fitted import Dates, Settings
 from mlssm.response.forecaster import Forecaster
 from mlssm.response.memory import MEMORY
 from mlssm.response.nowcast import Carried
-from mlssm.response.rows import EVERY, MadeOfRows, few_rows, rows_of
+from mlssm.response.rows import EVERY, MadeOfRows, few_rows, fill, rows_of
 from mlssm.scratch import scratch
 
 Array = npt.NDArray[np.float32]
@@ -126,8 +126,7 @@ class _ExtentMaps:
 def _labels(form: ClosedForm, extent: int, times: npt.NDArray[np.int64]) -> Array:
     maps, shape = form.label_maps(extent), form.fitted[extent].shape
     found: Array = scratch((len(times), *shape), np.float32)
-    for rows in few_rows(shape, len(times)):
-        found[:, rows] = maps.rows(times, rows)
+    fill(found, lambda rows: maps.rows(times, rows), few_rows(shape, len(times)))
     return found
 
 
@@ -139,10 +138,10 @@ def _dated(form: ClosedForm, extent: int, *, nowcast: bool) -> tuple[dict[str, A
     names = (FORECAST, RETRIEVED, *((BASE, *PREVIOUS) if nowcast else ()))
     found = {name: scratch((count, *fitted.shape), np.float32) for name in names}
     found[LEVERAGE] = _leverages(leverage, count, fitted.shape)
-    for rows in few_rows(fitted.shape, count):
-        found[RETRIEVED][:, rows] = peer.rows(rows).ssm(rows_of(fitted.driver, EVERY, rows))
-        if not nowcast:
-            found[FORECAST][:, rows] = forecasts.rows(EVERY, rows)
+    parts = few_rows(fitted.shape, count)
+    fill(found[RETRIEVED], lambda rows: peer.rows(rows).ssm(rows_of(fitted.driver, EVERY, rows)), parts)
+    if not nowcast:
+        fill(found[FORECAST], lambda rows: forecasts.rows(EVERY, rows), parts)
     return found, _add_nowcasts(form, extent, forecasts, found) if nowcast else 1.0
 
 
@@ -153,8 +152,7 @@ def _leverages(maps: MadeOfRows, count: int, shape: tuple[int, int]) -> Array:
     if first.shape[1:] == (1, 1):
         return np.broadcast_to(first.astype(np.float32), (count, *shape))
     found: Array = scratch((count, *shape), np.float32)
-    for rows in parts:
-        found[:, rows] = maps.rows(EVERY, rows)
+    fill(found, lambda rows: maps.rows(EVERY, rows), parts)
     return found
 
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mlssm.grid import Floats
-from mlssm.response.rows import WHOLE, Maps, Times, few_rows, known_mean, rows_of
+from mlssm.response.rows import WHOLE, Maps, Times, few_rows, known_mean, over_rows, rows_of
 from mlssm.scratch import scratch
 
 Seasons = npt.NDArray[np.int64]
@@ -186,11 +187,23 @@ def fit_rows(
     """
     maps = scratch((len(drivers), 3, *shape), np.float64)
     fitting = [Fitting(each, seasons, correlation) for each in maps]
-    for rows in few_rows(shape, len(seasons)):
+
+    def fit_band(rows: slice) -> list[Total]:
         of_rows = values(rows)
-        for each, driver in zip(fitting, drivers, strict=True):
-            each.add(rows, of_rows, rows_of(driver, times, rows))
+        pairs = zip(fitting, drivers, strict=True)
+        return [each.fit(rows, of_rows, rows_of(driver, times, rows)) for each, driver in pairs]
+
+    for totals in over_rows(fit_band, few_rows(shape, len(seasons))):
+        for each, total in zip(fitting, totals, strict=True):
+            each.add(total)
     return [each.fits for each in fitting]
+
+
+class Total(NamedTuple):
+    """Number and sum of the values of some pixels and dates."""
+
+    number: int
+    total: float
 
 
 @dataclass
@@ -209,12 +222,16 @@ class Fitting:
     _total: float = 0.0
     _number: int = 0
 
-    def add(self, rows: slice, values: Floats, driver: npt.NDArray[np.floating]) -> None:
-        """Fit the pixels of some rows; both [T, rows, w], the driver broadcastable to it."""
+    def fit(self, rows: slice, values: Floats, driver: npt.NDArray[np.floating]) -> Total:
+        """Fit the pixels of some rows, which `add` is to be told; both [T, rows, w], the driver broadcastable to it."""
         valid = np.isfinite(values)
-        self._number += int(valid.sum())
-        self._total += float(values.sum(where=valid))
         self.maps[:, rows] = _fit(values, valid, driver, self.seasons, self.correlation)
+        return Total(int(valid.sum()), float(values.sum(where=valid)))
+
+    def add(self, found: Total) -> None:
+        """Count the values of some rows."""
+        self._number += found.number
+        self._total += found.total
 
     @property
     def fits(self) -> PixelFits:

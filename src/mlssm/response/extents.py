@@ -22,7 +22,7 @@ from mlssm.response.driver import Driver
 from mlssm.response.driver_maps import Drivers
 from mlssm.response.fitted import Extent
 from mlssm.response.folds import Retrieve, Retrieved
-from mlssm.response.rows import WHOLE, Maps, Times, few_rows, positions
+from mlssm.response.rows import WHOLE, Maps, Times, few_rows, fill, positions
 from mlssm.response.stations import choose_station
 from mlssm.response.weighing import drive
 from mlssm.retrieval.fit import fit_extents, reference_keys
@@ -108,9 +108,7 @@ class Backscatter:
     def _retrieved(self, number: int, extent: ExtentRetrieval, training: Booleans) -> Retrieved:
         shape = self.stack.working.extents[number].shape
         maps = scratch((3 if self.cross is None else 4, *shape), np.float64)
-        for rows in few_rows(shape, int(training.sum())):
-            for found, values in zip(maps, self._of_rows(number, extent, training, rows), strict=True):
-                found[rows] = values
+        fill(maps, lambda rows: self._of_rows(number, extent, training, rows), few_rows(shape, int(training.sum())))
         return Retrieved(RelativeRows(self, number, extent), *maps)
 
     def _of_rows(self, number: int, extent: ExtentRetrieval, training: Booleans, rows: slice) -> list[Floats]:

@@ -13,7 +13,7 @@ from mlssm.response.correction import Moments
 from mlssm.response.extent_form import ExtentForm, FormRows
 from mlssm.response.fitted import Fitted
 from mlssm.response.folds import Fold
-from mlssm.response.rows import EVERY, few_rows, rows_of
+from mlssm.response.rows import EVERY, few_rows, fill, over_rows, rows_of
 from mlssm.response.traits import TraitPixels, Traits
 from mlssm.scratch import scratch
 
@@ -59,12 +59,16 @@ class Held:
         """Of the correction's regression; there is a correction."""
         assert self.traits is not None
         assert self.means is not None
-        total: list[Moments] = []
-        for rows in self.traits.bands(len(self.times)):
-            pixels = TraitPixels(self.traits.part(rows))
+        traits, means = self.traits, self.means
+
+        def of_rows(rows: slice) -> list[Moments]:
+            pixels = TraitPixels(traits.part(rows))
             residual, driver = self.labels(rows) - self.base(rows), rows_of(self.fitted.driver, self.times, rows)
-            dates = zip(residual, driver, self.means, strict=True)
-            parts = [Moments.of(pixels.features(each, of_date), left) for left, each, of_date in dates]
+            dates = zip(residual, driver, means, strict=True)
+            return [Moments.of(pixels.features(each, of_date), left) for left, each, of_date in dates]
+
+        total: list[Moments] = []
+        for parts in over_rows(of_rows, traits.bands(len(self.times))):
             total = [Moments.total([*total, *parts])]
         return total[0]
 
@@ -73,6 +77,5 @@ class Held:
         found: Floats = scratch((len(self.times), *self.fitted.shape), np.float64)
         form = ExtentForm(self.response, self.traits, weights)
         forecasts = FormRows(form, self.fitted.driver, self.times, self.means)
-        for rows in few_rows(self.fitted.shape, len(self.times)):
-            found[:, rows] = forecasts.rows(EVERY, rows)
+        fill(found, lambda rows: forecasts.rows(EVERY, rows), few_rows(self.fitted.shape, len(self.times)))
         return found

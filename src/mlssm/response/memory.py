@@ -9,7 +9,7 @@ import numpy as np
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Response
 from mlssm.response.folds import Retrieved
-from mlssm.response.rows import few_rows
+from mlssm.response.rows import few_rows, fill
 from mlssm.scratch import scratch
 
 MEMORY = ("mean_ssm", "response", "span", "spread")
@@ -41,8 +41,11 @@ def remembered(found: Retrieved, response: Response, training: Booleans) -> Floa
         training: Which times are training dates [T].
     """
     memory: Floats = scratch((len(MEMORY), *found.shape), np.float64)
-    for rows in few_rows(found.shape, int(training.sum())):
-        memory[:, rows] = _of_rows(found.labels(training, rows), response.slope[rows], found.span[rows])
+
+    def of_rows(rows: slice) -> Floats:
+        return _of_rows(found.labels(training, rows), response.slope[rows], found.span[rows])
+
+    fill(memory, of_rows, few_rows(found.shape, int(training.sum())))
     return memory
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from mlssm.response.base import Booleans, PixelFits, Population, Seasons
 from mlssm.response.choice import Choice, Squares
 from mlssm.response.fitted import Fitted, Settings, fit_labels
 from mlssm.response.folds import Fold, Retrieve, Retrieved
-from mlssm.response.rows import Maps, few_rows, rows_of
+from mlssm.response.rows import Maps, few_rows, over_rows, rows_of
 
 CACHED = 2**15  # values of which a processor's cache holds several arrays
 
@@ -90,25 +91,35 @@ def add_held_out(found: Retrieved, held: Booleans, tried: Sequence[Tried], share
         tried: The drivers.
         shares: Candidates for a pixel's share of its own slope.
     """
-    for rows in few_rows(found.shape, int(held.sum())):
+
+    def errors(rows: slice) -> list[list[_Errors]]:
         labels = found.labels(held, rows)
-        for each in tried:
-            _add(each, labels, rows_of(each.driver, held, rows), rows, shares)
+        return [_errors(each, labels, rows_of(each.driver, held, rows), rows, shares) for each in tried]
+
+    for of_rows in over_rows(errors, few_rows(found.shape, int(held.sum()))):
+        for each, parts in zip(tried, of_rows, strict=True):
+            for part in parts:
+                each.squares.add(*part)
 
 
-def _add(tried: Tried, labels: Floats, driver: Floats, rows: slice, shares: Sequence[float]) -> None:
+class _Errors(NamedTuple):
+    """The sum of squared errors of a share, on so many labels."""
+
+    share: float
+    squares: float
+    number: int
+
+
+def _errors(tried: Tried, labels: Floats, driver: Floats, rows: slice, shares: Sequence[float]) -> list[_Errors]:
     base = tried.fits.pooled_rows(0.0, tried.population, rows)
     away = driver - base.centre  # the same for all shares, as is the mean
     slopes = [(share, tried.fits.pooled_rows(share, tried.population, rows).slope) for share in shares]
     step = max(CACHED // base.mean.size, 1)
-    for first in range(0, len(labels), step):
-        part = slice(first, first + step)
-        _add_dates(tried.squares, labels[part], away[part], base.mean, slopes)
+    parts = (slice(first, first + step) for first in range(0, len(labels), step))
+    return [each for part in parts for each in _of_dates(labels[part], away[part], base.mean, slopes)]
 
 
-def _add_dates(
-    squares: Squares, labels: Floats, away: Floats, mean: Floats, slopes: Sequence[tuple[float, Floats]]
-) -> None:
+def _of_dates(labels: Floats, away: Floats, mean: Floats, slopes: Sequence[tuple[float, Floats]]) -> Iterator[_Errors]:
     missing = ~(np.isfinite(labels) & np.isfinite(mean) & np.isfinite(away))
     count, error = missing.size - int(missing.sum()), np.empty(labels.shape)
     for share, slope in slopes:
@@ -118,4 +129,4 @@ def _add_dates(
         error -= labels
         np.copyto(error, 0.0, where=missing)
         flat = error.ravel()
-        squares.add(share, float(flat @ flat), count)
+        yield _Errors(share, float(flat @ flat), count)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mlssm.grid import Floats
 from mlssm.retrieval.bands import Bands, bands
-from mlssm.scratch import scratch
+from mlssm.scratch import Trimmed, scratch
+from mlssm.workers import in_threads
 
+Result = TypeVar("Result")
 Times = npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice
 WHOLE = slice(None)
 EVERY = slice(None)  # of the times
+SIDE_BY_SIDE = 64  # bands after which all threads wait for the slowest
 TEMPORARIES = 12  # arrays of a band's values while it is worked on
 
 
@@ -106,13 +110,31 @@ def few_rows(shape: tuple[int, ...], dates: int) -> Bands:
     return bands((shape[0], shape[1]), TEMPORARIES * dates)
 
 
+def over_rows(task: Callable[[slice], Result], parts: Sequence[slice]) -> Iterator[Result]:
+    """The results of a task of bands, in their order; bands are worked on side by side, see `in_threads`.
+
+    Few results wait at once, however large the extent.
+    """
+    for start in range(0, len(parts), SIDE_BY_SIDE):
+        yield from in_threads(Trimmed(task), parts[start : start + SIDE_BY_SIDE])
+
+
+def fill(maps: npt.NDArray[Any], make: Callable[[slice], npt.ArrayLike], parts: Sequence[slice]) -> None:
+    """Put into maps [..., h, w] what is made of each band's rows, side by side."""
+
+    def put(rows: slice) -> None:
+        maps[..., rows, :] = make(rows)
+
+    for _ in over_rows(put, parts):
+        pass
+
+
 def kept(maps: Maps, times: int, shape: tuple[int, ...]) -> Floats:
     """Maps of all times as float64 [T, h, w], in a file where they are large; [T, 1, 1] where pixels have one value."""
     parts = few_rows(shape, times)
     one = rows_of(maps, EVERY, parts[0]).shape[1:] == (1, 1)
     found: Floats = scratch((times, 1, 1) if one else (times, *shape), np.float64)
-    for rows in parts[: 1 if one else None]:
-        found[:, rows] = rows_of(maps, EVERY, rows)
+    fill(found, lambda rows: rows_of(maps, EVERY, rows), parts[: 1 if one else None])
     return found
 
 
@@ -148,7 +170,8 @@ class Spread:
         """Of maps at some times, at least one."""
         if isinstance(maps, np.ndarray) and maps.shape[1:] == (1, 1):
             return cls.of_values(maps[times])
-        return sum((cls.of_values(rows_of(maps, times, rows)) for rows in few_rows(shape, int(times.sum()))), cls())
+        parts = few_rows(shape, int(times.sum()))
+        return sum(over_rows(lambda rows: cls.of_values(rows_of(maps, times, rows)), parts), cls())
 
     @property
     def deviation(self) -> float:

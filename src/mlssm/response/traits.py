@@ -21,7 +21,7 @@ from scipy.special import ndtr
 from mlssm.grid import Floats
 from mlssm.response.base import Booleans, Population, Response, Seasons, fit_rows
 from mlssm.response.folds import Retrieved
-from mlssm.response.rows import Maps, few_rows, rows_of
+from mlssm.response.rows import Maps, few_rows, fill, over_rows, rows_of
 from mlssm.response.surroundings import fixed_traits
 from mlssm.retrieval.bands import Bands, bands
 from mlssm.scratch import scratch
@@ -68,8 +68,11 @@ class Traits:
         (fits,) = fit_rows(values, [driver], training, found.shape, seasons[training])
         relative = fits.pooled(1.0, Population.of([fits]))
         noise: Floats = scratch(found.shape, np.float64)
-        for rows in few_rows(found.shape, int(training.sum())):
-            noise[rows] = _noise(values(rows) - relative.rows(rows).linear(rows_of(driver, training, rows)))
+
+        def scatter(rows: slice) -> Floats:
+            return _noise(values(rows) - relative.rows(rows).linear(rows_of(driver, training, rows)))
+
+        fill(noise, scatter, few_rows(found.shape, int(training.sum())))
         names, fixed = fixed_traits(found, base, relative, pixel_m)
         return cls(relative, noise, fixed, names)
 
@@ -89,12 +92,12 @@ class Traits:
 
     def sums(self, driver: Maps, times: npt.NDArray[np.int64]) -> FeatureSums:
         """Of the features of some times, over all pixels."""
-        found = None
-        for rows in self.bands(len(times)):
-            part = TraitPixels(self.part(rows)).sums(rows_of(driver, times, rows))
-            found = part if found is None else found + part
-        assert found is not None  # an extent has pixels
-        return found
+
+        def of_rows(rows: slice) -> FeatureSums:
+            return TraitPixels(self.part(rows)).sums(rows_of(driver, times, rows))
+
+        first, *others = over_rows(of_rows, self.bands(len(times)))
+        return sum(others, first)
 
     def features(self, driver: Floats) -> Floats:
         """Features of one date [feature, h, w]; 0, the extent's mean, where a trait is unknown.

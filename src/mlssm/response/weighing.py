@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from mlssm.grid import Floats
 from mlssm.response.bank import Bank, Driven, DriverMaps, weighs_bank
-from mlssm.response.base import SEASON_CORRELATION, Booleans, Fitting, Population, Seasons
+from mlssm.response.base import SEASON_CORRELATION, Booleans, Fitting, Population, Seasons, Total
 from mlssm.response.folds import Fold, Retrieve, Retrieved, season_folds
-from mlssm.response.rows import EVERY, Maps, OfTimes, Spread, few_rows, known_mean, rows_of
+from mlssm.response.rows import EVERY, Maps, OfTimes, Spread, few_rows, fill, known_mean, over_rows, rows_of
 from mlssm.scratch import scratch
 
 EVIDENCE_DATES = 60  # that weights are the evidence of
@@ -60,8 +60,7 @@ def bank_weights(errors: SquaredErrors) -> Floats:
     found: Floats = scratch(errors.total.shape, np.float64)
     parts = few_rows(errors.count.shape, len(found))
     extent = _extent_evidence(errors, parts)
-    for rows in parts:
-        found[:, rows] = _weights(errors.part(rows), extent)
+    fill(found, lambda rows: _weights(errors.part(rows), extent), parts)
     return found
 
 
@@ -161,8 +160,8 @@ class HeldFold:
         """Before any driver is fitted."""
         total: Floats = scratch((drivers, *found.shape), np.float64)
         count: Floats = scratch(found.shape, np.float64)
-        for rows in few_rows(found.shape, int(fold.held.sum())):
-            count[rows] = np.isfinite(found.of(fold.held, rows)).sum(axis=0)
+        parts = few_rows(found.shape, int(fold.held.sum()))
+        fill(count, lambda rows: np.isfinite(found.of(fold.held, rows)).sum(axis=0), parts)
         return cls(fold, found, seasons[fold.training], total, count)
 
     def fitting(self, drivers: int) -> list[Fitting]:
@@ -178,23 +177,35 @@ def _weigh(drivers: Sequence[Maps], held: Sequence[HeldFold], training: Booleans
     shape, fitting = held[0].found.shape, [each.fitting(len(drivers)) for each in held]
     moments = [Spread() for _ in drivers]
     parts = few_rows(shape, int(training.sum()))
-    for rows in parts:
-        labels = [each.found.labels(each.fold.training, rows) for each in held]
+
+    def fit(rows: slice) -> list[tuple[Spread, list[Total]]]:
+        labels, found = [each.found.labels(each.fold.training, rows) for each in held], []
         for number, driver in enumerate(drivers):
             values = rows_of(driver, training, rows)
-            moments[number] += Spread.of_values(values)
-            for each, own, known in zip(held, fitting, labels, strict=True):
-                own[number].add(rows, known, values[each.fold.training[training]])
+            folds = zip(held, fitting, labels, strict=True)
+            totals = [own[number].fit(rows, known, values[each.fold.training[training]]) for each, own, known in folds]
+            found.append((Spread.of_values(values), totals))
+        return found
+
+    for of_rows in over_rows(fit, parts):
+        for number, (spread, totals) in enumerate(of_rows):
+            moments[number] += spread
+            for own, total in zip(fitting, totals, strict=True):
+                own[number].add(total)
     fits = [[each.fits for each in own] for own in fitting]
-    for rows in parts:
+    populations = [[Population.of([fit]) for fit in of_fold] for of_fold in fits]
+
+    def score(rows: slice) -> None:
         labels = [each.found.labels(each.fold.held, rows) for each in held]
         for number, driver in enumerate(drivers):
             values = rows_of(driver, training, rows)
-            for each, of_fold, known in zip(held, fits, labels, strict=True):
-                fit = of_fold[number]
-                response = fit.pooled_rows(SLOPE_SHARE, Population.of([fit]), rows)
+            for each, of_fold, whole, known in zip(held, fits, populations, labels, strict=True):
+                response = of_fold[number].pooled_rows(SLOPE_SHARE, whole[number], rows)
                 error = known - response.ssm(values[each.fold.held[training]])
                 np.nansum(np.square(error, out=error), axis=0, out=each.total[first + number, rows])
+
+    for _ in over_rows(score, parts):
+        pass
     return moments
 
 
@@ -230,10 +241,14 @@ def _driven(
     shape = banks[0].weights.shape[1:]
     found = [scratch((count if bank is banks[0] else len(training), *shape), np.float64) for bank in banks]
     made = {name: maps[name]() for name in dict.fromkeys(name for bank in banks for name in bank.names)}
-    for rows in few_rows(shape, count):
+
+    def add(rows: slice) -> None:
         for name, driver in made.items():
             values = rows_of(driver, EVERY, rows)
             for each, bank in zip(found, banks, strict=True):
                 if name in bank.names:
                     each[:, rows] += bank.weighted(name, values if bank is banks[0] else values[training], rows)
+
+    for _ in over_rows(add, few_rows(shape, count)):
+        pass
     return found
