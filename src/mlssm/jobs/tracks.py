@@ -34,13 +34,14 @@ def compare_tracks(
     """Read point tables, compare the labels of all pairs of tracks, and keep tables and page in a run.
 
     Raises:
-        DataError: There is no table, one is wrong, none has VV, or no speckle shows.
+        DataError: There is no table, one is wrong, none has VV or the channel, or no speckle shows.
     """
     settings = config.datamodule
     bad = BadFiles(config.on_bad_file)
     many = read_points(settings.root, _units(config), bad)
-    if not any("VV" in series.power for series in many):
-        raise DataError(f"no table in {settings.root} has a value in VV, by which tracks are compared; add it")
+    for name in ("VV", config.retrieval.polarisation):
+        if not any(name in series.power for series in many):
+            raise DataError(f"no table in {settings.root} has a value in {name}, by which tracks are compared; add it")
     looks = settings.backscatter.looks
     speckle = Speckle(looks) if looks is not None else point_speckle(many, config.retrieval.polarisation)
     digest = {"points": value_checksum(file_checksums(settings.root))}
