@@ -285,4 +285,8 @@ def test_an_epoch_is_capped_with_a_line(
         assert drawing.draws == 6
         assert drawing.expected.sum() == pytest.approx(6)
         assert "an epoch draws 6 of the" in caplog.text
-    assert plan_of(SamplerConfig(name="natural", draws=count)).drawing.draws == count
+    with caplog.at_level(logging.INFO):
+        assert plan_of(SamplerConfig(name="natural", draws=count)).drawing.draws == count
+        assert f"an epoch draws {count}" not in caplog.text
+        plan_of(SamplerConfig(name="natural", draws=5))
+    assert f"an epoch draws 5 of the {count} training patches, others each time\n" in caplog.text

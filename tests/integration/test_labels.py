@@ -36,6 +36,12 @@ def test_two_tracks_are_compared_on_tables_of_points(project: Any) -> None:
         refused = project.run("train", *overrides)
         assert refused.code == 1
         assert "do not go together" in refused.error
+    refused = project.run("train", "+experiment=tracks", "datamodule.root=points", "retrieval.polarisation=HH")
+    assert "no table in points has a value in HH" in refused.error
+    for table in folder.iterdir():
+        table.write_text(table.read_text(encoding="utf-8").replace(",vv,", ",hv,"), encoding="utf-8")
+    refused = project.run("train", "+experiment=tracks", "datamodule.root=points")
+    assert "no table in points has a value in VV" in refused.error
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """The retrieval of a whole simulated watershed, whose truth is known."""
 
+import logging
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -130,6 +132,23 @@ def test_slope_of_the_incidence_angle_is_about_the_simulated_one(silent_watershe
     forest = extent.references[0].sensitivity < 1.5  # little moisture to confound it
     assert forest.sum() > 50
     assert np.median(extent.slope[forest]) == pytest.approx(-0.12, abs=0.03)
+
+
+def test_slopes_are_told_with_their_error_and_refused_where_one_angle_is_seen(
+    watershed, training: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = watershed.config("retrieval.per_orbit=false", "retrieval.incidence_slope=true").retrieval
+    caplog.set_level(logging.INFO)
+    extent = retrieve(watershed.cube, config, training).extents[0]
+    told = re.search(
+        r"extent 1: sigma changes by (\S+) dB a degree .*standard error of a pixel's slope (\S+)", caplog.text
+    )
+    assert told
+    assert float(told[1]) == pytest.approx(np.nanmedian(extent.slope), abs=6e-4)
+    assert float(told[2]) == pytest.approx(np.nanmedian(extent.slope_error), abs=6e-4)
+    one = watershed.cube.orbits == watershed.cube.orbits[0]
+    with pytest.raises(DataError, match="no pixel is seen under two angles"):
+        retrieve(watershed.cube, config, training & one)
 
 
 def test_masked_is_nan_never_0(watershed, training: np.ndarray) -> None:

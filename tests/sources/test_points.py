@@ -66,6 +66,37 @@ def test_a_polarisation_without_a_value_is_left_out_and_told(read: Any, caplog: 
     assert "no pixel has a value in VH: it is left out" in caplog.text
 
 
+def test_a_missing_list_is_one_of_missing_values(read: Any, caplog: Any) -> None:
+    (found,) = read(row(vh=""), row("2021-03-13 13:00:00"), row("2021-03-25 13:00:00", "nan", "None"))
+    np.testing.assert_array_equal(found.power["VH"], [[np.nan, np.nan], [0.02, 0.03]])
+    assert "1 rows have no value in any pixel: left out" in caplog.text
+    (found,) = read(row(vh=""), row("2021-03-13 13:00:00", vh="nan"))
+    assert [*found.power] == ["VV"]
+    assert "no pixel has a value in VH: it is left out" in caplog.text
+
+
+def test_a_series_without_values_does_not_stop_the_others_of_its_table(read: Any, caplog: Any) -> None:
+    nothing = [row(site=7, vv="[nan, nan]", vh="[nan, nan]"), row(site=8, vv="", vh="")]
+    (found,) = read(row(), *nothing)
+    assert found.site == "115"
+    assert "site 7, burst T027-056738-IW1: no pixel has a value in VV, VH" in caplog.text
+    assert "site 8, burst T027-056738-IW1: no pixel has a value in VV, VH" in caplog.text
+
+
+def test_a_value_of_exactly_0_is_missing_and_told(read: Any, caplog: Any) -> None:
+    (found,) = read(row(vv="[0, 0.2]"), row("2021-03-13 13:00:00", "[0.0, 0.0]", "[0, 0]"))
+    np.testing.assert_array_equal(found.power["VV"], [[np.nan, 0.2]])
+    assert "3 values of VV are exactly 0, and taken as missing" in caplog.text
+    (found,) = read(row(vv="[-10, 0]", vh="[-20, -20]"), units="dB")
+    np.testing.assert_allclose(found.power["VV"], [[0.1, np.nan]])
+
+
+@pytest.mark.parametrize("burst", ["T027-056738-IW1", "t027_056738_iw1", "027_056738_IW1"])
+def test_the_track_is_read_from_names_of_opera_and_asf(read: Any, burst: str) -> None:
+    (found,) = read(row(burst=burst))
+    assert found.track == "027"
+
+
 def test_decibels_become_power(read: Any) -> None:
     (found,) = read(row(vv="[-10, -20]", vh="[-20, -30]"), units="dB")
     np.testing.assert_allclose(found.power["VV"], [[0.1, 0.01]])
@@ -90,6 +121,7 @@ def test_decibels_become_power(read: Any) -> None:
         "two places of one name": ([row(), row(burst="T100-1-IW1", lon=10)], {}, "site 115 lies 121.300 degrees apart"),
         "no site": ([row()], {"header": HEADER.replace("site_id", "place")}, "lacks column site_id"),
         "no backscatter": ([row()], {"header": HEADER.replace("vv,vh", "a,b")}, "no column of backscatter"),
+        "no row": ([], {}, "has a header and no row; remove it"),
         "nothing at all": ([row(vv="[nan, nan]", vh="[nan, nan]")], {}, "no value in any pixel"),
     }.items(),
 )

@@ -146,11 +146,9 @@ def _shares(histograms: Counts, seen: npt.NDArray[np.floating]) -> Floats:
 
 
 def _report(pool: pd.DataFrame, sampler: SamplerConfig, drawing: Drawing) -> None:
-    if sampler.draws is None and drawing.draws < len(pool):
-        log.info(
-            "an epoch draws %d of the %d training patches, others each time; sampler.draws sets another number",
-            *(drawing.draws, len(pool)),
-        )
+    if drawing.draws < len(pool):
+        other = "; sampler.draws sets another number" if sampler.draws is None else ""
+        log.info("an epoch draws %d of the %d training patches, others each time%s", drawing.draws, len(pool), other)
     if sampler.name not in ("stratified", "density"):
         return
     least, most = drawing.expected.min(), drawing.expected.max()

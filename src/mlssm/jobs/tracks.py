@@ -10,7 +10,7 @@ from typing import Any
 
 from mlssm.checksums import file_checksums, value_checksum
 from mlssm.config import TrainConfig
-from mlssm.errors import ConfigError
+from mlssm.errors import ConfigError, DataError
 from mlssm.evaluation.page import render
 from mlssm.evaluation.tracks.evidence import Evidence, Settings, gather
 from mlssm.evaluation.tracks.page import tracks_page
@@ -34,11 +34,14 @@ def compare_tracks(
     """Read point tables, compare the labels of all pairs of tracks, and keep tables and page in a run.
 
     Raises:
-        DataError: There is no table, one is wrong, or no speckle shows.
+        DataError: There is no table, one is wrong, none has VV or the channel, or no speckle shows.
     """
     settings = config.datamodule
     bad = BadFiles(config.on_bad_file)
     many = read_points(settings.root, _units(config), bad)
+    for name in ("VV", config.retrieval.polarisation):
+        if not any(name in series.power for series in many):
+            raise DataError(f"no table in {settings.root} has a value in {name}, by which tracks are compared; add it")
     looks = settings.backscatter.looks
     speckle = Speckle(looks) if looks is not None else point_speckle(many, config.retrieval.polarisation)
     digest = {"points": value_checksum(file_checksums(settings.root))}

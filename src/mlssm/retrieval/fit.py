@@ -30,6 +30,7 @@ from mlssm.retrieval.noise import Speckle, speckle_variance_db
 from mlssm.retrieval.pixel_masks import LeastSpan
 from mlssm.retrieval.reasons import Flags
 from mlssm.retrieval.sample import Sample, Source, draw_sample
+from mlssm.retrieval.slopes import tell_slopes
 from mlssm.retrieval.stack import Stack, load_stack
 from mlssm.retrieval.track_variance import UNKNOWN, TrackVariance, track_variance
 from mlssm.retrieval.working_grid import WorkingGrid
@@ -130,11 +131,12 @@ def fit_retrieval(
 
     Raises:
         ConfigError: An angle slope is wanted with references per orbit.
-        DataError: An angle slope is wanted but the extent has no incidence angles.
+        DataError: An angle slope is wanted but the extent has no incidence angles, or no pixel is seen under two.
         SplitError: Fewer training dates than references need.
     """
     speckle = known_speckle(cube, config, training)
     extents = fit_extents(cube, stack, config, training, masks, speckle, None if crew is None else crew.workers)
+    tell_slopes(extents)
     sample = draw_sample(Source(cube, stack, extents, masks, speckle, config, training), crew)
     error = fit_label_error(sample, training)
     own = _track_variance(sample, error, cube, training, tracks)

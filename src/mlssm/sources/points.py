@@ -25,7 +25,7 @@ Units = Literal["linear", "dB"]
 
 POLARISATIONS = ("VV", "VH", "HH", "HV")
 NEEDED = ("DATETIME", "BURST_ID", "SITE_ID", "SITE_LON", "SITE_LAT")
-TRACK = re.compile(r"T?(\d{3})-")  # how OPERA's burst names begin
+TRACK = re.compile(r"t?(\d{3})[-_]", re.IGNORECASE)  # OPERA's T045-094699-IW2 and t045_094699_iw2, ASF's 045_094699_IW2
 MOST_POWER = 100.0  # linear gamma0: 20 dB; corner reflectors and cities stay below
 LEAST_DB = -60.0
 SAME_PLACE = 0.01  # degrees that the places of one site may differ by
@@ -54,7 +54,7 @@ class PointSeries:
 
     @property
     def track(self) -> str:
-        """The relative orbit, by the burst's name; the whole name where it has none of OPERA's form."""
+        """The relative orbit, by the burst's name; the whole name where it has none of OPERA's or ASF's form."""
         match = TRACK.match(self.burst)
         return match[1] if match else self.burst
 
@@ -63,9 +63,10 @@ def read_points(root: Path, units: Units, bad: BadFiles) -> tuple[PointSeries, .
     """Read all tables of a folder and of the folders in it.
 
     A table has the columns datetime (ISO 8601; without a time zone it is UTC), burst_id, site_id, site_lon, site_lat,
-    and a column for each polarisation with a list of as many pixels in each row; others are not read. Rows of another
-    number of pixels, without any value, or there twice are left out, and lines that are not in the order of time are
-    sorted; each with a line.
+    and a column for each polarisation with a list of as many pixels in each row; others are not read. An empty cell is
+    a list of missing values, and so is a value of exactly 0. Rows of another number of pixels, without any value, or
+    there twice are left out, and so are series without any value beside others in their table; lines that are not in
+    the order of time are sorted; each with a line.
 
     Args:
         root: The folder.
@@ -96,11 +97,14 @@ def _series(path: Path, units: Units) -> list[PointSeries]:
         raise DataError(f"{path} lacks column {', '.join(missing).lower()}; it has {', '.join(lines.columns).lower()}")
     if not there:
         raise DataError(f"{path} has no column of backscatter; name one of {', '.join(POLARISATIONS).lower()}")
+    if lines.empty:
+        raise DataError(f"{path} has a header and no row; remove it, or leave it out with on_bad_file=skip")
     lines = lines.assign(TIME=_times(path, lines["DATETIME"]))
-    return [
-        _one(path, str(site), str(burst), part, there, units)
-        for (site, burst), part in lines.groupby(["SITE_ID", "BURST_ID"], sort=True)
-    ]
+    groups = lines.groupby(["SITE_ID", "BURST_ID"], sort=True)
+    found = [_one(path, str(site), str(burst), part, there, units) for (site, burst), part in groups]
+    if not any(found):
+        raise DataError(f"{path} has no value in any pixel; remove it, or leave it out with on_bad_file=skip")
+    return [series for series in found if series is not None]
 
 
 def _times(path: Path, texts: pd.Series[str]) -> Any:
@@ -116,36 +120,46 @@ def _times(path: Path, texts: pd.Series[str]) -> Any:
     return times.dt.tz_localize(None).astype("datetime64[s]")
 
 
-def _one(path: Path, site: str, burst: str, lines: pd.DataFrame, names: Sequence[str], units: Units) -> PointSeries:
-    """One series of a table."""
+def _one(
+    path: Path, site: str, burst: str, lines: pd.DataFrame, names: Sequence[str], units: Units
+) -> PointSeries | None:
+    """One series of a table; None where it has no value."""
     if not lines["TIME"].is_monotonic_increasing:
         log.info("%s: the lines are not in the order of time; sorted", path.name)
         lines = lines.sort_values("TIME", kind="stable")
-    lists = {name: [_pixels(path, line, name, text) for line, text in lines[name].items()] for name in names}
+    lists = _filled({name: [_pixels(path, line, name, text) for line, text in lines[name].items()] for name in names})
     keep = _of_usual_size(path, lists) & _first_of_a_time(path, lines["TIME"], lists)
-    power = {name: np.stack([v for v, kept in zip(lists[name], keep, strict=True) if kept]) for name in names}
-    for name, values in power.items():
-        _check_units(path, name, values, units)
+    stacked = {name: np.stack([v for v, kept in zip(lists[name], keep, strict=True) if kept]) for name in names}
+    power = {name: _power(path, name, values, units) for name, values in stacked.items()}
+    place = f"{path.name}: site {site}, burst {burst}"
     if empty := [name for name, values in power.items() if not np.isfinite(values).any()]:
-        log.warning("%s: no pixel has a value in %s: it is left out", path.name, ", ".join(empty))
+        log.warning("%s: no pixel has a value in %s: it is left out", place, ", ".join(empty))
         power = {name: values for name, values in power.items() if name not in empty}
     if not power:
-        raise DataError(f"{path} has no value in any pixel; remove it")
-    if units == "dB":
-        power = {name: 10 ** (values / 10) for name, values in power.items()}
+        return None
     known = np.logical_or.reduce([np.isfinite(values).any(axis=1) for values in power.values()])
     if not known.all():
-        log.warning("%s: %d rows have no value in any pixel: left out", path.name, int((~known).sum()))
+        log.warning("%s: %d rows have no value in any pixel: left out", place, int((~known).sum()))
     longitude, latitude = (_place(path, lines, column, most) for column, most in (("SITE_LON", 180), ("SITE_LAT", 90)))
     times = lines["TIME"].to_numpy("datetime64[s]")[keep][known]
     return PointSeries(site, burst, longitude, latitude, times, {name: each[known] for name, each in power.items()})
 
 
+def _power(path: Path, name: str, values: Floats, units: Units) -> Floats:
+    """Linear, of one polarisation."""
+    zero = values == 0
+    if zero.any():
+        log.warning("%s: %d values of %s are exactly 0, and taken as missing", path.name, int(zero.sum()), name)
+        values = np.where(zero, np.nan, values)
+    _check_units(path, name, values, units)
+    return np.asarray(10 ** (values / 10) if units == "dB" else values)
+
+
 def _pixels(path: Path, line: object, name: str, text: str) -> Floats:
-    """A list of numbers; a missing one is NaN."""
+    """A list of numbers; a missing one is NaN, and a missing list empty."""
     plain = re.sub(r"\b(?:nan|none|null)\b", "NaN", text, flags=re.IGNORECASE)
     try:
-        values = np.array(json.loads(plain) if plain else [], float)
+        values = np.array([] if plain in ("", "NaN") else json.loads(plain), float)
     except (ValueError, TypeError):
         values = np.zeros((0, 0))
     if values.ndim != 1 or np.isinf(values).any():
@@ -153,13 +167,18 @@ def _pixels(path: Path, line: object, name: str, text: str) -> Floats:
     return values
 
 
+def _filled(lists: dict[str, list[Floats]]) -> dict[str, list[Floats]]:
+    """The same, in which a list that is missing has as many NaN as most rows have pixels."""
+    sizes = Counter(len(values) for rows in lists.values() for values in rows if len(values))
+    usual = sizes.most_common(1)[0][0] if sizes else 1
+    return {name: [v if len(v) else np.full(usual, np.nan) for v in rows] for name, rows in lists.items()}
+
+
 def _of_usual_size(path: Path, lists: dict[str, list[Floats]]) -> npt.NDArray[np.bool_]:
     """Which rows have as many pixels, in all polarisations, as most rows."""
-    sizes = [tuple(len(values) for values in row) for row in zip(*lists.values(), strict=True)]
+    sizes = [{len(values) for values in row} for row in zip(*lists.values(), strict=True)]
     usual = Counter(max(size) for size in sizes).most_common(1)[0][0]
-    if usual == 0:
-        raise DataError(f"{path}: the lists of pixels are empty")
-    keep = np.array([set(size) == {usual} for size in sizes])
+    keep = np.array([size == {usual} for size in sizes])
     if not keep.any():
         raise DataError(f"{path}: no row has lists of {usual} pixels in {', '.join(lists).lower()} alike")
     if not keep.all():

@@ -99,6 +99,17 @@ def test_series_without_vh_or_vv_do_not_stop_the_others(train_config: Any, caplo
     assert found.noise["value"].notna().all()
 
 
+def test_a_track_that_does_not_vary_is_told_and_not_counted(train_config: Any, caplog: Any) -> None:
+    moisture = np.random.default_rng(0).random(40)
+    whole = [simulated(1, moisture), simulated(2, moisture)]
+    power = {name: np.broadcast_to(each[:1], each.shape) for name, each in whole[0].power.items()}
+    still = [replace(each, site="2", power=power) for each in whole]
+    _, found = gather([*whole, *still], settings(train_config, Speckle(10.0)))
+    assert found.agreement["pairs"].tolist()[0] == 1
+    assert found.designs["pairs"].tolist() == [1] * len(found.designs)
+    assert "site 2: labels of T001-000001-IW1 or T002-000001-IW1 do not vary: not counted" in caplog.text
+
+
 @pytest.fixture(scope="module")
 def real(shared: Path, train_config: Any) -> Evidence:
     folder = shared / "opera_points" / "tables"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlssm.config import TracksConfig
-from mlssm.evaluation.tracks.conditions import hours_apart, is_morning
+from mlssm.evaluation.tracks.conditions import is_morning
 from mlssm.evaluation.tracks.pairs import agreement, anomalies, find_pairs, mean_interval, site_means
 from mlssm.retrieval.track_variance import nearest
 from mlssm.sources.points import PointSeries
@@ -45,6 +45,31 @@ def test_pairs_are_of_tracks_of_one_site_with_the_burst_that_has_most_images_and
     assert (pair.a.burst, pair.b.burst) == ("T001-000002-IW1", "T002-000001-IW1")
     assert len(pair.of_a) == 30
     assert not find_pairs(many, TracksConfig(most_hours=29))
+
+
+def test_what_are_no_two_tracks_of_the_same_pixels_is_left_out_and_told(caplog: Any) -> None:
+    one, other = series("T001-000001-IW1", every(12, 0)), series("T002-000001-IW1", every(12, 12))
+    single = dataclasses.replace(other, power={name: each[:, :1] for name, each in other.power.items()})
+    assert not find_pairs([one, single], TracksConfig())
+    assert "bursts T001-000001-IW1 and T002-000001-IW1 have 9 and 1 pixels" in caplog.text
+    swaths = [dataclasses.replace(one, burst=name) for name in ("upper", "lower")]
+    assert not find_pairs(swaths, TracksConfig())
+    assert "bursts upper and lower are of one pass by their times" in caplog.text
+
+
+def test_images_without_vv_are_not_compared(caplog: Any) -> None:
+    caplog.set_level("INFO")
+    one, other = series("T001-000001-IW1", every(12, 0)), series("T002-000001-IW1", every(12, 12))
+    (pair,) = find_pairs([one, _without_vv(other, 5)], TracksConfig())
+    np.testing.assert_array_equal(pair.of_a, np.arange(5, 30))
+    assert not find_pairs([one, _without_vv(other, 11)], TracksConfig())
+    assert "19 images of VV are near in time, fewer than 20: left out" in caplog.text
+    assert not find_pairs([one, _without_vv(other, 30)], TracksConfig())
+
+
+def _without_vv(one: PointSeries, images: int) -> PointSeries:
+    missing = np.arange(len(one.times))[:, None] < images
+    return dataclasses.replace(one, power=one.power | {"VV": np.where(missing, np.nan, one.power["VV"])})
 
 
 def test_the_agreement_is_numpys_and_ignores_what_is_missing() -> None:
@@ -89,8 +114,11 @@ def test_the_time_of_day_is_the_suns() -> None:
     assert is_morning(at_night)
     assert not is_morning(dataclasses.replace(series("T100-1-IW1", every(12, 1)), longitude=-111.3))
     assert not is_morning(series("T100-1-IW1", every(12, 18)))
+    about_midnight = every(12, 0) + np.arange(30) % 2 * np.timedelta64(1, "s") - np.timedelta64(1, "s")
+    for longitude, morning in ((90, True), (-90, False)):
+        assert is_morning(dataclasses.replace(series("T1-1-IW1", about_midnight), longitude=longitude)) == morning
 
 
 def test_the_hours_between_two_tracks_are_those_of_the_images_compared() -> None:
     (pair,) = find_pairs([series("T001-1-IW1", every(12, 6)), series("T002-1-IW1", every(12, 18))], TracksConfig())
-    assert hours_apart(pair) == 12
+    assert pair.hours_apart == 12

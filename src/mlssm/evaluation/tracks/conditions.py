@@ -13,7 +13,7 @@ from mlssm.evaluation.tracks.designs import PLAIN, Maker
 from mlssm.evaluation.tracks.pairs import Agreement, Pair
 from mlssm.sources.points import PointSeries
 
-SUBSWATH = re.compile(r"IW([123])$")
+SUBSWATH = re.compile(r"IW([123])$", re.IGNORECASE)
 Interval = Callable[[Sequence[Pair], Sequence[float]], tuple[float, float, float]]
 
 
@@ -29,7 +29,7 @@ def conditions_table(
         interval: Mean over sites of some pairs' values, with its interval.
     """
     groups: list[tuple[str, list[bool]]] = []
-    hours = [hours_apart(pair) for pair in pairs]
+    hours = [pair.hours_apart for pair in pairs]
     groups += [(f"{low} to {high} hours apart", [low < each <= high for each in hours]) for low, high in HOURS]
     mixed = [is_morning(pair.a) != is_morning(pair.b) for pair in pairs]
     groups += [("morning and evening", mixed), ("the same time of day", [not each for each in mixed])]
@@ -54,16 +54,11 @@ def _row(
     return {"condition": f"r, {title}", "pairs": len(kept), "value": mean, "low": low, "high": high}
 
 
-def hours_apart(pair: Pair) -> float:
-    """The median over the images that are compared."""
-    apart = np.abs(pair.a.times[pair.of_a] - pair.b.times[pair.of_b]) / np.timedelta64(1, "h")
-    return float(np.median(apart))
-
-
 def is_morning(series: PointSeries) -> bool:
     """Whether a track passes before noon, by the sun: an hour for 15 degrees of longitude."""
-    seconds = (series.times - series.times.astype("datetime64[D]")) / np.timedelta64(1, "s")
-    hour = (np.median(seconds) / 3600 + series.longitude / 15) % 24
+    days = (series.times - series.times.astype("datetime64[D]")) / np.timedelta64(1, "D")
+    middle = np.angle(np.exp(2j * np.pi * days).mean()) / (2 * np.pi)  # midnight parts no times that lie about it
+    hour = (24 * middle + series.longitude / 15) % 24
     return bool(hour < 12)
 
 

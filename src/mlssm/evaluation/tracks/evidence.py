@@ -88,6 +88,8 @@ def gather(many: Sequence[PointSeries], settings: Settings) -> tuple[list[Pair],
     pairs = find_pairs(many, settings.tracks)
     maker = settings.maker
     plain = [maker.compared(pair, PLAIN) for pair in pairs]
+    for pair in (pair for pair, each in zip(pairs, plain, strict=True) if math.isnan(each.r)):
+        log.warning("site %s: labels of %s or %s do not vary: not counted", pair.site, pair.a.burst, pair.b.burst)
     spans = [min(float(maker.of(each, PLAIN).span[0, 0]) for each in (pair.a, pair.b)) for pair in pairs]
     evidence = Evidence(
         _pairs(pairs, plain, spans, settings),
@@ -129,8 +131,9 @@ def _agreement(pairs: Sequence[Pair], plain: Sequence[Agreement], spans: Sequenc
 def _row(
     title: str, pairs: Sequence[Pair], mask: Any, found: Sequence[Agreement], settings: Settings
 ) -> dict[str, Any]:
-    kept = [pair for pair, there in zip(pairs, mask, strict=True) if there]
-    values = [each for each, there in zip(found, mask, strict=True) if there]
+    known = [there and math.isfinite(each.r) for each, there in zip(found, mask, strict=True)]
+    kept = [pair for pair, there in zip(pairs, known, strict=True) if there]
+    values = [each for each, there in zip(found, known, strict=True) if there]
     r, low, high = settings.interval(kept, [each.r for each in values])
     others = {
         name: settings.interval(kept, [getattr(each, key) for each in values])[0]
@@ -156,7 +159,7 @@ def _designs(pairs: Sequence[Pair], plain: Sequence[Agreement], settings: Settin
         rows.append(
             {
                 **{"design": design.title, "r": r, "change": change, "low": low, "high": high},
-                **{"anomaly_change": anomaly, "pairs": len(kept)},
+                **{"anomaly_change": anomaly, "pairs": sum(math.isfinite(each.r) for each in found)},
             }
         )
     return pd.DataFrame(rows)

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.floating[Any]]
 Times = npt.NDArray[np.datetime64]
 LEAST = 20  # images of both tracks that a pair needs
+ONE_PASS = 1.0  # hours; two tracks see no place so soon after each other
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,19 @@ class Pair:
     of_a: npt.NDArray[np.intp]
     of_b: npt.NDArray[np.intp]
 
+    @property
+    def hours_apart(self) -> float:
+        """The median over the images that are compared."""
+        apart = np.abs(self.a.times[self.of_a] - self.b.times[self.of_b]) / np.timedelta64(1, "h")
+        return float(np.median(apart))
+
 
 def find_pairs(many: Sequence[PointSeries], config: TracksConfig) -> list[Pair]:
     """All pairs of tracks of each site, of each track the burst with most images; water is left out.
 
-    Each image of one track is paired with the nearest one of the other, if that is near enough.
+    Each image of one track is paired with the nearest one of the other, if that is near enough. Pairs with fewer than
+    `LEAST` such images, of one pass under two names that tell no track, or of other pixels are left out, each with a
+    line.
     """
     sites: dict[str, dict[str, PointSeries]] = defaultdict(dict)
     for series in many:
@@ -60,15 +69,34 @@ def find_pairs(many: Sequence[PointSeries], config: TracksConfig) -> list[Pair]:
         known = sites[series.site].get(series.track)
         if known is None or len(series.times) > len(known.times):
             sites[series.site][series.track] = series
-    found = []
-    for site, tracks in sites.items():
-        for a, b in combinations(tracks.values(), 2):
-            of_a, of_b = nearest(a.times, b.times, config.most_hours)
-            if len(of_a) >= LEAST:
-                found.append(Pair(site, a, b, of_a, of_b))
-            else:
-                log.info("site %s, tracks %s and %s: %d images are near in time", site, a.track, b.track, len(of_a))
-    return found
+    pairs = (
+        Pair(site, a, b, *_near(a, b, config)) for site, of in sites.items() for a, b in combinations(of.values(), 2)
+    )
+    return [pair for pair in pairs if _is_fit(pair)]
+
+
+def _near(a: PointSeries, b: PointSeries, config: TracksConfig) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Which images with VV are near in time."""
+    of_a, of_b = nearest(a.times, b.times, config.most_hours)
+    known = np.isfinite(_mean_vv(a))[of_a] & np.isfinite(_mean_vv(b))[of_b]
+    return of_a[known], of_b[known]
+
+
+def _is_fit(pair: Pair) -> bool:
+    """Whether two series can be compared; the log says why not."""
+    place = f"site {pair.site}, bursts {pair.a.burst} and {pair.b.burst}"
+    sizes = [each.power["VV"].shape[1] for each in (pair.a, pair.b)]
+    if sizes[0] != sizes[1]:
+        log.warning("%s have %d and %d pixels, which are not the same ones: left out", place, *sizes)
+        return False
+    if len(pair.of_a) < LEAST:
+        log.info("%s: %d images of VV are near in time, fewer than %d: left out", place, len(pair.of_a), LEAST)
+        return False
+    nameless = any(each.track == each.burst for each in (pair.a, pair.b))
+    if nameless and pair.hours_apart < ONE_PASS:
+        log.warning("%s are of one pass by their times, and their names tell no track: left out", place)
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -151,8 +179,14 @@ def mean_interval(means: dict[str, float], draws: int, level: float, seed: int) 
     return float(values.mean()), float(low), float(high)
 
 
+def _mean_vv(series: PointSeries) -> Floats:
+    """Mean power of the pixels, [time]; NaN where fewer than half of them have a value."""
+    return list_mean(series.power["VV"], 0.5)[0]
+
+
 def _median_db(series: PointSeries) -> float:
-    """Of VV's means over the pixels."""
-    power = series.power["VV"]
+    """Of VV's means over the pixels; NaN where there is none."""
+    means = _mean_vv(series)
+    known = means[np.isfinite(means)]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return float(10 * np.log10(np.nanmedian(list_mean(power, 0.5)[0])))
+        return float(10 * np.log10(np.median(known))) if known.size else math.nan
