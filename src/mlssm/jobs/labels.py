@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from mlssm.markdown import markdown
 from mlssm.patches.dates import split_dates
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy
+from mlssm.retrieval.platforms import PlatformOffset
 from mlssm.retrieval.reasons import TITLES
 from mlssm.retrieval.reasons_file import write_reasons
 from mlssm.retrieval.stack import load_stack
@@ -54,7 +55,7 @@ def report_labels(
         log.info("why each pixel and image has no label: %s", write_reasons(cube, retrieval, config.dask))
         surveyor = Surveyor(cube, retrieval, config.retrieval, config.tracks, training, config.seed)
         surveys = [surveyor.survey(number) for number in range(len(cube.extents))]
-        _keep(run, config.datamodule.root.name, surveys)
+        _keep(run, config.datamodule.root.name, surveys, surveyor.offsets(surveys))
         _keep_reasons(run, retrieval, folder)
         print(f"MLflow run {run.run_id}\nSee it with: {run.ui_command}")
         return Outcome(math.nan, math.nan, run.run_id)
@@ -85,7 +86,7 @@ def _keep_reasons(run: TrackedRun, retrieval: Retrieval, folder: Path) -> None:
         run.log_file(path)
 
 
-def _keep(run: TrackedRun, place: str, surveys: list[ExtentSurvey]) -> None:
+def _keep(run: TrackedRun, place: str, surveys: Sequence[ExtentSurvey], offsets: Sequence[PlatformOffset]) -> None:
     figures = labels_figures(surveys)
     for number, extent in enumerate(surveys, 1):
         tables = {"references": summary_table(extent), "reasons": extent.counts, "tracks": extent.agreement}
@@ -94,10 +95,15 @@ def _keep(run: TrackedRun, place: str, surveys: list[ExtentSurvey]) -> None:
                 run.log_table(table, f"labels_{name}_{number}")
                 print(f"\n{extent.title}: {name}\n{markdown(table)}")
         log.info("%s: %s", extent.title, extent.cap)
-        for offset in extent.offsets:
-            text = "%s: %s reads %.2f dB (standard error %.2f) higher than %s, by %d dates"
-            told = offset.platform, offset.offset_db, offset.error_db, offset.against, offset.dates
-            log.info(text, extent.title, *told)
+        _tell(extent.title, extent.offsets)
+    if len(surveys) > 1:
+        _tell("all extents together", offsets)
     for figure in figures:
         run.log_image(figure.png, f"figures/{figure.stem}.png")
-    run.log_text(render(labels_page(place, surveys, figures)), PAGE)
+    run.log_text(render(labels_page(place, surveys, figures, offsets)), PAGE)
+
+
+def _tell(title: str, offsets: Sequence[PlatformOffset]) -> None:
+    for offset in offsets:
+        text = "%s: %s reads %.2f dB (standard error %.2f) higher than %s, by %d dates"
+        log.info(text, title, *(offset.platform, offset.offset_db, offset.error_db, offset.against, offset.dates))

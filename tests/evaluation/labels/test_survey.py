@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from mlssm.retrieval.fit import fit_retrieval
 from mlssm.retrieval.masks import DateMasks
 from mlssm.retrieval.platforms import platform_offsets
 from mlssm.retrieval.reasons import TITLES, Reason
+from mlssm.retrieval.slopes import SlopeSummary
 from mlssm.retrieval.stack import load_stack
 
 NAN = np.nan
@@ -112,3 +114,26 @@ def test_the_page_shows_all_of_it(survey: ExtentSurvey) -> None:
         assert text in html
     alone = replace(survey, correlation={}, agreement=survey.agreement.head(0))
     assert "No two tracks" in render(labels_page("somewhere", [alone], labels_figures([alone])))
+
+
+def test_several_extents_tell_one_offset_together(survey: ExtentSurvey, watershed: Any) -> None:
+    """Each extent has half of the dates: all of them make the error smaller."""
+    rng, count = np.random.default_rng(3), 80
+    cube = SimpleNamespace(platforms=["S1A", "S1B"] * (count // 2), orbits=np.full(count, 71))
+    level = 0.4 * (np.arange(count) % 2) + rng.normal(0, 0.5, count)
+    first = np.arange(count) < count // 2
+    surveys = [replace(survey, level=np.where(half, level, NAN)) for half in (first, ~first)]
+    surveyor = Surveyor(cube, *[None] * 5)  # type: ignore[arg-type]
+    assert surveyor.offsets(surveys) == platform_offsets(level, cube.platforms, cube.orbits)
+    doubled = [replace(survey, level=level)] * 2
+    assert surveyor.offsets(doubled) == surveyor.offsets(surveys)
+    html = render(labels_page("somewhere", surveys, labels_figures(surveys), surveyor.offsets(surveys)))
+    assert "all extents together" in html
+    assert "all extents together" not in render(labels_page("somewhere", [survey], labels_figures([survey])))
+
+
+def test_the_page_tells_the_slope_with_the_angle(survey: ExtentSurvey) -> None:
+    assert survey.slope is None
+    sloped = replace(survey, slope=SlopeSummary(-0.21, -0.15, -0.09, 0.03))
+    html = render(labels_page("somewhere", [sloped], labels_figures([sloped])))
+    assert "changes by -0.150 dB a degree of incidence" in html

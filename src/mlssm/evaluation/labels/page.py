@@ -12,6 +12,7 @@ from mlssm.evaluation.labels.figures import agreement_figure, mask_figure, refer
 from mlssm.evaluation.labels.survey import ExtentSurvey
 from mlssm.evaluation.page import Block, FigureBlock, Page, Section, TableBlock, Text
 from mlssm.evaluation.picture import NamedFigure
+from mlssm.retrieval.platforms import PlatformOffset
 from mlssm.scores import AnyFloats
 
 ERROR = (
@@ -44,15 +45,23 @@ def labels_figures(surveys: Sequence[ExtentSurvey]) -> tuple[NamedFigure, ...]:
     return tuple(found)
 
 
-def labels_page(place: str, surveys: Sequence[ExtentSurvey], figures: Sequence[NamedFigure]) -> Page:
-    """A section an extent.
+def labels_page(
+    place: str,
+    surveys: Sequence[ExtentSurvey],
+    figures: Sequence[NamedFigure],
+    offsets: Sequence[PlatformOffset] = (),
+) -> Page:
+    """A section an extent, and of several one of what they have in common.
 
     Args:
         place: What the page is about.
         surveys: Of each extent.
         figures: Of `labels_figures`.
+        offsets: Of platforms, over all extents together.
     """
     sections = []
+    if len(surveys) > 1 and offsets:
+        sections.append(Section("all extents together", (_offsets(offsets),)))
     for number, extent in enumerate(surveys, 1):
         pictures = {each.stem.split("_")[1]: each for each in figures if each.stem.endswith(f"_{number}")}
         sections.append(Section(extent.title, tuple(_blocks(extent, pictures))))
@@ -85,11 +94,17 @@ def _blocks(extent: ExtentSurvey, pictures: dict[str, NamedFigure]) -> list[Bloc
     else:
         found.append(Text("No two tracks have images near enough in time to be compared."))
     found.append(Text(f"On training dates {extent.cap}."))
+    if extent.slope is not None:
+        found.append(Text(f"On training dates {extent.slope}."))
     if extent.offsets:
-        found.append(TableBlock("Satellites", pd.DataFrame([asdict(each) for each in extent.offsets]), OFFSETS))
+        found.append(_offsets(extent.offsets))
     else:
         found.append(Text("One satellite alone is known: no offset between satellites can be told."))
     return found
+
+
+def _offsets(offsets: Sequence[PlatformOffset]) -> TableBlock:
+    return TableBlock("Satellites", pd.DataFrame([asdict(each) for each in offsets]), OFFSETS)
 
 
 def _figure(pictures: dict[str, NamedFigure], kind: str, title: str, read: str) -> FigureBlock:

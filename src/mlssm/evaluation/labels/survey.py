@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any
@@ -20,6 +20,7 @@ from mlssm.retrieval.noise import speckle_variance_db
 from mlssm.retrieval.platforms import PlatformOffset, platform_offsets
 from mlssm.retrieval.reasons import TITLES, Reason
 from mlssm.retrieval.references import fit_references
+from mlssm.retrieval.slopes import SlopeSummary
 from mlssm.retrieval.track_variance import nearest
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -64,6 +65,8 @@ class ExtentSurvey:
         counts: A row a reason: share of pixels and images for which it holds, and of those for which it alone does.
         agreement: A row a pair of orbits and class of sensitivity.
         correlation: By pair of orbits, the correlation of their labels over time, [h, w].
+        slope: With the incidence angle; None where none is fitted.
+        level: Of each date, dB, see `date_level`; NaN of those that are no training dates, [time].
         offsets: Of platforms.
         cap: How well the labels of the training dates can be predicted.
     """
@@ -77,6 +80,8 @@ class ExtentSurvey:
     counts: pd.DataFrame
     agreement: pd.DataFrame
     correlation: dict[str, Floats]
+    slope: SlopeSummary | None
+    level: Floats
     offsets: tuple[PlatformOffset, ...]
     cap: LabelCap
 
@@ -129,9 +134,19 @@ class Surveyor:
             counts=reason_counts(flags),
             agreement=pd.DataFrame([*self._agreement(correlation, span)]),
             correlation=correlation,
+            slope=SlopeSummary.of(fitted),
+            level=level,
             offsets=platform_offsets(level, self.cube.platforms, self.cube.orbits),
             cap=self._cap(number, part),
         )
+
+    def offsets(self, surveys: Sequence[ExtentSurvey]) -> tuple[PlatformOffset, ...]:
+        """Of platforms over all extents together, which count alike; a date has those that it covers."""
+        levels = np.stack([each.level for each in surveys])
+        known = np.isfinite(levels)
+        number = known.sum(axis=0)
+        mean = np.divide(levels.sum(axis=0, where=known), number, out=np.full(number.shape, np.nan), where=number > 0)
+        return platform_offsets(mean, self.cube.platforms, self.cube.orbits)
 
     def _cap(self, number: int, part: slice) -> LabelCap:
         labels = self.retrieval.labels(number, np.flatnonzero(self.training), part, part)
