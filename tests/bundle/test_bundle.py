@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlssm.bundle import check_channels, load, save, upgrades
+from mlssm.bundle import check_channels, files, load, load_fitted, nested, pack, save, upgrades
 from mlssm.data.spec import FeatureSpec
 from mlssm.errors import RunError
 from mlssm.inference.restore import restore
@@ -51,6 +51,26 @@ def test_the_weights_are_tensors_only_and_no_larger_than_they_must_be(tmp_path):
     assert (tmp_path / "weights.pt").stat().st_size < 5000
     with pytest.raises(TypeError, match="'epoch' is a int"):
         save(BUNDLE, {"epoch": 3}, tmp_path)
+
+
+def test_large_arrays_are_written_as_small_ones_are(tmp_path, monkeypatch):
+    """Straight from where they lie: a file that may be written, one that may not, and an array of few values."""
+    values = np.arange(12.0).reshape(3, 4)
+    np.save(tmp_path / "maps.npy", values)
+    mapped = [np.load(tmp_path / "maps.npy", mmap_mode=mode) for mode in ("r+", "r")]
+    kept = {"maps": [*mapped, values[:, ::2], np.broadcast_to(np.float32(3), (3, 4))], "none": np.zeros((0, 4), bool)}
+    for folder, large in (("copied", 2**30), ("as they are", 1)):
+        monkeypatch.setattr(nested, "LARGE", large)
+        monkeypatch.setattr(files, "LARGE", large)
+        described, tensors = pack(kept)
+        save(BUNDLE.model_copy(update={"fitted": described}), tensors, tmp_path / folder)
+    first, second = ((tmp_path / folder / "weights.pt").read_bytes() for folder in ("copied", "as they are"))
+    assert first == second
+    assert tensors["fitted.0"].data_ptr() == mapped[0].ctypes.data
+    found = load_fitted(tmp_path / "as they are")
+    for one, other in zip([*found["maps"], found["none"]], [*kept["maps"], kept["none"]], strict=True):
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)
 
 
 def test_the_description_is_sorted_and_readable(saved):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from torch import nn
 
@@ -21,9 +22,10 @@ from mlssm.grid import Grid, Window
 from mlssm.inference.day_maps import DayMaps, Images
 from mlssm.inference.means import ExtentPart, extent_means
 from mlssm.inference.opened import Opened, Place
-from mlssm.inference.prefit import fitted_state
+from mlssm.inference.prefit import fitted_state, span_map
 from mlssm.inference.surround import side_by_side
 from mlssm.response.driver_maps import Drivers
+from mlssm.retrieval import bands
 from mlssm.workers import open_workers
 
 RESPONSE = ("model=response", "model.lag=2", "split.test=[2023]", "split.val=[2022]", "features.previous=nowcast")
@@ -168,3 +170,16 @@ def test_other_values_than_arrays_and_primitives_are_not_kept() -> None:
     assert back["a"][1:] == [None, {"b": [1.5, "x"]}]
     with pytest.raises(KeyError, match=r"fitted\.0"):
         unpack(text, {})
+
+
+def test_the_span_of_a_pixel_is_the_mean_over_the_references_that_it_is_labelled_by(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bands, "VALUES", 1)
+    (extent,) = experiment.retrieval.extents
+    spans = [np.where(extent.usable[key], each.sensitivity, np.nan) for key, each in extent.references.items()]
+    expected = pd.DataFrame([each.ravel() for each in spans]).mean().to_numpy().reshape(spans[0].shape)
+    found = span_map(extent)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert np.isnan(found).any()

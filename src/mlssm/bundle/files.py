@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from mlssm.bundle.record import Bundle
 from mlssm.bundle.upgrades import FORMAT, upgraded
 from mlssm.config import Strict
 from mlssm.errors import RunError
+from mlssm.files import naming
+from mlssm.scratch import LARGE, trim
 
 DESCRIPTION = "bundle.json"
 WEIGHTS = "weights.pt"
@@ -35,13 +37,18 @@ def save(bundle: Bundle, state_dict: Mapping[str, Tensor], folder: Path) -> None
     Raises:
         TypeError: The state holds something that is not a tensor.
     """
-    weights = _pack(state_dict)
-    described = bundle.model_dump(mode="json", by_alias=True)
-    description = {"format": FORMAT, "weights_sha256": hashlib.sha256(weights).hexdigest(), "bundle": described}
-    text = json.dumps(description, indent=2, sort_keys=True, allow_nan=False)
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / WEIGHTS, weights)
-    _replace(folder / DESCRIPTION, f"{text}\n".encode())
+    tensors = {name: _alone(name, value) for name, value in state_dict.items()}
+    described = bundle.model_dump(mode="json", by_alias=True)
+    # straight to the disk: maps of a large area do not fit into memory several times
+    with _replacing(folder / WEIGHTS) as weights:
+        with weights.open("wb") as file:
+            torch.save(tensors, file)
+        trim()
+        description = {"format": FORMAT, "weights_sha256": _digest(weights), "bundle": described}
+        text = json.dumps(description, indent=2, sort_keys=True, allow_nan=False)
+    with _replacing(folder / DESCRIPTION) as file_of_text:
+        file_of_text.write_text(f"{text}\n", encoding="utf-8")
 
 
 def load(folder: Path) -> tuple[Bundle, dict[str, Tensor]]:
@@ -79,13 +86,12 @@ def _load(folder: Path) -> tuple[Bundle, dict[str, Tensor]]:
     return description.bundle, state
 
 
-def _pack(state_dict: Mapping[str, Tensor]) -> bytes:
-    for name, value in state_dict.items():
-        if not isinstance(value, Tensor):
-            raise TypeError(f"state '{name}' is a {type(value).__name__}, not a tensor")
-    buffer = io.BytesIO()
-    torch.save({name: value.detach().cpu().clone() for name, value in state_dict.items()}, buffer)
-    return buffer.getvalue()
+def _alone(name: str, value: Tensor) -> Tensor:
+    """A tensor that takes no more room in a file than its own values do; a large one is not copied for that."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"state '{name}' is a {type(value).__name__}, not a tensor")
+    value = value.detach().cpu()
+    return value if value.nbytes >= LARGE and value.untyped_storage().nbytes() == value.nbytes else value.clone()
 
 
 def _description(path: Path) -> _Description:
@@ -123,7 +129,10 @@ def _read(path: Path) -> bytes:
         raise RunError(f"model bundle: {path} cannot be read: {error.strerror}") from None
 
 
-def _replace(path: Path, content: bytes) -> None:
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file to write that takes the place of `path` if the block ends well."""
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with naming(partial):
+        yield partial
+        partial.replace(path)

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mlssm.scratch import LARGE, scratch
+
 PREFIX = "fitted."  # of the tensors' names, apart from a network's weights
 MARK = "tensor"
 
@@ -39,10 +41,19 @@ def unpack(values: Any, tensors: Mapping[str, Tensor]) -> Any:
     return [unpack(value, tensors) for value in values] if isinstance(values, list) else values
 
 
+def _own(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """An array in one piece that may be written to, as tensors must; a large one is copied to a file at most."""
+    if values.nbytes >= LARGE and values.flags.c_contiguous and values.flags.writeable:
+        return values
+    kept = scratch(values.shape, values.dtype)
+    kept[...] = values
+    return kept
+
+
 def _pack(values: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(values, np.ndarray):
         name = f"{PREFIX}{len(tensors)}"
-        tensors[name] = torch.from_numpy(np.array(values))  # a copy: a broadcast array may not be written to
+        tensors[name] = torch.from_numpy(_own(values))
         return {MARK: name}
     if isinstance(values, Mapping):
         return {str(key): _pack(value, tensors) for key, value in values.items()}

@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from mlssm.data.assemble import Experiment
 from mlssm.response.forecaster import corner, same_place
+from mlssm.retrieval.bands import bands
 from mlssm.retrieval.labels import ExtentRetrieval
 from mlssm.retrieval.working_grid import WorkingGrid
+from mlssm.scratch import scratch
 
 log = logging.getLogger(__name__)
 Day = np.datetime64
@@ -61,12 +63,18 @@ def known_spans(state: Mapping[str, Any], working: WorkingGrid) -> list[npt.NDAr
 
 def span_map(extent: ExtentRetrieval) -> npt.NDArray[np.float32]:
     """Wet - dry of pixels that can carry a label, dB, mean over the orbits' references [height, width]; else NaN."""
-    spans = np.stack(
-        [np.where(extent.usable[key], each.sensitivity, np.nan) for key, each in extent.references.items()]
-    )
-    known = np.isfinite(spans)
-    count, total = known.sum(axis=0), np.where(known, spans, 0).sum(axis=0)
-    return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0), np.float32)
+    found: npt.NDArray[np.float32] = scratch(extent.labelled.shape, np.float32)
+    for rows in bands(found.shape, len(extent.references)):
+        spans = np.stack(
+            [
+                np.where(extent.usable[key][rows], each.sensitivity[rows], np.nan)
+                for key, each in extent.references.items()
+            ]
+        )
+        known = np.isfinite(spans)
+        count, total = known.sum(axis=0), np.where(known, spans, 0).sum(axis=0)
+        found[rows] = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    return found
 
 
 def _known_extent(state: Mapping[str, Any], working: WorkingGrid, number: int) -> Mapping[str, Any] | None:
