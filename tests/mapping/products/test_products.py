@@ -1,5 +1,6 @@
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -76,6 +77,19 @@ def test_the_catalogue_can_be_copied(maps: list[DayMap], catalogue: dict[str, An
     assert item["assets"]["map"]["href"] == f"./{maps[0].path.name}"
     read = pystac.Collection.from_file(str(maps[0].path.parent / "collection.json"))
     assert [each.id for each in read.get_items()] == [each.path.stem for each in maps]
+
+
+def test_the_files_of_a_relative_folder_are_found(maps: list[DayMap], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = maps[0].path.parent
+    monkeypatch.chdir(folder.parent)
+    here = [replace(each, path=each.path.relative_to(folder.parent)) for each in maps]
+    written = write_stac(here, Path(folder.name), "Hills")
+    assert written == Path(folder.name) / "collection.json"
+    for item in pystac.Collection.from_file(str(written.absolute())).get_items():
+        assert item.assets
+        for asset in item.assets.values():
+            assert asset.href.startswith("./")
+            assert Path(str(asset.get_absolute_href())).is_file()
 
 
 def test_an_item_says_where_and_when(maps: list[DayMap], catalogue: dict[str, Any]) -> None:

@@ -38,7 +38,8 @@ def write_stac(maps: Sequence[DayMap], folder: Path, title: str) -> Path:
     Raises:
         DataError: A map cannot be read, or a file not be written.
     """
-    items = [_item(each) for each in maps]
+    place = folder.absolute()  # from relative paths pystac would make links that begin with the folder's own name
+    items = [_item(each, place) for each in maps]
     collection = pystac.Collection(
         id="soil-moisture",
         title=title,
@@ -50,9 +51,9 @@ def write_stac(maps: Sequence[DayMap], folder: Path, title: str) -> Path:
         catalog_type=pystac.CatalogType.SELF_CONTAINED,  # links are relative
     )
     collection.add_items(items)
-    collection.set_self_href(str(folder / COLLECTION))
+    collection.set_self_href(str(place / COLLECTION))
     for item, each in zip(items, maps, strict=True):
-        item.set_self_href(str(each.path.with_suffix(".json")))
+        item.set_self_href(str(place / each.path.with_suffix(".json").name))
     collection.make_all_asset_hrefs_relative()
     try:
         for item in items:
@@ -63,7 +64,7 @@ def write_stac(maps: Sequence[DayMap], folder: Path, title: str) -> Path:
     return folder / COLLECTION
 
 
-def _item(each: DayMap) -> pystac.Item:
+def _item(each: DayMap, folder: Path) -> pystac.Item:
     with rasterio.open(each.path) as source:
         bounds = [round(edge, 6) for edge in transform_bounds(source.crs, "EPSG:4326", *source.bounds)]
         epsg, transform, shape = source.crs.to_epsg(), list(source.transform)[:6], list(source.shape)
@@ -81,9 +82,10 @@ def _item(each: DayMap) -> pystac.Item:
     )
     projection = ProjectionExtension.ext(item, add_if_missing=True)
     projection.apply(epsg=epsg, transform=transform, shape=shape)
-    asset = pystac.Asset(str(each.path), title="map", media_type=COG, roles=["data"], extra_fields={"bands": bands})
+    path = folder / each.path.name
+    asset = pystac.Asset(str(path), title="map", media_type=COG, roles=["data"], extra_fields={"bands": bands})
     item.add_asset("map", asset)
-    preview = each.path.with_suffix(".png")
+    preview = path.with_suffix(".png")
     if preview.is_file():
         item.add_asset(
             "preview", pystac.Asset(str(preview), title="preview", media_type="image/png", roles=["thumbnail"])
