@@ -16,7 +16,7 @@ from mlssm.mapping.products.style import write_style
 
 log = logging.getLogger(__name__)
 
-ZONES, NETCDF, LHASA = "zones", "ssm.nc", "lhasa"
+ZONES, NETCDF, LHASA = "zones.csv", "ssm.nc", "lhasa"
 
 
 def check_products(opened: Opened, config: PredictConfig) -> None:
@@ -81,17 +81,14 @@ def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig)
 
 def _write_zones(opened: Opened, maps: Sequence[DayMap], config: PredictConfig, path: Path) -> dict[str, object]:
     """Write the statistics of zones, and return their outlines as GeoJSON."""
-    from mlssm.mapping.products.zones import ZoneRule, read_zones, zonal_statistics
+    from mlssm.mapping.products.zones import ZoneRule, read_zones, write_zones, zonal_statistics
 
     calibration, rule = None if opened.certainty is None else opened.certainty.calibration, None
     if calibration is not None:
         in_one = float(opened.stack.working.factor**2)
         rule = ZoneRule(calibration, config.level, config.intervals == "conservative", in_one)
-    folder, zones = config.output, read_zones(path, config.products.road_width_m)
-    table = zonal_statistics(maps, zones, config.thresholds, rule)
-    table.drop(columns="geometry").to_csv(folder / f"{ZONES}.csv", index=False)
-    table.to_parquet(folder / f"{ZONES}.parquet")
-    _say(folder / f"{ZONES}.csv", folder / f"{ZONES}.parquet")
+    zones = read_zones(path, config.products.road_width_m)
+    _say(*write_zones(zonal_statistics(maps, zones, config.thresholds, rule), config.output / ZONES))
     return dict(json.loads(zones.geometry.to_json()))
 
 

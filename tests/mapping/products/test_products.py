@@ -1,5 +1,8 @@
 import json
 import logging
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ from xml.etree import ElementTree
 import geopandas as gpd
 import jsonschema
 import numpy as np
+import pandas as pd
 import pystac
 import pystac.validation
 import pytest
@@ -27,6 +31,7 @@ from mlssm.mapping.products.netcdf import write_netcdf
 from mlssm.mapping.products.stac import write_stac
 from mlssm.mapping.products.style import style_tree, write_style
 from mlssm.mapping.products.zones import read_zones, zonal_statistics
+from mlssm.mapping.products.zones import write_zones as write_statistics
 
 from ..conftest import DAYS, EXTENTS, GRID, values
 
@@ -198,6 +203,53 @@ def test_lhasas_cells_are_the_worlds(maps: list[DayMap], tmp_path: Path) -> None
     ]
     assert found[row, column] == pytest.approx(np.mean(inside), abs=0.01)
     assert np.isnan(found).any()
+
+
+@contextmanager
+def no_space_beyond(size: int) -> Iterator[None]:
+    """Files cannot grow beyond a size, bytes, as if the disk were full then."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def _zones_of(maps: list[DayMap], folder: Path) -> None:
+    shapes = write_zones(folder.parent / f"{folder.name}.geojson", {"block": pixels(slice(20, 40), slice(30, 60))})
+    table = zonal_statistics(maps, read_zones(shapes, 30), (0.6,))
+    with no_space_beyond(100):
+        write_statistics(table, folder / "zones.csv")
+
+
+@pytest.mark.parametrize(
+    ("write", "size"),
+    [
+        (lambda maps, folder: write_lhasa(maps[0].path, folder / "lhasa.tif"), 1000),
+        (lambda maps, folder: write_netcdf(maps, folder / "ssm.nc"), 2000),
+        (lambda maps, folder: write_stac([replace(maps[0], path=folder / maps[0].path.name)], folder, "Hills"), 100),
+        (lambda maps, folder: write_style(folder / maps[0].path.name), 100),
+        (_zones_of, 100_000),
+    ],
+    ids=["LHASA", "NetCDF", "STAC", "style", "zones"],
+)
+def test_a_disk_that_is_full_leaves_no_half_a_product(
+    write: Any, size: int, maps: list[DayMap], tmp_path: Path
+) -> None:
+    (tmp_path / maps[0].path.name).symlink_to(maps[0].path)
+    with no_space_beyond(size), pytest.raises(DataError, match=r"cannot be .*free some space"):
+        write(maps, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [maps[0].path.name]
+
+
+def test_a_zones_own_words_are_no_formulas(maps: list[DayMap], tmp_path: Path) -> None:
+    path = write_zones(tmp_path / "zones.geojson", {"=1+1": pixels(slice(20, 40), slice(30, 60))})
+    table = zonal_statistics(maps, read_zones(path, 30), (0.6,))
+    as_csv, as_parquet = write_statistics(table, tmp_path / "zones.csv")
+    assert set(pd.read_csv(as_csv)["name"]) == {"'=1+1"}
+    assert set(gpd.read_parquet(as_parquet)["name"]) == {"=1+1"}
+    assert list(pd.read_csv(as_csv, float_precision="round_trip")["mean"]) == list(table["mean"])
 
 
 def test_a_cell_reaches_what_it_must() -> None:

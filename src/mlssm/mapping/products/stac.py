@@ -6,6 +6,7 @@ SpatioTemporal Asset Catalog 1.1, with the projection extension (https://github.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pystac.extensions.projection import ProjectionExtension
 from rasterio.warp import transform_bounds
 
 from mlssm.errors import DataError
+from mlssm.files import whole_file
 from mlssm.mapping.list import DayMap
 
 COLLECTION = "collection.json"
@@ -56,9 +58,9 @@ def write_stac(maps: Sequence[DayMap], folder: Path, title: str) -> Path:
         item.set_self_href(str(place / each.path.with_suffix(".json").name))
     collection.make_all_asset_hrefs_relative()
     try:
-        for item in items:
-            item.save_object(include_self_link=False)
-        collection.save_object(include_self_link=False)
+        for file in (*items, collection):
+            with whole_file(Path(file.get_self_href() or "")) as finished:
+                finished.write_text(json.dumps(file.to_dict(include_self_link=False), indent=2), encoding="utf-8")
     except OSError as error:
         raise DataError(f"{folder}: the catalogue cannot be written ({error}); free some space") from error
     return folder / COLLECTION

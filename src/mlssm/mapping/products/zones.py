@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlssm.errors import DataError
+from mlssm.files import whole_file
 from mlssm.grid import Floats
 from mlssm.mapping.list import DayMap
 from mlssm.progress import track
+from mlssm.spreadsheet import as_csv
 from mlssm.uncertainty.calibration import Calibration
 from mlssm.uncertainty.unclipped import Unclipped
 
@@ -160,6 +162,28 @@ def zonal_statistics(
         raise DataError("no zone meets a mapped pixel; give zones of the maps' place, in longitude and latitude")
     own = numbered.drop(columns=[name for name in numbered.columns if name in table.columns and name != ZONE])
     return gpd.GeoDataFrame(table.merge(own, on=ZONE), geometry="geometry", crs=DEGREES)
+
+
+def write_zones(table: gpd.GeoDataFrame, path: Path) -> tuple[Path, Path]:
+    """Write statistics as CSV, without geometries, and as GeoParquet; each file has its name when it is whole.
+
+    Args:
+        table: Of `zonal_statistics`.
+        path: The CSV; the other lies beside it.
+
+    Raises:
+        DataError: A file cannot be written.
+    """
+    beside = path.with_suffix(".parquet")
+    try:
+        with whole_file(path) as finished:
+            finished.write_text(as_csv(table.drop(columns="geometry")), encoding="utf-8", newline="")
+        with whole_file(beside) as finished:
+            table.to_parquet(finished)
+    except OSError as error:
+        text = f"{path} and {beside.name} cannot be written ({error}); choose another folder or free some space"
+        raise DataError(text) from error
+    return path, beside
 
 
 def _number_of(each: DayMap, name: str) -> int:
