@@ -24,13 +24,14 @@ def check_products(opened: Opened, config: PredictConfig) -> None:
 
     Raises:
         RunError: The model has no probabilities, which warnings need.
-        DataError: The area has no slope, which they need, or the file of zones cannot be used.
+        DataError: The area has no slope, which they need, or the file of zones cannot be used or is of another place.
     """
     check_warning(opened, config)
     if config.products.zones is not None:
-        from mlssm.mapping.products.zones import read_zones
+        from mlssm.mapping.products.zones import check_place, read_zones
 
-        read_zones(config.products.zones, config.products.road_width_m)
+        zones = read_zones(config.products.zones, config.products.road_width_m)
+        check_place(zones, opened.cube.grid.geographic_bounds())
 
 
 def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig) -> None:

@@ -30,7 +30,7 @@ from mlssm.mapping.products.lhasa import CELL, cells_over, write_lhasa
 from mlssm.mapping.products.netcdf import write_netcdf
 from mlssm.mapping.products.stac import write_stac
 from mlssm.mapping.products.style import style_tree, write_style
-from mlssm.mapping.products.zones import read_zones, zonal_statistics
+from mlssm.mapping.products.zones import check_place, read_zones, zonal_statistics
 from mlssm.mapping.products.zones import write_zones as write_statistics
 
 from ..conftest import DAYS, EXTENTS, GRID, values
@@ -241,6 +241,36 @@ def test_a_disk_that_is_full_leaves_no_half_a_product(
     with no_space_beyond(size), pytest.raises(DataError, match=r"cannot be .*free some space"):
         write(maps, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [maps[0].path.name]
+
+
+def test_attributes_that_are_named_as_statistics_stay(maps: list[DayMap], tmp_path: Path) -> None:
+    block = pixels(slice(20, 40), slice(30, 60))
+    own = {"zone": ["A"], "mean": [7.0], "date": ["built 1950"]}
+    gpd.GeoDataFrame(own, geometry=[block], crs="EPSG:4326").to_file(tmp_path / "zones.geojson")
+    table = zonal_statistics(maps[:1], read_zones(tmp_path / "zones.geojson", 30), (0.6,))
+    assert list(table.columns[:6]) == ["zone", "own_zone", "own_mean", "own_date", "date", "mean"]
+    (row,) = table.to_dict("records")
+    assert (row["zone"], row["own_zone"], row["own_mean"], row["own_date"]) == (0, "A", 7.0, "built 1950")
+    assert row["date"] == DAYS[0]
+
+
+def test_zones_that_are_not_on_the_map_are_named(
+    maps: list[DayMap], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    here, west = pixels(slice(20, 40), slice(30, 60)), pixels(slice(20, 40), slice(-300, -270))
+    path = write_zones(tmp_path / "zones.geojson", {"here": here, "west": west})
+    with caplog.at_level(logging.WARNING):
+        zonal_statistics(maps, read_zones(path, 30), (0.6,))
+    assert caplog.messages == ["1 of 2 zones cover no mapped pixel and have no values: zone 1"]
+
+
+def test_zones_of_another_place_are_refused_before_maps_are_made(tmp_path: Path) -> None:
+    here, west = pixels(slice(20, 40), slice(30, 60)), pixels(slice(20, 40), slice(-300, -270))
+    bounds = GRID.geographic_bounds()
+    check_place(read_zones(write_zones(tmp_path / "both.geojson", {"here": here, "west": west}), 30), bounds)
+    zones = read_zones(write_zones(tmp_path / "west.geojson", {"west": west}), 30)
+    with pytest.raises(DataError, match=r"no zone meets a mapped pixel.*the maps lie at -119\.9"):
+        check_place(zones, bounds)
 
 
 def test_a_zones_own_words_are_no_formulas(maps: list[DayMap], tmp_path: Path) -> None:
