@@ -48,6 +48,12 @@ def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig)
     maps, folder, wanted, polygons = list_maps(paths), config.output, config.products, None
     warnings: Sequence[Path] = ()
     place = opened.cube.path.stem.rpartition("-")[0]
+    if more := len(list(folder.glob("ssm_*.tif"))) - len(maps):
+        log.info(
+            "%s has maps of %d more days: what is made of several days (index.html, collection.json, ...) is of "
+            "the %d of this command; name all in dates to have them in it, none is made again",
+            *(folder, more, len(maps)),
+        )
     for each in maps:
         write_style(each.path)
     log.info("beside each map in %s lie its preview (.png) and its style for QGIS (.qml)", folder)

@@ -23,7 +23,10 @@ from mlssm.mapping.list import DayMap
 
 COLLECTION = "collection.json"
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
-KEPT_TAGS = ("run_id", "model", "lag_days", "support_m", "software", "state_at", "kind", "pixel_memory")
+KEPT_TAGS = (
+    *("run_id", "model", "lag_days", "support_m", "software", "state_at", "kind", "pixel_memory"),
+    *("forecast_weather_days", "image_age_days", "ndvi_age_days", "observed_weather_age_days"),
+)
 
 
 def write_stac(maps: Sequence[DayMap], folder: Path, title: str) -> Path:
