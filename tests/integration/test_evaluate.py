@@ -55,6 +55,8 @@ def test_tables_figures_and_the_page_are_kept(evaluated: tuple[Any, Any]) -> Non
     page = (kept / "report.html").read_text(encoding="utf-8")
     assert "a bias against a station means nothing" in page
     assert "| model " in outcome.stdout
+    told = next(line for line in outcome.stdout.splitlines() if line.startswith("Report: "))
+    assert (project.folder / told.removeprefix("Report: ")).samefile(kept / "report.html")
 
 
 def test_an_evaluation_is_no_training(evaluated: tuple[Any, Any], trained: Any) -> None:

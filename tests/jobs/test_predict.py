@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mlssm.config import DatamoduleConfig, PredictConfig, parse
-from mlssm.errors import RunError
+from mlssm.errors import ConfigError, RunError
 from mlssm.grid import Window
 from mlssm.jobs.day_map import onto_grid
 from mlssm.jobs.open_run import _area_config, _has_channel
@@ -81,6 +81,12 @@ def test_the_users_own_word_counts_wherever_it_is(told, model, tmp_path: Path) -
 def test_what_lies_below_the_working_directory_is_the_models_as_before(told, model, tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to("/var")  # the user's own link to a large disk
     assert _area_config(model(), told()) == model()
+    with pytest.raises(ConfigError, match="a forecast has no 'forecast' of its own"):
+        told("forecast={folder: coming, forecast: later}")
+    with_forecast = _area_config(model(), told("forecast=coming"))
+    assert with_forecast.weather.forecast is not None
+    assert with_forecast.weather.forecast.folder == "coming"
+    assert with_forecast.weather.model_copy(update={"forecast": None}) == model().weather
     assert _area_config(model(cubes=str(tmp_path / "cubes")), told()).cubes == tmp_path / "cubes"
     real = model(name="opera_rtc", simulation=None, root="/areas/one")
     assert _area_config(real, told()).root == Path("/areas/one"), "files are only read there"

@@ -12,7 +12,7 @@ from mlssm.inference.opened import Opened
 from mlssm.inference.prefit import fitted_state
 from mlssm.inference.retrieved import retrieved_days
 from mlssm.jobs import viewer_layers
-from mlssm.jobs.viewer_layers import block_bands, block_means, factor_of, hillshades, rain_of, retrieved_pictures
+from mlssm.jobs.viewer_layers import block_bands, factor_of, hillshades, rain_of, retrieved_pictures
 from mlssm.mapping.viewer.content import Frame
 from mlssm.mapping.viewer.warp import frames_of, onto_frame, packed
 
@@ -32,20 +32,6 @@ def opened(watersheds: Any) -> Opened:
 
 def _frames(opened: Opened, coarser: float) -> tuple[Frame, ...]:
     return frames_of(opened.cube.grid, opened.cube.extents, coarser)
-
-
-def test_means_of_blocks_leave_out_what_is_missing_and_the_last_ones_may_be_cut() -> None:
-    values = np.random.default_rng(0).random((7, 8)).astype(np.float32)
-    values[:3, :3], values[4, 5] = np.nan, np.nan
-    found = block_means(values, 3)
-    assert found.shape == (3, 3)
-    assert np.isnan(found[0, 0])
-    for row in range(3):
-        for col in range(3):
-            block = values[3 * row : 3 * row + 3, 3 * col : 3 * col + 3]
-            if np.isfinite(block).any():
-                assert found[row, col] == pytest.approx(np.nanmean(block))
-    np.testing.assert_array_equal(block_means(values, 1), values)
 
 
 @pytest.mark.parametrize("factor", [1, 3, 8])

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from mlssm.config.base import Positive, Strict
 from mlssm.config.of_run import OfRun
 from mlssm.config.warning import WarningConfig
+from mlssm.config.weather_source import WeatherSource
 
 
 class ProductsConfig(Strict):
@@ -46,6 +47,7 @@ class PredictConfig(OfRun):
     """Everything that `predict.py` is told.
 
     `dates` that are null are the last day that the weather reaches; a `state` that is null is the faster one.
+    `forecast` is weather that is forecast, in place of the model's own `datamodule.weather.forecast`; null: that one.
     """
 
     dates: tuple[str, ...] | str | None
@@ -55,6 +57,7 @@ class PredictConfig(OfRun):
     thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     intervals: Literal["calibrated", "conservative", "none"] = "calibrated"
     state: StateOfMaps | None = None
+    forecast: WeatherSource | None = None
     tile: int = Field(ge=16)
     overlap: int = Field(ge=0)
     overwrite: bool = False
@@ -68,6 +71,13 @@ class PredictConfig(OfRun):
         if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
             raise ValueError("write dates as '[2023-01-01,2023-01-02]' or 2023-01-01/2023-01-31")
         return dates
+
+    @field_validator("forecast")
+    @classmethod
+    def _no_forecast_of_a_forecast(cls, forecast: WeatherSource | None) -> WeatherSource | None:
+        if forecast is not None and forecast.forecast is not None:
+            raise ValueError("a forecast has no 'forecast' of its own")
+        return forecast
 
     @field_validator("thresholds")
     @classmethod

@@ -25,11 +25,8 @@ def calibration_figure(tables: IntervalTables) -> NamedFigure:
     return NamedFigure("calibration", calibration(tables.pit, tables.reliability, "test"))
 
 
-def intervals_section(tables: IntervalTables | None) -> tuple[Section, ...]:
-    """The section; none where there is nothing to show."""
-    if tables is None:
-        return ()
-    figure = calibration_figure(tables)
+def intervals_section(tables: IntervalTables, figure: NamedFigure) -> Section:
+    """The section, with `calibration_figure`."""
     sentence = f"{tables.sentence[:1].upper()}{tables.sentence[1:]}."
     blocks = (
         Text(sentence),
@@ -37,4 +34,4 @@ def intervals_section(tables: IntervalTables | None) -> tuple[Section, ...]:
         TableBlock("Coverage and width", tables.groups, READ_GROUPS),
         TableBlock("Reliability of probabilities", tables.reliability, READ_RELIABILITY),
     )
-    return (Section("How sure", blocks),)
+    return Section("How sure", blocks)

@@ -12,15 +12,17 @@ import numpy as np
 from mlssm.grid import Window
 from mlssm.inference.means import ExtentPart
 from mlssm.inference.opened import Opened
+from mlssm.jobs.block_means import BlockMeans
 from mlssm.jobs.day_map import about_bands, band_names, onto_grid, unknown_to_training
 from mlssm.jobs.day_tags import day_tags
-from mlssm.jobs.day_totals import DayTotals, Panel
+from mlssm.jobs.day_totals import DayTotals
 from mlssm.jobs.settings_of_maps import INPUT, SETTINGS, input_digest, settings_digest
 from mlssm.jobs.tile import TileJob, tile_file
 from mlssm.mapping.geotiff import MapWriter
 from mlssm.mapping.preview import MapPanel, write_preview
 
 log = logging.getLogger(__name__)
+MOST_SHOWN = 1500  # pixels along the longer side of an extent in the preview
 MOSTLY = 0.5  # share of a cell of the preview
 
 
@@ -40,8 +42,8 @@ def write_day(job: TileJob, parts: Sequence[ExtentPart], number: int) -> bool:
     """
     opened, config, day = job.place.opened(), job.config, job.days[number]
     names, totals = band_names(opened, config), DayTotals()
-    panels, path = [Panel(shape) for shape in opened.shapes], map_path(config.output, day)
-    unknown = [Panel(shape) for shape in opened.shapes]
+    panels, unknown = ([_panel(shape) for shape in opened.shapes] for _ in range(2))
+    path = map_path(config.output, day)
     bands = about_bands(names, config, str(day))
     with MapWriter(path, opened.cube.grid, bands, packed=config.products.uint8) as target:
         for part in parts:
@@ -65,7 +67,14 @@ def _placed(opened: Opened, part: ExtentPart) -> tuple[Window, int, Window]:
     return placed, working.factor, opened.cube.extents[part.extent]
 
 
-def _preview(opened: Opened, panels: Sequence[Panel], unknown: Sequence[Panel], path: Path, day: np.datetime64) -> None:
+def _panel(shape: tuple[int, int]) -> BlockMeans:
+    """An extent's map as coarsely as a preview shows it."""
+    return BlockMeans(shape, max(1, -(-max(shape) // MOST_SHOWN)))
+
+
+def _preview(
+    opened: Opened, panels: Sequence[BlockMeans], unknown: Sequence[BlockMeans], path: Path, day: np.datetime64
+) -> None:
     working, date = opened.stack.working, dt.date.fromisoformat(str(day))
     shown = []
     for number, (panel, not_known, window) in enumerate(zip(panels, unknown, working.extents, strict=True), 1):

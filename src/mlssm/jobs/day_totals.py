@@ -8,13 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from mlssm.grid import Window
 from mlssm.inference.flags import OUTSIDE
 from mlssm.jobs.day_map import OLDEST
 
 Array = npt.NDArray[np.float32]
-# pixels along the longer side of an extent in the preview
-MOST_SHOWN = 1500
 
 
 @dataclass
@@ -64,34 +61,3 @@ class DayTotals:
         ranks = np.array([running[-1] - 1, running[-1]]) // 2
         median = np.searchsorted(running, ranks, side="right").mean()
         return f"{median:g} (median; {there[0]} to {there[-1]})"
-
-
-class Panel:
-    """An extent's map as coarsely as a preview shows it."""
-
-    def __init__(self, shape: tuple[int, int]) -> None:
-        """Of an extent of so many rows and columns."""
-        self.factor = max(1, -(-max(shape) // MOST_SHOWN))
-        coarse = tuple(-(-side // self.factor) for side in shape)
-        self._total, self._count = np.zeros(coarse), np.zeros(coarse)
-
-    def add(self, window: Window, values: Array) -> None:
-        """Add a tile, counted from the extent's corner."""
-        known = np.isfinite(values)
-        (rows, first), (cols, left) = (
-            self._cells(start, size) for start, size in zip((window.row, window.col), window.shape, strict=True)
-        )
-        here = slice(first, first + len(rows)), slice(left, left + len(cols))
-        for total, part in ((self._total, np.where(known, values, 0)), (self._count, known)):
-            total[here] += np.add.reduceat(np.add.reduceat(part.astype(float), rows, axis=0), cols, axis=1)
-
-    @property
-    def values(self) -> Array:
-        """The means, NaN without a value."""
-        mean = np.full(self._total.shape, np.nan)
-        return np.asarray(np.divide(self._total, self._count, out=mean, where=self._count > 0), np.float32)
-
-    def _cells(self, start: int, size: int) -> tuple[npt.NDArray[np.int64], int]:
-        """Where cells begin in a tile, and the first cell's number."""
-        of_pixel = np.arange(start, start + size) // self.factor
-        return np.flatnonzero(np.diff(of_pixel, prepend=of_pixel[0] - 1)), int(of_pixel[0])

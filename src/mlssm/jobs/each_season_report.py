@@ -21,7 +21,6 @@ from mlssm.evaluation.page import Block, FigureBlock, Section, TableBlock, rende
 from mlssm.evaluation.picture import NamedFigure
 from mlssm.evaluation.rows import score_rows
 from mlssm.evaluation.run_figures import score_figures
-from mlssm.evaluation.run_intervals import intervals_section
 from mlssm.evaluation.run_page import run_page
 from mlssm.evaluation.seeds import spread
 from mlssm.jobs.report import (
@@ -93,8 +92,7 @@ def report_seasons(
     if several:
         blocks += _seeds(run, config, together.network, evaluations)
     intervals = interval_tables(together, cube, config)
-    log_intervals(run, intervals)
-    page = run_page(config, together, tables, cube.local_days, figures, found, intervals_section(intervals))
+    page = run_page(config, together, tables, cube.local_days, figures, found, log_intervals(run, intervals))
     first, *rest = page.sections
     run.log_text(render(replace(page, sections=(first, Section("Held out in turn", blocks), *rest))), "report.html")
     _tell(table)

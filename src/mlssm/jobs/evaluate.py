@@ -79,7 +79,9 @@ def evaluate(config: EvaluateConfig, values: Mapping[str, Any]) -> str:
     tags, folder = {EVALUATES: trained.run_id}, Path(HydraConfig.get().runtime.output_dir)
     with tracked_run(store, name, values, digests, None, "evaluation", folder=folder, tags=tags) as run:
         _keep(run, scored, _told(config, opened, trained, (*left_out, *short)), how)
-        print(f"MLflow run {run.run_id}\nSee it with: {run.ui_command}")
+        report = run.local_artifact(PAGE)
+        places = () if report is None else (f"Report: {report}",)
+        print(*places, f"MLflow run {run.run_id}", f"See it with: {run.ui_command}", sep="\n")
         return run.run_id
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mlssm.bundle import load
-from mlssm.config import DatamoduleConfig, OfRun, StateOfMaps
+from mlssm.config import DatamoduleConfig, OfRun, PredictConfig, StateOfMaps
 from mlssm.config.retrieval import channel_title
 from mlssm.config.sources import AUTO
+from mlssm.config.weather_source import WeatherSource
 from mlssm.errors import ConfigError, DataError, RunError
 from mlssm.inference.mapper import check_pixel, choose_device
 from mlssm.inference.opened import Opened, Place
@@ -103,6 +104,9 @@ def _area_config(trained: DatamoduleConfig, config: OfRun) -> DatamoduleConfig:
     directory alone.
     """
     cubes = config.cubes or _below_here(trained.cubes, "cubes", "if it is yours")
+    if isinstance(config, PredictConfig) and config.forecast is not None:
+        weather = WeatherSource(**{**dict(trained.weather), "forecast": config.forecast})
+        trained = trained.model_copy(update={"weather": weather})
     if config.root is None:
         if trained.simulation is not None:
             _below_here(trained.root, "root", "to map the files that are there")

@@ -16,7 +16,7 @@ from mlssm.mapping.products.style import write_style
 
 log = logging.getLogger(__name__)
 
-ZONES, NETCDF, LHASA = "zones", "ssm.nc", "lhasa"
+ZONES, NETCDF, LHASA = "zones.csv", "ssm.nc", "lhasa"
 
 
 def check_products(opened: Opened, config: PredictConfig) -> None:
@@ -24,13 +24,14 @@ def check_products(opened: Opened, config: PredictConfig) -> None:
 
     Raises:
         RunError: The model has no probabilities, which warnings need.
-        DataError: The area has no slope, which they need, or the file of zones cannot be used.
+        DataError: The area has no slope, which they need, or the file of zones cannot be used or is of another place.
     """
     check_warning(opened, config)
     if config.products.zones is not None:
-        from mlssm.mapping.products.zones import read_zones
+        from mlssm.mapping.products.zones import check_place, read_zones
 
-        read_zones(config.products.zones, config.products.road_width_m)
+        zones = read_zones(config.products.zones, config.products.road_width_m)
+        check_place(zones, opened.cube.grid.geographic_bounds())
 
 
 def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig) -> None:
@@ -47,6 +48,12 @@ def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig)
     maps, folder, wanted, polygons = list_maps(paths), config.output, config.products, None
     warnings: Sequence[Path] = ()
     place = opened.cube.path.stem.rpartition("-")[0]
+    if more := len(list(folder.glob("ssm_*.tif"))) - len(maps):
+        log.info(
+            "%s has maps of %d more days: what is made of several days (index.html, collection.json, ...) is of "
+            "the %d of this command; name all in dates to have them in it, none is made again",
+            *(folder, more, len(maps)),
+        )
     for each in maps:
         write_style(each.path)
     log.info("beside each map in %s lie its preview (.png) and its style for QGIS (.qml)", folder)
@@ -81,17 +88,14 @@ def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig)
 
 def _write_zones(opened: Opened, maps: Sequence[DayMap], config: PredictConfig, path: Path) -> dict[str, object]:
     """Write the statistics of zones, and return their outlines as GeoJSON."""
-    from mlssm.mapping.products.zones import ZoneRule, read_zones, zonal_statistics
+    from mlssm.mapping.products.zones import ZoneRule, read_zones, write_zones, zonal_statistics
 
     calibration, rule = None if opened.certainty is None else opened.certainty.calibration, None
     if calibration is not None:
         in_one = float(opened.stack.working.factor**2)
         rule = ZoneRule(calibration, config.level, config.intervals == "conservative", in_one)
-    folder, zones = config.output, read_zones(path, config.products.road_width_m)
-    table = zonal_statistics(maps, zones, config.thresholds, rule)
-    table.drop(columns="geometry").to_csv(folder / f"{ZONES}.csv", index=False)
-    table.to_parquet(folder / f"{ZONES}.parquet")
-    _say(folder / f"{ZONES}.csv", folder / f"{ZONES}.parquet")
+    zones = read_zones(path, config.products.road_width_m)
+    _say(*write_zones(zonal_statistics(maps, zones, config.thresholds, rule), config.output / ZONES))
     return dict(json.loads(zones.geometry.to_json()))
 
 

@@ -69,8 +69,7 @@ def report(
     for item in figures:
         run.log_image(item.png, f"figures/{item.stem}.png")
     intervals = interval_tables(evaluation, experiment.cube, config)
-    log_intervals(run, intervals)
-    more = (*intervals_section(intervals), *log_why(run, explain(experiment, network, config, evaluation)))
+    more = (*log_intervals(run, intervals), *log_why(run, explain(experiment, network, config, evaluation)))
     run.log_text(render(run_page(config, evaluation, tables, days, figures, found, more)), "report.html")
 
 
@@ -82,16 +81,21 @@ def interval_tables(evaluation: Evaluation, cube: Cube, config: TrainConfig) -> 
     return IntervalTables.of(evaluation.intervals, days, seasons(days, config.split.start_month), evaluation.resampling)
 
 
-def log_intervals(run: TrackedRun, tables: IntervalTables | None) -> None:
-    """Log coverage and width by group, the reliability of probabilities, the ranks, and say what they come to."""
+def log_intervals(run: TrackedRun, tables: IntervalTables | None) -> tuple[Section, ...]:
+    """Log coverage and width by group, the reliability of probabilities, the ranks, and say what they come to.
+
+    Returns:
+        The section of the report; none where nothing was calibrated.
+    """
     if tables is None:
-        return
+        return ()
     run.log_table(tables.groups, "intervals")
     run.log_table(tables.reliability, "reliability")
     run.log_table(tables.pit, "pit")
     figure = calibration_figure(tables)
     run.log_image(figure.png, f"figures/{figure.stem}.png")
     log.info("%s", tables.sentence)
+    return (intervals_section(tables, figure),)
 
 
 def log_why(run: TrackedRun, found: Why | None) -> tuple[Section, ...]:

@@ -19,7 +19,6 @@ from mlssm.mapping.viewer.reading import pictures_of, warnings_of
 log = logging.getLogger(__name__)
 
 PAGE = "index.html"
-FORECAST = "after the last image"
 TOLD = {"run_id": "run", "model": "model", "lag_days": "weather of, days", "support_m": "support, m"}
 MEGABYTE = 1_000_000
 
@@ -56,7 +55,7 @@ def write_viewer(
     content = Content(
         title=title,
         about=_about(maps[-1], len(maps)),
-        notes={each.day: FORECAST for each in maps if each.day > each.tags.get("last_image", each.day)},
+        notes={each.day: note for each in maps if (note := note_of(each))},
         frames=frames,
         bands=bands,
         retrieved=retrieved_pictures(opened, frames, days),
@@ -74,6 +73,14 @@ def write_viewer(
     size = write_page(page, content)
     log.info("open %s in a browser to look at the maps (%.1f MB, works offline)", page, size / MEGABYTE)
     return page
+
+
+def note_of(each: DayMap) -> str:
+    """What is shown beside a day: that it rests on forecast weather, or that no image is later; else empty."""
+    ahead = int(each.tags.get("forecast_weather_days", 0))
+    if ahead:
+        return f"forecast: {ahead} {'day' if ahead == 1 else 'days'} of forecast weather"
+    return "after the last image" if each.day > each.tags.get("last_image", each.day) else ""
 
 
 def _about(last: DayMap, number: int) -> dict[str, str]:

@@ -15,6 +15,7 @@ from mlssm.grid import Window
 from mlssm.inference.around import field_at
 from mlssm.inference.opened import Opened
 from mlssm.inference.retrieved import retrieved_rows, retrieved_times
+from mlssm.jobs.block_means import block_means
 from mlssm.mapping.viewer.content import Bytes, Frame, Pictures, Rain
 from mlssm.mapping.viewer.warp import onto_frame, packed
 from mlssm.retrieval.masks import frozen_or_snowy
@@ -37,20 +38,6 @@ def block_bands(shape: tuple[int, int], factor: int) -> list[slice]:
     """Rows of whole blocks; the last one may be cut."""
     rows = max(1, AT_ONCE // (shape[1] * factor)) * factor
     return [slice(start, min(start + rows, shape[0])) for start in range(0, shape[0], rows)]
-
-
-def block_means(values: Array, factor: int) -> Array:
-    """Means of blocks of `factor` x `factor` values, NaN left out, [ceil(h / factor), ceil(w / factor)]."""
-    if factor == 1:
-        return values
-    known = np.isfinite(values)
-    total, count = (_sums(each, factor) for each in (np.where(known, values, 0.0), known.astype(np.float64)))
-    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0), np.float32)
-
-
-def _sums(values: npt.NDArray[np.floating], factor: int) -> npt.NDArray[np.float64]:
-    starts = [np.arange(0, side, factor) for side in values.shape]
-    return np.asarray(np.add.reduceat(np.add.reduceat(values, starts[0], axis=0), starts[1], axis=1))
 
 
 def hillshades(opened: Opened, frames: Sequence[Frame]) -> tuple[Bytes, ...] | None:

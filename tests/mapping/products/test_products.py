@@ -1,5 +1,9 @@
 import json
 import logging
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -7,6 +11,7 @@ from xml.etree import ElementTree
 import geopandas as gpd
 import jsonschema
 import numpy as np
+import pandas as pd
 import pystac
 import pystac.validation
 import pytest
@@ -25,7 +30,8 @@ from mlssm.mapping.products.lhasa import CELL, cells_over, write_lhasa
 from mlssm.mapping.products.netcdf import write_netcdf
 from mlssm.mapping.products.stac import write_stac
 from mlssm.mapping.products.style import style_tree, write_style
-from mlssm.mapping.products.zones import read_zones, zonal_statistics
+from mlssm.mapping.products.zones import check_place, read_zones, zonal_statistics
+from mlssm.mapping.products.zones import write_zones as write_statistics
 
 from ..conftest import DAYS, EXTENTS, GRID, values
 
@@ -76,6 +82,19 @@ def test_the_catalogue_can_be_copied(maps: list[DayMap], catalogue: dict[str, An
     assert item["assets"]["map"]["href"] == f"./{maps[0].path.name}"
     read = pystac.Collection.from_file(str(maps[0].path.parent / "collection.json"))
     assert [each.id for each in read.get_items()] == [each.path.stem for each in maps]
+
+
+def test_the_files_of_a_relative_folder_are_found(maps: list[DayMap], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = maps[0].path.parent
+    monkeypatch.chdir(folder.parent)
+    here = [replace(each, path=each.path.relative_to(folder.parent)) for each in maps]
+    written = write_stac(here, Path(folder.name), "Hills")
+    assert written == Path(folder.name) / "collection.json"
+    for item in pystac.Collection.from_file(str(written.absolute())).get_items():
+        assert item.assets
+        for asset in item.assets.values():
+            assert asset.href.startswith("./")
+            assert Path(str(asset.get_absolute_href())).is_file()
 
 
 def test_an_item_says_where_and_when(maps: list[DayMap], catalogue: dict[str, Any]) -> None:
@@ -184,6 +203,83 @@ def test_lhasas_cells_are_the_worlds(maps: list[DayMap], tmp_path: Path) -> None
     ]
     assert found[row, column] == pytest.approx(np.mean(inside), abs=0.01)
     assert np.isnan(found).any()
+
+
+@contextmanager
+def no_space_beyond(size: int) -> Iterator[None]:
+    """Files cannot grow beyond a size, bytes, as if the disk were full then."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def _zones_of(maps: list[DayMap], folder: Path) -> None:
+    shapes = write_zones(folder.parent / f"{folder.name}.geojson", {"block": pixels(slice(20, 40), slice(30, 60))})
+    table = zonal_statistics(maps, read_zones(shapes, 30), (0.6,))
+    with no_space_beyond(100):
+        write_statistics(table, folder / "zones.csv")
+
+
+@pytest.mark.parametrize(
+    ("write", "size"),
+    [
+        (lambda maps, folder: write_lhasa(maps[0].path, folder / "lhasa.tif"), 1000),
+        (lambda maps, folder: write_netcdf(maps, folder / "ssm.nc"), 2000),
+        (lambda maps, folder: write_stac([replace(maps[0], path=folder / maps[0].path.name)], folder, "Hills"), 100),
+        (lambda maps, folder: write_style(folder / maps[0].path.name), 100),
+        (_zones_of, 100_000),
+    ],
+    ids=["LHASA", "NetCDF", "STAC", "style", "zones"],
+)
+def test_a_disk_that_is_full_leaves_no_half_a_product(
+    write: Any, size: int, maps: list[DayMap], tmp_path: Path
+) -> None:
+    (tmp_path / maps[0].path.name).symlink_to(maps[0].path)
+    with no_space_beyond(size), pytest.raises(DataError, match=r"cannot be .*free some space"):
+        write(maps, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [maps[0].path.name]
+
+
+def test_attributes_that_are_named_as_statistics_stay(maps: list[DayMap], tmp_path: Path) -> None:
+    block = pixels(slice(20, 40), slice(30, 60))
+    own = {"zone": ["A"], "mean": [7.0], "date": ["built 1950"]}
+    gpd.GeoDataFrame(own, geometry=[block], crs="EPSG:4326").to_file(tmp_path / "zones.geojson")
+    table = zonal_statistics(maps[:1], read_zones(tmp_path / "zones.geojson", 30), (0.6,))
+    assert list(table.columns[:6]) == ["zone", "own_zone", "own_mean", "own_date", "date", "mean"]
+    (row,) = table.to_dict("records")
+    assert (row["zone"], row["own_zone"], row["own_mean"], row["own_date"]) == (0, "A", 7.0, "built 1950")
+    assert row["date"] == DAYS[0]
+
+
+def test_zones_that_are_not_on_the_map_are_named(
+    maps: list[DayMap], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    here, west = pixels(slice(20, 40), slice(30, 60)), pixels(slice(20, 40), slice(-300, -270))
+    path = write_zones(tmp_path / "zones.geojson", {"here": here, "west": west})
+    with caplog.at_level(logging.WARNING):
+        zonal_statistics(maps, read_zones(path, 30), (0.6,))
+    assert caplog.messages == ["1 of 2 zones cover no mapped pixel and have no values: zone 1"]
+
+
+def test_zones_of_another_place_are_refused_before_maps_are_made(tmp_path: Path) -> None:
+    here, west = pixels(slice(20, 40), slice(30, 60)), pixels(slice(20, 40), slice(-300, -270))
+    bounds = GRID.geographic_bounds()
+    check_place(read_zones(write_zones(tmp_path / "both.geojson", {"here": here, "west": west}), 30), bounds)
+    zones = read_zones(write_zones(tmp_path / "west.geojson", {"west": west}), 30)
+    with pytest.raises(DataError, match=r"no zone meets a mapped pixel.*the maps lie at -119\.9"):
+        check_place(zones, bounds)
+
+
+def test_a_zones_own_words_are_no_formulas(maps: list[DayMap], tmp_path: Path) -> None:
+    path = write_zones(tmp_path / "zones.geojson", {"=1+1": pixels(slice(20, 40), slice(30, 60))})
+    table = zonal_statistics(maps, read_zones(path, 30), (0.6,))
+    as_csv, as_parquet = write_statistics(table, tmp_path / "zones.csv")
+    assert set(pd.read_csv(as_csv)["name"]) == {"'=1+1"}
+    assert set(gpd.read_parquet(as_parquet)["name"]) == {"=1+1"}
+    assert list(pd.read_csv(as_csv, float_precision="round_trip")["mean"]) == list(table["mean"])
 
 
 def test_a_cell_reaches_what_it_must() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,11 +41,15 @@ def test_it_begins_with_the_first_value() -> None:
 
 
 def test_maps_of_the_root_zone_lag_behind(maps: list[DayMap], tmp_path: Path) -> None:
+    maps = [replace(each, tags={**each.tags, "ssm_mean": "0.5", "software": "mlssm"}) for each in maps]
     paths = write_root_zone(maps, GRID, EXTENTS, tmp_path, 5.0)
     assert [path.name for path in paths] == [f"swi_{day.replace('-', '')}.tif" for day in DAYS]
     with rasterio.open(paths[1]) as source:
         found = source.read(1)[EXTENTS[0].slices]
         assert source.tags()["warmed_up"] == "no: 1 days since the first map"
+        assert source.tags(1)["name"] == "swi"
+        assert source.tags()["software"] == "mlssm"
+        assert "ssm_mean" not in source.tags(), "that is the map's"
     weight = np.exp(-1 / 5)
     expected = (weight * values(EXTENTS[0], 0) + values(EXTENTS[0], 1)) / (weight + 1)
     np.testing.assert_allclose(found, expected, atol=1e-6)

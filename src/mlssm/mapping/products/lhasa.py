@@ -18,6 +18,7 @@ from rasterio.transform import Affine
 from rasterio.warp import reproject, transform_bounds
 
 from mlssm.errors import DataError
+from mlssm.files import whole_file
 from mlssm.mapping.geotiff import NAME_TAG, SSM, read_values
 
 DEGREES = "EPSG:4326"
@@ -35,7 +36,8 @@ def write_lhasa(path: Path, target: Path) -> Path:
 
     Args:
         path: The map.
-        target: The GeoTIFF to write; deflated, float32, NaN where less than half of a cell was mapped.
+        target: The GeoTIFF to write; deflated, float32, NaN where less than half of a cell was mapped. It has its name
+            when it is whole.
 
     Raises:
         DataError: The map cannot be read, or the file not be written.
@@ -47,16 +49,27 @@ def write_lhasa(path: Path, target: Path) -> Path:
         known = np.isfinite(values)
         cover = _averaged(known.astype(np.float32), place, transform, shape, None)
         found = _averaged(values, place, transform, shape, math.nan)
+        cells = np.where(cover >= LEAST_COVER, found, np.float32(np.nan))
         profile: dict[str, Any] = {"driver": "GTiff", "dtype": "float32", "count": 1, "nodata": math.nan}
         profile |= {"height": shape[0], "width": shape[1], "crs": DEGREES, "transform": transform}
-        with rasterio.open(target, "w", **profile, compress="deflate") as file:
-            file.write(np.where(cover >= LEAST_COVER, found, np.float32(np.nan)), 1)
-            file.set_band_description(1, DESCRIPTION)
-            file.update_tags(**tags)
-            file.update_tags(1, **{NAME_TAG: SSM})
+        with whole_file(target) as finished:
+            with rasterio.open(finished, "w", **profile, compress="deflate") as file:
+                file.write(cells, 1)
+                file.set_band_description(1, DESCRIPTION)
+                file.update_tags(**tags)
+                file.update_tags(1, **{NAME_TAG: SSM})
+            _verify(finished, cells)
     except (OSError, RasterioError) as error:
-        raise DataError(f"{target} cannot be made from {path} ({error}); choose another folder") from error
+        fault = f"{target} cannot be made from {path} ({error}); choose another folder or free some space"
+        raise DataError(fault) from error
     return target
+
+
+def _verify(path: Path, cells: Floats) -> None:
+    """Read the values back: GDAL does not raise when a disk fills up while a file is closed."""
+    with rasterio.open(path) as source:
+        if not np.array_equal(source.read(1), cells, equal_nan=True):
+            raise OSError("values read back differ from those written")
 
 
 def cells_over(bounds: tuple[float, float, float, float]) -> tuple[Affine, tuple[int, int]]:

@@ -39,7 +39,7 @@ def write_netcdf(maps: Sequence[DayMap], path: Path) -> Path:
             for number, each in enumerate(track(maps, "maps into NetCDF")):
                 with rasterio.open(each.path) as source:
                     ssm[number] = read_values(source, 1)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # a full disk is a runtime error of HDF5's
         raise DataError(f"{path} cannot be written ({error}); choose another folder or free some space") from error
     return path
 

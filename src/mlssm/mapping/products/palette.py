@@ -17,6 +17,7 @@ from rasterio.errors import RasterioError
 from mlssm.errors import DataError
 from mlssm.files import whole_file
 from mlssm.grid import Grid, Window
+from mlssm.mapping.products.style import write_xml
 
 NODATA = 255
 BLOCK = 256
@@ -69,9 +70,20 @@ def write_classes(
                 file.set_band_description(1, description)
                 file.update_tags(**tags)
             rasterio.shutil.copy(staged, finished, driver="COG", **COG)
+            _verify(finished, count)
     except (OSError, RasterioError, CPLE_BaseError) as error:
         raise DataError(f"{path} cannot be written ({error}); choose another folder or free some space") from error
     return count
+
+
+def _verify(path: Path, count: Mapping[int, int]) -> None:
+    """Count the classes that are in the file: GDAL does not raise when a disk fills up while a file is closed."""
+    with rasterio.open(path) as source:
+        found = np.zeros(NODATA + 1, np.int64)
+        for _, window in source.block_windows(1):
+            found += np.bincount(source.read(1, window=window).ravel(), minlength=len(found))
+    if any(found[number] != pixels for number, pixels in count.items()):
+        raise OSError("classes read back differ from those written")
 
 
 def write_classes_style(path: Path, colours: Sequence[str], names: Sequence[str]) -> None:
@@ -86,7 +98,7 @@ def write_classes_style(path: Path, colours: Sequence[str], names: Sequence[str]
         ElementTree.SubElement(
             palette, "paletteEntry", value=f"{number}", label=f"{number} {name}", color=colour, alpha="255"
         )
-    ElementTree.ElementTree(root).write(path.with_suffix(".qml"), encoding="utf-8", xml_declaration=True)
+    write_xml(path.with_suffix(".qml"), root)
 
 
 def _bytes(colour: str) -> tuple[int, int, int, int]:

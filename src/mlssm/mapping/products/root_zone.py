@@ -19,13 +19,16 @@ import numpy.typing as npt
 import rasterio
 
 from mlssm.grid import Grid, Window
-from mlssm.mapping.geotiff import read_values, write_cog
+from mlssm.mapping.geotiff import UNITS, Band, MapWriter, read_values
 from mlssm.mapping.list import DayMap
 from mlssm.progress import track
 
 Floats = npt.NDArray[np.float64]
 # the weight of the beginning after these many T is below 5 %
 WARM_UP = 3
+SWI = "swi"  # name of the band
+# of the map: what it says of its own bands, its intervals and means, is not the index's
+KEPT_TAGS = ("time_zone", "state_at", "run_id", "model", "support_m", "software", "forecast_weather_days")
 
 
 @dataclass
@@ -97,7 +100,11 @@ def write_root_zone(
             "filter": f"exponential, T = {days:g} days",
             "warmed_up": "yes" if day - first >= WARM_UP * days else f"no: {day - first} days since the first map",
         }
-        path = folder / f"swi_{each.day.replace('-', '')}.tif"
-        write_cog(path, blocks, grid, {**each.tags, **about}, f"soil water index of the root zone, {each.day}")
+        path = folder / f"{SWI}_{each.day.replace('-', '')}.tif"
+        band = Band(SWI, f"soil water index of the root zone, {each.day}", UNITS)
+        with MapWriter(path, grid, [band]) as target:
+            for extent, values in blocks:
+                target.write(1, extent, values)
+            target.tag({**{name: text for name, text in each.tags.items() if name in KEPT_TAGS}, **about})
         written.append(path)
     return written

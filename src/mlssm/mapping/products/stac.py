@@ -6,6 +6,7 @@ SpatioTemporal Asset Catalog 1.1, with the projection extension (https://github.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,15 @@ from pystac.extensions.projection import ProjectionExtension
 from rasterio.warp import transform_bounds
 
 from mlssm.errors import DataError
+from mlssm.files import whole_file
 from mlssm.mapping.list import DayMap
 
 COLLECTION = "collection.json"
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
-KEPT_TAGS = ("run_id", "model", "lag_days", "support_m", "software", "state_at", "kind", "pixel_memory")
+KEPT_TAGS = (
+    *("run_id", "model", "lag_days", "support_m", "software", "state_at", "kind", "pixel_memory"),
+    *("forecast_weather_days", "image_age_days", "ndvi_age_days", "observed_weather_age_days"),
+)
 
 
 def write_stac(maps: Sequence[DayMap], folder: Path, title: str) -> Path:
@@ -38,7 +43,8 @@ def write_stac(maps: Sequence[DayMap], folder: Path, title: str) -> Path:
     Raises:
         DataError: A map cannot be read, or a file not be written.
     """
-    items = [_item(each) for each in maps]
+    place = folder.absolute()  # from relative paths pystac would make links that begin with the folder's own name
+    items = [_item(each, place) for each in maps]
     collection = pystac.Collection(
         id="soil-moisture",
         title=title,
@@ -50,20 +56,20 @@ def write_stac(maps: Sequence[DayMap], folder: Path, title: str) -> Path:
         catalog_type=pystac.CatalogType.SELF_CONTAINED,  # links are relative
     )
     collection.add_items(items)
-    collection.set_self_href(str(folder / COLLECTION))
+    collection.set_self_href(str(place / COLLECTION))
     for item, each in zip(items, maps, strict=True):
-        item.set_self_href(str(each.path.with_suffix(".json")))
+        item.set_self_href(str(place / each.path.with_suffix(".json").name))
     collection.make_all_asset_hrefs_relative()
     try:
-        for item in items:
-            item.save_object(include_self_link=False)
-        collection.save_object(include_self_link=False)
+        for file in (*items, collection):
+            with whole_file(Path(file.get_self_href() or "")) as finished:
+                finished.write_text(json.dumps(file.to_dict(include_self_link=False), indent=2), encoding="utf-8")
     except OSError as error:
         raise DataError(f"{folder}: the catalogue cannot be written ({error}); free some space") from error
     return folder / COLLECTION
 
 
-def _item(each: DayMap) -> pystac.Item:
+def _item(each: DayMap, folder: Path) -> pystac.Item:
     with rasterio.open(each.path) as source:
         bounds = [round(edge, 6) for edge in transform_bounds(source.crs, "EPSG:4326", *source.bounds)]
         epsg, transform, shape = source.crs.to_epsg(), list(source.transform)[:6], list(source.shape)
@@ -81,9 +87,10 @@ def _item(each: DayMap) -> pystac.Item:
     )
     projection = ProjectionExtension.ext(item, add_if_missing=True)
     projection.apply(epsg=epsg, transform=transform, shape=shape)
-    asset = pystac.Asset(str(each.path), title="map", media_type=COG, roles=["data"], extra_fields={"bands": bands})
+    path = folder / each.path.name
+    asset = pystac.Asset(str(path), title="map", media_type=COG, roles=["data"], extra_fields={"bands": bands})
     item.add_asset("map", asset)
-    preview = each.path.with_suffix(".png")
+    preview = path.with_suffix(".png")
     if preview.is_file():
         item.add_asset(
             "preview", pystac.Asset(str(preview), title="preview", media_type="image/png", roles=["thumbnail"])

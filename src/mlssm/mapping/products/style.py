@@ -8,7 +8,9 @@ from xml.etree import ElementTree
 import numpy as np
 from matplotlib.colors import to_hex
 
+from mlssm.errors import DataError
 from mlssm.evaluation.cartography import SSM_COLOURS
+from mlssm.files import whole_file
 
 STEPS = 11
 LABELS = {0.0: "0 (driest seen)", 1.0: "1 (wettest seen)"}
@@ -17,8 +19,21 @@ LABELS = {0.0: "0 (driest seen)", 1.0: "1 (wettest seen)"}
 def write_style(path: Path) -> Path:
     """Write the style of a map beside it, under its name with `.qml`, which QGIS takes when it opens the map."""
     style = path.with_suffix(".qml")
-    ElementTree.ElementTree(style_tree()).write(style, encoding="utf-8", xml_declaration=True)
+    write_xml(style, style_tree())
     return style
+
+
+def write_xml(path: Path, root: ElementTree.Element) -> None:
+    """Write a document; the file has its name when it is whole.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    try:
+        with whole_file(path) as finished:
+            ElementTree.ElementTree(root).write(finished, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error}); choose another folder or free some space") from error
 
 
 def style_tree() -> ElementTree.Element:

@@ -12,19 +12,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlssm.errors import DataError
-from mlssm.grid import Floats
+from mlssm.files import whole_file
+from mlssm.grid import Bounds, Floats
 from mlssm.mapping.list import DayMap
 from mlssm.progress import track
+from mlssm.spreadsheet import as_csv
 from mlssm.uncertainty.calibration import Calibration
 from mlssm.uncertainty.unclipped import Unclipped
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
 QUANTILES = (0.1, 0.5, 0.9)
 ZONE = "zone"
+OWN = "own_"  # before the name of an attribute that a statistic has, too
+MOST_NAMED = 10  # zones without a value
+NOWHERE = "no zone meets a mapped pixel; give zones of the maps' place, in longitude and latitude"
 DEGREES = "EPSG:4326"
 LINES = ("LineString", "MultiLineString")
 NEEDS = "zonal statistics need the extra 'products': pip install 'mlssm[products]'"
@@ -96,6 +102,21 @@ def read_zones(path: Path, width_m: float) -> gpd.GeoDataFrame:
     return _widened(zones, width_m)
 
 
+def check_place(zones: gpd.GeoDataFrame, bounds: Bounds) -> None:
+    """Refuse zones that all lie elsewhere.
+
+    Args:
+        zones: Of `read_zones`.
+        bounds: West, south, east and north of the maps, degrees.
+
+    Raises:
+        DataError: They do.
+    """
+    west, south, east, north = bounds
+    if zones.cx[west:east, south:north].empty:
+        raise DataError(f"{NOWHERE}: the maps lie at {west:.3f}..{east:.3f}, {south:.3f}..{north:.3f}")
+
+
 def _widened(zones: gpd.GeoDataFrame, width_m: float) -> gpd.GeoDataFrame:
     """Lines as polygons of a width, which is measured on the UTM zone of their place."""
     lines = zones.geometry.geom_type.isin(LINES)
@@ -119,9 +140,10 @@ def zonal_statistics(
         rule: How sure means are; None leaves that out.
 
     Returns:
-        `zone` (number in the file), the zone's own attributes, `date`, `mean`, `q10`, `q50`, `q90`, the shares,
-        `pixels` (those with a value that it covers, in whole pixels) and the geometry; NaN where it covers none. With
-        a rule also `standard_error`, `lower` and `upper` of the mean and `probability_mean_above_<threshold>`.
+        `zone` (number in the file), the zone's own attributes (as `own_<name>` where one is named as a column here),
+        `date`, `mean`, `pixels` (those with a value that it covers, in whole pixels), `q10`, `q50`, `q90`, the shares
+        and the geometry; NaN where it covers none. With a rule also `standard_error`, `lower` and `upper` of the mean
+        and `probability_mean_above_<threshold>`.
 
     Raises:
         DataError: exactextract is not installed, or no zone meets the maps.
@@ -137,7 +159,7 @@ def zonal_statistics(
     operations = ["mean", "count", *(f"quantile(q={q})" for q in QUANTILES)]
     shares = [_share_above(threshold) for threshold in thresholds]
     sure = [] if rule is None else [_mean_deviation(Unclipped.of(rule.calibration.shape))]
-    numbered = zones.reset_index(drop=True)
+    numbered = zones.reset_index(drop=True).rename(columns={ZONE: f"{OWN}{ZONE}"})
     numbered[ZONE] = numbered.index
     tables = []
     for each in track(maps, "statistics of zones"):
@@ -156,10 +178,49 @@ def zonal_statistics(
     table = pd.concat(tables, ignore_index=True)
     names = {f"quantile_{round(100 * q)}": f"q{round(100 * q)}" for q in QUANTILES}
     table = table.rename(columns={**names, "count": "pixels"})
-    if not (table["pixels"] > 0).any():
-        raise DataError("no zone meets a mapped pixel; give zones of the maps' place, in longitude and latitude")
-    own = numbered.drop(columns=[name for name in numbered.columns if name in table.columns and name != ZONE])
-    return gpd.GeoDataFrame(table.merge(own, on=ZONE), geometry="geometry", crs=DEGREES)
+    _tell_empty(table.groupby(ZONE)["pixels"].max())
+    own = numbered.rename(columns={name: f"{OWN}{name}" for name in table.columns if name != ZONE})
+    first = [ZONE, *(name for name in own.columns if name not in (ZONE, "geometry")), "date"]
+    joined = table.merge(own, on=ZONE)
+    return gpd.GeoDataFrame(joined[first + [name for name in joined.columns if name not in first]], crs=DEGREES)
+
+
+def _tell_empty(most: pd.Series[float]) -> None:
+    """Name the zones that have a value on no day.
+
+    Args:
+        most: Pixels with a value that each covers on the day with the most, by number.
+
+    Raises:
+        DataError: None has.
+    """
+    if not (most > 0).any():
+        raise DataError(NOWHERE)
+    if empty := [str(number) for number in most.index[most == 0]]:
+        shown = ", ".join(empty[:MOST_NAMED]) + (", ..." if len(empty) > MOST_NAMED else "")
+        log.warning("%d of %d zones cover no mapped pixel and have no values: zone %s", len(empty), len(most), shown)
+
+
+def write_zones(table: gpd.GeoDataFrame, path: Path) -> tuple[Path, Path]:
+    """Write statistics as CSV, without geometries, and as GeoParquet; each file has its name when it is whole.
+
+    Args:
+        table: Of `zonal_statistics`.
+        path: The CSV; the other lies beside it.
+
+    Raises:
+        DataError: A file cannot be written.
+    """
+    beside = path.with_suffix(".parquet")
+    try:
+        with whole_file(path) as finished:
+            finished.write_text(as_csv(table.drop(columns="geometry")), encoding="utf-8", newline="")
+        with whole_file(beside) as finished:
+            table.to_parquet(finished)
+    except OSError as error:
+        text = f"{path} and {beside.name} cannot be written ({error}); choose another folder or free some space"
+        raise DataError(text) from error
+    return path, beside
 
 
 def _number_of(each: DayMap, name: str) -> int:
