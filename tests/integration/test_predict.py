@@ -61,6 +61,18 @@ def test_a_map_is_a_valid_cog_with_a_preview_a_catalogue_and_a_viewer(maps: Path
     assert (maps / "ssm_20201202.png").read_bytes().startswith(PNG)
 
 
+def test_a_command_a_day_adds_to_the_page_the_catalogue_and_the_root_zone(trained: Any, tmp_path: Path) -> None:
+    project, outcome = trained
+    told = f"run={outcome.run_id}", "products.root_zone_days=5"
+    for folder, dates in ("daily", "[2020-12-02]"), ("daily", "[2020-12-03]"), ("at once", "2020-12-02/2020-12-03"):
+        done = project.run("predict", *told, f"dates={dates}", f"output={tmp_path / folder}")
+        assert done.code == 0, done.stderr
+    daily, at_once = tmp_path / "daily", tmp_path / "at once"
+    for name in ("swi_20201202.tif", "swi_20201203.tif", "collection.json", "index.html"):
+        assert (daily / name).read_bytes() == (at_once / name).read_bytes(), name
+    assert "2020-12-02" in (daily / "index.html").read_text()
+
+
 def test_a_map_lies_on_the_grid_of_the_images(maps: Path, trained: Any) -> None:
     grid = Cube.open(trained[0].cube).grid
     image = next((trained[0].folder / "data/simulated/sentinel1").glob("*VV.tif"))

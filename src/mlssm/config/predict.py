@@ -21,7 +21,9 @@ class ProductsConfig(Strict):
         stac: A catalogue of them.
         zones: GeoJSON file of polygons or roads; their statistics are written, and the viewer draws them.
         road_width_m: That lines are given.
-        netcdf: All days in one file.
+        netcdf: Days in one file.
+        days: How many before and after those asked for are in the page, the statistics and the file, too, where the
+            folder has maps of them by the same run and settings.
         lhasa: Each day on the grid of LHASA, 30 arc-seconds.
         uint8: Whether maps are packed into bytes: a quarter of the size, in steps of 0.005.
         root_zone_days: T of the soil water index of the root zone, which is written for each day.
@@ -34,6 +36,7 @@ class ProductsConfig(Strict):
     road_width_m: float = Positive
     netcdf: bool
     lhasa: bool
+    days: int = Field(default=31, ge=0)
     uint8: bool = False
     root_zone_days: float | None = Field(gt=0)
     warning: WarningConfig | None = None

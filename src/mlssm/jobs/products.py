@@ -9,9 +9,10 @@ from pathlib import Path
 
 from mlssm.config import PredictConfig
 from mlssm.inference.opened import Opened
+from mlssm.jobs.series import Series
 from mlssm.jobs.viewer import write_viewer
 from mlssm.jobs.warning import check_warning
-from mlssm.mapping.list import DayMap, list_maps
+from mlssm.mapping.list import DayMap
 from mlssm.mapping.products.style import write_style
 
 log = logging.getLogger(__name__)
@@ -39,28 +40,25 @@ def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig)
 
     Args:
         opened: What made the maps.
-        paths: The maps.
-        config: Which products.
+        paths: The maps that were asked for; one at least.
+        config: Which products. What is made of several days has those of earlier commands, too, see `Series`.
 
     Raises:
         DataError: One cannot be made; the maps stay.
     """
-    maps, folder, wanted, polygons = list_maps(paths), config.output, config.products, None
+    folder, wanted, polygons = config.output, config.products, None
     warnings: Sequence[Path] = ()
-    place = opened.cube.path.stem.rpartition("-")[0]
-    if more := len(list(folder.glob("ssm_*.tif"))) - len(maps):
-        log.info(
-            "%s has maps of %d more days: what is made of several days (index.html, collection.json, ...) is of "
-            "the %d of this command; name all in dates to have them in it, none is made again",
-            *(folder, more, len(maps)),
-        )
-    for each in maps:
+    place, series = opened.cube.path.stem.rpartition("-")[0], Series.of(paths)
+    maps = series.around(wanted.days)
+    if more := len(maps) - len(series.asked):
+        log.info("of this run and settings, %d maps of other days in %s are shown beside these", more, folder)
+    for each in series.asked:
         write_style(each.path)
     log.info("beside each map in %s lie its preview (.png) and its style for QGIS (.qml)", folder)
     if wanted.stac:
         from mlssm.mapping.products.stac import write_stac
 
-        _say(write_stac(maps, folder, f"Soil moisture, {place}"))
+        _say(write_stac(series.whole, folder, f"Soil moisture, {place}"))
     if wanted.netcdf:
         from mlssm.mapping.products.netcdf import write_netcdf
 
@@ -69,12 +67,13 @@ def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig)
         from mlssm.mapping.products.lhasa import write_lhasa
 
         (folder / LHASA).mkdir(exist_ok=True)
-        _say(*(write_lhasa(each.path, folder / LHASA / each.path.name) for each in maps))
+        _say(*(write_lhasa(each.path, folder / LHASA / each.path.name) for each in series.asked))
     if wanted.root_zone_days is not None:
         from mlssm.mapping.products.root_zone import write_root_zone
 
         cube = opened.cube
-        _say(*write_root_zone(maps, cube.grid, cube.extents, folder, wanted.root_zone_days))
+        first = series.asked[0].day
+        _say(*write_root_zone(series.whole, cube.grid, cube.extents, folder, wanted.root_zone_days, first))
     if wanted.warning is not None:
         from mlssm.jobs.warning import write_warning_layer
 

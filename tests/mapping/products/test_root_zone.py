@@ -53,3 +53,23 @@ def test_maps_of_the_root_zone_lag_behind(maps: list[DayMap], tmp_path: Path) ->
     weight = np.exp(-1 / 5)
     expected = (weight * values(EXTENTS[0], 0) + values(EXTENTS[0], 1)) / (weight + 1)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_later_command_goes_on_from_the_maps_before(maps: list[DayMap], tmp_path: Path) -> None:
+    whole = write_root_zone(maps, GRID, EXTENTS, tmp_path, 5.0)
+    (later,) = write_root_zone(maps, GRID, EXTENTS, tmp_path / "later", 5.0, since=DAYS[-1])
+    assert later.name == whole[-1].name
+    assert later.read_bytes() == whole[-1].read_bytes()
+
+
+def test_it_warms_up_anew_after_a_gap_and_what_is_forgotten_is_not_read(maps: list[DayMap], tmp_path: Path) -> None:
+    far = [*maps[:2], replace(maps[2], day="2023-03-01")]
+
+    def warmed(path: Path) -> str:
+        with rasterio.open(path) as source:
+            return str(source.tags()["warmed_up"])
+
+    assert warmed(write_root_zone(far, GRID, EXTENTS, tmp_path, 5.0)[-1]) == "no: 0 days since the first map"
+    assert warmed(write_root_zone(far, GRID, EXTENTS, tmp_path, 0.1)[1]) == "yes"
+    lost = [replace(far[0], path=tmp_path / "gone.tif"), far[2]]
+    assert len(write_root_zone(lost, GRID, EXTENTS, tmp_path, 2.0, since="2023-03-01")) == 1

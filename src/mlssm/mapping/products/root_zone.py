@@ -26,6 +26,8 @@ from mlssm.progress import track
 Floats = npt.NDArray[np.float64]
 # the weight of the beginning after these many T is below 5 %
 WARM_UP = 3
+# and of what lies so many T back nothing is seen any more in float32
+FORGOTTEN = 20
 SWI = "swi"  # name of the band
 # of the map: what it says of its own bands, its intervals and means, is not the index's
 KEPT_TAGS = ("time_zone", "state_at", "run_id", "model", "support_m", "software", "forecast_weather_days")
@@ -72,9 +74,14 @@ class SoilWaterIndex:
 
 
 def write_root_zone(
-    maps: Sequence[DayMap], grid: Grid, extents: Sequence[Window], folder: Path, days: float
+    maps: Sequence[DayMap],
+    grid: Grid,
+    extents: Sequence[Window],
+    folder: Path,
+    days: float,
+    since: str | None = None,
 ) -> list[Path]:
-    """Write the soil water index of each day as `swi_<day>.tif`.
+    """Write the soil water index of days as `swi_<day>.tif`; those before are taken in first.
 
     Args:
         maps: On one grid, in the order of days.
@@ -82,18 +89,25 @@ def write_root_zone(
         extents: Windows of it that have values.
         folder: Where the files go.
         days: T.
+        since: Day from which on files are written; None: of all maps.
 
     Returns:
-        The files. The first `WARM_UP` times T days still follow the first map; each file's tag `warmed_up` tells.
+        The files. The first `WARM_UP` times T days still follow the first map, or the first one after a gap of more
+        than T; each file's tag `warmed_up` tells.
     """
     states = [SoilWaterIndex.start(extent.shape, days) for extent in extents]
-    written = []
-    first = np.datetime64(maps[0].day, "D").astype(int)
-    for each in track(maps, "root zone"):
-        day = int(np.datetime64(each.day, "D").astype(int))
+    written: list[Path] = []
+    wanted = _number(maps[0].day if since is None else since)
+    taken = [each for each in maps if _number(each.day) >= wanted - FORGOTTEN * days]
+    first = last = _number(taken[0].day)
+    for each in track(taken, "root zone"):
+        day = _number(each.day)
+        first, last = (day if day - last > max(days, 1) else first), day
         with rasterio.open(each.path) as source:
             pairs = zip(states, extents, strict=True)
             found = [state.add(read_values(source, 1, extent), day) for state, extent in pairs]
+        if day < wanted:
+            continue
         blocks = [(extent, values.astype(np.float32)) for extent, values in zip(extents, found, strict=True)]
         about = {
             "date": each.day,
@@ -108,3 +122,8 @@ def write_root_zone(
             target.tag({**{name: text for name, text in each.tags.items() if name in KEPT_TAGS}, **about})
         written.append(path)
     return written
+
+
+def _number(day: str) -> int:
+    """Of days since 1970-01-01."""
+    return int(np.datetime64(day, "D").astype(int))
