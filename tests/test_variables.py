@@ -106,6 +106,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.exhaustive
 def test_a_weather_variable_and_a_static_feature_are_a_record_and_a_reader_each(
     area_files: Any, conf_folder: str
 ) -> None:

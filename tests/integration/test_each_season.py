@@ -69,6 +69,7 @@ def inner(trained: Any, tiny: tuple[str, ...]) -> Any:
     return project, done, run, told
 
 
+@pytest.mark.exhaustive
 def test_the_runs_validation_scores_are_those_of_all_held_out_training_seasons(inner: Any, tmp_path: Path) -> None:
     project, done, run, _ = inner
     assert "inner fold 2 of 2: season 2021" in done.stderr

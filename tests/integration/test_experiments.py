@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from mlssm import bundle
 from mlssm.jobs import single
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 
 
 class Kept:
@@ -213,7 +213,6 @@ def test_the_model_of_several_seeds_is_the_best_on_validation(seeds: Any, tmp_pa
     assert mapped.code == 0, mapped.stderr
 
 
-@pytest.mark.exhaustive
 def test_every_sampler_loss_and_control_trains(trained: Any, tiny: tuple[str, ...]) -> None:
     project, _ = trained
     choices = (

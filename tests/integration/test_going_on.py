@@ -54,6 +54,7 @@ def test_a_training_that_was_broken_off_ends_as_the_one_that_was_not(
     assert len(_course(project, done.run_id, "train/loss")) == 3
 
 
+@pytest.mark.exhaustive
 def test_a_fork_and_a_warm_start_are_new_runs_that_name_their_origin(trained: Any, tiny: tuple[str, ...]) -> None:
     project, whole = trained
     fork = project.run("train", f"fork={whole.run_id}", "trainer.max_epochs=3", "optimiser.learning_rate=0.0005")
@@ -113,6 +114,7 @@ def test_a_run_without_its_checkpoint_cannot_be_forked(trained: Any, tiny: tuple
         )
 
 
+@pytest.mark.exhaustive
 def test_a_search_prunes_sees_no_test_split_and_crowns_a_champion(
     trained: Any, tiny: tuple[str, ...], monkeypatch: Any, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ def linear(tiny: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> tuple[str,
     return (*(item for item in tiny if not item.startswith(("model.hidden", "model.window"))), *OWN)
 
 
+@pytest.mark.exhaustive
 def test_it_trains_goes_on_serves_and_maps(
     trained: Any, linear: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -179,6 +179,7 @@ def test_the_latest_run_is_the_default_and_lists_and_intervals_are_understood(tr
     assert len({_read(tmp_path / name).tobytes() for name in _maps(tmp_path)}) == 4
 
 
+@pytest.mark.exhaustive
 def test_a_process_of_its_own_gives_the_same_map(maps: Path, trained: Any, tmp_path: Path) -> None:
     project, outcome = trained
     script = Path(__file__).resolve().parents[2] / "predict.py"
