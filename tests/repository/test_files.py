@@ -152,3 +152,11 @@ def test_the_pages_for_people_point_to_pages_that_are_there() -> None:
     for name in ("SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", ".github/pull_request_template.md"):
         for link in re.findall(r"\]\((?!https?:)([^)#]+)", text(name)):
             assert (REPOSITORY / link).exists(), f"{name}: {link}"
+
+
+@pytest.mark.skipif(not (REPOSITORY / ".git").exists(), reason="only a checkout tells which files are kept")
+def test_the_top_level_is_what_a_reader_looks_for() -> None:
+    """A file that some command left there is not kept with the others."""
+    kept = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
+    top = {name for name in kept.splitlines() if "/" not in name}
+    assert {Path(name).suffix for name in top} <= {"", ".cff", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}
