@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from mlssm.bundle.record import Bundle
 from mlssm.bundle.upgrades import FORMAT, upgraded
 from mlssm.config import Strict
 from mlssm.errors import RunError
-from mlssm.files import naming
+from mlssm.files import naming, whole_file
 from mlssm.scratch import LARGE, trim
 
 DESCRIPTION = "bundle.json"
@@ -41,14 +40,14 @@ def save(bundle: Bundle, state_dict: Mapping[str, Tensor], folder: Path) -> None
     tensors = {name: _alone(name, value) for name, value in state_dict.items()}
     described = bundle.model_dump(mode="json", by_alias=True)
     # straight to the disk: maps of a large area do not fit into memory several times
-    with _replacing(folder / WEIGHTS) as weights:
-        with weights.open("wb") as file:
+    with whole_file(folder / WEIGHTS) as weights:
+        with naming(weights), weights.open("wb") as file:
             torch.save(tensors, file)
         trim()
         description = {"format": FORMAT, "weights_sha256": _digest(weights), "bundle": described}
         text = json.dumps(description, indent=2, sort_keys=True, allow_nan=False)
-    with _replacing(folder / DESCRIPTION) as file_of_text:
-        file_of_text.write_text(f"{text}\n", encoding="utf-8")
+    with whole_file(folder / DESCRIPTION) as made, naming(made):
+        made.write_text(f"{text}\n", encoding="utf-8")
 
 
 def load(folder: Path) -> tuple[Bundle, dict[str, Tensor]]:
@@ -127,12 +126,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise RunError(f"model bundle: {path} cannot be read: {error.strerror}") from None
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file to write that takes the place of `path` if the block ends well."""
-    partial = path.with_name(f"{path.name}.partial")
-    with naming(partial):
-        yield partial
-        partial.replace(path)

@@ -119,14 +119,19 @@ def over_rows(task: Callable[[slice], Result], parts: Sequence[slice]) -> Iterat
         yield from in_threads(Trimmed(task), parts[start : start + SIDE_BY_SIDE])
 
 
+def run_rows(task: Callable[[slice], None], parts: Sequence[slice]) -> None:
+    """Do something to each band that no other one is touched by, side by side."""
+    for _ in over_rows(task, parts):
+        pass
+
+
 def fill(maps: npt.NDArray[Any], make: Callable[[slice], npt.ArrayLike], parts: Sequence[slice]) -> None:
     """Put into maps [..., h, w] what is made of each band's rows, side by side."""
 
     def put(rows: slice) -> None:
         maps[..., rows, :] = make(rows)
 
-    for _ in over_rows(put, parts):
-        pass
+    run_rows(put, parts)
 
 
 def kept(maps: Maps, times: int, shape: tuple[int, ...]) -> Floats:

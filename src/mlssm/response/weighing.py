@@ -12,7 +12,7 @@ from mlssm.grid import Floats
 from mlssm.response.bank import Bank, Driven, DriverMaps, weighs_bank
 from mlssm.response.base import SEASON_CORRELATION, Booleans, Fitting, Population, Seasons, Total
 from mlssm.response.folds import Fold, Retrieve, Retrieved, season_folds
-from mlssm.response.rows import EVERY, Maps, OfTimes, Spread, few_rows, fill, known_mean, over_rows, rows_of
+from mlssm.response.rows import EVERY, Maps, OfTimes, Spread, few_rows, fill, known_mean, over_rows, rows_of, run_rows
 from mlssm.scratch import scratch
 
 EVIDENCE_DATES = 60  # that weights are the evidence of
@@ -204,8 +204,7 @@ def _weigh(drivers: Sequence[Maps], held: Sequence[HeldFold], training: Booleans
                 error = known - response.ssm(values[each.fold.held[training]])
                 np.nansum(np.square(error, out=error), axis=0, out=each.total[first + number, rows])
 
-    for _ in over_rows(score, parts):
-        pass
+    run_rows(score, parts)
     return moments
 
 
@@ -249,6 +248,5 @@ def _driven(
                 if name in bank.names:
                     each[:, rows] += bank.weighted(name, values if bank is banks[0] else values[training], rows)
 
-    for _ in over_rows(add, few_rows(shape, count)):
-        pass
+    run_rows(add, few_rows(shape, count))
     return found

@@ -41,7 +41,7 @@ class Quartiles:
     def of(cls, values: npt.NDArray[np.float64], reason: str) -> Quartiles:
         """Of the values that are not NaN; `reason` says why there may be none."""
         known, number = scratch(values.shape, np.float64), 0
-        for some in _parts(len(values)):
+        for some in trimming(_parts(len(values))):
             found = values[some][np.isfinite(values[some])]
             known[number : number + len(found)] = found
             number += len(found)
