@@ -77,8 +77,8 @@ def measure(folder: Path, days: int, config: TrainConfig) -> None:
     for name in PRODUCTS:
         only = predict.model_copy(update={"products": predict.products.model_copy(update={name: True})})
         start = time.monotonic()
-        with Peak() as peak:
-            write_products(opened, paths, only)
+        with Peak() as peak, open_workers(config.dask) as workers:
+            write_products(opened, paths, only, workers)
         print(f"  {name}: {taken(peak)}; {time.monotonic() - start:,.0f} s", flush=True)
     print(f"  the page is of {(folder / 'maps' / PAGE).stat().st_size / 1e6:.1f} MB")
 

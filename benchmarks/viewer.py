@@ -21,6 +21,7 @@ from mlssm.mapping.list import list_maps
 from mlssm.mapping.viewer.content import Content
 from mlssm.mapping.viewer.page import write_page
 from mlssm.mapping.viewer.reading import pictures_of
+from mlssm.workers import Workers
 
 FIRST = dt.date(2023, 1, 1)
 
@@ -52,7 +53,7 @@ def main() -> None:
         folder = Path(name)
         grid = write_maps(folder, arguments.side, arguments.days)
         start = time.process_time()
-        frames, bands = pictures_of(list_maps(list(folder.glob("*.tif"))), grid, [grid.full])
+        frames, bands = pictures_of(list_maps(list(folder.glob("*.tif"))), grid, [grid.full], Workers(1))
         size = write_page(folder / "index.html", Content("county", {}, {}, frames, bands))
         seconds = time.process_time() - start
     rows, columns = frames[0].shape

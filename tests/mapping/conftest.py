@@ -10,6 +10,7 @@ from mlssm.mapping.geotiff import Band, write_cog
 from mlssm.mapping.list import DayMap, list_maps
 from mlssm.mapping.viewer.content import Content, Pictures, Rain, Station
 from mlssm.mapping.viewer.reading import pictures_of
+from mlssm.workers import Workers
 
 GRID = Grid("EPSG:32611", (230000.0, 3820000.0), 30.0, 200, 300)
 EXTENTS = (Window(0, 0, 60, 80), Window(120, 200, 50, 70))
@@ -38,7 +39,7 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> list[DayMap]:
 
 @pytest.fixture(scope="session")
 def content(maps: list[DayMap]) -> Content:
-    frames, bands = pictures_of(maps, GRID, EXTENTS)
+    frames, bands = pictures_of(maps, GRID, EXTENTS, Workers(2))
     retrieved = Pictures("retrieved", "Retrieved", (DAYS[1],), tuple(stack[1:2] for stack in bands[0].values))
     south, west, north, east = frames[0].corners
     middle = (south + north) / 2, (west + east) / 2

@@ -15,7 +15,7 @@ from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid, Window
 from mlssm.mapping.geotiff import Band, MapWriter, read_values, write_cog
 from mlssm.mapping.products.lhasa import write_lhasa
-from mlssm.mapping.viewer.warp import frames_of, read_band
+from mlssm.mapping.viewer.warp import frames_of, read_bands
 
 GRID = Grid("EPSG:32611", (500_000.0, 3_900_000.0), 30.0, 90, 120)
 BANDS = (Band("ssm", "soil moisture", "1"), Band("flags", "flags", "1", high=255.0, step=1.0))
@@ -63,10 +63,10 @@ def test_a_packed_map_is_a_cog_of_bytes_with_its_scale(maps: tuple[Path, Path]) 
 def test_the_viewer_and_lhasa_see_the_same_values(maps: tuple[Path, Path], tmp_path: Path) -> None:
     (frame,) = frames_of(GRID, [GRID.full], 3.0)
     found, cells = [], []
-    for number, path in enumerate(maps):
+    for path in maps:
         with rasterio.open(path) as source:
-            found.append(read_band(source, 1, frame))
-        with rasterio.open(write_lhasa(path, tmp_path / f"{number}.tif")) as source:
+            found.extend(read_bands(source, [1], frame))
+        with rasterio.open(write_lhasa(tmp_path, path)) as source:
             cells.append(source.read(1))
     np.testing.assert_allclose(found[1], found[0], atol=0.006)
     np.testing.assert_allclose(cells[1], cells[0], atol=0.003)

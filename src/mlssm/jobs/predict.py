@@ -46,12 +46,12 @@ def predict(config: PredictConfig) -> list[Path]:
         days = settle_days(opened, asked)
         tell_bridged(opened, days)
         left = days_to_map(opened, config, days)
-        if len(left):
-            with open_workers(config.dask) as workers:
+        with open_workers(config.dask) as workers:
+            if len(left):
                 stream(place, config, left, workers)
-        discard_unfinished(opened, config)
-        paths = [map_path(config.output, day) for day in days]
-        write_products(opened, paths, config)
+            discard_unfinished(opened, config)
+            paths = [map_path(config.output, day) for day in days]
+            write_products(opened, paths, config, workers)
     return paths
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from mlssm.config import PredictConfig
@@ -14,6 +15,7 @@ from mlssm.jobs.viewer import write_viewer
 from mlssm.jobs.warning import check_warning
 from mlssm.mapping.list import DayMap
 from mlssm.mapping.products.style import write_style
+from mlssm.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +37,14 @@ def check_products(opened: Opened, config: PredictConfig) -> None:
         check_place(zones, opened.cube.grid.geographic_bounds())
 
 
-def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig) -> None:
+def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig, workers: Workers) -> None:
     """Write the products that were asked for, and say where they are.
 
     Args:
         opened: What made the maps.
         paths: The maps that were asked for; one at least.
         config: Which products. What is made of several days has those of earlier commands, too, see `Series`.
+        workers: Who makes what is a map's own.
 
     Raises:
         DataError: One cannot be made; the maps stay.
@@ -67,7 +70,8 @@ def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig)
         from mlssm.mapping.products.lhasa import write_lhasa
 
         (folder / LHASA).mkdir(exist_ok=True)
-        _say(*(write_lhasa(each.path, folder / LHASA / each.path.name) for each in series.asked))
+        asked = [each.path for each in series.asked]
+        _say(*workers.run(partial(write_lhasa, folder / LHASA), asked, "maps onto the grid of LHASA"))
     if wanted.root_zone_days is not None:
         from mlssm.mapping.products.root_zone import write_root_zone
 
@@ -82,7 +86,7 @@ def write_products(opened: Opened, paths: Sequence[Path], config: PredictConfig)
     if wanted.zones is not None:
         polygons = _write_zones(opened, maps, config, wanted.zones)
     if wanted.viewer:
-        write_viewer(opened, maps, folder, f"Soil moisture, {place}", polygons, warnings)
+        write_viewer(opened, maps, folder, f"Soil moisture, {place}", workers, polygons, warnings)
 
 
 def _write_zones(opened: Opened, maps: Sequence[DayMap], config: PredictConfig, path: Path) -> dict[str, object]:

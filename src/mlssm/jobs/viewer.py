@@ -15,6 +15,7 @@ from mlssm.mapping.list import DayMap
 from mlssm.mapping.viewer.content import Content, Station
 from mlssm.mapping.viewer.page import write_page
 from mlssm.mapping.viewer.reading import pictures_of, warnings_of
+from mlssm.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ def write_viewer(
     maps: Sequence[DayMap],
     folder: Path,
     title: str,
+    workers: Workers,
     polygons: Mapping[str, Any] | None = None,
     warnings: Sequence[Path] = (),
 ) -> Path:
@@ -38,6 +40,7 @@ def write_viewer(
         maps: In the order of days.
         folder: Where the page goes.
         title: Its title.
+        workers: Who reads the maps.
         polygons: GeoJSON features to draw on the map, longitude and latitude.
         warnings: The maps' levels of warning; empty without.
 
@@ -48,9 +51,9 @@ def write_viewer(
         DataError: A file cannot be read, or the page not be written.
     """
     cube = opened.cube
-    frames, bands = pictures_of(maps, cube.grid, cube.extents)
+    frames, bands = pictures_of(maps, cube.grid, cube.extents, workers)
     if warnings:
-        bands = (*bands, warnings_of(warnings, [each.day for each in maps], frames))
+        bands = (*bands, warnings_of(warnings, [each.day for each in maps], frames, workers))
     days = np.array([each.day for each in maps], "datetime64[D]")
     content = Content(
         title=title,

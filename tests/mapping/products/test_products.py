@@ -185,7 +185,7 @@ def test_netcdf_opens_as_it_was_written(maps: list[DayMap], tmp_path: Path) -> N
 
 
 def test_lhasas_cells_are_the_worlds(maps: list[DayMap], tmp_path: Path) -> None:
-    with rasterio.open(write_lhasa(maps[0].path, tmp_path / "lhasa.tif")) as source:
+    with rasterio.open(write_lhasa(tmp_path, maps[0].path)) as source:
         found, transform = source.read(1), source.transform
         assert source.crs.to_epsg() == 4326
     # counted from 180 W and 90 N
@@ -226,7 +226,7 @@ def _zones_of(maps: list[DayMap], folder: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "size"),
     [
-        (lambda maps, folder: write_lhasa(maps[0].path, folder / "lhasa.tif"), 1000),
+        (lambda maps, folder: write_lhasa(folder, maps[0].path), 1000),
         (lambda maps, folder: write_netcdf(maps, folder / "ssm.nc"), 2000),
         (lambda maps, folder: write_stac([replace(maps[0], path=folder / maps[0].path.name)], folder, "Hills"), 100),
         (lambda maps, folder: write_style(folder / maps[0].path.name), 100),

@@ -22,6 +22,7 @@ from mlssm.mapping.products.warning import WarningSource, parts, write_warnings
 from mlssm.mapping.viewer.page import _pictures
 from mlssm.mapping.viewer.reading import warnings_of
 from mlssm.mapping.viewer.warp import frames_of
+from mlssm.workers import Workers
 
 GRID = Grid("EPSG:32611", (230000.0, 3820000.0), 30.0, 90, 120)
 EXTENTS = (Window(0, 0, 40, 30), Window(50, 60, 33, 47))
@@ -153,7 +154,7 @@ def test_the_viewer_shows_the_highest_level_of_what_it_makes_coarser(maps: list[
     with rasterio.open(path) as file:
         fine = [file.read(1)[window.slices] for window in EXTENTS]
     for coarser in (1, 6):
-        found = warnings_of([path], [DAY], frames_of(GRID, EXTENTS, coarser))
+        found = warnings_of([path], [DAY], frames_of(GRID, EXTENTS, coarser), Workers(2))
         assert (found.key, found.days) == ("warning", (DAY,))
         assert {0, 67, 133, 200, 255} >= {int(value) for picture in found.values for value in np.unique(picture)}
         shown = _pictures(found)

@@ -19,6 +19,7 @@ from mlssm.mapping.viewer.content import NODATA, STEP, Content, Frame, Pictures
 from mlssm.mapping.viewer.page import PARTS, compressed, render, write_page
 from mlssm.mapping.viewer.reading import pictures_of
 from mlssm.mapping.viewer.warp import packed
+from mlssm.workers import Workers
 
 from ..conftest import DAYS, EXTENTS, GRID, values
 
@@ -82,8 +83,8 @@ def size(bands: Sequence[Pictures]) -> int:
 
 
 def test_big_maps_become_coarser(maps: list[DayMap]) -> None:
-    fine, _ = pictures_of(maps, GRID, EXTENTS)
-    coarse, bands = pictures_of(maps, GRID, EXTENTS, most_bytes=900)
+    fine, _ = pictures_of(maps, GRID, EXTENTS, Workers(1))
+    coarse, bands = pictures_of(maps, GRID, EXTENTS, Workers(1), most_bytes=900)
     assert coarse[0].shape[0] < fine[0].shape[0] / 2
     assert coarse[0].bounds == fine[0].bounds
     # an average, not one of many pixels
@@ -95,8 +96,8 @@ def test_coarser_pictures_fit_into_fewer_bytes(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).random(EXTENTS[0].shape, np.float32)  # smooth maps are small at any size
     write_cog(tmp_path / "ssm_20230101.tif", [(EXTENTS[0], noise)], GRID, {"date": "2023-01-01"}, "soil moisture")
     maps = list_maps([tmp_path / "ssm_20230101.tif"])
-    _, whole = pictures_of(maps, GRID, EXTENTS[:1])
-    _, coarse = pictures_of(maps, GRID, EXTENTS[:1], most_bytes=1500)
+    _, whole = pictures_of(maps, GRID, EXTENTS[:1], Workers(1))
+    _, coarse = pictures_of(maps, GRID, EXTENTS[:1], Workers(1), most_bytes=1500)
     assert size(coarse) < 1.3 * 1500 < size(whole)
 
 

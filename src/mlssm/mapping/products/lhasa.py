@@ -31,17 +31,21 @@ DESCRIPTION = "surface soil moisture, relative, mean of the cell's mapped ground
 Floats = npt.NDArray[np.float32]
 
 
-def write_lhasa(path: Path, target: Path) -> Path:
+def write_lhasa(folder: Path, path: Path) -> Path:
     """Average a map of soil moisture onto LHASA's cells.
 
     Args:
+        folder: Where the GeoTIFF goes, under the map's name once it is whole; deflated, float32, NaN where less than
+            half of a cell was mapped.
         path: The map.
-        target: The GeoTIFF to write; deflated, float32, NaN where less than half of a cell was mapped. It has its name
-            when it is whole.
+
+    Returns:
+        The GeoTIFF.
 
     Raises:
         DataError: The map cannot be read, or the file not be written.
     """
+    target = folder / path.name
     try:
         with rasterio.open(path) as source:
             values, tags, place = read_values(source, 1), source.tags(), (source.transform, source.crs)

@@ -38,8 +38,11 @@ def _frame(grid: Grid, number: int, coarser: float) -> Frame:
     return Frame(f"extent {number}", shape, bounds, (south, west, north, east))
 
 
-def read_band(source: object, band: int, frame: Frame) -> npt.NDArray[np.float32]:
-    """One band of an open map in a frame, float32 [row, column], NaN where it has no value."""
+def read_bands(source: object, bands: Sequence[int], frame: Frame) -> list[npt.NDArray[np.float32]]:
+    """Bands of an open map in a frame, float32 [row, column] each, NaN where it has no value.
+
+    Together: a map's bands lie pixel by pixel, so that one costs as much to read as all of them.
+    """
     height, width = frame.shape
     transform = from_bounds(*frame.bounds, width, height)
     pixel = (frame.bounds[2] - frame.bounds[0]) / width
@@ -56,7 +59,8 @@ def read_band(source: object, band: int, frame: Frame) -> npt.NDArray[np.float32
         resampling=Resampling.average if coarse else Resampling.nearest,
         UNIFIED_SRC_NODATA="NO",  # a pixel without soil moisture may have flags
     ) as warped:
-        return unpacked(source, band, warped.read(band))
+        stored = warped.read(list(bands))
+    return [unpacked(source, band, values) for band, values in zip(bands, stored, strict=True)]
 
 
 def read_highest(source: object, frame: Frame, nodata: int) -> npt.NDArray[np.float32]:
