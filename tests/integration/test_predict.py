@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -386,11 +388,33 @@ def test_a_disk_that_is_full_leaves_the_finished_maps(
 
 @pytest.mark.exhaustive
 def test_processes_map_alike(maps: Path, trained: Any, tmp_path: Path) -> None:
-    told = "dates=2020-12-02", f"output={tmp_path}", "dask=processes", "dask.workers=2", "products.viewer=false"
+    told = "dates=2020-12-02", f"output={tmp_path}", "dask=processes", "dask.workers=2", "products.lhasa=true"
     done = trained[0].run("predict", f"run={trained[1].run_id}", *told)  # others train in this project
     assert done.code == 0, done.stderr
     for name, values in _bands(maps / "ssm_20201202.tif").items():
         np.testing.assert_array_equal(_bands(tmp_path / "ssm_20201202.tif")[name], values)
+    assert (tmp_path / "index.html").read_bytes() == (maps / "index.html").read_bytes()
+    assert np.isfinite(_read(tmp_path / "lhasa" / "ssm_20201202.tif")).any()
+
+
+@pytest.mark.exhaustive
+def test_a_cluster_that_began_in_another_folder_prepares_and_maps_alike(
+    maps: Path, trained: Any, tmp_path: Path
+) -> None:
+    from distributed import LocalCluster
+
+    project, told = trained[0], {"processes": True, "dashboard_address": None, "protocol": "tcp"}
+    with contextlib.chdir(tmp_path):
+        cluster = LocalCluster(n_workers=2, threads_per_worker=1, scheduler_kwargs={"dashboard_address": ":0"}, **told)
+    relative = os.path.relpath(tmp_path, project.folder)
+    with cluster:
+        where = f"output={relative}/maps", f"cubes={relative}/cubes"
+        who = "dask=cluster", f"dask.address={cluster.scheduler_address}", "products.viewer=false"
+        done = project.run("predict", f"run={trained[1].run_id}", "dates=2020-12-02", *where, *who)
+    assert done.code == 0, done.stderr
+    assert "written" in done.stderr
+    for name, values in _bands(maps / "ssm_20201202.tif").items():
+        np.testing.assert_array_equal(_bands(tmp_path / "maps" / "ssm_20201202.tif")[name], values)
 
 
 def test_without_dates_the_last_day_of_the_weather_is_mapped(trained: Any, tmp_path: Path) -> None:

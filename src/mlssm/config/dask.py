@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -30,3 +31,7 @@ class DaskConfig(Strict):
                 "dask=cluster dask.address=tcp://host:8786"
             )
         return self
+
+    def shared(self, path: Path) -> Path:
+        """A path as all who work on it find it: a cluster's workers began in folders of their own."""
+        return path.absolute() if self.name == "cluster" else path

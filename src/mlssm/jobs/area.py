@@ -32,6 +32,8 @@ def open_area(
     Raises:
         DataError: A source is missing, unreadable or does not fit.
     """
+    if dask is not None:
+        config = config.model_copy(update={"root": dask.shared(config.root), "cubes": dask.shared(config.cubes)})
     if config.simulation is not None:
         from mlssm.origins.simulation import simulate
 

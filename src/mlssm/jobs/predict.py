@@ -35,6 +35,7 @@ def predict(config: PredictConfig) -> list[Path]:
     Raises:
         MlssmError: The run, the model or the area do not allow it; the message says what to do.
     """
+    config = config.model_copy(update={"output": config.dask.shared(config.output)})
     asked = None if config.dates is None else parse_days(config.dates)
     plan_tiles(config.tile, config.tile, config.tile, config.overlap)  # refuses what does not fit before any work
     with tempfile.TemporaryDirectory() as folder:
