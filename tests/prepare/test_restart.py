@@ -320,6 +320,30 @@ def test_a_cube_of_an_earlier_format_is_made_anew_with_a_line(
     assert any(message.startswith(f"{old} has cube format 3 of an earlier version") for message in caplog.messages)
 
 
+def test_the_room_that_older_cubes_take_is_said(
+    area_files: Any, speckled: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    area_files.image(speckled)
+    config, cubes = area_files.config(), []
+    for days in (60, 61, 62):
+        area_files.weather(days=days)
+        cubes.append(prepare(config, "error").path)
+        beside = cubes[0].with_suffix(".multilook")
+        beside.mkdir(exist_ok=True)
+        (beside / "plane").write_bytes(bytes(3_000_000))
+    other = config.cubes / f"{cubes[0].stem.rpartition('-')[0]}-north-000000000000.zarr"  # another area's
+    other.mkdir()
+    size = sum(path.stat().st_size for cube in cubes[:2] for path in cube.rglob("*") if path.is_file())
+    assert len({*cubes}) == 3
+    told = [message for message in caplog.messages if "older cube" in message]
+    name = cubes[0].stem.rpartition("-")[0]
+    assert [message.partition(",")[0] for message in told] == [
+        f"{config.cubes}: {number} older {cube} of {name}" for number, cube in ((1, "cube"), (2, "cubes"))
+    ]
+    assert f"{3 + size / 1e6:,.1f} MB" in told[1]
+
+
 @pytest.mark.exhaustive
 @pytest.mark.slow
 def test_processes_write_the_same_bytes(area: Any, images: Any, whole: Bytes, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from mlssm.prepare.land_task import LandTask
 from mlssm.prepare.passes import Beside, PassTask, Places
 from mlssm.prepare.settle import settle
 from mlssm.prepare.task import CACHE, CUBE
-from mlssm.prepare.wanted import Wanted, tell_of_other_formats
+from mlssm.prepare.wanted import Wanted, tell_of_older, tell_of_other_formats
 from mlssm.prepare.weather import notes_on_weather, read_weather, write_weather
 from mlssm.shards import in_batches
 from mlssm.sources.backscatter import BackscatterIndex, index_backscatter
@@ -85,6 +85,7 @@ def prepare(
             with open_workers(dask or DaskConfig()) as workers:
                 path = _write(build, wanted, sources, workers, beside)
     log.info("cube %s written", path)
+    tell_of_older(wanted, path)
     return Cube.open(path)
 
 

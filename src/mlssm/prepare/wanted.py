@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlssm import __version__
+from mlssm.checksums import files_below
 from mlssm.config import DatamoduleConfig, WeatherConfig
 from mlssm.config.area_file import FileProvenance
 from mlssm.cube import Cube
@@ -117,3 +119,17 @@ def tell_of_other_formats(wanted: Wanted) -> None:
                 "the old one",
                 *(path, found, FORMAT),
             )
+
+
+def tell_of_older(wanted: Wanted, made: Path) -> None:
+    """Say how much room cubes of the area as it was take beside the one that was made."""
+    cubes = re.compile(rf"{re.escape(wanted.name)}-[0-9a-f]{{12}}\.zarr")
+    older = [path for path in made.parent.iterdir() if cubes.fullmatch(path.name) and path != made]
+    beside = [other for path in older for other in made.parent.glob(f"{path.stem}.*")]
+    size = sum(path.stat().st_size for folder in beside for path in files_below(folder))
+    if older:
+        log.info(
+            "%s: %d %s of %s, of other files or settings, %s MB with what lies beside; delete those of no use any more",
+            *(made.parent, len(older), "older cube" if len(older) == 1 else "older cubes", wanted.name),
+            f"{size / 1e6:,.1f}",
+        )
