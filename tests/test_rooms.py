@@ -22,7 +22,7 @@ ROOMS = (
         "spreadsheet",
         "variables",
     ),
-    ("checksums", "config", "grid", "scratch"),
+    ("checksums", "config", "grid", "scratch", "terminal"),
     ("workers", "builds", "shipping"),
     ("crew",),
     ("weather",),

@@ -24,7 +24,12 @@ def markdown(frame: pd.DataFrame, right: Collection[str] = ()) -> str:
     return f"{text}\n"
 
 
-def _cell(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """A value in one line, floats to four digits, empty where it is missing."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4g}"
-    return "" if value is None else " ".join(str(value).replace("|", "\\|").splitlines())
+    return "" if value is None else " ".join(str(value).splitlines())
+
+
+def _cell(value: Any) -> str:
+    return cell_text(value).replace("|", "\\|")

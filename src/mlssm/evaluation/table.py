@@ -89,10 +89,9 @@ def as_rich(rows: Sequence[ScoreRow]) -> Table:
     Args:
         rows: Rows in any order; groups appear in the order of their first row.
     """
-    from rich import box
-    from rich.table import Table
+    from mlssm.terminal import plain_table
 
-    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
+    table = plain_table()
     table.add_column("model", overflow="fold")
     for name in _headings(rows):
         table.add_column(name, justify="right", no_wrap=True)

@@ -30,13 +30,13 @@ from mlssm.inference.around import Pixel, pixel_at, retrieved_at
 from mlssm.inference.opened import Opened
 from mlssm.inference.pixels import pixel_series
 from mlssm.jobs.open_run import check_fit, find_place
-from mlssm.markdown import markdown
 from mlssm.patches.dates import seasons
 from mlssm.scores.bootstrap import Resampling
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.insitu.read import read_ground
 from mlssm.sources.insitu.stations import HOURS, Clock, Station, daily_stations
 from mlssm.spreadsheet import as_csv
+from mlssm.terminal import print_table
 from mlssm.tracking.find import Run, download, find_run
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.opening import open_store
@@ -261,7 +261,8 @@ def _keep(run: TrackedRun, scored: Sequence[Scored], told: Told, how: HowToScore
     tables = {"pooled": pooled_table(scored), "stations": station_table(scored), "places": places_table(scored)}
     for name, table in tables.items():
         run.log_table(table, f"insitu_{name}")
-    print(f"\n{markdown(tables['pooled'])}\n\n{markdown(_short(tables['stations']))}")
+    print_table(tables["pooled"], "all stations")
+    print_table(_short(tables["stations"]), "each station")
     series = pd.concat([each.matched.days.assign(name=each.matched.station.name) for each in scored])
     run.log_text(as_csv(series.rename_axis("day").reset_index()), "insitu_series.csv")
     run.log_metrics(metrics(tables["pooled"]))

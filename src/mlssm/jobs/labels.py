@@ -21,7 +21,6 @@ from mlssm.evaluation.page import render
 from mlssm.jobs.area import open_area
 from mlssm.jobs.outcome import Outcome
 from mlssm.mapping.flags import write_flags
-from mlssm.markdown import markdown
 from mlssm.patches.dates import split_dates
 from mlssm.retrieval.fit import Retrieval, fit_retrieval
 from mlssm.retrieval.masks import frozen_or_snowy
@@ -29,6 +28,7 @@ from mlssm.retrieval.platforms import PlatformOffset
 from mlssm.retrieval.reasons import TITLES
 from mlssm.retrieval.reasons_file import write_reasons
 from mlssm.retrieval.stack import load_stack
+from mlssm.terminal import print_table
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.names import job_name
 from mlssm.tracking.run import TrackedRun
@@ -93,7 +93,7 @@ def _keep(run: TrackedRun, place: str, surveys: Sequence[ExtentSurvey], offsets:
         for name, table in tables.items():
             if len(table):
                 run.log_table(table, f"labels_{name}_{number}")
-                print(f"\n{extent.title}: {name}\n{markdown(table)}")
+                print_table(table, f"{extent.title}: {name}")
         log.info("%s: %s", extent.title, extent.cap)
         _tell(extent.title, extent.offsets)
     if len(surveys) > 1:

@@ -15,11 +15,11 @@ from mlssm.evaluation.page import render
 from mlssm.evaluation.tracks.evidence import Evidence, Settings, gather
 from mlssm.evaluation.tracks.page import tracks_page
 from mlssm.jobs.outcome import Outcome
-from mlssm.markdown import markdown
 from mlssm.retrieval.noise import Speckle
 from mlssm.retrieval.points import point_speckle
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.points import Units, read_points
+from mlssm.terminal import print_table
 from mlssm.tracking.lifecycle import tracked_run
 from mlssm.tracking.names import job_name
 from mlssm.tracking.store import Store
@@ -52,7 +52,7 @@ def compare_tracks(
             log.warning("no site has two tracks with images at most %g hours apart", config.tracks.most_hours)
         for name, table in evidence.tables().items():
             run.log_table(table, name)
-            print(f"\n{name}\n{markdown(table)}")
+            print_table(table, name)
         run.log_metrics(_metrics(evidence))
         run.log_text(render(tracks_page(settings.root.name, evidence)), PAGE)
         print(f"MLflow run {run.run_id}\nSee it with: {run.ui_command}")
