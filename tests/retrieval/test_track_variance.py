@@ -1,12 +1,13 @@
 """What a track sees alone, against simulations where it is known."""
 
+import logging
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from mlssm.retrieval.track_variance import LEAST, TrackVariance, track_variance
+from mlssm.retrieval.track_variance import LEAST, TrackVariance, tell_far, track_variance
 from mlssm.scores.sums import pixel_sums, scores
 
 HOURS = np.timedelta64(1, "h")
@@ -120,3 +121,12 @@ def test_folds_share_one_variance() -> None:
     assert TrackVariance.pooled([one, other]) == TrackVariance(pytest.approx(0.02), pytest.approx(0.003), 30)
     assert math.isnan(TrackVariance.pooled([one, TrackVariance()]).value)
     assert "0.141 SSM" in str(TrackVariance(0.02, 0.001, 9))
+
+
+def test_images_that_are_days_apart_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    tell_far(37)
+    assert not caplog.messages
+    tell_far(200)
+    (message,) = caplog.messages
+    assert message.startswith("tracks.most_hours=200 compares images of two tracks that are days apart")

@@ -17,6 +17,7 @@ from mlssm.evaluation.tracks.page import tracks_page
 from mlssm.jobs.outcome import Outcome
 from mlssm.retrieval.noise import Speckle
 from mlssm.retrieval.points import point_speckle
+from mlssm.retrieval.track_variance import tell_far
 from mlssm.sources.faults import BadFiles
 from mlssm.sources.points import Units, read_points
 from mlssm.terminal import print_table
@@ -47,6 +48,7 @@ def compare_tracks(
     digest = {"points": value_checksum(file_checksums(settings.root))}
     with tracked_run(store, job_name(config), values, digest, parent, "tracks", folder=folder) as run:
         told = Settings(config.retrieval, config.tracks, config.evaluation, speckle, config.seed)
+        tell_far(config.tracks.most_hours)
         pairs, evidence = gather(many, told)
         if not pairs:
             log.warning("no site has two tracks with images at most %g hours apart", config.tracks.most_hours)

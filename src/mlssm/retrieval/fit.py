@@ -32,7 +32,7 @@ from mlssm.retrieval.reasons import Flags
 from mlssm.retrieval.sample import Sample, Source, draw_sample
 from mlssm.retrieval.slopes import tell_slopes
 from mlssm.retrieval.stack import Stack, load_stack
-from mlssm.retrieval.track_variance import UNKNOWN, TrackVariance, track_variance
+from mlssm.retrieval.track_variance import UNKNOWN, TrackVariance, tell_far, track_variance
 from mlssm.retrieval.working_grid import WorkingGrid
 from mlssm.workers import Workers
 
@@ -147,6 +147,7 @@ def _track_variance(
     sample: Sample, error: LabelError, cube: Cube, training: Booleans, tracks: TracksConfig
 ) -> TrackVariance:
     """By the sample's labels on training dates."""
+    tell_far(tracks.most_hours)
     times = np.flatnonzero(training)
     ssm = np.clip(sample.relative[times], 0, 1)
     _, off = error.of(times, ssm[:, None], sample.sensitivity[times][:, None])

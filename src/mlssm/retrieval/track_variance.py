@@ -12,6 +12,7 @@ A change of moisture between the two images counts as the track's own: the neare
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.floating[Any]]
 Times = npt.NDArray[np.datetime64]
 LEAST = 8  # pairs of images that a pixel needs
+FAR_HOURS = 48  # beyond it another day's rain lies between two images, morning or evening
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,16 @@ class TrackVariance:
 
 
 UNKNOWN = TrackVariance()
+
+
+def tell_far(most_hours: float) -> None:
+    """Say what it means to compare images that are further apart than moisture stays as it is."""
+    if most_hours > FAR_HOURS:
+        log.warning(
+            "tracks.most_hours=%g compares images of two tracks that are days apart: what rain and drying change "
+            "between them counts as a track's own, so that agreement and the cap of R2 come out too low",
+            most_hours,
+        )
 
 
 def nearest(a: Times, b: Times, most_hours: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
