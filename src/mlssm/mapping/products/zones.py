@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,15 +166,14 @@ def zonal_statistics(
     for each in track(maps, "statistics of zones"):
         with rasterio.open(each.path) as source:
             here = numbered[[ZONE, "geometry"]].to_crs(source.crs)
-            soil_moisture = exactextract.raster.RasterioRasterSource(source, 1)
+            band = partial(exactextract.raster.RasterioRasterSource, source)
+            errors = None if rule is None else band(_number_of(each, STANDARD_ERROR))
             found = exactextract.exact_extract(
-                soil_moisture, here, [*operations, *shares], include_cols=[ZONE], output="pandas"
+                band(1), here, [*operations, *shares, *sure], weights=errors, include_cols=[ZONE], output="pandas"
             )
             if rule is not None:
-                errors = exactextract.raster.RasterioRasterSource(source, _number_of(each, STANDARD_ERROR))
-                told = exactextract.exact_extract(soil_moisture, here, sure, weights=errors, output="pandas")
-                means, counts = (found[name].to_numpy(float) for name in ("mean", "count"))
-                found = found.assign(**rule.columns(means, told[DEVIATION].to_numpy(float), counts, thresholds))
+                mean, deviation, count = (found[name].to_numpy(float) for name in ("mean", DEVIATION, "count"))
+                found = found.drop(columns=DEVIATION).assign(**rule.columns(mean, deviation, count, thresholds))
         tables.append(found.assign(date=each.day))
     table = pd.concat(tables, ignore_index=True)
     names = {f"quantile_{round(100 * q)}": f"q{round(100 * q)}" for q in QUANTILES}
