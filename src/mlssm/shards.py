@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -43,8 +42,7 @@ class ShardWriter:
             path: Its folder.
         """
         self._store = CheckedStore(path)
-        self._loop = asyncio.new_event_loop()
-        self._loop.set_default_executor(_Here())
+        self._loop = _Here()
         try:
             self._array: Any = self._run(zarr.api.asynchronous.open_array(store=self._store, mode="r+", zarr_format=3))
         except BaseException:  # nobody could close it any more
@@ -86,15 +84,15 @@ class ShardWriter:
         return self._loop.run_until_complete(work)
 
 
-class _Here(ThreadPoolExecutor):
-    """Does at once, in the calling thread, what it is given."""
+class _Here(asyncio.SelectorEventLoop):
+    """Does at once, in the calling thread, what it is given to do in others."""
 
-    def submit(self, work: Callable[..., Result], /, *args: Any, **named: Any) -> Future[Result]:
-        """Do it; see `concurrent.futures.Executor.submit`."""
-        done: Future[Result] = Future()
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
+        """Do it; see `asyncio.loop.run_in_executor`."""
+        done = self.create_future()
         try:
-            done.set_result(work(*args, **named))
-        except BaseException as error:  # as of a thread: who waits for it gets it
+            done.set_result(func(*args))
+        except Exception as error:  # as of a thread: who waits for it gets it
             done.set_exception(error)
         return done
 
