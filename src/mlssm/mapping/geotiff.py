@@ -9,8 +9,8 @@ out.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -33,7 +33,9 @@ Block: TypeAlias = tuple[Window, npt.NDArray[np.float32]]
 
 # Small blocks: extents are specks on a mostly empty grid, and a block is read and stored whole.
 BLOCK_SIZE = 256
-CACHE_MB = 64  # of GDAL, which would take a twentieth of the machine's memory
+# of GDAL, which would take a twentieth of the machine's memory, bytes: rasterio takes a whole number for bytes
+WRITE_CACHE = 64 << 20
+READ_CACHE = 256 << 20  # blocks hold all bands: room for those that two threads warp at once, or each is read again
 NAME_TAG = "name"  # of a band
 SSM = "ssm"
 PACKED, NODATA = "uint8", 255
@@ -137,7 +139,7 @@ class MapWriter:
         with ExitStack() as stack:
             try:
                 self._folder = stack.enter_context(passing_folder(self._path))
-                stack.enter_context(rasterio.Env(GDAL_CACHEMAX=CACHE_MB))
+                stack.enter_context(rasterio.Env(GDAL_CACHEMAX=WRITE_CACHE))
                 self._target = self._open(self._folder / "staged.tif")
             except (OSError, rasterio.errors.RasterioError, CPLE_BaseError) as error:
                 raise self._fault(error) from error
@@ -235,6 +237,17 @@ def read_values(source: Any, number: int, window: Window | None = None) -> npt.N
         window: Of the grid; None: all of it.
     """
     return unpacked(source, number, source.read(number, window=None if window is None else _place(window)))
+
+
+@contextmanager
+def opened_map(path: Path) -> Iterator[Any]:
+    """A map to read from; of what was read GDAL keeps little, where it would take a twentieth of the machine's memory.
+
+    Raises:
+        RasterioError: It cannot be read.
+    """
+    with rasterio.Env(GDAL_CACHEMAX=READ_CACHE), rasterio.open(path) as source:
+        yield source
 
 
 def unpacked(source: Any, number: int, stored: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -19,7 +19,7 @@ from rasterio.warp import reproject, transform_bounds
 
 from mlssm.errors import DataError
 from mlssm.files import whole_file
-from mlssm.mapping.geotiff import NAME_TAG, SSM, read_values
+from mlssm.mapping.geotiff import NAME_TAG, SSM, opened_map, read_values
 
 DEGREES = "EPSG:4326"
 CELL = 1 / 120  # degrees: 30 arc-seconds
@@ -47,7 +47,7 @@ def write_lhasa(folder: Path, path: Path) -> Path:
     """
     target = folder / path.name
     try:
-        with rasterio.open(path) as source:
+        with opened_map(path) as source:
             values, tags, place = read_values(source, 1), source.tags(), (source.transform, source.crs)
             transform, shape = cells_over(transform_bounds(source.crs, DEGREES, *source.bounds))
         known = np.isfinite(values)

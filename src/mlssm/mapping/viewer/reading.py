@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import rasterio
 
 from mlssm.grid import Grid, Window
+from mlssm.mapping.geotiff import opened_map
 from mlssm.mapping.list import DayMap
 from mlssm.mapping.products.levels import NAMES, UNKNOWN
 from mlssm.mapping.viewer.content import WARNING, Bytes, Frame, Pictures
@@ -58,7 +58,7 @@ def pictures_of(
 def _pictures(names: Sequence[str], frames: Sequence[Frame], each: DayMap) -> list[Bytes]:
     """Bands of a day's map in each frame, [band, row, column]."""
     numbers = {name: number for number, name, _ in each.bands}
-    with rasterio.open(each.path) as source:
+    with opened_map(each.path) as source:
         read = [read_bands(source, [numbers[name] for name in names], frame) for frame in frames]
     return [np.stack([packed(values) for values in bands]) for bands in read]
 
@@ -83,7 +83,7 @@ def warnings_of(paths: Sequence[Path], days: Sequence[str], frames: Sequence[Fra
 
 def _levels(frames: Sequence[Frame], path: Path) -> list[Bytes]:
     """The levels of a day's map in each frame, [row, column]."""
-    with rasterio.open(path) as source:
+    with opened_map(path) as source:
         return [packed(read_highest(source, frame, UNKNOWN) / np.float32(len(NAMES) - 1)) for frame in frames]
 
 
@@ -101,7 +101,7 @@ def _coarser(maps: Sequence[DayMap], grid: Grid, extents: Sequence[Window], pict
     pixels = sum(extent.height * extent.width for extent in extents)
     tried = max(1.0, math.sqrt(pixels / TRIED))
     frames = frames_of(grid, extents, tried)
-    with rasterio.open(maps[len(maps) // 2].path) as source:
+    with opened_map(maps[len(maps) // 2].path) as source:
         number = maps[len(maps) // 2].bands[0][0]
         size = sum(len(compressed(packed(read_bands(source, [number], frame)[0]))) for frame in frames)
     return tried * max(1 / tried, math.sqrt(size * pictures / most_bytes))
