@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from mlssm.inference.mapper import Mapper, day_of
 from mlssm.inference.square import PartPlace, Square
 from mlssm.inference.surround import Surround
 from mlssm.models.carried import Carrier, carrier
+from mlssm.scratch import scratch
 from mlssm.uncertainty.applicability import Applicability
 
 Array = npt.NDArray[np.float32]
@@ -101,24 +101,26 @@ class _WindowMean:
     """Mean of the weather over the last days of a window."""
 
     def __init__(self, lag: int) -> None:
-        self._lag, self._days = lag, deque[tuple[np.datetime64, Array]]()
-        self._sum: Floats | None = None
+        self._lag, self._count = lag, 0
+        self._last: np.datetime64 | None = None
+        self._kept: Array | None = None  # the window's days, each where the one that it follows by `lag` days was
+        self._sum: Floats = np.zeros(0)
 
     def add(self, day: np.datetime64, weather: Array) -> None:
         """Take a day in; where days lie between, the window begins anew."""
-        if self._days and day - self._days[-1][0] != np.timedelta64(1, "D"):
-            self._days.clear()
-            self._sum = None
-        if self._sum is None:
-            self._sum = np.zeros(weather.shape)
+        if self._kept is None:
+            self._kept = scratch((self._lag, *weather.shape), np.float32)
+        if self._last is None or day - self._last != np.timedelta64(1, "D"):
+            self._sum, self._count = np.zeros(weather.shape), 0
         self._sum += weather
-        self._days.append((day, weather))
-        if len(self._days) > self._lag:
-            self._sum -= self._days.popleft()[1]
+        place = self._kept[self._count % self._lag]
+        if self._count >= self._lag:
+            self._sum -= place
+        place[:] = weather
+        self._last, self._count = day, self._count + 1
 
     @property
     def mean(self) -> Array:
         """Of all days of the window, [dynamic, h, w]."""
-        assert self._sum is not None
-        assert len(self._days) == self._lag
+        assert self._count >= self._lag
         return (self._sum / self._lag).astype(np.float32)

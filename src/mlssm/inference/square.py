@@ -94,7 +94,7 @@ class Square:
 
     def compared(self, weather: Array) -> Array:
         """Of a day's weather, what tells inner pixels apart: theirs, or of cells, which they may cut, all."""
-        return weather if weather.shape[1:] != self._shape else weather[:, *self.inner].copy()
+        return weather if weather.shape[1:] != self._shape else weather[:, *self.inner]
 
     def unlike(self, weather: Array, static: Array, known: Booleans, applicability: Applicability) -> Array:
         """Dissimilarity of the inner pixels, NaN where an input is missing; see `Applicability.bounded_index`.
