@@ -5,12 +5,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 from tests.forked import run_script
 
-from mlssm.cli import explain, with_own_names
+from mlssm.cli import explain, for_hydra
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -58,7 +59,19 @@ def test_a_wrong_command_line_is_told_in_two_lines(tmp_path: Path, arguments: li
 
 def test_layers_have_names_of_the_users_own() -> None:
     told = ["datamodule.layers.clay={paths:a.tif}", "layers.clay.paths=[a]", "datamodule.layers=null", "seed=1"]
-    assert with_own_names(told) == [f"++{told[0]}", f"++{told[1]}", *told[2:]]
+    assert for_hydra(told) == [f"++{told[0]}", f"++{told[1]}", *told[2:]]
+
+
+@pytest.mark.parametrize("begins", ["97839e24", "12345678", "123e4567"])
+@pytest.mark.parametrize("key", ["run", "resume", "fork", "warm_start"])
+def test_the_beginning_of_a_run_id_is_no_number(key: str, begins: str) -> None:
+    (told,) = for_hydra([f"{key}={begins}"])
+    assert OverridesParser.create().parse_override(told).value() == begins
+
+
+def test_only_run_ids_are_quoted() -> None:
+    told = ["seed=12", "model.lag=1,2", "run=latest", "run=models:/mlssm@champion", "resume='97839e24'", "fork=9f1"]
+    assert for_hydra(told) == told
 
 
 def test_predict_wants_a_training(tmp_path: Path) -> None:

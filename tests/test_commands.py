@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from tests.forked import run_script
 from tests.markdown_blocks import blocks, write_named
 
-from mlssm.cli import with_own_names
+from mlssm.cli import for_hydra
 from mlssm.config import EvaluateConfig, PredictConfig, TrainConfig, parse
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -103,7 +103,7 @@ def test_a_command_is_composed_and_typed(command: Command, own: Path, conf_folde
     if command.kind == "evaluate" and not any(word.startswith("insitu=") for word in told):
         told.append("insitu=stations")  # in text, where it is about another key
     with initialize_config_dir(conf_folder, version_base="1.3"):
-        config = compose(command.kind, [first_choice(word) for word in with_own_names(told)])
+        config = compose(command.kind, [first_choice(word) for word in for_hydra(told)])
     values: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     parse(SCHEMAS[command.kind], values)
 

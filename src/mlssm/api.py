@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from mlssm.cli import CONF, explain, register_resolvers, resolved, with_own_names
+from mlssm.cli import CONF, explain, for_hydra, register_resolvers, resolved
 from mlssm.config import PredictConfig, TrainConfig, parse
 from mlssm.errors import ConfigError
 from mlssm.processes import slow_imports
@@ -284,7 +284,7 @@ def _compose(name: str, overrides: Sequence[str]) -> _Composed:
     """
     register_resolvers()
     with _told_as_ours(), initialize_config_dir(str(CONF.absolute()), version_base="1.3"):
-        config = compose(name, with_own_names(overrides), return_hydra_config=True)
+        config = compose(name, for_hydra(overrides), return_hydra_config=True)
         folder, is_sweep = Path(str(config.hydra.run.dir)), config.hydra.mode == RunMode.MULTIRUN
         with read_write(config), open_dict(config):
             del config["hydra"]

@@ -33,6 +33,8 @@ from mlssm.tracking.console import Unbreakable
 Job = Callable[[dict[str, Any]], Any]
 # keys whose names are the user's own: no configuration has them before
 OWN_NAMES = re.compile(r"(datamodule\.)?layers\.\w")
+# the beginning of a run's id that YAML takes for a number: one of 25
+RUN_ID = re.compile(r"^(\+{0,2}(?:run|resume|fork|warm_start)=)(\d+(?:e\d+)?)$", re.IGNORECASE)
 CONF = Path(__file__).with_name("conf")  # in a checkout a link to the folder that users edit, in a wheel its files
 
 
@@ -134,7 +136,7 @@ def command(job: Job, config_name: str, conf: Path) -> None:
                 raise  # a sweep goes on with its other jobs
             sys.exit(f"error: {message}")  # Hydra would print the overrides before it
 
-    sys.argv[1:] = with_own_names(sys.argv[1:])
+    sys.argv[1:] = for_hydra(sys.argv[1:])
     register_resolvers()
     main = hydra.main(version_base="1.3", config_path=str(conf.absolute()), config_name=config_name)
     with _told():
@@ -155,9 +157,10 @@ def writable(folder: str) -> str:
     return folder if os.access(there, os.W_OK) else tempfile.gettempdir()
 
 
-def with_own_names(arguments: Sequence[str]) -> list[str]:
-    """The command line with `++` before the keys that are the user's to name, as Hydra wants it."""
-    return [f"++{argument}" if OWN_NAMES.match(argument) else argument for argument in arguments]
+def for_hydra(arguments: Sequence[str]) -> list[str]:
+    """The command line as Hydra wants it: `++` before keys that are the user's to name, and run ids as texts."""
+    quoted = [RUN_ID.sub(r"\1'\2'", argument) for argument in arguments]
+    return [f"++{argument}" if OWN_NAMES.match(argument) else argument for argument in quoted]
 
 
 @contextlib.contextmanager
