@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 import rasterio
 from pyproj import CRS
+from rasterio.env import get_gdal_config
 from rio_cogeo.cogeo import cog_validate
 
 from mlssm.errors import ConfigError, DataError
 from mlssm.grid import Grid, Window
-from mlssm.mapping.geotiff import Band, MapWriter, read_values, write_cog
+from mlssm.mapping.geotiff import Band, MapWriter, opened_map, read_values, write_cog
 from mlssm.mapping.products.lhasa import write_lhasa
 from mlssm.mapping.viewer.warp import frames_of, read_bands
 
@@ -70,6 +71,19 @@ def test_the_viewer_and_lhasa_see_the_same_values(maps: tuple[Path, Path], tmp_p
             cells.append(source.read(1))
     np.testing.assert_allclose(found[1], found[0], atol=0.006)
     np.testing.assert_allclose(cells[1], cells[0], atol=0.003)
+
+
+def test_gdal_keeps_megabytes_of_a_map_and_not_bytes(maps: tuple[Path, Path], tmp_path: Path) -> None:
+    """Rasterio takes a whole number for bytes, GDAL a small one for megabytes."""
+    before = get_gdal_config("GDAL_CACHEMAX")
+    with opened_map(maps[0]):
+        assert get_gdal_config("GDAL_CACHEMAX") == 256 * 1024**2
+    with MapWriter(tmp_path / "map.tif", GRID, BANDS) as target:
+        assert get_gdal_config("GDAL_CACHEMAX") == 64 * 1024**2
+        for number, values in enumerate(_values(), 1):
+            target.write(number, GRID.full, values)
+        target.tag({"date": "2023-01-01"})
+    assert get_gdal_config("GDAL_CACHEMAX") == before
 
 
 @pytest.mark.filterwarnings("ignore:Use .@. matmul:PendingDeprecationWarning")

@@ -125,9 +125,9 @@ def tell_of_older(wanted: Wanted, made: Path) -> None:
     """Say how much room cubes of the area as it was take beside the one that was made."""
     cubes = re.compile(rf"{re.escape(wanted.name)}-[0-9a-f]{{12}}\.zarr")
     older = [path for path in made.parent.iterdir() if cubes.fullmatch(path.name) and path != made]
-    beside = [other for path in older for other in made.parent.glob(f"{path.stem}.*")]
-    size = sum(path.stat().st_size for folder in beside for path in files_below(folder))
     if older:
+        beside = [other for path in older for other in made.parent.glob(f"{path.stem}.*")]
+        size = sum(path.stat().st_size for folder in beside for path in files_below(folder))
         log.info(
             "%s: %d %s of %s, of other files or settings, %s MB with what lies beside; delete those of no use any more",
             *(made.parent, len(older), "older cube" if len(older) == 1 else "older cubes", wanted.name),
